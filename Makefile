@@ -1,0 +1,21 @@
+# The commands of modem-agent. Each brings along what it needs (.ci/setup); nothing is typed in between.
+PY := .venv/bin/python
+
+.PHONY: demo test check bench clean
+
+demo:      ## the main job on real traffic, in three network namespaces, in three minutes
+	@.ci/setup demo
+	@.venv/bin/modem-sim demo
+
+test: check   ## all checks and all fast tests
+	@.ci/setup test
+	$(PY) -m pytest
+
+check:     ## ruff, mypy, import-linter
+	@.ci/setup test
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+clean:     ## all that the commands above made
+	rm -rf .venv build dist out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

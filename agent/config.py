@@ -1,0 +1,316 @@
+"""One TOML file becomes frozen dataclasses; every default is visible here.
+
+Called by the daemon and the CLI. An error names the file, the line or key, the value found and what is allowed.
+A section is a dataclass; what a value must satisfy stands in the table RULES, beside nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from agent.errors import ConfigError
+from agent.plan.model import Plan
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT_PATH = Path("/etc/modem-agent/config.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    id: str = ""  # device id in topics; empty: imei::<IMEI of the module>
+    state_dir: str = "/var/lib/modem-agent"  # the database
+    run_dir: str = "/run/modem-agent"  # the control socket
+    read_group: str = "modem-agent"  # may read over the control socket
+    act_group: str = ""  # may act over it, besides root
+
+
+@dataclass(frozen=True, slots=True)
+class ModemSettings:
+    port: str = "auto"  # auto, a device path, or a pyserial URL (socket://, rfc2217://)
+    profile: str = "auto"  # vendor profile; auto: by the module's identity
+    baud: int = 115_200
+    poll_s: float = 60.0  # one status poll
+    apn: str = ""
+    pin_file: str = ""  # holds the SIM's PIN; tried once, never the last attempt
+    recovery: bool = True  # the recovery ladder may act
+    power_cycle: tuple[str, ...] = ()  # command and arguments that cut the module's power and give it back
+    power_gpio: str = ""  # or a GPIO value file in sysfs
+
+
+@dataclass(frozen=True, slots=True)
+class Wan:
+    interfaces: tuple[str, ...] = ("wwan0",)  # names or shell patterns
+
+
+@dataclass(frozen=True, slots=True)
+class ShaperSettings:
+    qdisc: str = "auto"  # auto takes the best that the kernel has
+    replace_foreign: bool = False  # whether a qdisc that somebody else made may be replaced
+    offload_guard: bool = True  # hardware flow offload is switched off while throttled
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSettings:
+    url: str = ""  # mqtts://host:8883 or mqtt://host:1883; empty: no broker
+    root: str = "modem-agent"  # first level of every topic
+    client_id: str = ""  # empty: the device id
+    protocol: str = "auto"  # 5, 3.1.1, or auto: 5 first
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    psk_file: str = ""  # one line identity:hexkey
+    alpn: str = ""
+    bind_interface: str = ""  # empty: the routing table decides
+    keepalive_s: int = 600
+    beat_s: int = 900  # a measurement at least this often
+    budget_bytes_day: int = 100_000  # on the wire, enforced by stretching the beat
+    outbox_rows: int = 5_000
+    outbox_bytes: int = 4_000_000
+    outbox_days: int = 45
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSettings:
+    keys_file: str = ""  # issuers, their keys, roles and limits (TOML); empty: none
+    require_signature: bool = False
+    rate_per_minute: int = 30
+    at_allow: tuple[str, ...] = ()  # further AT commands (patterns) besides the built-in read-only list
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSettings:
+    source: str = "auto"  # auto: NTP, else network time; ntp, modem or system: that one alone
+
+
+@dataclass(frozen=True, slots=True)
+class Household:
+    led: str = ""  # a name in /sys/class/leds
+    sms_to: str = ""  # phone number told at each warning, throttle and new month
+    sms_language: str = "fr"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration; `file` is where it was read."""
+
+    device: Device = field(default_factory=Device)
+    modem: ModemSettings = field(default_factory=ModemSettings)
+    wan: Wan = field(default_factory=Wan)
+    plan: Plan = field(default_factory=Plan)
+    shaper: ShaperSettings = field(default_factory=ShaperSettings)
+    operator: OperatorSettings = field(default_factory=OperatorSettings)
+    commands: CommandSettings = field(default_factory=CommandSettings)
+    clock: ClockSettings = field(default_factory=ClockSettings)
+    household: Household = field(default_factory=Household)
+    log: Log = field(default_factory=Log)
+    file: str = ""
+
+
+# -- rules ---------------------------------------------------------------------------------------------------------
+
+Rule = tuple[Callable[[Any], bool], str]
+
+
+def _between(low: float, high: float) -> Rule:
+    return (lambda value: low <= value <= high), f"{low:,} to {high:,}".replace(",", " ")
+
+
+def _one_of(*choices: str) -> Rule:
+    return (lambda value: value in choices), " | ".join(choices)
+
+
+def _matching(pattern: str, meaning: str) -> Rule:
+    compiled = re.compile(pattern)
+    return (lambda value: compiled.fullmatch(value) is not None), meaning
+
+
+def _known_zone(name: str) -> bool:
+    from agent.plan.period import zone_problem
+
+    return zone_problem(name) is None
+
+
+_PATH = _matching(r"|/.*", "an absolute path, or empty")
+_INTERFACE = re.compile(r"[^/\s]{1,15}")
+_RATE = _between(8_000, 10_000_000_000)  # below 8 kbit/s a single packet takes more than a second
+
+RULES: dict[str, Rule] = {
+    "device.id": _matching(r"|[A-Za-z0-9._:-]{1,64}", "one topic level: letters, digits and . _ : - (64 at most)"),
+    "device.state_dir": _matching(r"/.+", "an absolute path"),
+    "device.run_dir": _matching(r"/.+", "an absolute path"),
+    "modem.port": _matching(r"auto|/.+|(socket|rfc2217)://.+", "auto | /dev/… | socket://HOST:PORT | rfc2217://HOST:PORT"),
+    "modem.baud": _between(1_200, 4_000_000),
+    "modem.poll_s": _between(1, 3_600),
+    "modem.pin_file": _PATH,
+    "modem.power_gpio": _PATH,
+    "wan.interfaces": (
+        lambda names: bool(names) and all(_INTERFACE.fullmatch(n) for n in names),
+        "one or more interface names or patterns of 1 to 15 characters",
+    ),
+    "plan.allowance_bytes": _between(1_000_000, 10**15),
+    "plan.billing_day": _between(1, 31),
+    "plan.timezone": (_known_zone, "an installed IANA zone (Europe/Brussels) or a POSIX TZ string (CET-1CEST,M3.5.0,M10.5.0/3)"),
+    "plan.warn_percent": (
+        lambda values: all(1 <= v <= 1_000 for v in values) and list(values) == sorted(set(values)),
+        "rising whole numbers from 1 to 1000",
+    ),
+    "plan.steps": (
+        lambda steps: [s.at_percent for s in steps] == sorted({s.at_percent for s in steps}),
+        "steps of rising at_percent",
+    ),
+    "plan.steps.at_percent": _between(1, 1_000),
+    "plan.steps.down_bps": _RATE,
+    "plan.steps.up_bps": _RATE,
+    "plan.full_down_bps": _RATE,
+    "plan.full_up_bps": _RATE,
+    "plan.count": _one_of("ip", "link"),
+    "plan.charge": _one_of("sum", "received", "sent"),
+    "plan.max_bps": _between(1_000_000, 10_000_000_000),
+    "shaper.qdisc": _one_of("auto", "cake", "tbf+fq_codel", "htb+fq_codel", "tbf"),
+    "operator.url": _matching(r"|mqtts?://[^/\s:]+(:\d{1,5})?", "mqtts://HOST[:PORT] | mqtt://HOST[:PORT] | empty"),
+    "operator.root": _matching(r"[A-Za-z0-9._-]{1,64}", "one topic level"),
+    "operator.protocol": _one_of("auto", "5", "3.1.1"),
+    **{f"operator.{name}_file": _PATH for name in ("password", "ca", "cert", "key", "psk")},
+    "operator.keepalive_s": _between(10, 65_535),
+    "operator.beat_s": _between(1, 86_400),
+    "operator.budget_bytes_day": _between(1_000, 10**9),
+    "operator.outbox_rows": _between(10, 10**6),
+    "operator.outbox_bytes": _between(10_000, 10**9),
+    "operator.outbox_days": _between(1, 3_650),
+    "commands.keys_file": _PATH,
+    "commands.rate_per_minute": _between(1, 10_000),
+    "clock.source": _one_of("auto", "ntp", "modem", "system"),
+    "household.sms_to": _matching(r"|\+?[0-9]{3,20}", "a phone number, or empty"),
+    "household.sms_language": _one_of("fr", "nl", "de", "en"),
+    "log.level": _one_of("debug", "info", "warning", "error"),
+}
+
+SECRETS = frozenset({"household.sms_to"})  # values that `config show` masks; the other secrets live in files
+
+
+# -- loading -------------------------------------------------------------------------------------------------------
+
+
+def load(path: Path | str) -> Config:
+    """Read and check a configuration file. Raises ConfigError, whose text is one line."""
+    name = str(path)
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(name, f"line {line}", "not UTF-8 text", allowed="TOML in UTF-8") from error
+    except OSError as error:
+        raise ConfigError(name, "", f"cannot be read: {error.strerror or error}") from error
+    return parse(text, name)
+
+
+def parse(text: str, name: str = "<string>") -> Config:
+    """Check TOML text; `name` stands for the file in errors."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error).replace("\n", " ")
+        place = re.search(r"\(at (line \d+, column \d+)\)", message)
+        problem = message[: place.start()].strip() if place else message
+        raise ConfigError(name, place[1] if place else "", f"not TOML: {problem}") from error
+    config = typing.cast(Config, _section(Config, table, name, "", skip=frozenset({"file"})))
+    return _with_file(config, name)
+
+
+def _with_file(config: Config, name: str) -> Config:
+    return Config(**{f.name: getattr(config, f.name) for f in fields(Config) if f.name != "file"}, file=name)
+
+
+def _section(cls: type, table: Mapping[str, Any], name: str, prefix: str, skip: frozenset[str] = frozenset()) -> object:
+    hints = typing.get_type_hints(cls)
+    known = [f.name for f in fields(cls) if f.name not in skip]
+    for key in table:
+        if key not in known:
+            raise ConfigError(name, prefix + key, "unknown key", allowed=", ".join(known))
+    values = {key: _value(hints[key], table[key], name, prefix + key) for key in known if key in table}
+    return cls(**values)
+
+
+def _value(hint: Any, value: Any, name: str, key: str) -> Any:
+    result = _typed(hint, value, name, key)
+    rule = RULES.get(key)
+    if rule is not None and result is not None and not rule[0](result):
+        raise ConfigError(name, key, "out of range" if isinstance(value, (int, float)) else "not allowed", value=value, allowed=rule[1])
+    return result
+
+
+def _typed(hint: Any, value: Any, name: str, key: str) -> Any:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        inner = [h for h in typing.get_args(hint) if h is not type(None)]
+        return _typed(inner[0], value, name, key)
+    if is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ConfigError(name, key, "wrong type", value=value, allowed="a table")
+        return _section(typing.cast(type, hint), value, name, key + ".")
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(name, key, "wrong type", value=value, allowed="a list")
+        item = typing.get_args(hint)[0]
+        return tuple(_typed_item(item, v, name, key) for v in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is date and isinstance(value, datetime):
+        raise ConfigError(name, key, "wrong type", value=str(value), allowed="a date such as 2027-01-31")
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(name, key, "wrong type", value=value, allowed=_TYPE_NAMES.get(hint, str(hint)))
+    return value
+
+
+def _typed_item(hint: Any, value: Any, name: str, key: str) -> Any:
+    return _typed(hint, value, name, key)
+
+
+_TYPE_NAMES: dict[Any, str] = {
+    str: "text", int: "a whole number", float: "a number", bool: "true | false", date: "a date such as 2027-01-31",
+}
+
+
+# -- showing -------------------------------------------------------------------------------------------------------
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """The configuration as plain values, secrets masked, for `config show` and the twin."""
+    return {f.name: _plain(getattr(config, f.name), f.name) for f in fields(config) if f.name != "file"}
+
+
+def _plain(value: Any, key: str) -> Any:
+    if key in SECRETS and value:
+        return "***"
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name), f"{key}.{f.name}") for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(v, key) for v in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def is_default(section: object, name: str) -> bool:
+    """Whether a section's value is the one it would have without a file."""
+    for f in fields(section):  # type: ignore[arg-type]  # any section dataclass
+        if f.name == name:
+            default = f.default if f.default is not MISSING else f.default_factory()  # type: ignore[misc]  # one of both is set
+            return bool(getattr(section, name) == default)
+    raise KeyError(name)

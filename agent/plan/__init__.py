@@ -1,0 +1,1 @@
+"""PURE. The data plan: billing period, counter deltas, ledger, policy."""

@@ -1,0 +1,1 @@
+"""The simulator: a modem, a household, an operator."""
