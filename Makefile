@@ -14,6 +14,7 @@ test: check   ## all checks and all fast tests
 check:     ## ruff, mypy, import-linter
 	@.ci/setup test
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 

@@ -157,7 +157,9 @@ RULES: dict[str, Rule] = {
     "device.id": _matching(r"|[A-Za-z0-9._:-]{1,64}", "one topic level: letters, digits and . _ : - (64 at most)"),
     "device.state_dir": _matching(r"/.+", "an absolute path"),
     "device.run_dir": _matching(r"/.+", "an absolute path"),
-    "modem.port": _matching(r"auto|/.+|(socket|rfc2217)://.+", "auto | /dev/… | socket://HOST:PORT | rfc2217://HOST:PORT"),
+    "modem.port": _matching(
+        r"auto|/.+|(socket|rfc2217)://.+", "auto | /dev/… | socket://HOST:PORT | rfc2217://HOST:PORT"
+    ),
     "modem.baud": _between(1_200, 4_000_000),
     "modem.poll_s": _between(1, 3_600),
     "modem.pin_file": _PATH,
@@ -168,7 +170,10 @@ RULES: dict[str, Rule] = {
     ),
     "plan.allowance_bytes": _between(1_000_000, 10**15),
     "plan.billing_day": _between(1, 31),
-    "plan.timezone": (_known_zone, "an installed IANA zone (Europe/Brussels) or a POSIX TZ string (CET-1CEST,M3.5.0,M10.5.0/3)"),
+    "plan.timezone": (
+        _known_zone,
+        "an installed IANA zone (Europe/Brussels) or a POSIX TZ string (CET-1CEST,M3.5.0,M10.5.0/3)",
+    ),
     "plan.warn_percent": (
         lambda values: all(1 <= v <= 1_000 for v in values) and list(values) == sorted(set(values)),
         "rising whole numbers from 1 to 1000",
@@ -254,7 +259,8 @@ def _value(hint: Any, value: Any, name: str, key: str) -> Any:
     result = _typed(hint, value, name, key)
     rule = RULES.get(key)
     if rule is not None and result is not None and not rule[0](result):
-        raise ConfigError(name, key, "out of range" if isinstance(value, (int, float)) else "not allowed", value=value, allowed=rule[1])
+        problem = "out of range" if isinstance(value, (int, float)) else "not allowed"
+        raise ConfigError(name, key, problem, value=value, allowed=rule[1])
     return result
 
 
@@ -270,7 +276,7 @@ def _typed(hint: Any, value: Any, name: str, key: str) -> Any:
         if not isinstance(value, list):
             raise ConfigError(name, key, "wrong type", value=value, allowed="a list")
         item = typing.get_args(hint)[0]
-        return tuple(_typed_item(item, v, name, key) for v in value)
+        return tuple(_typed(item, v, name, key) for v in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is date and isinstance(value, datetime):
@@ -280,12 +286,12 @@ def _typed(hint: Any, value: Any, name: str, key: str) -> Any:
     return value
 
 
-def _typed_item(hint: Any, value: Any, name: str, key: str) -> Any:
-    return _typed(hint, value, name, key)
-
-
 _TYPE_NAMES: dict[Any, str] = {
-    str: "text", int: "a whole number", float: "a number", bool: "true | false", date: "a date such as 2027-01-31",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true | false",
+    date: "a date such as 2027-01-31",
 }
 
 
@@ -311,6 +317,8 @@ def is_default(section: object, name: str) -> bool:
     """Whether a section's value is the one it would have without a file."""
     for f in fields(section):  # type: ignore[arg-type]  # any section dataclass
         if f.name == name:
-            default = f.default if f.default is not MISSING else f.default_factory()  # type: ignore[misc]  # one of both is set
+            default = f.default
+            if default is MISSING and f.default_factory is not MISSING:
+                default = f.default_factory()
             return bool(getattr(section, name) == default)
     raise KeyError(name)

@@ -1,0 +1,1 @@
+"""Wall clock, boot clock, and how far the wall clock can be trusted."""
