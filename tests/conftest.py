@@ -1,0 +1,28 @@
+"""What every test may lean on: the rule for skips.
+
+A test that needs something a machine may lack skips with "<feature>: why". In CI (CI=true) such a skip is a failure,
+unless the feature is one that CI's kernel is known to be without: those tests run under QEMU there (`make e2e`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+CI_CANNOT = frozenset({"cake", "fq_codel", "matchall", "netem", "sfq", "dm-log-writes", "kvm"})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        feature = reason.removeprefix("Skipped: ").partition(":")[0].strip()
+        if feature not in CI_CANNOT:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: skipped where CI can run it: {reason}"
+    return report

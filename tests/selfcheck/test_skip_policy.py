@@ -1,0 +1,22 @@
+"""The rule for skips holds: in CI a skip fails unless CI's kernel cannot run the test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CONFTEST = Path(__file__).parents[1] / "conftest.py"
+
+
+@pytest.mark.parametrize(("reason", "ci", "failed"), [
+    ("root: needs it", "true", 1), ("cake: kernel has none", "true", 0), ("root: needs it", "", 0),
+])  # fmt: skip
+def test_skip(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, reason: str, ci: str, failed: int) -> None:
+    pytester.makeconftest(CONFTEST.read_text())
+    pytester.makepyfile(f"import pytest\ndef test_x():\n    pytest.skip({reason!r})\n")
+    monkeypatch.setenv("CI", ci)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=failed, skipped=1 - failed)
