@@ -1,0 +1,94 @@
+"""The face that the daemon shows to the commands: all that a command may look at or ask for, and nothing else.
+
+A Protocol, so that commands never import the daemon and tests can hand in a small shipped stand-in. Everything here is
+called on the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from agent.commands.snapshot import Snapshot
+    from agent.config import Config
+    from agent.plan.model import Moment
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    def now(self) -> Moment: ...
+
+
+class Store(Protocol):
+    async def run(self, fn: Callable[[Any], T]) -> T:
+        """Run `fn(Database)` in one transaction on the store's own thread."""
+        ...
+
+
+class AtResponse(Protocol):
+    @property
+    def final(self) -> str: ...
+    @property
+    def lines(self) -> Sequence[str]: ...
+    @property
+    def code(self) -> int | None: ...
+
+
+class ModemPort(Protocol):
+    async def execute(self, text: str, timeout_s: float | None = None) -> AtResponse:
+        """One AT command. Raises the errors of agent.errors.ModemError."""
+        ...
+
+
+class Agent(Protocol):
+    """The running agent as a command sees it."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def modem(self) -> ModemPort | None:
+        """None while the module is absent, busy or hung."""
+        ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    async def change_ledger(
+        self, change: Callable[[Any, Moment], Any], also: Callable[[Any], None] | None = None
+    ) -> Any:
+        """Apply `change(ledger, moment) -> ledger`; keep it in ONE transaction with `also(Database)`; wake the shaper.
+
+        Nothing is changed when either raises.
+        """
+        ...
+
+    def event(self, name: str, details: dict[str, Any]) -> None:
+        """Put an event into the local log and into the operator's outbox (`e/{name}`)."""
+        ...
+
+    async def rebirth(self) -> None:
+        """Publish status, every twin and every measurement anew."""
+        ...
+
+    async def restart(self) -> None:
+        """Ask for an orderly end of the process, which the service manager starts again. Returns at once."""
+        ...
+
+    async def reboot(self, reason: str) -> None:
+        """Ask the system to reboot. Returns at once."""
+        ...
+
+    async def reset_modem(self, level: str) -> dict[str, Any]:
+        """One rung of the recovery ladder, or "auto"; what was done and what came of it."""
+        ...
+
+    async def send_sms(self, number: str, text: str) -> dict[str, Any]: ...
+
+    async def adopt(self, config: Config) -> None:
+        """Go on with another configuration without a restart where that is possible, else restart in order."""
+        ...

@@ -1,0 +1,93 @@
+"""One way to run a command, whoever asks: role, arguments, resource, time limit, then the row's own function.
+
+The control socket calls it directly; the MQTT runner wraps it in the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from agent.commands import arguments
+from agent.commands.agent import Agent
+from agent.commands.catalogue import COMMANDS
+from agent.commands.table import Command, Progress, allows
+from agent.errors import AgentError, Rejected
+
+UNSUPPORTED = 7022  # USP: command failure; used for a command this agent does not have
+COMMAND_FAILURE = 7022
+PERMISSION_DENIED = 7006
+TIMED_OUT = 7800  # vendor range: the time limit passed
+
+
+class Locks:
+    """One lock a resource: two commands never talk to the modem, or change the plan, at once."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def of(self, resource: str) -> asyncio.Lock:
+        return self._locks.setdefault(resource, asyncio.Lock())
+
+
+_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, Locks] = WeakKeyDictionary()
+
+
+def locks() -> Locks:
+    """The locks of the running loop."""
+    return _locks.setdefault(asyncio.get_running_loop(), Locks())
+
+
+def lookup(name: str) -> Command:
+    try:
+        return COMMANDS[name]
+    except KeyError:
+        raise Rejected(UNSUPPORTED, f"unknown command {name[:40]!r}") from None
+
+
+def permitted(command: Command, role: str) -> None:
+    if not allows(role, command.role):
+        raise Rejected(PERMISSION_DENIED, f"{command.name} needs the role {command.role}, not {role or 'none'}")
+
+
+def _no_progress(percent: int, what: str) -> None:
+    """The caller does not follow progress."""
+
+
+async def execute(
+    agent: Agent,
+    name: str,
+    args: Mapping[str, Any],
+    *,
+    role: str,
+    source: str,
+    progress: Progress = _no_progress,
+) -> dict[str, Any]:
+    """Run one command to its end. Raises Rejected when it will not or could not be done; `source` goes to the event."""
+    command = lookup(name)
+    permitted(command, role)
+    checked = arguments.check(command.args, args)
+    if command.role != "read":
+        agent.event("command", {"name": name, "source": source, "role": role})
+    return await perform(agent, command, checked, progress)
+
+
+async def perform(agent: Agent, command: Command, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Run a row whose role and arguments have been checked, alone on its resource, within its time."""
+    if command.resource is None:
+        return await _timed(agent, command, args, progress)
+    async with locks().of(command.resource):
+        return await _timed(agent, command, args, progress)
+
+
+async def _timed(agent: Agent, command: Command, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    try:
+        return await asyncio.wait_for(command.run(agent, args, progress), command.time_limit_s)
+    except (asyncio.TimeoutError, TimeoutError):
+        raise Rejected(TIMED_OUT, f"{command.name} took longer than {command.time_limit_s:g} s") from None
+    except Rejected:
+        raise
+    except AgentError as error:
+        raise Rejected(COMMAND_FAILURE, str(error)) from error

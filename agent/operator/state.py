@@ -1,0 +1,26 @@
+"""What the session with the broker looks like from outside; shown by `status` and judged by the supervisor."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """One look at the session. Boot times are seconds of CLOCK_BOOTTIME."""
+
+    connected: bool = False
+    since_boot_s: float | None = None  # when `connected` last changed
+    session: int = 0  # number of the present or last session, as in the `status` topic
+    broker: str = ""  # host:port
+    protocol: str = ""  # 5 or 3.1.1
+    last_error: str = ""  # why the last session ended or the last attempt failed
+    attempts: int = 0  # failed attempts since the last success
+    agent_bytes: int = 0  # on the wire today, both directions, TLS, TCP and IP headers included
+    budget_bytes: int = 0  # what a day may cost
+    beat_s: float = 0.0  # the beat as the budget allows it now
+    keepalive_s: int = 0  # as adapted or as the broker asked
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
