@@ -234,9 +234,11 @@ def parse(text: str, name: str = "<string>") -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message = str(error).replace("\n", " ")
-        place = re.search(r"\(at (line \d+, column \d+)\)", message)
+        place = re.search(r"\(at (line \d+, column \d+|end of document)\)", message)
         problem = message[: place.start()].strip() if place else message
-        raise ConfigError(name, place[1] if place else "", f"not TOML: {problem}") from error
+        last = f"line {text.count(chr(10)) + 1} (end of file)"
+        where = "" if place is None else last if place[1] == "end of document" else place[1]
+        raise ConfigError(name, where, f"not TOML: {problem}") from error
     config = typing.cast(Config, _section(Config, table, name, "", skip=frozenset({"file"})))
     return _with_file(config, name)
 

@@ -15,7 +15,8 @@ AgentError                 all that the agent raises on purpose; anything else i
 ├── Rejected               a command that is not done, with the USP code that says why (TR-369 err_code)
 └── ControlError           the control socket
     ├── AgentNotRunning    nobody listens on the socket
-    └── NotPermitted       the socket or the command is not for this user
+    ├── NotPermitted       the socket or the command is not for this user
+    └── ControlTimeout     the agent listens and does not answer (also a TimeoutError)
 """
 
 from __future__ import annotations
@@ -105,3 +106,7 @@ class AgentNotRunning(ControlError):
 
 class NotPermitted(ControlError):
     """The control socket, or what was asked over it, is not for this user."""
+
+
+class ControlTimeout(ControlError, TimeoutError):
+    """The agent, or the command asked for, did not answer in time."""

@@ -1,0 +1,77 @@
+"""`modem-agent config check|show`: what the configuration says, without starting anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from agent.cli.screen import clean, print_json
+from agent.cli.verb import Call, verb
+
+
+@click.group()
+def command() -> None:
+    """Show or check the configuration."""
+
+
+@verb("modem-agent config check --config /etc/modem-agent/config.toml", socket=False)
+def check(call: Call) -> None:
+    """Check the configuration file; one line says what is wrong and what is allowed."""
+    config = call.config()
+    absent = not call.config_path.exists()
+    if call.json:
+        print_json({"v": 1, "file": config.file, "ok": True, "defaults_only": absent})
+    else:
+        print(f"{clean(config.file)}: {'does not exist; the defaults apply' if absent else 'ok'}")
+
+
+@verb("modem-agent config show", "modem-agent config show --json", socket=False)
+def show(call: Call) -> None:
+    """Show every key with its value, defaults marked, secrets masked."""
+    from agent.config import to_dict
+
+    config = call.config()
+    shown = to_dict(config)
+    defaults = _default_keys(config)
+    if call.json:
+        print_json({"v": 1, "file": config.file, "config": shown, "defaults": defaults})
+        return
+    for section, values in shown.items():
+        print(f"[{section}]")
+        for key, value in values.items():
+            mark = "  # default" if f"{section}.{key}" in defaults else ""
+            print(f"{key} = {_toml(value)}{mark}")
+        print()
+
+
+def _default_keys(config: Any) -> list[str]:
+    from dataclasses import fields, is_dataclass
+
+    from agent.config import is_default
+
+    keys = []
+    for section in fields(config):
+        value = getattr(config, section.name)
+        if is_dataclass(value):
+            keys += [f"{section.name}.{f.name}" for f in fields(value) if is_default(value, f.name)]
+    return keys
+
+
+def _toml(value: Any) -> str:
+    """A value as it would stand in the file; a key that may be absent and is shows as `(none)`."""
+    import json
+
+    if value is None:
+        return "(none)"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=True) if isinstance(value, str) else str(value)
+
+
+command.add_command(check, "check")
+command.add_command(show, "show")

@@ -1,0 +1,130 @@
+"""Words on a screen: a serial console with seven-bit characters, a 40-column window, or a pipe.
+
+Used by every verb. What comes from the modem or the network goes through clean(): an operator's name must not be able
+to move a technician's cursor. Nothing here ever asks the daemon anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+GREEN, YELLOW, RED, BOLD, DIM = "32", "33", "31", "1", "2"
+
+
+def print_json(value: Any) -> None:
+    """One object on one line; ASCII, so that no locale can break it."""
+    import json
+
+    print(json.dumps(value, separators=(",", ":"), default=str), flush=True)
+
+
+def width(stream: TextIO | None = None) -> int:
+    """Columns to fill: the terminal's, at least 20; 80 where there is none."""
+    if not is_tty(stream):
+        return 80
+    return max(20, shutil.get_terminal_size((80, 24)).columns)
+
+
+def is_tty(stream: TextIO | None = None) -> bool:
+    return (stream or sys.stdout).isatty()
+
+
+def colours(stream: TextIO | None = None) -> bool:
+    """Colour on a terminal that is not dumb, unless NO_COLOR asks for none (no-color.org)."""
+    return is_tty(stream) and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def paint(text: str, code: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if code and colours() else text
+
+
+def clean(value: object) -> str:
+    """Text from outside, fit for a terminal: control characters made visible, and what the terminal cannot show."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def wrap(text: str, columns: int, indent: str = "") -> list[str]:
+    """Words into lines of at most `columns`; `indent` before all but the first."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        if line.strip() and len(line) + 1 + len(word) > columns:
+            lines.append(line)
+            line = indent + word
+        else:
+            line = f"{line} {word}" if line.strip() else line + word
+    return [*lines, line] if line else lines
+
+
+def pairs(rows: Iterable[tuple[str, object]], stream: TextIO | None = None) -> list[str]:
+    """`name  value` lines, values folded under themselves; unknown (None) rows are left out."""
+    known = [(name, clean(value)) for name, value in rows if value is not None]
+    left = max((len(name) for name, _ in known), default=0) + 2
+    columns = width(stream)
+    lines: list[str] = []
+    for name, value in known:
+        folded = wrap(value, max(10, columns - left)) or [""]
+        lines.append(name.ljust(left) + folded[0])
+        lines += [" " * left + rest for rest in folded[1:]]
+    return lines
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: frozenset[int] = frozenset()) -> list[str]:
+    """Columns aligned by their widest cell; `right` are the numbers of columns set flush right."""
+    cells = [list(head), *[[clean("-" if v is None else v) for v in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    return [
+        "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        .rstrip()
+        for row in cells
+    ]  # fmt: skip
+
+
+def bar(share: float, columns: int) -> str:
+    """A gauge such as [#####.....]; more than the whole fills it."""
+    inner = max(3, columns - 2)
+    full = round(min(1.0, max(0.0, share)) * inner)
+    return "[" + "#" * full + "." * (inner - full) + "]"
+
+
+# -- units ---------------------------------------------------------------------------------------------------------
+
+
+def size(count: int | float | None) -> str | None:
+    """Bytes in decimal units, as the plan counts: 40 GB is 40 000 000 000."""
+    if count is None:
+        return None
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 999.95 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.{2 if unit == 'GB' else 1}f} {unit}"
+
+
+def rate(bps: int | float | None) -> str:
+    """Bits a second; None is a direction that is not shaped."""
+    if bps is None:
+        return "unlimited"
+    if bps < 1_000_000:
+        return f"{bps / 1000:g} kbit/s"
+    return f"{bps / 1_000_000:g} Mbit/s"
+
+
+def age(seconds: float | None) -> str | None:
+    """A length of time in its two largest units: 3 d 4 h, 12 min, 5 s."""
+    if seconds is None:
+        return None
+    left = int(max(0.0, seconds))
+    words: list[str] = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if left >= length or (unit == "s" and not words):
+            words.append(f"{left // length} {unit}")
+            left %= length
+    return " ".join(words[:2])

@@ -1,0 +1,136 @@
+"""What all verbs share: their common options, their examples, and where configuration and socket are found.
+
+Every verb module uses it. Nothing heavy is imported here: a verb that needs the daemon asks for a client, one that
+needs the configuration asks for that.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.control.client import ControlClient
+
+# The same as agent.config.DEFAULT_PATH and Device's defaults (a test holds them equal): importing agent.config costs
+# 25 of the 150 ms that `status` may take.
+DEFAULT_CONFIG = Path("/etc/modem-agent/config.toml")
+DEFAULT_RUN_DIR = "/run/modem-agent"
+DEFAULT_STATE_DIR = "/var/lib/modem-agent"
+SOCKET_NAME = "control.sock"
+
+
+class Call:
+    """The common options of one invocation."""
+
+    def __init__(self, *, config: str | None, socket: str | None, json: bool, timeout: float | None) -> None:
+        self.config_path = Path(config) if config else DEFAULT_CONFIG
+        self.config_given = config is not None
+        self.socket_given = socket
+        self.json = json
+        self.timeout_s = timeout
+
+    def config(self) -> Config:
+        """The checked configuration; the defaults where the default file does not exist."""
+        from agent import config
+
+        if not self.config_given and not self.config_path.exists():
+            return config.Config(file=str(self.config_path))
+        return config.load(self.config_path)
+
+    def socket_path(self) -> Path:
+        """Where the agent listens: --socket, else the configured run_dir."""
+        if self.socket_given:
+            return Path(self.socket_given)
+        return Path(self.device_key("run_dir", DEFAULT_RUN_DIR)) / SOCKET_NAME
+
+    def device_key(self, key: str, default: str) -> str:
+        """One text key of [device], the rest of the file unchecked: a key that only a newer agent knows must not
+        keep a technician from asking the agent that runs. An unreadable default file counts as absent, since the
+        group that may read the socket need not be able to read the configuration."""
+        try:
+            text = self.config_path.read_text("utf-8")
+        except OSError as error:
+            if self.config_given:
+                raise ConfigError(str(self.config_path), "", f"cannot be read: {error.strerror or error}") from error
+            return default
+        except UnicodeDecodeError:
+            text = "\0"  # not TOML either; config() below says where
+        device = self._table(text).get("device", {})
+        value = device.get(key, default) if isinstance(device, dict) else default
+        if not isinstance(value, str) or not value.startswith("/"):
+            raise ConfigError(
+                str(self.config_path), f"device.{key}", "not allowed", value=value, allowed="an absolute path"
+            )
+        return value
+
+    def _table(self, text: str) -> dict[str, Any]:
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+        try:
+            return dict(tomllib.loads(text))
+        except tomllib.TOMLDecodeError:
+            self.config()  # raises the sentence with line and column
+            raise
+
+    def client(self, *, timeout_s: float = 10.0) -> ControlClient:
+        """A connection to the agent; raises AgentNotRunning or NotPermitted."""
+        from agent.control.client import ControlClient
+
+        return ControlClient(self.socket_path(), timeout_s=self.timeout_s or timeout_s)
+
+
+class Verb(click.Command):
+    """A command with at least one example, shown in --help and in the man page."""
+
+    examples: tuple[str, ...] = ()
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples" if len(self.examples) > 1 else "Example"):
+            for line in self.examples:
+                formatter.write_text(line)
+
+
+def verb(*examples: str, socket: bool = True, json: bool = True) -> Callable[[Callable[..., Any]], Verb]:
+    """Make a function `f(call: Call, ...) -> int | None` (the exit status) a verb. Its docstring is its help."""
+
+    def decorate(function: Callable[..., Any]) -> Verb:
+        @functools.wraps(function)
+        def run(
+            config: str | None, json: bool = False, socket: str | None = None, timeout: float | None = None, **rest: Any
+        ) -> Any:
+            return function(Call(config=config, socket=socket, json=json, timeout=timeout), **rest)
+
+        params = getattr(function, "__click_params__", [])
+        run.__click_params__ = list(params)  # type: ignore[attr-defined]  # click's own way to collect options
+        wrapped: Any = run
+        for option in reversed(_common_options(socket, json)):
+            wrapped = option(wrapped)
+        # click collects in reverse; a verb's own options stand before the common ones in its help.
+        wrapped.__click_params__ = wrapped.__click_params__[len(params) :] + wrapped.__click_params__[: len(params)]
+        made = click.command(cls=Verb)(wrapped)
+        made.examples = examples
+        return made
+
+    return decorate
+
+
+def _common_options(socket: bool, json: bool) -> list[Callable[[Any], Any]]:
+    options = [click.option("--json", is_flag=True, help="One JSON object instead of text.")] if json else []
+    if socket:
+        options.append(
+            click.option("--timeout", metavar="S", type=click.FloatRange(min=0.1), help="Give up after S seconds.")
+        )
+        options.append(click.option("--socket", metavar="PATH", help="The agent's control socket."))
+    options.append(click.option("--config", metavar="FILE", help=f"Configuration (default {DEFAULT_CONFIG})."))
+    return options

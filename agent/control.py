@@ -1,1 +1,0 @@
-"""The control socket: JSON-RPC 2.0, one object a line."""

@@ -1,0 +1,162 @@
+"""The control socket from the CLI's side: blocking, small, no asyncio. Never used inside the daemon.
+
+Errors of the agent come back as the same classes that the agent raised where the CLI acts on the difference
+(Rejected, NotPermitted, PortAbsent, ControlTimeout); the rest is a ControlError with the agent's own sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from agent import __version__
+from agent.control import protocol
+from agent.errors import AgentError, AgentNotRunning, ControlError, ControlTimeout, NotPermitted, PortAbsent, Rejected
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+class ControlClient:
+    """One connection. `timeout_s` bounds each call; `agent_version` is the daemon's, known once connected."""
+
+    def __init__(self, path: Path, *, timeout_s: float = 10.0) -> None:
+        self.path, self.timeout_s = path, timeout_s
+        self._socket = _connect(path, timeout_s)
+        self._buffer = b""
+        self._next_id = 0
+        try:
+            hello = self.call("hello", {"protocol": protocol.PROTOCOL, "version": __version__})
+        except BaseException:
+            self.close()
+            raise
+        self.agent_version = str(hello.get("version"))
+        self.role = str(hello.get("role"))
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> ControlClient:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def call(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        *,
+        timeout_s: float | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Ask, wait for the one answer, return its result. Closing the connection cancels what was asked."""
+        number = self._send(method, params or {})
+        deadline = time.monotonic() + (timeout_s or self.timeout_s)
+        while True:
+            message = self._receive(deadline, method)
+            if message.get("method") == "progress" and progress is not None:
+                progress(dict(message.get("params") or {}))
+            if "method" not in message and message.get("id") in (number, None):
+                return _result(message)
+
+    def stream(self, method: str, params: dict[str, Any], *, every_s: float) -> Iterator[dict[str, Any] | AgentError]:
+        """Results of a reading command, one a beat, until the caller stops or the agent goes away. A fault of one
+        beat is yielded, not raised: the modem that a technician watches for may come back."""
+        number = self._send("watch", {"method": method, "params": params, "every_s": every_s})
+        while True:
+            message = self._receive(time.monotonic() + self.timeout_s + every_s, method)
+            if message.get("method") == "watch":
+                try:
+                    yield _result(message.get("params") or {})
+                except AgentError as error:
+                    yield error
+            elif message.get("id") in (number, None):
+                _result(message)  # raises if the watch was refused; its acceptance says nothing more
+
+    def _send(self, method: str, params: dict[str, Any]) -> int:
+        self._next_id += 1
+        line = json.dumps({"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": params})
+        try:
+            self._socket.sendall(line.encode() + b"\n")
+        except TimeoutError:
+            raise ControlTimeout("the agent does not read its control socket; it hangs or is overloaded") from None
+        except OSError as error:
+            # A refused stranger's connection is closed at once: its last word is still to be read.
+            if not isinstance(error, (BrokenPipeError, ConnectionResetError)):
+                raise
+        return self._next_id
+
+    def _receive(self, deadline: float, method: str) -> dict[str, Any]:
+        while b"\n" not in self._buffer:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ControlTimeout(f"the agent did not answer '{method}' in time")
+            self._socket.settimeout(left)
+            try:
+                chunk = self._socket.recv(65_536)
+            except TimeoutError:
+                continue
+            except ConnectionResetError:
+                chunk = b""
+            if not chunk:
+                raise AgentNotRunning(f"the agent closed the connection before it answered '{method}'")
+            self._buffer += chunk
+            if len(self._buffer) > protocol.LINE_BYTES:
+                raise ControlError("the agent sent a line that is too long; is it another version?")
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        try:
+            message = json.loads(line)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+            raise ControlError(f"what listens on {self.path} is not a modem-agent")
+        return message
+
+
+def _connect(path: Path, timeout_s: float) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(timeout_s)
+    try:
+        connection.connect(str(path))
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, TimeoutError):
+            raise ControlTimeout(f"the agent does not take connections on {path}; it hangs or is overloaded") from None
+        if isinstance(error, OSError):
+            raise _absent(path, error) from None
+        raise
+    return connection
+
+
+def _absent(path: Path, error: OSError) -> ControlError:
+    if isinstance(error, FileNotFoundError):
+        return AgentNotRunning(f"the agent is not running (no control socket {path})")
+    if isinstance(error, ConnectionRefusedError):
+        return AgentNotRunning(f"the agent is not running (it left a stale control socket {path})")
+    if isinstance(error, PermissionError):
+        return NotPermitted(f"this user may not use the control socket {path}; use sudo, or join the agent's group")
+    return AgentNotRunning(f"no agent listens on {path}: {error.strerror or error}")
+
+
+def _result(message: dict[str, Any]) -> dict[str, Any]:
+    if "error" not in message:
+        result = message.get("result")
+        return result if isinstance(result, dict) else {}
+    error = message["error"] if isinstance(message["error"], dict) else {}
+    code, reason = int(error.get("code", 0)), str(error.get("message", "the agent gave no reason"))
+    if code == protocol.PERMISSION_DENIED:
+        raise NotPermitted(reason)
+    if code == protocol.MODEM_ABSENT:
+        raise PortAbsent(reason)
+    if code == protocol.TIMED_OUT:
+        raise ControlTimeout(reason)
+    if code == protocol.METHOD_NOT_FOUND:
+        raise ControlError(f"{reason}; this tool is {__version__}: is the agent of another version?")
+    if code >= 7000:
+        raise Rejected(code, reason)
+    raise ControlError(reason)
