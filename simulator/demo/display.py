@@ -1,4 +1,4 @@
-"""What the demo shows: a progress bar with live rates on a terminal, plain lines elsewhere, and the table at the end."""
+"""What the demo shows: progress and live rates on a terminal, plain lines elsewhere, and the table at the end."""
 
 from __future__ import annotations
 

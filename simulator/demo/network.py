@@ -94,11 +94,8 @@ def build(*, down_bps: int, up_bps: int) -> None:
     # plays it, and the qdiscs of wwan0 stay the agent's alone.
     for host, link, rate in ((OPERATOR, "isp0", down_bps), (HOUSEHOLD, "eth0", up_bps)):
         burst = max(5_000, rate // 800)  # 10 ms
-        subprocess.run(
-            ["tc", "-n", host, "qdisc", "add", "dev", link, "root", "tbf", "rate", f"{rate}bit"]
-            + ["burst", str(burst), "latency", "60ms"],
-            check=True,
-        )
+        tbf = f"rate {rate}bit burst {burst} latency 60ms"
+        subprocess.run(["tc", "-n", host, *f"qdisc add dev {link} root tbf {tbf}".split()], check=True)
 
 
 def _ip(*words: str) -> None:

@@ -1,0 +1,83 @@
+"""Keeps the cellular module open and read: opens it when it is there, polls it, and says in one word how it is.
+
+A module that is gone, busy or hung is no fault of the daemon: this task notes it, waits and tries again, while
+counting and shaping go on without it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from agent.clock import Clock
+from agent.config import ModemSettings
+from agent.daemon.pacing import Backoff, Wake
+from agent.errors import CommandTimeout, ModemError, PortAbsent, PortBusy
+from agent.modem import Modem, Reading
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 15.0
+
+
+class Watching:
+    """The module as it was last read; `state` is absent, busy, hung or ready."""
+
+    def __init__(self, settings: ModemSettings, clock: Clock, faults: Counter[str]) -> None:
+        self._settings, self._clock, self._faults = settings, clock, faults
+        self.modem: Modem | None = None
+        self.reading: Reading | None = None
+        self.state = "absent"
+        self.reason = ""
+        self.wake = Wake()
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_beat: Callable[[float], None] = lambda within_s: None
+
+    async def run(self) -> None:
+        """Open, poll, and begin again for ever."""
+        backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        while True:
+            try:
+                await self._attend(backoff)
+            except ModemError as error:
+                self._lost(error)
+            pause_s = backoff.next_s()
+            self.on_beat(pause_s + LONGEST_RETRY_S)
+            await self.wake.wait(pause_s)
+
+    async def _attend(self, backoff: Backoff) -> None:
+        modem = Modem(self._settings, boot_s=lambda: self._clock.now().boot_s, faults=self._faults)
+        modem.on_urc = lambda urc: self.wake.set() if urc.matters else None
+        try:
+            await modem.open()
+            self.modem = modem
+            while True:
+                self.on_beat(self._settings.poll_s + 300)
+                self._read(await modem.poll())
+                backoff.reset()
+                await self.wake.wait(self._settings.poll_s)
+        finally:
+            self.modem = None
+            modem.close()
+
+    def _read(self, reading: Reading) -> None:
+        if reading.network_time is not None:
+            self._clock.offer_network_time(reading.network_time, reading.network_time_boot_s)
+        changed = self.state != "ready" or reading != self.reading
+        if self.state != "ready":
+            log.info("modem ready: %s", reading.identity.model)
+        self.reading, self.state, self.reason = reading, "ready", ""
+        if changed:
+            self.on_change()
+
+    def _lost(self, error: ModemError) -> None:
+        state = "busy" if isinstance(error, PortBusy) else "absent" if isinstance(error, PortAbsent) else "hung"
+        if isinstance(error, CommandTimeout):
+            self._faults["modem.timeout"] += 1
+        if (state, str(error)) != (self.state, self.reason):
+            log.warning("modem %s: %s", state, error)
+        changed = state != self.state
+        self.state, self.reason, self.reading = state, str(error), None
+        if changed:
+            self.on_change()

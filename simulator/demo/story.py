@@ -1,0 +1,238 @@
+"""The story that the demo tells, act by act; every act measures what it shows and adds to the table of promises."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+from simulator.demo import network
+from simulator.demo.desk import Desk, Message
+from simulator.demo.device import ALLOWANCE_BYTES, USED_BEFORE_BYTES, Device
+from simulator.demo.display import Display, Promise
+from simulator.demo.processes import Processes, flows, pings, wait_until
+from simulator.demo.recorder import Recorder
+
+FULL_DOWN_BPS, FULL_UP_BPS, THROTTLED_BPS = 5_000_000, 2_000_000, 512_000
+TOPUP_BYTES = 1_000_000_000
+FLOWS = 4
+SETTLE_S = 2.5  # after a change of rate, TCP's queues of before have drained by then
+HEADER_BYTES = 14
+
+
+class Story:
+    """The acts in their order. State that one act leaves to another: the promises, and the times of events."""
+
+    def __init__(self, device: Device, modem: Any, desk: Desk, recorder: Recorder, display: Display) -> None:
+        self.device, self.modem, self.desk, self.recorder, self.display = device, modem, desk, recorder, display
+        self.promises: list[Promise] = []
+        self.events: list[tuple[float, str]] = []
+        self.begin = network.counters()
+        self.name = ""
+
+    # -- small steps
+
+    def promise(self, what: str, promised: str, measured: str, kept: bool) -> None:
+        self.promises.append(Promise(what, promised, measured, bool(kept)))
+        self.display.say(f"{what}: {measured}", "green" if kept else "bold red")
+
+    def event(self, text: str) -> None:
+        self.events.append((self.recorder.now_s(), text))
+
+    def usage(self) -> Any:
+        return self.device.ask("usage") or {}
+
+    def counted_bytes(self) -> int:
+        """What the ledger has counted since the story began: the household's bytes and the agent's own."""
+        usage = self.usage()["usage"]
+        total = usage["received_bytes"] + usage["sent_bytes"] + usage["management_bytes"]
+        return int(total) - USED_BEFORE_BYTES
+
+    def rate_over(self, direction: str, seconds: float) -> float:
+        begin = self.recorder.now_s()
+        time.sleep(seconds)
+        return self.recorder.rate_bps(begin, self.recorder.now_s(), direction)
+
+    def event_named(self, name: str, since: int = 0, timeout_s: float = 20) -> Message | None:
+        return self.desk.wait_for(lambda m: m.topic.endswith(f"/e/{name}"), timeout_s, since)
+
+    def counted_exactly(self, when: str) -> None:
+        """With the line at rest, ledger and kernel agree to the byte."""
+        exact = wait_until(self._agreed, 15, f"ledger and kernel agree ({when})")
+        self.promise(f"counted, {when}", "the kernel's bytes", f"{exact:,} bytes, difference 0", True)
+
+    def _agreed(self) -> int:
+        before = network.counters()
+        counted = self.counted_bytes()
+        truth = network.counters()
+        moved = truth.ip_bytes(HEADER_BYTES) - self.begin.ip_bytes(HEADER_BYTES)
+        return counted if before == truth and counted == moved else 0
+
+    # -- the acts
+
+    def arrive(self, processes: Processes) -> None:
+        """The daemon starts: modem read, broker reached, reports sent."""
+        self.display.say("the daemon starts in the modem; ledger at 39.985 of 40 GB", "bold")
+        began = time.monotonic()
+        self.device.start(processes)
+        online = self.desk.wait_for(lambda m: m.topic.endswith("/status") and _state(m) == "online", 30)
+        if online is None:
+            raise network.SetupError("the daemon never said that it is online; see daemon.log")
+        self.name = online.topic.split("/")[2]
+        took = time.monotonic() - began
+        self.promise("from start to online at the operator", "at most 10 s", f"{took:.1f} s", took <= 10)
+        reading = wait_until(lambda: (self.device.ask("status") or {}).get("reading"), 15, "the modem is read")
+        cell, operator = reading["signal"], reading["operator"]
+        self.display.say(
+            f"modem: {reading['identity']['model']}, {operator['name']} {operator['plmn']}, "
+            f"RSRP {cell['rsrp_dbm']} dBm, SINR {cell['sinr_db']} dB"
+        )
+        warning = self.event_named("warning")
+        self.promise("warning to the operator", "once, at 95 %", _brief(warning), warning is not None)
+
+    def full_speed(self) -> None:
+        """Both directions as fast as the plan gives."""
+        self.display.say("full speed: 5 Mbit/s down, 2 Mbit/s up", "bold")
+        load = flows("up", 6, FLOWS)
+        time.sleep(1.5)
+        up = self.rate_over("up", 4)
+        load.result()
+        self.promise("full speed up", "at least 1.8 Mbit/s", f"{up / 1e6:.2f} Mbit/s", up >= 1_800_000)
+        self._load = flows("down", 120, FLOWS)
+        time.sleep(1.5)
+        down = self.rate_over("down", 4)
+        self.promise("full speed down", "at least 4.5 Mbit/s", f"{down / 1e6:.2f} Mbit/s", down >= 4_500_000)
+
+    def crossing(self) -> None:
+        """The household crosses 40 GB in full flight."""
+        room = ALLOWANCE_BYTES - USED_BEFORE_BYTES
+        crossed = wait_until(lambda: self.recorder.crossing(self.begin, room), 60, "the household crosses 40 GB")
+        self.events.append((crossed.at_s, "40 GB crossed"))
+        shaped = wait_until(
+            lambda: network.qdiscs() not in ([], ["noqueue"]) and self.recorder.now_s(), 10, "the line is shaped"
+        )
+        link = network.counters()
+        over = link.ip_bytes() - self.begin.ip_bytes() - room
+        took = max(0.0, shaped - crossed.at_s)
+        self.promise("from crossing to shaped", "at most 0.5 s", f"{took:.2f} s", took <= 0.5)
+        self.promise("overshoot past 40 GB", "at most 1 MB", f"{over / 1e6:.2f} MB", over <= 1_000_000)
+        told = self.event_named("throttle")
+        self.promise("throttle told to the operator", "event e/throttle", _brief(told), told is not None)
+
+    def throttled(self) -> None:
+        """512 kbit/s both ways, and a line that still answers while it is full."""
+        self.display.say("throttled: 512 kbit/s each way", "bold")
+        time.sleep(SETTLE_S)
+        self._throttled("down", self._load)
+        load = flows("up", 20, FLOWS)
+        time.sleep(SETTLE_S)
+        self._throttled("up", load)
+        self.counted_exactly("after the throttle")
+
+    def _throttled(self, direction: str, load: Any) -> None:
+        echo = pings(10)
+        rate = self.rate_over(direction, 11)
+        times = echo.result()
+        load.stop()
+        error = rate / THROTTLED_BPS - 1
+        self.promise(
+            f"link rate past 40 GB, {direction}", "512 kbit/s ±3 %", f"{rate / 1000:.1f} kbit/s ({error:+.1%})",
+            abs(error) <= 0.03,
+        )  # fmt: skip
+        arrived = sorted(t for t in times if t is not None)
+        lost = len(times) - len(arrived)
+        p95 = statistics.quantiles(arrived, n=20)[-1] if len(arrived) > 20 else float("inf")
+        self.promise(
+            f"ping p95 under load, {direction}", "at most 100 ms", f"{p95:.0f} ms, {lost} of {len(times)} lost",
+            p95 <= 100,
+        )  # fmt: skip
+
+    def topup(self) -> None:
+        """Support adds 1 GB over MQTT; the line is fast again at once."""
+        left_s = (self.device.month_end.timestamp() - time.time()) - 12
+        self.display.say("support tops up 1 GB over MQTT, good until shortly before the month's end", "bold")
+        answers, took = self.desk.command(
+            self.name, "plan.topup", {"amount_bytes": TOPUP_BYTES, "valid_s": max(20, int(left_s))}
+        )
+        self.event("plan.topup 1 GB")
+        states = " → ".join(answer["state"] for answer in answers)
+        self.promise("plan.topup answered", "succeeded", f"{states} in {took * 1000:.0f} ms",
+                     states.endswith("succeeded"))  # fmt: skip
+        load = flows("down", 5, FLOWS)
+        time.sleep(1.2)
+        rate = self.rate_over("down", 3.3)
+        load.result()
+        self.promise("full speed after the top-up", "at least 4.5 Mbit/s", f"{rate / 1e6:.2f} Mbit/s", rate >= 4.5e6)
+
+    def unplugged(self) -> None:
+        """The module goes away and comes back; counting goes on."""
+        self.display.say("the modem is unplugged; the household goes on", "bold")
+        load = flows("down", 6, 1)
+        self.modem.unplug()
+        self.event("modem unplugged")
+        absent = wait_until(lambda: self._modem_state() == "absent", 10, "the daemon sees that the modem is gone")
+        load.result()
+        self.modem.plug()
+        self.event("modem back")
+        began = time.monotonic()
+        wait_until(lambda: self._modem_state() == "ready", 20, "the modem is read again")
+        took = time.monotonic() - began
+        self.promise("modem unplugged, then read again", "at most 10 s", f"{took:.1f} s", absent and took <= 10)
+        self.counted_exactly("after the unplugging")
+
+    def _modem_state(self) -> str:
+        return str((self.device.ask("status") or {}).get("modem_state"))
+
+    def killed(self, processes: Processes) -> None:
+        """kill -9 in the middle of traffic; nothing is lost."""
+        self.display.say("kill -9 of the daemon under traffic, then a restart", "bold")
+        load = flows("down", 6, FLOWS)
+        time.sleep(1.5)
+        self.device.kill()
+        self.event("kill -9")
+        time.sleep(2)
+        self.device.start(processes)
+        wait_until(self.usage, 15, "the daemon answers again")
+        load.result()
+        self.counted_exactly("through kill -9 and restart")
+
+    def idle(self) -> None:
+        """What the daemon costs while nothing happens."""
+        before, began = self.device.cpu_s(), time.monotonic()
+        time.sleep(5)
+        share = (self.device.cpu_s() - before) / (time.monotonic() - began)
+        memory = self.device.memory_bytes()
+        self.promise("processor while idle", "under 1 % of a core", f"{share:.2%}", share < 0.01)
+        self.promise("memory (PSS)", "under 40 MB", f"{memory / 1e6:.1f} MB", memory < 40_000_000)
+
+    def month_end(self) -> None:
+        """The top-up runs out, the line is slow again; at midnight the new month makes it fast."""
+        self.display.say("the top-up runs out: throttled again", "bold")
+        wait_until(lambda: network.qdiscs() not in ([], ["noqueue"]), 90, "the top-up has run out")
+        self.event("top-up expired")
+        self.counted_exactly("before the month's end")
+        left_s = self.device.month_end.timestamp() - time.time()
+        self.display.say(f"midnight in {left_s:.0f} s", "bold")
+        wait_until(lambda: network.qdiscs() in ([], ["noqueue"]), max(1, left_s) + 10, "the new month lifts the throttle")
+        late = time.time() - self.device.month_end.timestamp()
+        self.event("new month")
+        self.promise("shaper gone at the new month", "at most 2 s late, never early", f"{late:+.1f} s", 0 <= late <= 2)
+        used = self.usage()["usage"]["charged_bytes"]
+        self.promise("usage starts anew", "less than 1 MB", f"{used:,} bytes", used < 1_000_000)
+
+    def leave(self) -> None:
+        took = self.device.terminate()
+        self.promise("SIGTERM to stopped", "under 1 s", f"{took:.2f} s", took < 1)
+        offline = self.desk.wait_for(lambda m: m.topic.endswith("/status") and _state(m) == "offline", 3)
+        self.promise("presence after the stop", "offline", _brief(offline), offline is not None)
+
+
+def _state(message: Message) -> str:
+    return str(message.payload.get("state")) if isinstance(message.payload, dict) else ""
+
+
+def _brief(message: Message | None) -> str:
+    if message is None:
+        return "nothing came"
+    name = "/".join(message.topic.split("/")[3:])
+    return f"{name} {_state(message)}".strip()
