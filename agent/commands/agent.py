@@ -58,11 +58,16 @@ class Agent(Protocol):
 
     def snapshot(self) -> Snapshot: ...
 
+    async def refresh(self) -> None:
+        """Read the link counters now, so that the next snapshot is exact to this moment."""
+        ...
+
     async def change_ledger(
         self, change: Callable[[Any, Moment], Any], also: Callable[[Any], None] | None = None
     ) -> Any:
         """Apply `change(ledger, moment) -> ledger`; keep it in ONE transaction with `also(Database)`; wake the shaper.
 
+        `change` is pure and may be applied twice: to what is saved, and to what traffic has made of it meanwhile.
         Nothing is changed when either raises.
         """
         ...

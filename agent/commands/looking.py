@@ -12,10 +12,12 @@ NO_MODEM = 7801  # vendor range: the cellular module is absent, busy or hung
 
 
 async def status(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    await agent.refresh()
     return agent.snapshot().to_dict()
 
 
 async def usage(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    await agent.refresh()
     shown = agent.snapshot().to_dict()
     out = {name: shown[name] for name in ("v", "time", "clk", "usage", "period", "plan")}
     if "days" in args:

@@ -19,10 +19,11 @@ plan: Any = agent.plan
 async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Grant extra bytes. The same top-up id never counts twice, so a repeat after a power cut is harmless."""
     expires = instant(args["expires"]) if "expires" in args else None
+    identity = args.get("id") or uuid.uuid4().hex
 
     def change(ledger: Any, moment: Moment) -> Any:
         granted = plan.TopUp(
-            id=args.get("id") or uuid.uuid4().hex,
+            id=identity,
             amount_bytes=args["bytes"],
             expires=expires,
             by=args.get("by", ""),

@@ -69,7 +69,9 @@ def _play(out: Path) -> bool:
     display.promises(story.promises)
     (out / "promises.md").write_text(markdown(story.promises))
     pictures = plot.draw(recorder.series(), story.events, out)
-    display.console.print(f"\nplot: {', '.join(str(path) for path in pictures)}\nall messages: {out / 'messages.jsonl'}")
+    display.console.print(
+        f"\nplot: {', '.join(str(path) for path in pictures)}\nall messages: {out / 'messages.jsonl'}"
+    )
     return all(promise.kept for promise in story.promises)
 
 

@@ -92,9 +92,7 @@ class Device:
         database.close()
 
     def start(self, processes: Processes) -> None:
-        self.process = processes.start(
-            MODEM, "daemon", str(EXECUTABLE), "run", "--config", str(self.file)
-        )
+        self.process = processes.start(MODEM, "daemon", str(EXECUTABLE), "run", "--config", str(self.file))
 
     def kill(self) -> None:
         """As the kernel's out-of-memory killer would."""

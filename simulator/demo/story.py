@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from datetime import timedelta
 from typing import Any
 
 from simulator.demo import network
@@ -15,6 +16,7 @@ from simulator.demo.recorder import Recorder
 
 FULL_DOWN_BPS, FULL_UP_BPS, THROTTLED_BPS = 5_000_000, 2_000_000, 512_000
 TOPUP_BYTES = 1_000_000_000
+TOPUP_ENDS_BEFORE_S = 10  # it runs out so long before the month does, so that a throttled line meets the new month
 FLOWS = 4
 SETTLE_S = 2.5  # after a change of rate, TCP's queues of before have drained by then
 HEADER_BYTES = 14
@@ -81,7 +83,7 @@ class Story:
         self.name = online.topic.split("/")[2]
         took = time.monotonic() - began
         self.promise("from start to online at the operator", "at most 10 s", f"{took:.1f} s", took <= 10)
-        reading = wait_until(lambda: (self.device.ask("status") or {}).get("reading"), 15, "the modem is read")
+        reading = wait_until(lambda: self._modem().get("reading"), 15, "the modem is read")
         cell, operator = reading["signal"], reading["operator"]
         self.display.say(
             f"modem: {reading['identity']['model']}, {operator['name']} {operator['plmn']}, "
@@ -149,11 +151,10 @@ class Story:
 
     def topup(self) -> None:
         """Support adds 1 GB over MQTT; the line is fast again at once."""
-        left_s = (self.device.month_end.timestamp() - time.time()) - 12
+        expires = self.device.month_end - timedelta(seconds=TOPUP_ENDS_BEFORE_S)
         self.display.say("support tops up 1 GB over MQTT, good until shortly before the month's end", "bold")
-        answers, took = self.desk.command(
-            self.name, "plan.topup", {"amount_bytes": TOPUP_BYTES, "valid_s": max(20, int(left_s))}
-        )
+        args = {"bytes": TOPUP_BYTES, "expires": expires.isoformat(), "by": "support:demo"}
+        answers, took = self.desk.command(self.name, "plan.topup", args)
         self.event("plan.topup 1 GB")
         states = " → ".join(answer["state"] for answer in answers)
         self.promise("plan.topup answered", "succeeded", f"{states} in {took * 1000:.0f} ms",
@@ -180,8 +181,11 @@ class Story:
         self.promise("modem unplugged, then read again", "at most 10 s", f"{took:.1f} s", absent and took <= 10)
         self.counted_exactly("after the unplugging")
 
+    def _modem(self) -> Any:
+        return (self.device.ask("status") or {}).get("modem", {})
+
     def _modem_state(self) -> str:
-        return str((self.device.ask("status") or {}).get("modem_state"))
+        return str(self._modem().get("state"))
 
     def killed(self, processes: Processes) -> None:
         """kill -9 in the middle of traffic; nothing is lost."""
@@ -213,7 +217,9 @@ class Story:
         self.counted_exactly("before the month's end")
         left_s = self.device.month_end.timestamp() - time.time()
         self.display.say(f"midnight in {left_s:.0f} s", "bold")
-        wait_until(lambda: network.qdiscs() in ([], ["noqueue"]), max(1, left_s) + 10, "the new month lifts the throttle")
+        wait_until(
+            lambda: network.qdiscs() in ([], ["noqueue"]), max(1, left_s) + 10, "the new month lifts the throttle"
+        )
         late = time.time() - self.device.month_end.timestamp()
         self.event("new month")
         self.promise("shaper gone at the new month", "at most 2 s late, never early", f"{late:+.1f} s", 0 <= late <= 2)
