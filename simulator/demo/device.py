@@ -24,7 +24,7 @@ ALLOWANCE_BYTES = 40_000_000_000
 USED_BEFORE_BYTES = 39_985_000_000
 EXECUTABLE = Path(sys.executable).with_name("modem-agent")
 
-CONFIG = """# Written by the demo. The plan is the real one; only the time zone is odd: its midnight is the demo's month end.
+CONFIG = """# Written by the demo. The plan is the real one, only the time zone is odd: midnight is the month end.
 [device]
 state_dir = "{out}/state"
 run_dir = "{out}/run"
