@@ -1,0 +1,115 @@
+"""The running agent as commands and reports see it: agent.commands.Agent, made of the daemon's parts.
+
+Nothing here blocks, and nothing here decides: counting, watching, shaping and reporting do, each in its own file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from agent import __version__
+from agent.clock import Clock
+from agent.commands import Snapshot
+from agent.config import Config
+from agent.daemon import host
+from agent.daemon.accounting import Accounting, Also
+from agent.daemon.shaping import Shaping
+from agent.daemon.watching import Watching
+from agent.errors import AgentError
+from agent.modem import Modem
+from agent.operator import SessionState
+from agent.plan import Ledger, Moment
+from agent.store import Store
+from agent.traffic import Kernel
+
+
+class LiveAgent:
+    """Holds the parts together; `device` is empty until the module or the store has told who we are."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        store: Store,
+        kernel: Kernel,
+        accounting: Accounting,
+        watching: Watching,
+        shaping: Shaping,
+        faults: Counter[str],
+    ) -> None:
+        self.config, self.clock, self.store = config, clock, store
+        self.accounting, self.watching, self.shaping = accounting, watching, shaping
+        self._kernel, self._faults = kernel, faults
+        self._started_boot_s = clock.now().boot_s
+        self.device = config.device.id
+        self.session_state: Callable[[], SessionState] = SessionState
+        self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
+        self.reborn: Callable[[], None] = lambda: None
+        self.outbox_rows = 0
+        self.outbox_dropped = 0
+        self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @property
+    def modem(self) -> Modem | None:
+        return self.watching.modem
+
+    def snapshot(self) -> Snapshot:
+        accounting = self.accounting
+        return Snapshot(
+            moment=self.clock.now(),
+            device=self.device,
+            version=__version__,
+            started_boot_s=self._started_boot_s,
+            modem_state=self.watching.state,
+            reading=self.watching.reading,
+            links=self.shaping.links,
+            usage=accounting.usage(),
+            period=accounting.period,
+            decision=accounting.decision,
+            shaper=self.shaping.state,
+            session=self.session_state(),
+            outbox_rows=self.outbox_rows,
+            outbox_dropped=self.outbox_dropped,
+            faults=dict(self._faults),
+            store_state=accounting.store_fault or "ok",
+        )
+
+    async def refresh(self) -> None:
+        """Read the link counters now; a kernel that refuses leaves what was known."""
+        self.accounting.take(await self._kernel.samples(self.config.wan.interfaces))
+
+    async def change_ledger(self, change: Callable[[Ledger, Moment], Ledger], also: Also | None = None) -> Ledger:
+        return await self.accounting.change(change, also)
+
+    def event(self, name: str, details: dict[str, Any]) -> None:
+        self.emit(name, details)
+
+    async def rebirth(self) -> None:
+        self.reborn()
+
+    async def restart(self) -> None:
+        if not self.ending.done():
+            self.ending.set_result("restart asked for")
+
+    async def reboot(self, reason: str) -> None:
+        await self.accounting.commit()
+        await host.reboot(reason)
+
+    async def reset_modem(self, level: str) -> dict[str, Any]:
+        modem = self._present_modem()
+        return dict(await modem.reset(level))
+
+    async def send_sms(self, number: str, text: str) -> dict[str, Any]:
+        return dict(await self._present_modem().send_sms(number, text))
+
+    async def adopt(self, config: Config) -> None:
+        """Another configuration is taken up by an orderly restart: two seconds, in which the kernel goes on shaping."""
+        await self.restart()
+
+    def _present_modem(self) -> Modem:
+        if self.watching.modem is None:
+            raise AgentError(f"modem {self.watching.state}: {self.watching.reason or 'not opened yet'}")
+        return self.watching.modem

@@ -1,0 +1,29 @@
+"""What the operating system must do for the agent: report readiness, reboot, know the machine's name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.errors import AgentError
+
+log = logging.getLogger(__name__)
+
+# The first that exists is used; each is the system's own orderly way (systemd, then OpenWrt's procd).
+REBOOT_COMMANDS: Sequence[tuple[str, ...]] = (("/bin/systemctl", "reboot"), ("/sbin/reboot",))
+
+
+async def reboot(reason: str) -> None:
+    """Ask the system to reboot. Raises AgentError when it refuses."""
+    for command in REBOOT_COMMANDS:
+        if not Path(command[0]).exists():
+            continue
+        log.warning("asking the system to reboot: %s", reason)
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        _, problem = await process.communicate()
+        if process.returncode == 0:
+            return
+        raise AgentError(f"{' '.join(command)}: {problem.decode(errors='replace').strip() or process.returncode}")
+    raise AgentError("no way to reboot this system: neither systemctl nor reboot is there")

@@ -1,0 +1,62 @@
+"""Keeps the kernel as the plan wants it: compares and mends at every tick, every link event and every decision.
+
+Shaping is a reconciliation, not an edge: it survives a crash, an interface that is made anew, a modem reset and a
+stranger's `tc qdisc del`. A kernel that refuses is reported as `unenforced` and asked again with growing pauses.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from agent.daemon.pacing import Backoff, Wake
+from agent.errors import KernelError
+from agent.plan import Rates
+from agent.traffic import Kernel, Link, Shaper, ShaperState
+
+log = logging.getLogger(__name__)
+
+TICK_S = 30.0
+
+
+class Shaping:
+    """The wanted rates, and what became of them."""
+
+    def __init__(self, kernel: Kernel, shaper: Shaper, patterns: Sequence[str], wanted: Callable[[], Rates]) -> None:
+        self._kernel, self._shaper, self._patterns, self._wanted = kernel, shaper, tuple(patterns), wanted
+        self.links: tuple[Link, ...] = ()
+        self.state = ShaperState("off")
+        self.wake = Wake()
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_beat: Callable[[float], None] = lambda within_s: None
+
+    async def run(self) -> None:
+        """Reconcile for ever."""
+        backoff = Backoff(1.0, TICK_S)
+        while True:
+            await self.reconcile()
+            settled = self.state.state in ("off", "enforced")
+            if settled:
+                backoff.reset()
+            self.on_beat(TICK_S * 4)
+            await self.wake.wait(TICK_S if settled else backoff.next_s())
+
+    async def reconcile(self) -> None:
+        """Make the kernel as the plan wants it, once."""
+        wanted, links = self._wanted(), self.links
+        try:
+            links = tuple(await self._kernel.links(self._patterns))
+            state = await self._shaper.reconcile(links, wanted)
+        except KernelError as error:
+            state = ShaperState("unenforced", rates=wanted, reason=str(error))
+        changed = _essence(state) != _essence(self.state) or links != self.links
+        if _essence(state) != _essence(self.state):
+            level = logging.INFO if state.state in ("off", "enforced") else logging.ERROR
+            log.log(level, "shaper %s %s %s %s", state.state, state.qdisc, state.rates, state.reason)
+        self.state, self.links = state, links
+        if changed:
+            self.on_change()
+
+
+def _essence(state: ShaperState) -> tuple[object, ...]:
+    return state.state, state.qdisc, state.rates, state.reason
