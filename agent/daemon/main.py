@@ -39,9 +39,7 @@ SOCKET = "control.sock"
 
 def run(config: Config) -> int:
     """Run until SIGTERM, SIGINT or a fatal fault; the exit status."""
-    logging.basicConfig(
-        level=config.log.level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=config.log.level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
         lock = InstanceLock(Path(config.device.state_dir))
     except AgentError as error:

@@ -1,0 +1,75 @@
+"""One row of the bench: what, target, what was measured, what a peer did in the same run.
+
+Every script in this folder makes a `Bench`, adds rows and ends with `sys.exit(bench.finish())`: the rows go to standard
+output as a Markdown table, and to `report/bench/<script>.json`, from which `make bench` and `make report` draw the one
+table of all. A number that is missed stands there as missed; one that could not be measured says why.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+REPORT = Path(os.environ.get("MODEM_AGENT_REPORT", "report")) / "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`kept` is None where nothing was promised, or where the number was not measured (`measured` then says why)."""
+
+    what: str
+    target: str
+    measured: str
+    kept: bool | None
+    peer: str = ""
+
+
+class Bench:
+    """The rows of one script."""
+
+    def __init__(self, name: str, issue: int) -> None:
+        self.name, self.issue = name, issue
+        self.rows: list[Row] = []
+
+    def row(self, what: str, target: str, measured: str, kept: bool | None, peer: str = "") -> None:
+        self.rows.append(Row(what, target, measured, kept, peer))
+        print(f"{_mark(kept):>12}  {what}: {measured}" + (f"   [{peer}]" if peer else ""), flush=True)
+
+    def finish(self) -> int:
+        """Write the rows; exit status 1 if one number was missed."""
+        REPORT.mkdir(parents=True, exist_ok=True)
+        document = {
+            "bench": self.name,
+            "issue": self.issue,
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "machine": machine(),
+            "rows": [asdict(row) for row in self.rows],
+        }
+        (REPORT / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n")
+        print("\n" + markdown(self.rows))
+        return int(any(row.kept is False for row in self.rows))
+
+
+def machine() -> str:
+    """Cores, processor, kernel and Python, in one line."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return f"{os.cpu_count()} cores, {model}, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def markdown(rows: list[Row]) -> str:
+    """The rows as a table."""
+    lines = ["| what | target | measured | peer, same run | |", "|---|---|---|---|---|"]
+    lines += [f"| {r.what} | {r.target} | {r.measured} | {r.peer} | {_mark(r.kept)} |" for r in rows]
+    return "\n".join(lines)
+
+
+def _mark(kept: bool | None) -> str:
+    return {True: "kept", False: "**missed**", None: "not judged"}[kept]
