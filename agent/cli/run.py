@@ -7,7 +7,10 @@ from agent.cli.verb import Call, verb
 
 @verb("modem-agent run --config /etc/modem-agent/config.toml", socket=False, json=False)
 def command(call: Call) -> int:
-    """Run the agent in the foreground until SIGTERM."""
+    """Run the agent in the foreground.
+
+    SIGTERM or Ctrl-C ends it in order; the shaper stays in the kernel, so a restart gives no free speed.
+    """
     config = call.config()  # before anything heavy is imported: a wrong configuration starts nothing
     import importlib
 

@@ -128,3 +128,11 @@ def age(seconds: float | None) -> str | None:
             words.append(f"{left // length} {unit}")
             left %= length
     return " ".join(words[:2])
+
+
+def version_note(agent_version: str) -> None:
+    """One line on stderr when the agent that runs is not of this tool's version."""
+    from agent import __version__
+
+    if agent_version != __version__:
+        print(f"note: the agent that runs is {clean(agent_version)}, this tool is {__version__}", file=sys.stderr)

@@ -69,7 +69,7 @@ class Beats:
     async def _ask(self, method: str, args: dict[str, Any]) -> dict[str, Any]:
         try:
             # Whoever watches only reads: a command that acts is refused by its role.
-            result = await self._execute(method, args, role="read", source="local:watch", progress=lambda _: None)
+            result = await self._execute(method, args, role="read", source="local:watch", progress=lambda *_: None)
         except AgentError as error:
             return {"error": error_of(error)}
         except Exception:
@@ -96,7 +96,7 @@ def error_of(error: AgentError) -> dict[str, Any]:
 _CODES: tuple[tuple[type[AgentError], int], ...] = (
     (NotPermitted, protocol.PERMISSION_DENIED),
     (PortAbsent, protocol.MODEM_ABSENT),
-    (PortBusy, protocol.MODEM_BUSY),
+    (PortBusy, protocol.COMMAND_FAILURE),
     (CommandTimeout, protocol.TIMED_OUT),
     (ControlTimeout, protocol.TIMED_OUT),
 )

@@ -155,8 +155,8 @@ def _result(message: dict[str, Any]) -> dict[str, Any]:
         raise PortAbsent(reason)
     if code == protocol.TIMED_OUT:
         raise ControlTimeout(reason)
-    if code == protocol.METHOD_NOT_FOUND:
-        raise ControlError(f"{reason}; this tool is {__version__}: is the agent of another version?")
+    if reason.startswith("unknown command"):
+        raise ControlError(f"{reason}; this tool is {__version__}: the agent that runs is of another version")
     if code >= 7000:
         raise Rejected(code, reason)
     raise ControlError(reason)

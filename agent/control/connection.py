@@ -22,8 +22,8 @@ from agent.errors import AgentError, NotPermitted, Rejected
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[dict[str, Any]], None]
-Execute = Callable[..., Awaitable[dict[str, Any]]]  # (name, args, *, role, source, progress)
+# functools.partial(agent.commands.execute, agent): (name, args, *, role, source, progress)
+Execute = Callable[..., Awaitable[dict[str, Any]]]
 
 MOST_REQUESTS = 8  # at once, of one connection
 STALL_S = 30.0  # a client that reads nothing for so long is cut off
@@ -115,9 +115,9 @@ class Connection:
         if method == "watch":
             return self._watch(params)
 
-        def progress(step: dict[str, Any]) -> None:
+        def progress(percent: int, what: str) -> None:
             if number is not None:
-                self.offer(encode({"method": "progress", "params": {**step, "id": number}}))
+                self.offer(encode({"method": "progress", "params": {"id": number, "percent": percent, "what": what}}))
 
         return await self._execute(method, params, role=self.role, source=self.source, progress=progress)
 

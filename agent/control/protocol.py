@@ -14,12 +14,12 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
-# USP error codes (TR-369), as operators see them too; 7800 to 7999 are the vendor's own.
+# USP error codes (TR-369), as operators see them too; 7800 to 7999 are the vendor's own. The table of commands uses
+# the same (a test holds them equal): the CLI turns some of them back into their errors.
 PERMISSION_DENIED = 7006
-CANCELLED = 7023
-MODEM_ABSENT = 7800
-TIMED_OUT = 7801
-MODEM_BUSY = 7802
+COMMAND_FAILURE = 7022
+TIMED_OUT = 7800
+MODEM_ABSENT = 7801
 
 ROLES = ("read", "act", "admin")  # each includes those before it
 

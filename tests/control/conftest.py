@@ -34,11 +34,11 @@ class Table:
         self.beats = 0
 
     async def execute(
-        self, name: str, args: dict[str, Any], *, role: str, source: str, progress: Callable[[dict[str, Any]], None]
+        self, name: str, args: dict[str, Any], *, role: str, source: str, progress: Callable[[int, str], None]
     ) -> dict[str, Any]:
         self.asked.append((name, role, source))
         if name not in self.rows:
-            raise Rejected(protocol.METHOD_NOT_FOUND, f"there is no command '{name}'")
+            raise Rejected(protocol.COMMAND_FAILURE, f"unknown command {name!r}")
         wanted, run = self.rows[name]
         if not protocol.allows(role, wanted):
             raise NotPermitted(f"'{name}' is for those who may {wanted}")
@@ -52,7 +52,7 @@ class Table:
         return {"done": True}
 
     async def _scan(self, args: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any]:
-        progress({"percent": 10, "text": "asking"})
+        progress(10, "asking")
         self.running.set()
         try:
             await asyncio.Event().wait()

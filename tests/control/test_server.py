@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import socket
 import stat
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from agent.commands import looking
 from agent.control import protocol
 from agent.control.client import ControlClient
 from agent.errors import AgentNotRunning, ControlError, NotPermitted, PortAbsent
@@ -47,7 +49,7 @@ def test_a_request_is_answered_with_its_id(served: Served) -> None:
         (b'{"id":[1],"method":"status"}\n', protocol.INVALID_REQUEST),
         (b'{"id":1,"method":"status","params":[1]}\n', protocol.INVALID_PARAMS),
         (b'{"id":1,"method":"watch","params":{"method":3}}\n', protocol.INVALID_PARAMS),
-        (b'{"id":1,"method":"nothing"}\n', protocol.METHOD_NOT_FOUND),
+        (b'{"id":1,"method":"nothing"}\n', protocol.COMMAND_FAILURE),
         (b"\xff\xfe\x00\n", protocol.PARSE_ERROR),
         (b"x" * 100_000, protocol.INVALID_REQUEST),
     ],
@@ -161,6 +163,14 @@ def test_nobody_there_nobody_ours_nothing_usable(tmp_path: Path) -> None:
     blocked.write_text("x")
     with pytest.raises(ControlError, match="cannot listen"), serving(blocked / "control.sock", Table()):
         pass
+
+
+def test_the_codes_are_those_of_the_table_of_commands() -> None:
+    execute_codes = importlib.import_module("agent.commands.execute")
+    assert execute_codes.TIMED_OUT == protocol.TIMED_OUT
+    assert execute_codes.PERMISSION_DENIED == protocol.PERMISSION_DENIED
+    assert execute_codes.COMMAND_FAILURE == protocol.COMMAND_FAILURE
+    assert looking.NO_MODEM == protocol.MODEM_ABSENT
 
 
 def test_the_roles_include_each_other() -> None:
