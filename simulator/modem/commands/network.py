@@ -1,0 +1,119 @@
+"""27.007 clauses 7 and 8.5: registration, operator and signal."""
+
+from __future__ import annotations
+
+from simulator.modem.commands.table import COMMANDS, Call, command
+from simulator.modem.registration import ACT, DOMAINS
+from simulator.modem.reply import Refused, Reply, ok
+from simulator.modem.ucs2 import displayed
+
+_NEIGHBOURS = (("Orange B", "Orange B", "20610"), ("BASE", "BASE", "20620"))
+
+
+def _registration(domain: str, name: str, modes: range) -> None:
+    def handler(call: Call) -> Reply:
+        reporting = call.state.reporting
+        if call.form == "test":
+            return ok(f"{name}: ({modes.start}-{modes.stop - 1})")
+        if call.form == "set":
+            setattr(reporting, domain, call.number(0, 0, allowed=modes))
+            return ok()
+        mode = getattr(reporting, domain)
+        return ok(f"{name}: {mode},{call.modem.registration.fields(domain, mode)}")
+
+    COMMANDS[name] = handler
+
+
+for _domain, _name in DOMAINS.items():
+    _registration(_domain, _name, range(4) if _domain != "cereg" else range(6))
+
+
+@command("+COPS")
+def operator(call: Call) -> Reply:
+    """A scan takes its time and keeps the port; mode 3 only sets the format."""
+    if call.form == "test":
+        call.need_sim()
+        return Reply(_scan(call), delay_s=call.modem.profile.timing.scan_s)
+    if call.form == "read":
+        return ok(_current(call))
+    mode = call.number(0, allowed=range(5))
+    if len(call.args) > 1 and call.args[1]:
+        call.state.reporting.cops_format = call.number(1, allowed=range(3))
+    if mode == 3:
+        return ok()
+    call.need_sim()
+    call.state.reporting.cops_mode = mode
+    if mode == 1 and call.argument(2) not in {_plmn(call), call.state.network.long_name, ""}:
+        raise Refused(32)
+    return ok(delay_s=1.0, then=call.modem.refresh)
+
+
+def _plmn(call: Call) -> str:
+    return call.state.network.mcc + call.state.network.mnc
+
+
+def _current(call: Call) -> str:
+    network, reporting = call.state.network, call.state.reporting
+    if not call.modem.registration.registered:
+        return f"+COPS: {reporting.cops_mode}"
+    names = (network.long_name, network.short_name, _plmn(call))
+    shown = names[reporting.cops_format]
+    if reporting.cops_format < 2:
+        shown = displayed(shown, reporting.charset)
+    return f'+COPS: {reporting.cops_mode},{reporting.cops_format},"{shown}",{ACT[call.state.radio.cell.rat]}'
+
+
+def _scan(call: Call) -> list[str]:
+    network = call.state.network
+    rows = []
+    if call.modem.covered:
+        status = 2 if call.modem.registration.registered else 1 if network.accepts else 3
+        rows.append(f'({status},"{network.long_name}","{network.short_name}","{_plmn(call)}",7)')
+        rows += [f'(3,"{long}","{short}","{plmn}",7)' for long, short, plmn in _NEIGHBOURS]
+    return [f"+COPS: {','.join(rows)}{',' if rows else ''},(0,1,2,3,4),(0,1,2)"]
+
+
+@command("+CSQ")
+def signal_quality(call: Call) -> Reply:
+    if call.form == "test":
+        return ok("+CSQ: (0-31,99),(0-7,99)")
+    facts = "{csq}" if _heard(call) else "99"
+    return ok(call.modem.render(f"+CSQ: {facts},99"))
+
+
+def _heard(call: Call) -> bool:
+    return call.modem.covered and call.state.power.functionality == 1
+
+
+@command("+CESQ")
+def extended_signal_quality(call: Call) -> Reply:
+    if call.form == "test":
+        return ok("+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-49,255),(0-34,255),(0-97,255)")
+    shapes = {
+        "GSM": "{rxlev_index},99,255,255,255,255",
+        "WCDMA": "99,99,{rscp_index},{ecno_index},255,255",
+    }
+    shape = shapes.get(call.state.radio.cell.rat, "99,99,255,255,{rsrq_index},{rsrp_index}")
+    return ok(call.modem.render("+CESQ: " + (shape if _heard(call) else "99,99,255,255,255,255")))
+
+
+@command("+CPOL", "+CPLS")
+def preferred(call: Call) -> Reply:
+    return ok() if call.form != "test" else ok(f"{call.name}: (1-80),(0-2)")
+
+
+@command("+CEER")
+def extended_error(call: Call) -> Reply:
+    registration = call.modem.registration
+    if call.form == "test":
+        return ok()
+    if registration.reject_cause:
+        return ok(f'+CEER: "EMM","{registration.reject_cause}"')
+    if registration.session_cause:
+        return ok("+CEER: Requested service option not subscribed")
+    return ok("+CEER: No cause information available")
+
+
+@command("+WS46")
+def radio_system(call: Call) -> Reply:
+    return ok("+WS46: (12,22,25,28,29,31)") if call.form == "test" else ok("+WS46: 25") if call.form == "read" else ok()

@@ -1,0 +1,60 @@
+"""Takes a command line apart as V.250 5.2 does: basic commands run together, extended ones end at a semicolon."""
+
+from __future__ import annotations
+
+import re
+
+_BASIC = re.compile(r"[&\\]?[A-Z]\d*|S\d+(?:=\d*|\?)?", re.IGNORECASE)
+
+
+def elements(body: str) -> list[str] | None:
+    """The commands of what stood after AT, or None when it is no command line at all."""
+    found: list[str] = []
+    rest = body.strip()
+    while rest:
+        if rest[0] in "; ":
+            rest = rest[1:]
+        elif rest[0].isalpha() or rest[0] in "&\\":
+            length = _basic_length(rest)
+            if not length:
+                return None
+            found.append(rest[:length])
+            rest = rest[length:]
+        else:
+            length = _extended_length(rest)
+            found.append(rest[:length].rstrip())
+            rest = rest[length:]
+    return found
+
+
+def _basic_length(text: str) -> int:
+    if text[0] in "dD":  # a dial string takes the rest of the line
+        return len(text)
+    match = re.match(r"S\d+(?:=\d*|\?)?", text, re.IGNORECASE) or _BASIC.match(text)
+    return match.end() if match else 0
+
+
+def _extended_length(text: str) -> int:
+    quoted = False
+    for at, char in enumerate(text):
+        if char == '"':
+            quoted = not quoted
+        elif char == ";" and not quoted:
+            return at
+    return len(text)
+
+
+def arguments(text: str) -> list[str]:
+    """Comma-separated parameters with the quotes taken off; an empty text has none."""
+    if not text:
+        return []
+    parts, quoted, current = [], False, ""
+    for char in text:
+        if char == '"':
+            quoted = not quoted
+        elif char == "," and not quoted:
+            parts.append(current.strip())
+            current = ""
+        else:
+            current += char
+    return [*parts, current.strip()]

@@ -1,0 +1,380 @@
+"""SimModem: one simulated module. State, time, ports and the network's answers, without any I/O.
+
+A shell gives it bytes (`port.receive`), the time (`advance`, or a `clock` that it reads itself) and takes bytes
+away (`port.take`). Public methods may be called from any thread; `lock` holds them apart.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from simulator.modem import identity, rules
+from simulator.modem import profile as profiles
+from simulator.modem import state as settings
+from simulator.modem.commands import run_standard
+from simulator.modem.facts import Facts
+from simulator.modem.fault import Fault, make
+from simulator.modem.life import Life
+from simulator.modem.port import PORT_KINDS, AtPort, NmeaPort, SimPort
+from simulator.modem.profile import Profile
+from simulator.modem.registration import Registration
+from simulator.modem.reply import Reply
+from simulator.modem.rules import Later
+from simulator.modem.sms import SmsStore
+from simulator.modem.state import Cell, State
+
+_FADE_STEP_S = 5.0
+_NEVER_SYNCHRONISED = datetime(1980, 1, 6, tzinfo=timezone.utc)
+
+
+class SimModem:
+    """A module of the given profile. `seed` fixes identity and all chance; `pace` scales every delay of the module.
+
+    warm=True starts it booted and registered, as a module is that has been on for a while.
+    """
+
+    state: State
+    registration: Registration
+    profile: Profile
+
+    def __init__(
+        self,
+        profile: str = "quectel-ec25",
+        *,
+        seed: int = 0,
+        pace: float = 1.0,
+        warm: bool = True,
+        wall: datetime | None = None,
+        clock: Callable[[], float] | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.profile = profiles.load(profile)
+        self.seed, self.pace, self.clock = seed, pace, clock
+        self.lock = threading.RLock()
+        self.now = clock() if clock else 0.0
+        self._wall_at = (self.now, wall or datetime.now(timezone.utc))
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self.chance = random.Random(seed)
+        self.state = State()
+        identity.fill(self.state, seed)
+        self.variables = dict(self.profile.variables)
+        self.faults: dict[str, Fault] = {}
+        self.sms = SmsStore()
+        self.registration = Registration(self)
+        self.life = Life(self)
+        self.fade_now_db = 0.0
+        self.on_schedule: Callable[[], None] | None = None
+        self.on_presence: list[Callable[[bool], None]] = []
+        self.watchers: list[Callable[[str], None]] = []
+        self.ports: list[SimPort] = [PORT_KINDS[p.role](self, p.interface, p.role) for p in self.profile.ports]
+        for name, value in {**self.profile.settings, **(settings or {})}.items():
+            self.put(name, value)
+        if warm:
+            self.registration.refresh(at_once=True)
+        else:
+            self.state.power.state = "gone"
+            self.state.clock.synchronised = False
+        self._tick_radio()
+        self._tick_second()
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def touch(self) -> None:
+        """Bring the modem up to its clock, if it has one."""
+        if self.clock is not None:
+            self.advance(self.clock())
+
+    def advance(self, now: float) -> None:
+        """Let everything happen that is due up to `now` (seconds, never backwards)."""
+        with self.lock:
+            while self._due and self._due[0][0] <= now:
+                due, _, action = heapq.heappop(self._due)
+                self.now = max(self.now, due)
+                action()
+            self.now = max(self.now, now)
+
+    def next_due(self) -> float | None:
+        with self.lock:
+            return self._due[0][0] if self._due else None
+
+    def after(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Do something later, at this modem's pace."""
+        heapq.heappush(self._due, (self.now + delay_s * self.pace, next(self._order), action))
+        if self.on_schedule is not None:
+            self.on_schedule()
+
+    def utc(self) -> datetime:
+        """The time that the module believes; 1980 until the network has told it."""
+        at, wall = self._wall_at
+        start = wall if self.state.clock.synchronised else _NEVER_SYNCHRONISED
+        return start + timedelta(seconds=self.now - at)
+
+    def local_time(self) -> datetime:
+        if not self.state.clock.synchronised:
+            return self.utc()
+        return self.utc().astimezone(ZoneInfo(self.state.network.timezone))
+
+    def set_wall(self, wall: datetime) -> None:
+        """What the network says the time is, from now on."""
+        with self.lock:
+            self.touch()
+            self._wall_at = (self.now, wall.astimezone(timezone.utc))
+            if self.registration.registered:
+                self.network_time_arrives()
+
+    # -- what hosts, tests and scenarios do to it --------------------------------------------------------------------
+
+    @property
+    def at(self) -> AtPort:
+        """The primary AT port."""
+        return next(p for p in self.ports if isinstance(p, AtPort) and p.interface == self.profile.primary.interface)
+
+    def set(self, name: str, value: object) -> None:
+        """Change a setting, by its short or dotted name, and let everything follow from it."""
+        with self.lock:
+            self.touch()
+            self.put(name, value)
+            self.note(f"set {name} {value}")
+            self.refresh()
+
+    def get(self, name: str) -> object:
+        with self.lock:
+            return settings.read(self.state, name)
+
+    def put(self, name: str, value: object) -> None:
+        """Change a setting without consequences."""
+        if name.startswith("var."):
+            self.variables[name[4:]] = value
+        else:
+            settings.assign(self.state, name, value)
+
+    def refresh(self) -> None:
+        self.registration.refresh()
+
+    def fault(self, name: str, argument: str = "") -> None:
+        """Start a fault; a second one of the same name replaces the first."""
+        with self.lock:
+            self.touch()
+            started = make(name, self, argument)
+            self.clear(name)
+            self.faults[name] = started
+            self.note(f"fault {name} {argument}".rstrip())
+            started.start()
+
+    def clear(self, name: str = "") -> None:
+        """End one fault, or all."""
+        with self.lock:
+            self.touch()
+            for each in [name] if name else list(self.faults):
+                ended = self.faults.pop(each, None)
+                if ended is not None:
+                    ended.stop()
+                    self.note(f"clear {each}")
+
+    def unplug(self) -> None:
+        """Pull it out of the USB socket."""
+        with self.lock:
+            self.touch()
+            self.life.unplugged = True
+            self.life.leave()
+
+    def plug(self) -> None:
+        """Push it back in: it boots."""
+        with self.lock:
+            self.touch()
+            self.life.unplugged = False
+            if self.state.power.state == "gone":
+                self.life.arrive()
+
+    def usb_reset(self) -> None:
+        """What re-authorising the USB device does: a hung module may come back from it, or not."""
+        with self.lock:
+            self.touch()
+            self.note("usb-reset")
+            power = self.state.power
+            if power.state == "hung" and power.resets_to_wake > 1:
+                power.resets_to_wake -= 1
+            elif power.state != "hung" or power.resets_to_wake >= 0:
+                self.restart()
+
+    def power_cycle(self) -> None:
+        """Take its supply away and give it back."""
+        with self.lock:
+            self.touch()
+            self.note("power-cycle")
+            for name in [name for name, fault in self.faults.items() if fault.ends_with_power]:
+                self.clear(name)
+            self.state.power.resets_to_wake = 0
+            self.restart(gone_s=0.0)
+
+    def handover(self, index: int | None = None) -> None:
+        """Go over to another cell that is heard, by default the next."""
+        with self.lock:
+            self.touch()
+            radio = self.state.radio
+            radio.serving = (radio.serving + 1 if index is None else index) % len(radio.cells)
+            self.note(f"handover to {radio.cell.ci:X}")
+            self.registration.refresh(at_once=True)
+
+    def add_cell(self, cell: Cell) -> None:
+        with self.lock:
+            self.state.radio.cells.append(cell)
+
+    def receive_sms(self, number: str, text: str) -> int:
+        """An SMS comes in; its index in the store."""
+        with self.lock:
+            self.touch()
+            index = self.sms.deliver(number, text, self.local_time())
+            if self.state.reporting.cnmi_mt == 1:
+                self.unsolicited(f'+CMTI: "ME",{index}')
+            return index
+
+    def carry(self, received_bytes: int, sent_bytes: int) -> None:
+        """The household's traffic went by: the module's own counters move."""
+        with self.lock:
+            self.state.counters.received_bytes += received_bytes
+            self.state.counters.sent_bytes += sent_bytes
+
+    def unsolicited(self, text: str) -> None:
+        """Send a URC on every AT port."""
+        with self.lock:
+            for port in self.ports:
+                if isinstance(port, AtPort):
+                    port.unsolicited(text)
+
+    def note(self, text: str) -> None:
+        """Tell whoever watches (timelines, logs) what was done."""
+        for watcher in self.watchers:
+            watcher(text)
+
+    # -- derived -----------------------------------------------------------------------------------------------------
+
+    @property
+    def rsrp_dbm(self) -> float:
+        return self.state.radio.rsrp_dbm + self.fade_now_db
+
+    @property
+    def covered(self) -> bool:
+        radio = self.state.radio
+        return radio.coverage and self.rsrp_dbm > radio.lost_below_dbm
+
+    @property
+    def sim_ready(self) -> bool:
+        sim = self.state.sim
+        return sim.present and not sim.busy and sim.locked in ("", "SIM PIN2", "SIM PUK2")
+
+    @property
+    def sim_text(self) -> str:
+        return self.state.sim.locked or "READY"
+
+    @property
+    def data_flows(self) -> bool:
+        """Whether a packet of the household would get through: what a data plane beside the simulator asks."""
+        up = any(c.active for c in self.state.contexts)
+        return up and self.state.network.data and self.registration.registered
+
+    def cmee(self, port: AtPort) -> int:
+        modes = [m for m in (fault.cmee(port) for fault in self.faults.values()) if m is not None]
+        return modes[0] if modes else port.cmee
+
+    def render(self, template: str) -> str:
+        return rules.render(template, Facts(self))
+
+    def new_address(self) -> str:
+        # 100.64.0.0/10: what an operator with carrier-grade NAT hands out (RFC 6598).
+        return f"100.{self.chance.randint(64, 127)}.{self.chance.randint(0, 255)}.{self.chance.randint(2, 254)}"
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def execute(self, port: AtPort, element: str) -> Reply:
+        """One command of a line: the vendor's rules first, then 27.007."""
+        found = rules.find(self.profile.rules, self, "AT" + element)
+        if found is not None:
+            return found
+        return run_standard(self, port, element)
+
+    def faulted(self, port: AtPort, element: str, run: Callable[[], Reply]) -> Reply:
+        """Run a command past the faults: the first that answers in its place wins, all may change what comes out."""
+        for fault in list(self.faults.values()):
+            answer = fault.on_command(port, element)
+            if answer is not None:
+                return answer
+        reply = run()
+        for fault in list(self.faults.values()):
+            reply = fault.on_reply(port, element, reply)
+        return reply
+
+    def packet_event(self, what: str) -> None:
+        if self.state.reporting.cgerep:
+            self.unsolicited(f"+CGEV: {what}")
+
+    def network_time_arrives(self) -> None:
+        """The network tells its time (NITZ), as it does at registration."""
+        if not self.state.network.nitz or not self.state.clock.update:
+            return
+        self.state.clock.synchronised = True
+        if self.state.clock.report == 1:
+            self.unsolicited(self.render('+CTZV: "{zone_quarters}"'))
+        elif self.state.clock.report == 2:
+            self.unsolicited(self.render('+CTZE: "{zone_quarters}",{dst_hours},"{time_utc_long}"'))
+
+    def later(self, what: Later, facts: Facts | None = None) -> None:
+        """Schedule a delayed URC or change of state of a data file."""
+        seen = facts or Facts(self)
+
+        def happen() -> None:
+            if self.state.power.state not in ("on", "booting") or not rules.fits(what.when, seen):
+                return
+            for name, value in what.set.items():
+                self.put(name, rules.render(value, seen) if isinstance(value, str) else value)
+            if what.urc:
+                self.unsolicited(rules.render(what.urc, seen))
+            if what.set:
+                self.refresh()
+
+        self.after(what.delay_s, happen)
+
+    def act(self, action: str) -> None:
+        """A named action of a data file."""
+        if action == "restart":
+            self.restart()
+        elif action == "power-off":
+            self.after(self.profile.timing.gone_s, self.life.leave)
+        else:
+            self.registration.refresh()
+
+    def restart(self, *, gone_s: float | None = None) -> None:
+        """Off the bus and back, as after AT+CFUN=1,1."""
+        self.life.restart(gone_s)
+
+    # -- things that go on by themselves -------------------------------------------------------------------------------
+
+    def _tick_radio(self) -> None:
+        """The signal wanders around its mean (a slow random walk) when radio.fade_db says so."""
+        width = self.state.radio.fade_db
+        before = self.covered
+        step = self.chance.uniform(-1, 1) * width / 3
+        self.fade_now_db = min(max(self.fade_now_db * 0.9 + step, -width), width) if width else 0.0
+        if self.covered != before:
+            self.refresh()
+        self._again(_FADE_STEP_S, self._tick_radio)
+
+    def _tick_second(self) -> None:
+        for fault in list(self.faults.values()):
+            fault.on_second()
+        if self.state.power.state == "on":
+            for port in self.ports:
+                if isinstance(port, NmeaPort):
+                    port.sentence()
+        self._again(1.0, self._tick_second)
+
+    def _again(self, period_s: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (self.now + period_s, next(self._order), action))

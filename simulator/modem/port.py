@@ -1,0 +1,283 @@
+"""One serial port of a module: V.250 framing between raw bytes and the commands of the modem behind it.
+
+A shell (pty, TCP, a test) calls receive() with what the host wrote and take() for what to send back; `on_output`
+tells it that there is something. Time and scheduling are the modem's; faults are asked at every seam.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from simulator.modem import line as grammar
+from simulator.modem.reply import Refused, Reply, error_line
+
+if TYPE_CHECKING:
+    from simulator.modem.modem import SimModem
+
+CR, LF, BACKSPACE, ESCAPE, CTRL_Z = 13, 10, 8, 0x1B, 0x1A
+_LONGEST_LINE = 2_048
+_NUMERIC = {"OK": "0", "CONNECT": "1", "RING": "2", "NO CARRIER": "3", "ERROR": "4", "NO DIALTONE": "6", "BUSY": "7"}
+
+
+class SimPort:
+    """What every port of a module has: an interface number, a role, bytes in and bytes out."""
+
+    def __init__(self, modem: SimModem, interface: int, role: str) -> None:
+        self.modem, self.interface, self.role = modem, interface, role
+        self.on_output: Callable[[], None] | None = None
+        self.written_bytes = 0
+        self.received_bytes = 0
+        self._output: deque[bytes] = deque()
+        self._free_at = 0.0  # when the last piece that a fault holds back will have left
+
+    def receive(self, data: bytes) -> None:
+        """What the host wrote. A DIAG or NMEA port does not answer to AT."""
+        self.received_bytes += len(data)
+
+    def reset(self) -> None:
+        """As after power-up."""
+        self._output.clear()
+        self._free_at = 0.0
+
+    def take(self) -> bytes:
+        """The next piece to be written, b"" when there is none; pieces are kept apart, as USB packets are."""
+        with self.modem.lock:
+            return self._output.popleft() if self._output else b""
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the wire, by way of the faults that split, delay or spoil them."""
+        pieces = [(0.0, data)]
+        for fault in self.modem.faults.values():
+            pieces = [out for gap, piece in pieces for out in _later(gap, fault.on_bytes(self, piece))]
+        for gap, piece in pieces:
+            due = max(self.modem.now, self._free_at) + gap
+            self._free_at = due
+            if due <= self.modem.now:
+                self._emit(piece)
+            else:
+                self.modem.after(due - self.modem.now, lambda piece=piece: self._emit(piece))  # type: ignore[misc]
+
+    def _emit(self, data: bytes) -> None:
+        if not data or self.modem.state.power.state == "gone":
+            return
+        self.written_bytes += len(data)
+        self._output.append(data)
+        if self.on_output is not None:
+            self.on_output()
+
+
+def _later(gap: float, pieces: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
+    return [(more + (gap if index == 0 else 0.0), piece) for index, (more, piece) in enumerate(pieces)]
+
+
+class AtPort(SimPort):
+    """A port that speaks AT."""
+
+    def __init__(self, modem: SimModem, interface: int, role: str = "at") -> None:
+        super().__init__(modem, interface, role)
+        self._settle()
+
+    def _settle(self) -> None:
+        self.echo = True
+        self.verbose = True
+        self.quiet = False
+        self.cmee = self.modem.profile.cmee_at_power_up
+        self.data_mode = False
+        self._line = bytearray()
+        self._last_line = ""
+        self._held = bytearray()
+        self._elements: deque[str] = deque()
+        self._busy = False
+        self._prompt: Callable[[bytes], Reply] | None = None
+        self._text = bytearray()
+        self._echoed = bytearray()
+
+    def reset(self) -> None:
+        super().reset()
+        self._settle()
+
+    # -- from the host ---------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        with self.modem.lock:
+            self.modem.touch()
+            super().receive(data)
+            for fault in list(self.modem.faults.values()):
+                fault.on_receive(self, data)
+            if self.modem.state.power.state == "on":
+                self._consume(data)
+
+    def _consume(self, data: bytes) -> None:
+        for index, byte in enumerate(data):
+            if self._busy:
+                self._held += data[index:]
+                break
+            if self._prompt is not None:
+                self._text_byte(byte)
+            elif self.data_mode:
+                self._data_byte(byte)
+            else:
+                self._command_byte(byte)
+        self._flush_echo()
+
+    def _command_byte(self, byte: int) -> None:
+        if self.echo:
+            self._echo(byte)
+        if byte == CR:
+            text = self._line.decode("latin-1")
+            self._line.clear()
+            self._run_line(text)
+        elif byte == BACKSPACE:
+            del self._line[-1:]
+        elif byte not in (LF, 0) and len(self._line) < _LONGEST_LINE:
+            self._line.append(byte)
+
+    def _echo(self, byte: int) -> None:
+        self._echoed.append(byte)
+        if byte == CR:
+            self._flush_echo()
+
+    def _flush_echo(self) -> None:
+        if self._echoed:
+            echoed = bytes(self._echoed)
+            self._echoed.clear()
+            self.send(echoed)
+
+    def _data_byte(self, byte: int) -> None:
+        self._line.append(byte)
+        if self._line[-3:] == b"+++":  # V.250 asks for silence around it; nothing else is listening here
+            self._line.clear()
+            self.data_mode = False
+            self._finish("OK")
+        del self._line[:-3]
+
+    def _text_byte(self, byte: int) -> None:
+        if byte == CTRL_Z and self._prompt is not None:
+            handler, text = self._prompt, bytes(self._text)
+            self._prompt = None
+            self._text.clear()
+            self._answer("", lambda: handler(text))
+        elif byte == ESCAPE:
+            self._prompt = None
+            self._text.clear()
+            self._finish("OK")
+            self._next()
+        else:
+            self._text.append(byte)
+            if self.echo:
+                self._echo(byte)
+
+    # -- commands --------------------------------------------------------------------------------------------------
+
+    def _run_line(self, text: str) -> None:
+        stripped = text.strip("\x00 \t")
+        if stripped.upper() == "A/":
+            stripped = self._last_line
+        start = stripped.upper().find("AT")
+        if start < 0:
+            return  # noise, or the tail of something: a module says nothing to it
+        self._last_line = stripped[start:]
+        found = grammar.elements(stripped[start + 2 :])
+        if found is None:
+            self._finish("ERROR")
+            return
+        self._elements = deque(found)
+        if not found:
+            self._answer("", lambda: Reply([]))
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        if self._elements:
+            element = self._elements.popleft()
+            self._answer(element, lambda: self.modem.execute(self, element))
+
+    def _answer(self, element: str, run: Callable[[], Reply]) -> None:
+        code: tuple[int | None, str] | None = None
+        try:
+            reply = self.modem.faulted(self, element, run)
+        except Refused as refused:
+            code = (refused.code, refused.kind)
+            reply = Reply([], final=error_line(refused.code, refused.kind, self.modem.cmee(self)))
+        if code is not None:
+            self._elements.clear()
+        if reply.delay_s > 0:
+            self._busy = True
+            self.modem.after(reply.delay_s, lambda: self._complete(element, reply))
+        else:
+            self._complete(element, reply)
+
+    def _complete(self, element: str, reply: Reply) -> None:
+        self._busy = False
+        if self.modem.state.power.state != "on":
+            return
+        if reply.prompt is not None:
+            self._prompt = reply.prompt
+            self.send(b"\r\n> ")
+            return
+        if self._elements and reply.final == "OK":  # more to come on this line: only the last has a final code
+            self._write(element, reply.lines, "")
+            if reply.then is not None:
+                reply.then()
+            self._next()
+            return
+        self._elements.clear()
+        self._write(element, reply.lines, reply.final)
+        self.data_mode = reply.final.startswith("CONNECT")
+        if reply.then is not None:
+            reply.then()
+        if self._held and not self._busy:
+            held = bytes(self._held)
+            self._held.clear()
+            self._consume(held)
+
+    # -- to the host -----------------------------------------------------------------------------------------------
+
+    def _finish(self, final: str) -> None:
+        self._write("", [], final)
+
+    def _write(self, element: str, lines: list[str], final: str) -> None:
+        segments = self._segments(lines, final)
+        for fault in list(self.modem.faults.values()):
+            segments = fault.on_segments(self, element, segments)
+        if segments:
+            self.send(b"".join(segments))
+
+    def _segments(self, lines: list[str], final: str) -> list[bytes]:
+        end = self.modem.profile.line_end
+        encoded = [text.encode("latin-1", "replace") for text in lines]
+        if self.verbose:
+            out = [(b"\r\n" if index == 0 else b"") + text + end for index, text in enumerate(encoded)]
+            if final and not self.quiet:
+                out.append(b"\r\n" + final.encode("latin-1") + end)
+        else:
+            out = [text + end for text in encoded]
+            if final and not self.quiet:
+                out.append(_NUMERIC.get(final, final).encode("latin-1") + b"\r")
+        return out
+
+    def unsolicited(self, text: str) -> None:
+        """A line that nobody asked for."""
+        if self.data_mode or self._prompt is not None or self.modem.state.power.state != "on":
+            return
+        end = self.modem.profile.line_end
+        self.send(b"\r\n" + text.encode("latin-1", "replace") + end if self.verbose else text.encode("latin-1") + end)
+
+
+class NmeaPort(SimPort):
+    """A positioning port: sentences for ever, deaf to AT."""
+
+    def sentence(self) -> None:
+        """Called once a second by the modem while it is on."""
+        clock = self.modem.utc().strftime("%H%M%S.00")
+        body = f"GPGGA,{clock},,,,,0,,,,,,,,"
+        checksum = 0
+        for char in body:
+            checksum ^= ord(char)
+        self._output.clear()  # a port that nobody reads keeps only what is newest
+        self.send(f"${body}*{checksum:02X}\r\n".encode("ascii"))
+
+
+PORT_KINDS: dict[str, type[SimPort]] = {"at": AtPort, "modem": AtPort, "nmea": NmeaPort, "diag": SimPort}

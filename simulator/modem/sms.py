@@ -1,0 +1,37 @@
+"""The SMS store of a module (27.005) and what it sent; indices as on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+CAPACITY = 50
+STATUSES = ("REC UNREAD", "REC READ", "STO UNSENT", "STO SENT")
+
+
+@dataclass
+class Message:
+    number: str
+    text: str
+    at: datetime
+    status: int = 0  # index into STATUSES, which is also the PDU mode's <stat>
+
+
+@dataclass
+class SmsStore:
+    messages: dict[int, Message] = field(default_factory=dict)
+    sent: list[Message] = field(default_factory=list)
+    reference: int = 0
+
+    def deliver(self, number: str, text: str, at: datetime) -> int:
+        """Store an incoming message at the first free index; 0 when the store is full and it is refused."""
+        index = next((i for i in range(1, CAPACITY + 1) if i not in self.messages), 0)
+        if index:
+            self.messages[index] = Message(number, text, at)
+        return index
+
+    def send(self, number: str, text: str, at: datetime) -> int:
+        """Take a message for sending; its reference number."""
+        self.reference = (self.reference + 1) % 256
+        self.sent.append(Message(number, text, at, status=3))
+        return self.reference

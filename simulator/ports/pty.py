@@ -1,0 +1,118 @@
+"""A module's port as a pseudo-terminal behind a link whose name never changes.
+
+The module leaving the bus closes the terminal, so that whoever reads it gets a hang-up (EIO), and takes the link
+away; its return makes a new terminal, under another /dev/pts number, and puts the link back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import termios
+import tty
+from pathlib import Path
+
+from simulator.modem.port import SimPort
+from simulator.ports.host import Host
+
+_READ_SIZE = 4_096
+_UNREAD_LIMIT = 65_536  # beyond this a host that does not read loses what is oldest, as with a USB FIFO
+
+
+class PtyPort:
+    """open() and close() on the host's loop; `path` is what a client opens."""
+
+    def __init__(self, host: Host, port: SimPort, link: Path | None = None) -> None:
+        self.host, self.port, self.link = host, port, link
+        self.device = ""
+        self._master = self._slave = -1
+        self._unsent = bytearray()
+        self._watching_write = False
+
+    @property
+    def path(self) -> str:
+        return str(self.link) if self.link else self.device
+
+    def open(self) -> None:
+        if self._master >= 0:
+            return
+        self._master, self._slave = pty.openpty()
+        # Our own open of the client's end keeps the terminal alive between clients; raw, or two echoes would meet.
+        tty.setraw(self._slave, termios.TCSANOW)
+        os.set_blocking(self._master, False)
+        self.device = os.ttyname(self._slave)
+        if self.link is not None:
+            _point(self.link, self.device)
+        self.host.loop.add_reader(self._master, self._readable)
+        self.port.on_output = lambda: self.host.soon(self._flush)
+        self._flush()
+
+    def close(self) -> None:
+        if self._master < 0:
+            return
+        self.port.on_output = None
+        self._flush()  # what the module said last still arrives, as from a USB FIFO
+        self.host.loop.remove_reader(self._master)
+        self._watch_write(False)
+        if self.link is not None:
+            with contextlib.suppress(OSError):
+                self.link.unlink()
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = self._slave = -1
+        self._unsent.clear()
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._master, _READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.port.receive(data)
+
+    def _flush(self) -> None:
+        """Write piece by piece, so that pieces stay pieces for a reader that is quick enough."""
+        while self._master >= 0:
+            if not self._unsent:
+                piece = self.port.take()
+                if not piece:
+                    break
+                self._unsent += piece
+            try:
+                sent = os.write(self._master, self._unsent)
+            except (BlockingIOError, InterruptedError):
+                self._take_rest()
+                self._watch_write(True)
+                return
+            except OSError:
+                self._unsent.clear()
+                return
+            del self._unsent[:sent]
+        self._watch_write(False)
+
+    def _take_rest(self) -> None:
+        while piece := self.port.take():
+            self._unsent += piece
+        del self._unsent[:-_UNREAD_LIMIT]
+
+    def _watch_write(self, wanted: bool) -> None:
+        if wanted and not self._watching_write:
+            self.host.loop.add_writer(self._master, self._flush)
+        elif not wanted and self._watching_write:
+            self.host.loop.remove_writer(self._master)
+        self._watching_write = wanted
+
+
+def _point(link: Path, target: str) -> None:
+    """Make or move a symbolic link in one step; never over something that is no link."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.exists() and not link.is_symlink():
+        raise FileExistsError(f"{link} is there already and is no link")
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(target)
+    temporary.replace(link)
