@@ -126,7 +126,7 @@ def test_the_control_socket_changes_the_running_module(tmp_path: Path) -> None:
         assert ask(control, ["set", "rsrp", "-115"]) == {"rsrp": -115.0}
         fd = os.open(running.path, os.O_RDWR | os.O_NOCTTY)
         try:
-            assert b',-115,-10,-85,13,9\r\n' in exchange(fd, b'AT+QENG="servingcell"\r')
+            assert b",-115,-10,-85,13,9\r\n" in exchange(fd, b'AT+QENG="servingcell"\r')
         finally:
             os.close(fd)
         assert ask(control, ["status"])["rsrp_dbm"] == -115.0
