@@ -11,7 +11,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,15 @@ class Household:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What is asked to find out whether the line works: by the doctor, and by the recovery ladder."""
+
+    hosts: tuple[str, ...] = ("1.1.1.1:443", "9.9.9.9:443")  # independent of each other and of any name server
+    name: str = "www.belgium.be"  # asked of every name server
+    name_servers: tuple[str, ...] = ()  # their addresses; empty: those of /etc/resolv.conf
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     level: str = "info"
 
@@ -121,6 +130,7 @@ class Config:
     commands: CommandSettings = field(default_factory=CommandSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
     household: Household = field(default_factory=Household)
+    probe: Probe = field(default_factory=Probe)
     log: Log = field(default_factory=Log)
     file: str = ""
 
@@ -206,6 +216,11 @@ RULES: dict[str, Rule] = {
     "clock.source": _one_of("auto", "ntp", "modem", "system"),
     "household.sms_to": _matching(r"|\+?[0-9]{3,20}", "a phone number, or empty"),
     "household.sms_language": _one_of("fr", "nl", "de", "en"),
+    "probe.hosts": (
+        lambda hosts: all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):\d{1,5}", h) for h in hosts),
+        "a list of HOST:PORT",
+    ),
+    "probe.name": _matching(r"[A-Za-z0-9.-]{1,253}", "a host name"),
     "log.level": _one_of("debug", "info", "warning", "error"),
 }
 
@@ -241,6 +256,26 @@ def parse(text: str, name: str = "<string>") -> Config:
         raise ConfigError(name, where, f"not TOML: {problem}") from error
     config = typing.cast(Config, _section(Config, table, name, "", skip=frozenset({"file"})))
     return _with_file(config, name)
+
+
+def salvage(path: Path | str) -> Config:
+    """What can be used of a configuration that load() refuses: its right sections, and the defaults for the rest.
+
+    For the doctor alone, which must look at a device just because its configuration is broken; nothing is started on it.
+    """
+    name = str(path)
+    config = Config(file=name)
+    try:
+        table = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError):
+        return config
+    for key, value in table.items():
+        try:
+            section = typing.cast(Config, _section(Config, {key: value}, name, "", skip=frozenset({"file"})))
+        except ConfigError:
+            continue
+        config = replace(config, **{key: getattr(section, key)})
+    return config
 
 
 def _with_file(config: Config, name: str) -> Config:

@@ -50,10 +50,12 @@ def clean(value: object) -> str:
 
 
 def wrap(text: str, columns: int, indent: str = "") -> list[str]:
-    """Words into lines of at most `columns`; `indent` before all but the first."""
+    """Words into lines of at most `columns`, a longer word cut; `indent` before all but the first."""
     lines: list[str] = []
     line = ""
-    for word in text.split():
+    room = max(8, columns - len(indent))
+    words = [word[i : i + room] for word in text.split() for i in range(0, len(word), room)]
+    for word in words:
         if line.strip() and len(line) + 1 + len(word) > columns:
             lines.append(line)
             line = indent + word

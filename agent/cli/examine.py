@@ -1,0 +1,119 @@
+"""Collects the evidence that the doctor judges: from the running agent, or without it from the device itself.
+
+Used by `doctor` and `bundle`. Every question has a time limit, and one that fails leaves a gap instead of an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.cli.verb import SOCKET_NAME, Call
+from agent.commands import probes
+from agent.commands.evidence import Evidence, Reach
+from agent.errors import AgentError, ConfigError
+
+if TYPE_CHECKING:
+    from agent.config import Config
+
+Tell = Callable[[str], None]  # what is being looked at now, for a technician who waits
+
+
+def examine(call: Call, tell: Tell) -> Evidence:
+    """Look at everything, in the order of the chain; about ten seconds on a dead line, one on a healthy one."""
+    config, evidence = _configuration(call)
+    tell("asking the agent")
+    evidence = _ask_agent(call, evidence)
+    tell("looking at the network interfaces")
+    evidence = replace(evidence, links=probes.wan_links(config.wan.interfaces), routes=probes.default_routes())
+    tell("asking name servers, hosts and the broker")
+    evidence = _reach_out(config, evidence)
+    tell("looking at the disk")
+    disk = probes.bounded(lambda: probes.disk(config.device.state_dir), 5.0, None)
+    return replace(evidence, disk=disk, wall_year=datetime.now(timezone.utc).year)
+
+
+def _configuration(call: Call) -> tuple[Config, Evidence]:
+    from agent.config import salvage
+
+    problem = ""
+    try:
+        config = call.config()
+    except ConfigError as error:
+        config, problem = salvage(call.config_path), str(error)
+    return config, Evidence(
+        config_file=config.file or str(call.config_path),
+        config_problem=problem,
+        config_warnings=tuple(_config_warnings(config)),
+        wan_patterns=config.wan.interfaces,
+    )
+
+
+def _config_warnings(config: Config) -> list[str]:
+    """Files that the configuration names and that are not there."""
+    named = {
+        "modem.pin_file": config.modem.pin_file,
+        "commands.keys_file": config.commands.keys_file,
+        **{
+            f"operator.{n}_file": getattr(config.operator, f"{n}_file")
+            for n in ("password", "ca", "cert", "key", "psk")
+        },
+    }
+    return [f"{key}: {path} does not exist" for key, path in named.items() if path and not Path(path).exists()]
+
+
+def _ask_agent(call: Call, evidence: Evidence) -> Evidence:
+    try:
+        with call.client(timeout_s=5.0) as client:
+            status = client.call("status")
+    except ConfigError:  # told already; the agent may run with what it read before
+        return _ask_at(call, evidence)
+    except (AgentError, OSError) as error:
+        return replace(evidence, agent_problem=str(error))
+    return _told(evidence, status)
+
+
+def _ask_at(call: Call, evidence: Evidence) -> Evidence:
+    from agent.cli.verb import DEFAULT_RUN_DIR
+    from agent.control.client import ControlClient
+
+    try:
+        with ControlClient(Path(DEFAULT_RUN_DIR) / SOCKET_NAME, timeout_s=5.0) as client:
+            return _told(evidence, client.call("status"))
+    except (AgentError, OSError) as error:
+        return replace(evidence, agent_problem=str(error))
+
+
+def _told(evidence: Evidence, status: Mapping[str, Any]) -> Evidence:
+    return replace(evidence, status=status, modem=status.get("modem"), clock=status.get("clk"))
+
+
+def _reach_out(config: Config, evidence: Evidence) -> Evidence:
+    """Everything outside, side by side: a dead line costs one timeout, not five."""
+    broker = _address(config.operator.url.partition("://")[2], 8883 if "mqtts" in config.operator.url else 1883)
+    hosts = [_address(text, 443) for text in config.probe.hosts]
+    servers = config.probe.name_servers or probes.name_servers()
+    asked: list[Callable[[], Reach]] = [
+        *[lambda s=s: probes.ask_name_server(s, config.probe.name) for s in servers or ()],  # type: ignore[misc]
+        *[lambda h=h: probes.reach(*h) for h in hosts],  # type: ignore[misc]
+    ]
+    names = [*(servers or ()), *config.probe.hosts]
+    if config.operator.url:
+        asked.append(lambda: probes.reach(*broker))
+        names.append(config.operator.url)
+    got = probes.bounded_all(asked, 2 * probes.REACH_S, names)
+    count = len(servers or ())
+    return replace(
+        evidence,
+        resolvers=None if servers is None else got[:count],
+        hosts=got[count : count + len(hosts)],
+        broker=got[-1] if config.operator.url else None,
+    )
+
+
+def _address(text: str, port: int) -> tuple[str, int]:
+    host, colon, number = text.rpartition(":")
+    return (host.strip("[]"), int(number)) if colon else (text, port)

@@ -1,0 +1,100 @@
+"""What the doctor is shown: facts about one device at one moment. Frozen values; None is "could not be found out".
+
+Collected by probes.py and the CLI, judged by doctor.py. `to_dict()` goes into the bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class WanLink:
+    """One network interface that the configuration calls WAN."""
+
+    ifname: str
+    up: bool
+    carrier: bool
+    addresses: tuple[str, ...] = ()
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A default route."""
+
+    ifname: str
+    gateway: str  # empty: straight onto the link
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whether something answered: a name server, a host, the broker."""
+
+    name: str
+    ok: bool
+    ms: float | None = None
+    problem: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether anything came back; a refused connection proves the way there and back too."""
+        return self.ms is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    path: str
+    free_bytes: int | None = None
+    read_only: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All of it. `status` is the running agent's own, `modem` the module's part of it or what was read directly."""
+
+    config_file: str = ""
+    config_problem: str = ""
+    config_warnings: tuple[str, ...] = ()
+    wan_patterns: tuple[str, ...] = ("wwan0",)
+    agent_problem: str = ""  # empty: it runs and answers
+    status: Mapping[str, Any] | None = None
+    modem: Mapping[str, Any] | None = None  # {"state", "reason", "reading"}
+    port_holders: tuple[str, ...] = ()  # other processes that have the modem's port open
+    links: tuple[WanLink, ...] | None = None
+    routes: tuple[Route, ...] | None = None
+    resolvers: tuple[Reach, ...] | None = None
+    hosts: tuple[Reach, ...] | None = None
+    broker: Reach | None = None  # None: no broker is configured
+    clock: str | None = None  # a value of agent.plan.model.Trust
+    wall_year: int | None = None
+    disk: Disk | None = None
+    store_problem: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def reading(self) -> Mapping[str, Any]:
+        """The module's last reading; empty when there is none."""
+        found = (self.modem or {}).get("reading")
+        return found if isinstance(found, Mapping) else {}
+
+    def part(self, name: str) -> Mapping[str, Any]:
+        """A section of the reading, such as `signal`; empty when unknown."""
+        found = self.reading.get(name)
+        return found if isinstance(found, Mapping) else {}
+
+    def of_status(self, name: str) -> Mapping[str, Any]:
+        """A section of the agent's status, such as `shaper`; empty when unknown."""
+        found = (self.status or {}).get(name)
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def online(self) -> bool:
+        """Whether anything on the internet answered."""
+        return any(host.answered for host in self.hosts or ())
