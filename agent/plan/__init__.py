@@ -1,1 +1,66 @@
 """PURE. The data plan: billing period, counter deltas, ledger, policy."""
+
+from agent.plan.counters import Delta, Epoch, Sample
+from agent.plan.ledger import (
+    COMMIT_BYTES,
+    HourBytes,
+    Ledger,
+    Override,
+    TopUp,
+    charge_management,
+    closed_hours,
+    committed,
+    override,
+    top_up,
+)
+from agent.plan.model import Moment, Plan, Rates, Step, Trust
+from agent.plan.notices import Notice, notices
+from agent.plan.observing import observe
+from agent.plan.period import BillingPeriod, period_at, zone_problem
+from agent.plan.policy import (
+    Decision,
+    Usage,
+    bytes_to_next,
+    commit_due,
+    decide,
+    forecast,
+    sample_interval_s,
+    usage,
+)
+from agent.plan.settling import settle
+
+__all__ = [
+    "COMMIT_BYTES",
+    "BillingPeriod",
+    "Decision",
+    "Delta",
+    "Epoch",
+    "HourBytes",
+    "Ledger",
+    "Moment",
+    "Notice",
+    "Override",
+    "Plan",
+    "Rates",
+    "Sample",
+    "Step",
+    "TopUp",
+    "Trust",
+    "Usage",
+    "bytes_to_next",
+    "charge_management",
+    "closed_hours",
+    "commit_due",
+    "committed",
+    "decide",
+    "forecast",
+    "notices",
+    "observe",
+    "override",
+    "period_at",
+    "sample_interval_s",
+    "settle",
+    "top_up",
+    "usage",
+    "zone_problem",
+]

@@ -1,8 +1,107 @@
-"""The billing period: local midnight of the billing day, in a named zone or a POSIX TZ string."""
+"""The billing period: from local midnight of the billing day to the next, in a named zone or a POSIX TZ string.
+
+Called by the ledger, the reports and the CLI. Works on instants: a day of 23 or 25 hours needs no special case.
+"""
 
 from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+from agent.errors import PlanError
+from agent.plan.model import Plan
+from agent.plan.zone import Offset, zone_offset
+
+
+@dataclass(frozen=True, slots=True)
+class BillingPeriod:
+    """Half-open [start, end), aware UTC instants; `label` is the local date of the start."""
+
+    start: datetime
+    end: datetime
+    label: str = ""
+
+    def contains(self, when: datetime) -> bool:
+        return self.start <= when < self.end
 
 
 def zone_problem(name: str) -> str | None:
     """Why a zone cannot be used, or None if it can."""
-    return None if name else "empty"
+    try:
+        zone_offset(name)
+    except PlanError as error:
+        return str(error)
+    return None
+
+
+def local_date(when: datetime, zone: str) -> date:
+    return _local(when, zone_offset(zone)).date()
+
+
+def midnight(day: date, zone: str) -> datetime:
+    """The first instant of a local day: where the clocks skip midnight, the instant of the change."""
+    offset = zone_offset(zone)
+    naive = datetime(day.year, day.month, day.day)  # noqa: DTZ001  local wall time, placed in UTC below
+    noon = naive.replace(tzinfo=timezone.utc)
+    before, after = offset(noon - timedelta(hours=36)), offset(noon + timedelta(hours=36))
+    candidates = [(naive - o).replace(tzinfo=timezone.utc) for o in (before, after)]
+    real = [c for c in candidates if _local(c, offset) == naive]
+    if real:
+        return min(real)
+    # Midnight falls in a gap: between the two candidates the local day changes once; close in on the second.
+    early, late = sorted(candidates)
+    early, late = early - timedelta(seconds=1), late + timedelta(seconds=1)
+    while late - early > timedelta(seconds=1):
+        middle = early + timedelta(seconds=int((late - early).total_seconds()) // 2)
+        if _local(middle, offset) < naive:
+            early = middle
+        else:
+            late = middle
+    return late
+
+
+def period_at(when: datetime, billing_day: int, zone: str) -> BillingPeriod:
+    """The billing period that holds an instant. A billing day beyond the month's end is the month's last day."""
+    today = local_date(when, zone)
+    start = _boundary(today.year, today.month, billing_day, zone)
+    if when < start:
+        year, month = _month(today, -1)
+        return _period(start=_boundary(year, month, billing_day, zone), end=start, zone=zone)
+    year, month = _month(today, +1)
+    return _period(start=start, end=_boundary(year, month, billing_day, zone), zone=zone)
+
+
+def plan_period(plan: Plan, when: datetime) -> BillingPeriod:
+    """As `period_at`, and the first day of the contract is a boundary too: what came before is not charged to it."""
+    period = period_at(when, plan.billing_day, plan.timezone)
+    if plan.contract_start is None:
+        return period
+    first = midnight(plan.contract_start, plan.timezone)
+    if not period.start < first < period.end:
+        return period
+    if when < first:
+        return _period(start=period.start, end=first, zone=plan.timezone)
+    return _period(start=first, end=period.end, zone=plan.timezone)
+
+
+def expired(plan: Plan, when: datetime) -> bool:
+    """Whether the contract's last day has passed."""
+    return plan.contract_end is not None and local_date(when, plan.timezone) > plan.contract_end
+
+
+def _local(when: datetime, offset: Offset) -> datetime:
+    return (when + offset(when)).replace(tzinfo=None)
+
+
+def _boundary(year: int, month: int, billing_day: int, zone: str) -> datetime:
+    return midnight(date(year, month, min(billing_day, calendar.monthrange(year, month)[1])), zone)
+
+
+def _month(day: date, step: int) -> tuple[int, int]:
+    index = day.year * 12 + day.month - 1 + step
+    return index // 12, index % 12 + 1
+
+
+def _period(*, start: datetime, end: datetime, zone: str) -> BillingPeriod:
+    return BillingPeriod(start, end, local_date(start, zone).isoformat())

@@ -1,0 +1,232 @@
+"""The billing state of one household, as a value: what was counted, in which period, and what the operator granted.
+
+Called by the daemon, which hands in samples and moments and keeps the newest Ledger. Nothing here reads a clock or a
+file; every change gives a new Ledger. What is counted while the clock cannot be trusted waits in `pending` with its
+boot time (it counts against the period under way) until `settle` can tell on which side of a boundary it belongs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from agent.errors import PlanError
+from agent.plan.counters import Last
+from agent.plan.model import Moment, Plan
+from agent.plan.period import BillingPeriod, plan_period
+
+COMMIT_BYTES = 40_000_000  # 0.1 % of the allowance: what a power cut may cost
+COMMIT_S = 600.0  # and what is unwritten is written after this long
+REMEMBERED_IDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """Bytes that the operator adds. Without `expires` they end with the billing period in which they were granted."""
+
+    id: str
+    amount_bytes: int
+    expires: datetime | None
+    by: str
+    granted: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """The operator's word over the plan's. Nothing of it ever cuts the line.
+
+    lift: full speed whatever was used; without `expires` it ends with the billing period.
+    force: the slowest step whatever was used. suspend: the plan is suspended, counting goes on and nothing is shaped.
+    """
+
+    mode: str  # lift, force or suspend
+    reason: str
+    by: str
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes that passed between two instants of boot time, the wall time of which is not yet known."""
+
+    boot_id: str
+    start_s: float
+    end_s: float
+    received_bytes: int
+    sent_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HourBytes:
+    """Bytes on their way into the history: an hour (UTC), the local day and the billing period it falls in."""
+
+    hour: datetime
+    day: str
+    period: str
+    received_bytes: int
+    sent_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The period before this one, kept so that a roll on a wrong clock can be undone to the byte."""
+
+    period: BillingPeriod
+    received_bytes: int
+    sent_bytes: int
+    management_received_bytes: int
+    management_sent_bytes: int
+    forgiven_bytes: int
+    topups: tuple[TopUp, ...]
+    warned: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A trusted pair of wall and boot time; `since_s` is when trusted time began to agree with itself."""
+
+    boot_id: str
+    boot_s: float
+    wall: datetime
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    period: BillingPeriod
+    rule: str = ""  # billing day, zone and start of contract that the period was made by
+    received_bytes: int = 0  # of this period, settled
+    sent_bytes: int = 0
+    management_received_bytes: int = 0  # of it the agent's own traffic
+    management_sent_bytes: int = 0
+    forgiven_bytes: int = 0  # used beyond the limit before a top-up came, which the top-up need not pay for
+    total_received_bytes: int = 0  # since the installation; only ever grows
+    total_sent_bytes: int = 0
+    refused_bytes: int = 0
+    refused_readings: int = 0
+    resets: int = 0
+    provisional: bool = False  # no trusted moment was ever seen: the period is a guess
+    fresh: bool = False  # a fresh installation: a link that already runs gives a baseline
+    started_boot_id: str = ""
+    started_s: float = 0.0
+    latest: datetime | None = None  # the newest trusted wall time: the clock's floor
+    links: tuple[Last, ...] = ()
+    pending: tuple[Span, ...] = ()
+    hours: tuple[HourBytes, ...] = ()  # not yet in the history
+    topups: tuple[TopUp, ...] = ()
+    topup_ids: tuple[str, ...] = ()
+    override: Override | None = None
+    previous: Closed | None = None
+    anchor: Anchor | None = None
+    warned: tuple[int, ...] = ()  # percentages already told in this period
+    told_period: str = ""
+    told_state: str = ""
+
+    @staticmethod
+    def new(plan: Plan, moment: Moment) -> Ledger:
+        """A fresh installation: what an interface carried before it is nobody's business."""
+        return Ledger(
+            period=plan_period(plan, moment.wall),
+            rule=rule_of(plan),
+            provisional=not moment.trusted,
+            fresh=True,
+            started_boot_id=moment.boot_id,
+            started_s=moment.boot_s,
+        )
+
+    @property
+    def counted_bytes(self) -> int:
+        """All bytes of this period in both directions, those not yet placed included."""
+        return sum(self.counted())
+
+    def to_dict(self) -> dict[str, Any]:
+        from agent.plan.record import to_dict
+
+        return to_dict(self)
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Ledger:
+        from agent.plan.record import from_dict
+
+        return from_dict(data)
+
+    def counted(self) -> tuple[int, int]:
+        received = self.received_bytes + sum(s.received_bytes for s in self.pending)
+        return received, self.sent_bytes + sum(s.sent_bytes for s in self.pending)
+
+
+def rule_of(plan: Plan) -> str:
+    return f"{plan.billing_day} {plan.timezone} {plan.contract_start or ''}".strip()
+
+
+def charge_management(ledger: Ledger, received_bytes: int, sent_bytes: int) -> Ledger:
+    """Note how much of what was counted was the agent's own traffic; the plan says whether it is charged."""
+    return replace(
+        ledger,
+        management_received_bytes=ledger.management_received_bytes + max(0, received_bytes),
+        management_sent_bytes=ledger.management_sent_bytes + max(0, sent_bytes),
+    )
+
+
+def charged_bytes(ledger: Ledger, plan: Plan) -> int:
+    """What of the period's bytes uses up the allowance."""
+    received, sent = ledger.counted()
+    if not plan.charge_management:
+        received -= ledger.management_received_bytes
+        sent -= ledger.management_sent_bytes
+    by_direction = {"sum": received + sent, "received": received, "sent": sent}
+    return max(0, by_direction[plan.charge])
+
+
+def limit_bytes(ledger: Ledger, plan: Plan) -> int:
+    """The allowance with all that was added to it."""
+    return plan.allowance_bytes + ledger.forgiven_bytes + sum(t.amount_bytes for t in ledger.topups)
+
+
+def top_up(ledger: Ledger, topup: TopUp, plan: Plan) -> Ledger:
+    """Grant a top-up; it counts from now, whatever was used at the slow rate before. Raises PlanError."""
+    allowed = 10 * plan.allowance_bytes
+    if not topup.id:
+        raise PlanError("a top-up needs an id")
+    if topup.id in ledger.topup_ids:
+        raise PlanError(f"top-up {topup.id} was granted before")
+    if isinstance(topup.amount_bytes, bool) or not 0 < topup.amount_bytes <= allowed:
+        raise PlanError(f"top-up of {topup.amount_bytes} bytes: allowed are 1 to {allowed}")
+    if sum(t.amount_bytes for t in ledger.topups) + topup.amount_bytes > 2 * allowed:
+        raise PlanError(f"top-up of {topup.amount_bytes} bytes: with those before it passes {2 * allowed} bytes")
+    if topup.expires is not None and topup.expires <= topup.granted:
+        raise PlanError(f"top-up {topup.id} would end ({topup.expires:%Y-%m-%d %H:%M}) before it begins")
+    beyond = max(0, charged_bytes(ledger, plan) - limit_bytes(ledger, plan))
+    return replace(
+        ledger,
+        topups=(*ledger.topups, topup),
+        topup_ids=(*ledger.topup_ids, topup.id)[-REMEMBERED_IDS:],
+        forgiven_bytes=ledger.forgiven_bytes + beyond,
+    )
+
+
+def override(ledger: Ledger, wanted: Override | None) -> Ledger:
+    """Put the operator's word above the plan's, or take it back (None). Raises PlanError."""
+    if wanted is not None and wanted.mode not in ("lift", "force", "suspend"):
+        raise PlanError(f"override {wanted.mode!r}: allowed are lift, force, suspend")
+    return replace(ledger, override=wanted)
+
+
+def closed_hours(ledger: Ledger) -> tuple[HourBytes, ...]:
+    """Hours that can go to the history. The newest stays in the ledger: its row alone is written while it fills."""
+    newest = max((h.hour for h in ledger.hours), default=None)
+    return tuple(h for h in ledger.hours if h.hour != newest)
+
+
+def committed(ledger: Ledger, written: Ledger) -> Ledger:
+    """The ledger after `written` reached the disk: its closed hours are in the history, later bytes of them are not."""
+    gone = {(h.hour, h.day, h.period): h for h in closed_hours(written)}
+    left = []
+    for hour in ledger.hours:
+        old = gone.get((hour.hour, hour.day, hour.period))
+        received = hour.received_bytes - (old.received_bytes if old else 0)
+        sent = hour.sent_bytes - (old.sent_bytes if old else 0)
+        if received or sent:
+            left.append(replace(hour, received_bytes=received, sent_bytes=sent))
+    return replace(ledger, hours=tuple(left))

@@ -1,0 +1,170 @@
+"""From what was used to what the line may do: usage, decision, pace of sampling, forecast.
+
+Called by the daemon at every tick and by the CLI. Everything is computed anew from ledger, plan and moment, so that a
+plan changed in mid-month holds at the next tick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent.plan.ledger import COMMIT_BYTES, COMMIT_S, Ledger, charged_bytes, limit_bytes
+from agent.plan.model import Moment, Plan, Rates, Step
+from agent.plan.period import BillingPeriod, expired
+
+SHORTEST_INTERVAL_S = 0.25  # 4.7 MB at 150 Mbit/s
+LONGEST_INTERVAL_S = 30.0
+UNSHAPED = Rates()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the household has used in the billing period, and of what."""
+
+    received_bytes: int
+    sent_bytes: int
+    charged_bytes: int
+    management_bytes: int
+    allowance_bytes: int
+    topup_bytes: int  # all that was added to the allowance
+    limit_bytes: int
+    remaining_bytes: int
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the line may do now, and why, in one line."""
+
+    state: str  # normal, warned, throttled, forced, lifted, suspended or expired
+    rates: Rates
+    step: Step | None
+    reason: str
+    expired: bool = False  # the contract has ended; the last plan goes on
+
+    @property
+    def slow(self) -> bool:
+        return self.state in ("throttled", "forced")
+
+
+def usage(ledger: Ledger, plan: Plan) -> Usage:
+    received, sent = ledger.counted()
+    charged, limit = charged_bytes(ledger, plan), limit_bytes(ledger, plan)
+    return Usage(
+        received_bytes=received,
+        sent_bytes=sent,
+        charged_bytes=charged,
+        management_bytes=ledger.management_received_bytes + ledger.management_sent_bytes,
+        allowance_bytes=plan.allowance_bytes,
+        topup_bytes=sum(t.amount_bytes for t in ledger.topups),
+        limit_bytes=limit,
+        remaining_bytes=max(0, limit - charged),
+        percent=charged * 100 / limit,
+    )
+
+
+def step_reached(ledger: Ledger, plan: Plan) -> Step | None:
+    """The furthest step that usage has reached, in whole numbers: 100 % is reached at the last byte, not before."""
+    charged, limit = charged_bytes(ledger, plan), limit_bytes(ledger, plan)
+    reached = [s for s in plan.steps if charged * 100 >= s.at_percent * limit]
+    return reached[-1] if reached else None
+
+
+def decide(ledger: Ledger, plan: Plan, moment: Moment) -> Decision:
+    """The operator's override first, then the steps of the plan."""
+    # On an untrusted clock the newest trusted time ever seen stands in: a contract never ends, nor revives, by a guess.
+    today = moment.wall if moment.trusted else ledger.latest
+    over = today is not None and expired(plan, today)
+    wanted, step = ledger.override, step_reached(ledger, plan)
+    if wanted is not None:
+        reason = f"{wanted.reason or 'no reason given'} (by {wanted.by or 'operator'})"
+        if wanted.mode == "suspend":
+            return Decision("suspended", UNSHAPED, None, reason, over)
+        if wanted.mode == "lift":
+            return Decision("lifted", plan.full, None, reason, over)
+        forced = plan.steps[-1] if plan.steps else Step()
+        return Decision("forced", forced.rates, forced, reason, over)
+    percent = usage(ledger, plan).percent
+    shown = f"{_floor(percent)} % used"
+    ended = f"; contract ended on {plan.contract_end}" if over else ""
+    if step is not None:
+        return Decision("throttled", step.rates, step, f"{shown}, past {step.at_percent} %{ended}", over)
+    if over:
+        return Decision("expired", plan.full, None, shown + ended, over)
+    warned = any(percent >= p for p in plan.warn_percent)
+    return Decision("warned" if warned else "normal", plan.full, None, shown)
+
+
+def _floor(percent: float) -> str:
+    """One decimal, never rounded up: 99.96 % must not read as 100."""
+    return f"{int(percent * 10) / 10:g}"
+
+
+def bytes_to_next(ledger: Ledger, plan: Plan) -> int:
+    """Bytes until the next warning or step; when all are passed, the whole limit again."""
+    charged, limit = charged_bytes(ledger, plan), limit_bytes(ledger, plan)
+    marks = [-(-p * limit // 100) for p in (*plan.warn_percent, *(s.at_percent for s in plan.steps))]
+    return min((mark - charged for mark in marks if mark > charged), default=limit)
+
+
+def sample_interval_s(remaining_bytes: int, max_bps: int) -> float:
+    """Half the time in which the fastest radio could use what remains: the overshoot is bounded at every speed."""
+    return min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, remaining_bytes * 8 / (2 * max_bps)))
+
+
+def forecast(
+    used: Usage, period: BillingPeriod, now: datetime, recent_bytes_day: float | None = None
+) -> datetime | None:
+    """When the allowance will run out within the period at the pace of late, or None if it will last.
+
+    `recent_bytes_day` is the mean of the last days from the history; without it the pace since the period began counts,
+    once that is a day old.
+    """
+    if used.remaining_bytes <= 0:
+        return now
+    if recent_bytes_day is None:
+        elapsed_days = (now - period.start).total_seconds() / 86_400
+        if elapsed_days < 1:
+            return None
+        recent_bytes_day = used.charged_bytes / elapsed_days
+    if recent_bytes_day * (period.end - now).total_seconds() / 86_400 < used.remaining_bytes:
+        return None
+    return now + timedelta(days=used.remaining_bytes / recent_bytes_day)
+
+
+def commit_due(ledger: Ledger, saved: Ledger | None, now_s: float, changed_s: float | None) -> str | None:
+    """Why the ledger must go to flash now, or None. `saved` is what the disk holds; `changed_s` when it first differed.
+
+    Flash is written by bytes; what nobody could recount (grants, a new period, what was told) is written at once.
+    """
+    if saved is None:
+        return "first"
+    if _granted(ledger) != _granted(saved):
+        return "state"
+    unwritten = (
+        ledger.total_received_bytes + ledger.total_sent_bytes - saved.total_received_bytes - saved.total_sent_bytes
+    )
+    if unwritten >= COMMIT_BYTES:
+        return "bytes"
+    gone = {link.sample.epoch for link in ledger.links if link.closed}
+    if gone - {link.sample.epoch for link in saved.links if link.closed}:
+        return "link"
+    if unwritten > 0 and changed_s is not None and now_s - changed_s >= COMMIT_S:
+        return "time"
+    return None
+
+
+def _granted(ledger: Ledger) -> tuple[object, ...]:
+    return (
+        ledger.period,
+        ledger.rule,
+        ledger.provisional,
+        ledger.topups,
+        ledger.topup_ids,
+        ledger.override,
+        ledger.forgiven_bytes,
+        ledger.warned,
+        ledger.told_period,
+        ledger.told_state,
+    )

@@ -1,0 +1,73 @@
+"""The ledger's one row, and the small tables beside it: meta and the log of events.
+
+Called through `Database` only, inside a transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from agent.errors import StoreError
+from agent.plan.model import Moment
+
+EVENTS_KEPT = 500
+
+
+class LedgerTable:
+    """The ledger as a plain dict (agent.plan.record); None before the first save."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def load(self) -> dict[str, Any] | None:
+        row = self._connection.execute("SELECT data FROM ledger").fetchone()
+        if row is None:
+            return None
+        try:
+            data = json.loads(row[0])
+        except ValueError as error:
+            raise StoreError(f"the ledger's row is not JSON: {error}") from error
+        if not isinstance(data, dict):
+            raise StoreError("the ledger's row is not a JSON object")
+        return data
+
+    def save(self, data: dict[str, Any]) -> None:
+        text = json.dumps(data, separators=(",", ":"))
+        self._connection.execute("INSERT OR REPLACE INTO ledger (id, data) VALUES (1, ?)", (text,))
+
+
+class MetaTable:
+    """Single values that must survive: the device's id, the last session number, and the like."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return default if row is None else str(row[0])
+
+    def set(self, key: str, value: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+class EventTable:
+    """What happened, newest last, bounded: read by `log` and by support."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, name: str, data: dict[str, Any], moment: Moment) -> None:
+        row = (moment.wall.isoformat(), moment.trust.value, moment.boot_s, name, json.dumps(data, default=str))
+        self._connection.execute("INSERT INTO events (wall, clk, boot_s, name, data) VALUES (?, ?, ?, ?, ?)", row)
+        self._connection.execute("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,))
+
+    def recent(self, number: int = 50) -> list[dict[str, Any]]:
+        rows = self._connection.execute(
+            "SELECT wall, clk, boot_s, name, data FROM events ORDER BY id DESC LIMIT ?", (number,)
+        ).fetchall()
+        return [
+            {"time": wall, "clk": clk, "boot_s": boot_s, "name": name, "data": json.loads(data)}
+            for wall, clk, boot_s, name, data in reversed(rows)
+        ]

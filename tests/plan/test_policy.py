@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.plan import (
+    Override,
+    Plan,
+    Rates,
+    Step,
+    Trust,
+    commit_due,
+    decide,
+    forecast,
+    notices,
+    sample_interval_s,
+    settle,
+    usage,
+)
+from agent.plan.policy import bytes_to_next
+from tests.plan.conftest import NOON, Household
+
+GB = 10**9
+SLOW = Rates(512_000, 512_000)
+TWO_STEPS = Plan(steps=(Step(80, 2_000_000, 1_000_000), Step(100)))
+
+
+@pytest.mark.parametrize(
+    ("used", "plan", "state", "rates"),
+    [
+        (0, Plan(), "normal", Rates()),
+        (32 * GB - 1, Plan(), "normal", Rates()),
+        (32 * GB, Plan(), "warned", Rates()),
+        (40 * GB - 1, Plan(), "warned", Rates()),
+        (40 * GB, Plan(), "throttled", SLOW),
+        (10**15, Plan(), "throttled", SLOW),
+        (32 * GB, TWO_STEPS, "throttled", Rates(2_000_000, 1_000_000)),
+        (40 * GB, TWO_STEPS, "throttled", SLOW),
+        (50 * GB, Plan(steps=()), "warned", Rates()),
+        (0, Plan(full_down_bps=7_000_000), "normal", Rates(7_000_000, None)),
+    ],
+)
+def test_what_the_line_may_do(home: Household, used: int, plan: Plan, state: str, rates: Rates) -> None:
+    decision = decide(replace(home.ledger, received_bytes=used), plan, home.clock.now())
+    assert (decision.state, decision.rates) == (state, rates)
+
+
+def test_an_allowance_changed_in_mid_month_holds_at_once(home: Household) -> None:
+    ledger = replace(home.ledger, received_bytes=41 * GB)
+    assert decide(ledger, Plan(), home.clock.now()).state == "throttled"
+    assert decide(ledger, Plan(allowance_bytes=60 * GB), home.clock.now()).state == "normal"
+
+
+@pytest.mark.parametrize(
+    ("mode", "used", "state", "rates"),
+    [
+        ("lift", 50 * GB, "lifted", Rates(7_000_000, None)),
+        ("force", 0, "forced", SLOW),
+        ("suspend", 50 * GB, "suspended", Rates()),
+    ],
+)
+def test_the_operators_word_is_above_the_plan(home: Household, mode: str, used: int, state: str, rates: Rates) -> None:
+    ledger = replace(home.ledger, received_bytes=used, override=Override(mode, "goodwill", "support"))
+    decision = decide(ledger, Plan(full_down_bps=7_000_000), home.clock.now())
+    assert (decision.state, decision.rates, decision.reason) == (state, rates, "goodwill (by support)")
+
+
+def test_after_the_contract_the_last_plan_goes_on_and_says_so(home: Household) -> None:
+    plan = Plan(contract_end=date(2026, 11, 9))
+    decision = decide(home.ledger, plan, home.clock.now())
+    assert (decision.state, decision.expired) == ("expired", True)
+    over = decide(replace(home.ledger, received_bytes=40 * GB), plan, home.clock.now())
+    assert (over.state, over.rates, over.expired) == ("throttled", SLOW, True)
+    home.clock.set_trust(Trust.UNSYNC)
+    assert decide(home.ledger, plan, home.clock.now()).state == "normal", "no trusted day was ever seen"
+
+
+def test_shares_are_never_rounded_up(home: Household) -> None:
+    decision = decide(replace(home.ledger, received_bytes=39_999_999_999), Plan(), home.clock.now())
+    assert decision.reason == "99.9 % used"
+
+
+@given(remaining=st.integers(0, 10**12), max_bps=st.integers(10**6, 10**10))
+def test_the_overshoot_is_bounded_at_every_speed(remaining: int, max_bps: int) -> None:
+    interval = sample_interval_s(remaining, max_bps)
+    assert 0.25 <= interval <= 30
+    assert interval * max_bps / 8 - remaining <= 0.25 * max_bps / 8
+
+
+def test_the_pace_at_the_end_of_the_allowance() -> None:
+    assert sample_interval_s(0, 150_000_000) == 0.25
+    assert sample_interval_s(40 * GB, 150_000_000) == 30
+    assert sample_interval_s(150_000_000, 150_000_000) == 4
+
+
+def test_bytes_to_the_next_mark(home: Household) -> None:
+    plan = Plan()
+    assert bytes_to_next(home.ledger, plan) == 32 * GB
+    assert bytes_to_next(replace(home.ledger, received_bytes=39 * GB), plan) == GB
+    assert bytes_to_next(replace(home.ledger, received_bytes=41 * GB), plan) == 40 * GB
+
+
+def test_forecast(home: Household) -> None:
+    period = home.ledger.period
+    ten_days = replace(home.ledger, received_bytes=20 * GB)
+    end = forecast(usage(ten_days, Plan()), period, period.start + timedelta(days=10))
+    assert end == period.start + timedelta(days=20)
+    assert forecast(usage(ten_days, Plan()), period, NOON, recent_bytes_day=0.9 * GB) is None
+    assert forecast(usage(home.ledger, Plan()), period, period.start + timedelta(hours=5)) is None
+    assert forecast(usage(replace(ten_days, sent_bytes=30 * GB), Plan()), period, NOON) == NOON
+
+
+def told(home: Household) -> list[tuple[str, int]]:
+    home.ledger, found = notices(home.ledger, home.plan, home.clock.now())
+    return [(n.kind, n.percent) for n in found]
+
+
+def test_each_thing_is_told_once_a_period(home: Household) -> None:
+    assert told(home) == []
+    home.use(33 * GB, seconds=10 * 86_400)
+    assert told(home) == [("warning", 80)]
+    assert told(home) == []
+    home.use(7 * GB, seconds=86_400)
+    assert told(home) == [("warning", 95), ("throttled", 100)]
+    home.ledger = type(home.ledger).from_dict(home.ledger.to_dict())
+    assert told(home) == [], "a restart tells nothing again"
+    home.clock.advance(86_400 * 11)
+    home.ledger = settle(home.ledger, home.clock.now(), home.plan)
+    assert told(home) == [("new-period", 0), ("restored", 0)]
+    home.use(33 * GB, seconds=10 * 86_400)
+    assert told(home) == [("warning", 80)]
+
+
+def test_a_jump_past_several_marks_is_told_by_the_highest(home: Household) -> None:
+    told(home)
+    home.ledger = replace(home.ledger, received_bytes=39 * GB)
+    assert told(home) == [("warning", 95)]
+
+
+def test_the_end_of_the_contract_is_told_once(home: Household) -> None:
+    told(home)
+    home.plan = Plan(contract_end=date(2026, 11, 9))
+    assert told(home) == [("expired", 0)]
+    assert told(home) == []
+
+
+def test_what_makes_a_commit_due(home: Household) -> None:
+    told(home)
+    saved = home.ledger
+    assert commit_due(saved, None, 0, None) == "first"
+    assert commit_due(saved, saved, 10_000, None) is None
+    home.use(39_999_999)
+    assert commit_due(home.ledger, saved, 599, 0) is None
+    assert commit_due(home.ledger, saved, 600, 0) == "time"
+    home.use(1)
+    assert commit_due(home.ledger, saved, 1, 0) == "bytes"
+    told_more = replace(saved, warned=(80,))
+    assert commit_due(told_more, saved, 0, None) == "state"
+    home.ledger = saved
+    home.look(final=True, received_bytes=0)
+    assert commit_due(home.ledger, saved, 0, None) == "link"
+
+
+def test_a_period_reads_its_own_instants() -> None:
+    household = Household()
+    assert household.ledger.period.contains(NOON)
+    assert not household.ledger.period.contains(datetime(2027, 1, 1, tzinfo=timezone.utc))

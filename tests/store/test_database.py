@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from agent.clock import ManualClock
+from agent.errors import StoreError, StoreTooNew
+from agent.plan import Ledger, Plan, committed
+from agent.plan.ledger import HourBytes
+from agent.store import Database
+from agent.store.schema import MIGRATIONS
+
+HOUR = datetime(2026, 11, 10, 11, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "agent.db"
+
+
+def ledger(**changes: object) -> Ledger:
+    return replace(Ledger.new(Plan(), ManualClock().now()), **changes)  # type: ignore[arg-type]
+
+
+def test_a_new_database_is_empty_and_of_this_schema(path: Path) -> None:
+    with Database.open(path) as db:
+        assert db.load_ledger() is None
+        assert db.connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+        assert db.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert not path.with_name("agent.db-shm").exists(), "the WAL's index must not be a memory map"
+
+
+def test_the_ledger_comes_back_as_it_was(path: Path) -> None:
+    kept = ledger(received_bytes=39_985_000_000, fresh=False)
+    with Database.open(path) as db:
+        db.keep(kept)
+    with Database.open(path) as db:
+        assert db.load_ledger() == kept
+
+
+def test_closed_hours_move_into_the_history_and_open_ones_show_there_too(path: Path) -> None:
+    first = HourBytes(HOUR, "2026-11-10", "2026-11-01", 100, 10)
+    second = replace(first, hour=HOUR + timedelta(hours=1), received_bytes=7, sent_bytes=1)
+    with Database.open(path) as db:
+        kept = ledger(hours=(first, second))
+        db.keep(kept)
+        rest = committed(kept, kept)
+        assert rest.hours == (second,)
+        db.keep(rest)
+        assert db.load_ledger() == rest
+        assert db.history.days() == [{"day": "2026-11-10", "received_bytes": 107, "sent_bytes": 11}]
+        assert db.history.months() == [{"period": "2026-11-01", "received_bytes": 107, "sent_bytes": 11}]
+        assert [h["hour"] for h in db.history.hours()] == ["2026-11-10T11:00Z", "2026-11-10T12:00Z"]
+        assert db.history.hours(1) == [{"hour": "2026-11-10T12:00Z", "received_bytes": 7, "sent_bytes": 1}]
+
+
+def test_a_transaction_is_all_or_nothing_and_nests(path: Path) -> None:
+    def failing(db: Database) -> None:
+        with db.transaction():
+            db.meta.set("a", "1")
+            with db.transaction():
+                db.meta.set("b", "2")
+            raise ValueError("on purpose")
+
+    with Database.open(path) as db:
+        with pytest.raises(ValueError, match="on purpose"):
+            failing(db)
+        assert (db.meta.get("a"), db.meta.get("b", "none")) == (None, "none")
+        with db.transaction():
+            db.meta.set("a", "1")
+        assert db.meta.get("a") == "1"
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
+    Database.open(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    before = path.read_bytes()
+    for opening in (Database.open, Database.open_readonly):
+        with pytest.raises(StoreTooNew) as caught:
+            opening(path)
+        assert "\n" not in str(caught.value)
+        assert "999" in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_looking_works_beside_the_writer_and_changes_nothing(path: Path) -> None:
+    with Database.open(path) as writer:
+        writer.keep(ledger(received_bytes=5))
+        with Database.open_readonly(path) as looker:
+            found = looker.load_ledger()
+            assert found is not None
+            assert found.received_bytes == 5
+            looker.meta.set("only", "in the copy")
+        assert writer.meta.get("only") is None
+
+
+def test_looking_for_a_database_that_is_not_there(path: Path) -> None:
+    with pytest.raises(StoreError, match="no such database"):
+        Database.open_readonly(path)
+
+
+def test_a_second_daemon_is_kept_out(path: Path) -> None:
+    with Database.open(path) as first:
+        first.keep(ledger())
+        with pytest.raises(StoreError, match="locked"):
+            Database.open(path)
+
+
+@pytest.mark.parametrize("offset", [0, 100, 1024, 5000])
+def test_a_damaged_database_is_set_aside(path: Path, offset: int) -> None:
+    with Database.open(path) as db:
+        db.keep(ledger())
+        for number in range(300):
+            db.events.add("boot", {"n": number}, ManualClock().now())
+    damaged = bytearray(path.read_bytes())
+    damaged[offset : offset + 3000] = b"\xa5" * 3000
+    path.write_bytes(damaged)
+    with Database.open(path) as db:
+        assert db.set_aside is not None
+        assert db.set_aside.read_bytes() == bytes(damaged)
+        assert db.events.recent() == []
+
+
+def test_only_the_last_damaged_databases_are_kept(path: Path) -> None:
+    for _ in range(4):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"this is no database, whatever its name says" * 100)
+        Database.open(path).close()
+        path.unlink()
+    assert sorted(p.name for p in path.parent.glob("*.damaged-?")) == ["agent.db.damaged-3", "agent.db.damaged-4"]
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file"):
+        Database.open(tmp_path / "file" / "agent.db")
+
+
+def test_events_are_bounded_and_newest_last(path: Path) -> None:
+    with Database.open(path) as db, db.transaction():
+        for number in range(520):
+            db.events.add("throttle", {"n": number}, ManualClock().now())
+        assert [e["data"]["n"] for e in db.events.recent(2)] == [518, 519]
+        assert len(db.events.recent(1000)) == 500
