@@ -25,6 +25,13 @@ class Notice:
     reason: str
     wall: datetime
 
+    @property
+    def text(self) -> str:
+        """One line for a log."""
+        used, limit = self.charged_bytes / 1e9, self.limit_bytes / 1e9
+        amount = f"{used:.3f} of {limit:.3f} GB in the period of {self.period}"
+        return f"{self.kind}{f' {self.percent} %' if self.kind == 'warning' else ''}: {amount}; {self.reason}"
+
 
 def notices(ledger: Ledger, plan: Plan, moment: Moment) -> tuple[Ledger, tuple[Notice, ...]]:
     """What is to be told now, and the ledger that remembers it."""

@@ -46,7 +46,9 @@ def observe(ledger: Ledger, sample: Sample, moment: Moment, plan: Plan) -> tuple
 def _baseline_only(ledger: Ledger, links: tuple[Last, ...], sample: Sample) -> bool:
     known = any(link.sample.epoch.ifname == sample.epoch.ifname for link in links)
     just_started = sample.epoch.boot_id == ledger.started_boot_id and sample.boot_s <= ledger.started_s + FRESH_S
-    return ledger.fresh and just_started and not known
+    # More in the period than was ever counted: usage that was brought in from elsewhere, so no fresh installation.
+    brought_in = ledger.received_bytes + ledger.sent_bytes > ledger.total_received_bytes + ledger.total_sent_bytes
+    return ledger.fresh and just_started and not known and not brought_in
 
 
 def _watched_since(ledger: Ledger, links: tuple[Last, ...], sample: Sample) -> float:

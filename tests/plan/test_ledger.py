@@ -34,7 +34,7 @@ def test_a_fresh_installation_counts_whole_what_is_created_after_it(home: Househ
 
 def test_a_seeded_ledger_counts_an_unseen_interface_from_zero() -> None:
     household = Household()
-    household.ledger = replace(household.ledger, fresh=False, received_bytes=39_985_000_000)
+    household.ledger = replace(household.ledger, received_bytes=39_985_000_000)
     household.received = 600
     household.look()
     assert household.ledger.counted() == (39_985_000_600, 0)

@@ -101,6 +101,7 @@ def test_bytes_to_the_next_mark(home: Household) -> None:
     plan = Plan()
     assert bytes_to_next(home.ledger, plan) == 32 * GB
     assert bytes_to_next(replace(home.ledger, received_bytes=39 * GB), plan) == GB
+    assert usage(home.ledger, plan).until_next_bytes == 32 * GB
     assert bytes_to_next(replace(home.ledger, received_bytes=41 * GB), plan) == 40 * GB
 
 
@@ -139,6 +140,12 @@ def test_a_jump_past_several_marks_is_told_by_the_highest(home: Household) -> No
     told(home)
     home.ledger = replace(home.ledger, received_bytes=39 * GB)
     assert told(home) == [("warning", 95)]
+
+
+def test_a_notice_reads_well_in_a_log(home: Household) -> None:
+    home.ledger = replace(home.ledger, received_bytes=32 * GB)
+    _, (notice,) = notices(home.ledger, home.plan, home.clock.now())
+    assert notice.text == "warning 80 %: 32.000 of 40.000 GB in the period of 2026-11-01; 80 % used"
 
 
 def test_the_end_of_the_contract_is_told_once(home: Household) -> None:
