@@ -1,1 +1,7 @@
-"""(to be written)"""
+"""The kernel's side: link counters and events, and the shaper. The only room that knows pyroute2."""
+
+from agent.traffic.kernel import Kernel
+from agent.traffic.model import Capabilities, Endpoint, Link, LinkEvent, ShaperState, matches
+from agent.traffic.shaper import Shaper
+
+__all__ = ["Capabilities", "Endpoint", "Kernel", "Link", "LinkEvent", "Shaper", "ShaperState", "matches"]

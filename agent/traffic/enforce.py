@@ -1,0 +1,221 @@
+"""Make the kernel be as wanted, one link at a time, by reading what it has and changing only what differs.
+
+Runs in the netlink thread, called by the shaper. Knows no state between two calls: what is ours is known by its handle
+and priority, so that a restart, a crash or a stranger's `tc qdisc del` need no special case. Must never take away what
+somebody else has put there, unless told to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.errors import KernelError
+from agent.plan import Rates
+from agent.traffic.model import IFB_PREFIX, Endpoint, Link, ifb_name
+from agent.traffic.netlink import INGRESS_HANDLE, INGRESS_PARENT, ROOT, Filter, Node, Route
+from agent.traffic.tree import LAST_MAJOR, MAJOR, REDIRECT_PRIO, Want, filters, tree
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How links are to be shaped."""
+
+    kind: str  # one of tree.KINDS
+    classifier: str  # matchall or u32
+    rates: Rates
+    endpoints: Sequence[Endpoint] = ()
+    replace_foreign: bool = False
+
+
+class Foreign(KernelError):
+    """Somebody else's qdisc or filter is where ours would have to be."""
+
+    def __init__(self, ifname: str, what: str) -> None:
+        super().__init__(ifname, None, f"{what} is not ours")
+
+
+def is_ours(handle: int) -> bool:
+    return MAJOR <= handle >> 16 <= LAST_MAJOR
+
+
+def shape_link(route: Route, link: Link, wish: Wish) -> bool:
+    """Bring both directions of a link to the wanted rates. Returns whether anything had to be changed."""
+    nodes = route.qdiscs(link.ifindex)
+    changed = _shape_upload(route, link, wish, nodes)
+    return _shape_download(route, link, wish, nodes) or changed
+
+
+def unshape_link(route: Route, link: Link) -> bool:
+    """Take away all that is ours from a link, and its ifb."""
+    nodes = route.qdiscs(link.ifindex)
+    changed = _drop_root(route, link.ifindex, nodes)
+    return _stop_download(route, link, nodes) or changed
+
+
+def remove_orphans(route: Route, links: Sequence[Link]) -> bool:
+    """Delete ifb devices of ours whose link is gone or has another name now."""
+    wanted = {ifb_name(link.ifname) for link in links}
+    changed = False
+    for row in route.links():
+        name = row.link.ifname
+        if row.link.kind == "ifb" and name.startswith(IFB_PREFIX) and name not in wanted:
+            changed = _drop_ifb(route, row.link) or changed
+    return changed
+
+
+# -- one direction -------------------------------------------------------------------------------------------------
+
+
+def _shape_upload(route: Route, link: Link, wish: Wish, nodes: Sequence[Node]) -> bool:
+    rate = wish.rates.up_bps
+    if rate is None:
+        return _drop_root(route, link.ifindex, nodes)
+    return _shape_root(route, link, wish, nodes, tree(wish.kind, rate, mtu=link.mtu, upload=True), upload=True)
+
+
+def _shape_download(route: Route, link: Link, wish: Wish, nodes: Sequence[Node]) -> bool:
+    rate = wish.rates.down_bps
+    if rate is None:
+        return _stop_download(route, link, nodes)
+    ingress = Ingress.read(route, link, nodes)
+    ingress.refuse_strangers(route, link, wish)
+    ifb, changed = _ensure_ifb(route, link)
+    # The rate stands before the first packet is led to it: a step never opens a gap.
+    wants = tree(wish.kind, rate, mtu=link.mtu)
+    changed = _shape_root(route, ifb, wish, route.qdiscs(ifb.ifindex), wants, upload=False) or changed
+    return _ensure_redirect(route, link, ifb, wish, ingress) or changed
+
+
+def _shape_root(
+    route: Route, link: Link, wish: Wish, nodes: Sequence[Node], wants: Sequence[Want], *, upload: bool
+) -> bool:
+    cleared = _clear_root(route, link, wish, nodes, wants)
+    here = [] if cleared else list(nodes)
+    if here and any(want.is_class for want in wants):
+        here += route.classes(link.ifindex)
+    missing = [want for want in wants if not any(want.is_met_by(node) for node in here)]
+    for want in missing:
+        put = route.put_class if want.is_class else route.put_qdisc
+        put(link.ifindex, want.kind, want.handle, want.parent, want.options)
+    return _ensure_filters(route, link.ifindex, wish, upload=upload) or cleared or bool(missing)
+
+
+def _clear_root(route: Route, link: Link, wish: Wish, nodes: Sequence[Node], wants: Sequence[Want]) -> bool:
+    """Make room at the root. A qdisc of ours of the same kind stays and is changed in place, without a gap."""
+    root = _root(nodes)
+    if root is None or root.handle == 0:  # the kernel's default qdisc has handle 0
+        return False
+    if not is_ours(root.handle) and not wish.replace_foreign:
+        raise Foreign(link.ifname, f"qdisc {root.kind} {root.handle >> 16:x}:")
+    kinds = {want.handle: want.kind for want in wants if not want.is_class}
+    if all(kinds.get(node.handle) == node.kind for node in nodes if is_ours(node.handle) or node is root):
+        return False
+    route.delete_root(link.ifindex, root.handle)
+    return True
+
+
+def _drop_root(route: Route, ifindex: int, nodes: Sequence[Node]) -> bool:
+    root = _root(nodes)
+    if root is None or not is_ours(root.handle):
+        return False
+    route.delete_root(ifindex, root.handle)
+    return True
+
+
+def _root(nodes: Sequence[Node]) -> Node | None:
+    return next((n for n in nodes if n.parent == ROOT), None)
+
+
+def _ensure_filters(route: Route, ifindex: int, wish: Wish, *, upload: bool) -> bool:
+    wants = filters(wish.kind, wish.endpoints, upload=upload)
+    if not wants:
+        return False
+    parent = wants[0].parent
+    found = route.filters(ifindex, parent)
+    stale = [f for f in found if not any(w.is_met_by(f) for w in wants)]
+    missing = [w for w in wants if not any(w.is_met_by(f) for f in found)]
+    for old in stale:
+        route.delete_filters(ifindex, parent, old.prio, old.protocol)
+    for want in missing:
+        route.add_u32(ifindex, want.parent, want.prio, want.protocol, list(want.keys), want.target)
+    return bool(stale or missing)
+
+
+# -- download: ingress -> ifb --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    """The ingress (or clsact) qdisc of a link, if it has one, and the filters on its ingress side."""
+
+    node: Node | None
+    filters: Sequence[Filter]
+
+    @classmethod
+    def read(cls, route: Route, link: Link, nodes: Sequence[Node]) -> Ingress:
+        node = next((n for n in nodes if n.parent == INGRESS_PARENT), None)
+        return cls(node, route.filters(link.ifindex, INGRESS_HANDLE) if node else ())
+
+    @property
+    def ours(self) -> list[Filter]:
+        return [f for f in self.filters if f.prio == REDIRECT_PRIO]
+
+    def refuse_strangers(self, route: Route, link: Link, wish: Wish) -> None:
+        """Another redirect would take the packets before ours does, or get them after it."""
+        strangers = [f for f in self.filters if f.prio != REDIRECT_PRIO and f.redirect]
+        if strangers and not wish.replace_foreign:
+            kind = self.node.kind if self.node else "ingress"
+            raise Foreign(link.ifname, f"redirect of {kind} at priority {strangers[0].prio}")
+        for stranger in strangers:
+            route.delete_filters(link.ifindex, INGRESS_HANDLE, stranger.prio, stranger.protocol)
+
+
+def _ensure_ifb(route: Route, link: Link) -> tuple[Link, bool]:
+    name = ifb_name(link.ifname)
+    ifb = route.link(name)
+    changed = ifb is None or not ifb.up
+    if ifb is None:
+        route.add_ifb(name)
+        ifb = route.link(name)
+    if ifb is None:
+        raise KernelError(name, None, "vanished while it was set up")
+    if ifb.kind != "ifb":
+        raise Foreign(name, "a device of that name")
+    if not ifb.up:
+        route.set_link(ifb.ifindex, state="up")
+    return ifb, changed
+
+
+def _ensure_redirect(route: Route, link: Link, ifb: Link, wish: Wish, ingress: Ingress) -> bool:
+    ours = ingress.ours
+    if len(ours) == 1 and ours[0].redirect == ifb.ifindex:
+        return False
+    if ingress.node is None:
+        route.add_ingress(link.ifindex)
+    for old in ours:  # led to an ifb that is no more
+        route.delete_filters(link.ifindex, INGRESS_HANDLE, old.prio, old.protocol)
+    route.add_redirect(link.ifindex, wish.classifier, REDIRECT_PRIO, ifb.ifindex)
+    return True
+
+
+def _stop_download(route: Route, link: Link, nodes: Sequence[Node]) -> bool:
+    ingress = Ingress.read(route, link, nodes)
+    ours = ingress.ours
+    for old in ours:
+        route.delete_filters(link.ifindex, INGRESS_HANDLE, old.prio, old.protocol)
+    alone = len(ingress.filters) == len(ours)
+    if ingress.node is not None and ingress.node.kind == "ingress" and ours and alone:
+        route.delete_ingress(link.ifindex)
+    ifb = route.link(ifb_name(link.ifname))
+    dropped = ifb is not None and ifb.kind == "ifb" and _drop_ifb(route, ifb)
+    return bool(ours) or dropped
+
+
+def _drop_ifb(route: Route, ifb: Link) -> bool:
+    """sqm-scripts names its devices alike: ours is the one with our qdisc at its root."""
+    root = _root(route.qdiscs(ifb.ifindex))
+    if root is None or not is_ours(root.handle):
+        return False
+    route.delete_link(ifb.ifindex)
+    return True

@@ -1,0 +1,228 @@
+"""The one thread that talks to the kernel: link events, counters, and whatever the shaper asks for.
+
+Made and awaited by the daemon on its loop. Nothing of netlink ever runs on the loop, and nothing of the loop in the
+thread: the two meet in a queue one way and in `call_soon_threadsafe` the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import errno
+import logging
+import queue
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent.errors import KernelError
+from agent.plan import Epoch, Sample
+from agent.traffic.counters import StatsSocket
+from agent.traffic.model import Link, LinkEvent, matches
+from agent.traffic.netlink import Counters, LinkRow, Route
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+RTMGRP_LINK = 1
+EVENT_BUFFER_BYTES = 1 << 20  # a burst of link events while the thread is busy with tc
+_CLOSE: Any = object()
+Job = tuple[Callable[[Route], Any], "concurrent.futures.Future[Any]"]
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def boot_s() -> float:
+    """Seconds since boot, suspended ones included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Kernel:
+    """Links, their counters and events, and a thread in which others may use netlink.
+
+    The network namespace is that of the thread which calls `start`.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._links: dict[int, Link] = {}  # only ever touched in the thread
+        self._stats: StatsSocket | None = None
+        self._events: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_event: Callable[[LinkEvent], None] | None = None
+        self._boot_id = boot_id()
+
+    # -- on the loop -----------------------------------------------------------------------------------------------
+
+    def start(self, loop: asyncio.AbstractEventLoop, on_event: Callable[[LinkEvent], None]) -> None:
+        """Start the thread; `on_event` is called on the loop for every link that comes, changes or goes from now on."""
+        self._loop, self._on_event = loop, on_event
+        self._thread = threading.Thread(target=self._main, name="netlink", daemon=True)
+        self._thread.start()
+
+    async def call(self, function: Callable[[Route], T]) -> T:
+        """Run a function of the netlink route in the thread. Raises what it raises; KernelError once closed."""
+        if self._closed or self._thread is None:
+            raise KernelError("netlink", None, "the kernel thread is not running")
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._jobs.put((function, future))
+        self._wake()
+        return await asyncio.wrap_future(future)
+
+    async def links(self, patterns: Iterable[str]) -> list[Link]:
+        """The links meant by names or patterns, by ifindex."""
+        wanted = tuple(patterns)
+        return await self.call(lambda route: self._matching(wanted))
+
+    async def samples(self, patterns: Iterable[str]) -> list[Sample]:
+        """The counters of those links, read now."""
+        wanted = tuple(patterns)
+        return await self.call(lambda route: self._read(wanted))
+
+    def close(self) -> None:
+        """Stop the thread and wait for it; what is still queued fails."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._thread is not None:
+            self._jobs.put(_CLOSE)
+            self._wake()
+            self._thread.join()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # a full socket wakes as well
+            self._wake_write.send(b"\0", socket.MSG_DONTWAIT)
+
+    # -- in the thread ---------------------------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        route: Route | None = None
+        trouble: BaseException | None = None
+        try:
+            self._events = _event_socket()  # before the first dump: nothing may fall between them
+            self._stats = StatsSocket()
+            route = Route()
+            self._links = {row.link.ifindex: row.link for row in route.links()}
+            self._serve(route)
+        except (KernelError, ImportError, OSError) as error:
+            log.error("netlink thread ends: %s", error)
+            trouble = error
+        finally:
+            for resource in (route, self._stats, self._events):
+                if resource is not None:
+                    resource.close()
+            self._fail_rest(trouble)
+
+    def _serve(self, route: Route) -> None:
+        assert self._events is not None
+        while True:
+            ready, _, _ = select.select([self._events, self._wake_read], [], [])
+            self._drain_events(route)
+            if self._wake_read in ready:
+                self._wake_read.recv(4096)
+            while not self._jobs.empty():
+                job = self._jobs.get_nowait()
+                if job is _CLOSE:
+                    return
+                self._drain_events(route)  # names and ifindexes as of now
+                _run(job, route)
+
+    def _fail_rest(self, trouble: BaseException | None) -> None:
+        """Answer all that is queued and, while the thread could not start, all that will be."""
+        while trouble is not None or not self._jobs.empty():
+            job = self._jobs.get()
+            if job is _CLOSE:
+                return
+            job[1].set_exception(KernelError("netlink", None, str(trouble or "the kernel thread has ended")))
+
+    def _drain_events(self, route: Route) -> None:
+        assert self._events is not None
+        while True:
+            try:
+                rows = route.parse(self._events.recv(1 << 16, socket.MSG_DONTWAIT))
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                log.warning("link events were lost; reading all links again")
+                self._resync(route)
+            except KernelError as error:
+                log.warning("%s; reading all links again", error)
+                self._resync(route)
+            else:
+                for row in rows:
+                    self._note(row)
+
+    def _resync(self, route: Route) -> None:
+        rows = {row.link.ifindex: row for row in route.links()}
+        for ifindex in set(self._links) - set(rows):
+            self._note(LinkRow(self._links[ifindex], None, deleted=True))
+        for row in rows.values():
+            self._note(row)
+
+    def _note(self, row: LinkRow) -> None:
+        """Keep the table and tell the loop what changed; what is no change to us is not told."""
+        known = self._links.get(row.link.ifindex)
+        if row.deleted:
+            if self._links.pop(row.link.ifindex, None) is not None:
+                self._tell("deleted", row)
+        elif known != row.link:
+            self._links[row.link.ifindex] = row.link
+            self._tell("changed" if known else "new", row)
+
+    def _tell(self, kind: str, row: LinkRow) -> None:
+        sample = self._sample(row.link, row.counters, final=kind == "deleted") if row.counters else None
+        assert self._loop is not None
+        assert self._on_event is not None
+        with contextlib.suppress(RuntimeError):  # the loop has closed before us
+            self._loop.call_soon_threadsafe(self._on_event, LinkEvent(kind, row.link, sample))
+
+    def _matching(self, patterns: tuple[str, ...]) -> list[Link]:
+        return [self._links[i] for i in sorted(self._links) if matches(patterns, self._links[i].ifname)]
+
+    def _read(self, patterns: tuple[str, ...]) -> list[Sample]:
+        assert self._stats is not None
+        pairs = [(link, self._stats.read(link.ifindex)) for link in self._matching(patterns)]
+        return [self._sample(link, counters) for link, counters in pairs if counters is not None]
+
+    def _sample(self, link: Link, counters: Counters, *, final: bool = False) -> Sample:
+        return Sample(
+            epoch=Epoch(self._boot_id, link.ifindex, link.ifname),
+            boot_s=boot_s(),
+            received_bytes=counters.received_bytes,
+            sent_bytes=counters.sent_bytes,
+            received_packets=counters.received_packets,
+            sent_packets=counters.sent_packets,
+            header_bytes=link.header_bytes,
+            final=final,
+        )
+
+
+def _event_socket() -> socket.socket:
+    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, EVENT_BUFFER_BYTES)
+    events.bind((0, RTMGRP_LINK))
+    return events
+
+
+def _run(job: Job, route: Route) -> None:
+    function, future = job
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(function(route))
+    except Exception as error:  # handed to the one who asked
+        future.set_exception(error)

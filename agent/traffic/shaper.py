@@ -1,0 +1,147 @@
+"""The shaper: wanted rates in, the kernel's true state out. A reconciliation, never an edge.
+
+The daemon awaits `reconcile` at every tick and link event. It never raises on account of the kernel: what cannot be
+done is a state with a reason and an advice, is tried again with growing pauses, and leaves everything else going on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agent.config import ShaperSettings
+from agent.errors import KernelError
+from agent.plan import Rates
+from agent.traffic import advice, probe
+from agent.traffic.enforce import Foreign, Wish, remove_orphans, shape_link, unshape_link
+from agent.traffic.kernel import Kernel, boot_id, boot_s
+from agent.traffic.model import UNSHAPED, Capabilities, Endpoint, Link, ShaperState
+from agent.traffic.netlink import Route
+from agent.traffic.tree import KINDS, NEEDS
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+
+
+@dataclass(slots=True)
+class _Pause:
+    """After a failure: for what it failed, and from when on it may be tried again."""
+
+    subject: tuple[object, ...]
+    until_s: float
+    length_s: float
+
+
+class Shaper:
+    """Shapes the WAN links, both directions, with the best qdisc that the kernel has."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        settings: ShaperSettings,
+        *,
+        cache: Path | None = None,  # where the probe's result is kept for the boot; on a tmpfs
+        now: Callable[[], float] = boot_s,
+    ) -> None:
+        self._kernel, self._settings, self._cache, self._now = kernel, settings, cache, now
+        self._capabilities: Capabilities | None = None
+        self._endpoints: tuple[Endpoint, ...] = ()
+        self._pause: _Pause | None = None
+        self._state = ShaperState("off")
+
+    @property
+    def state(self) -> ShaperState:
+        """The outcome of the latest reconcile."""
+        return self._state
+
+    def manage(self, endpoints: Sequence[Endpoint]) -> None:
+        """Whose traffic is management, from the next reconcile on: the broker as the session reached it."""
+        self._endpoints = tuple(endpoints)
+
+    async def probe(self) -> Capabilities:
+        """What the kernel can do; tried once a boot."""
+        if self._capabilities is not None and not self._capabilities.problem:
+            return self._capabilities
+        kept = probe.load(self._cache, boot_id()) if self._cache else None
+        if kept is None:
+            kept = await self._kernel.call(probe.probe)
+            if self._cache and not kept.problem:
+                probe.save(self._cache, boot_id(), kept)
+        self._capabilities = kept
+        return kept
+
+    async def reconcile(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
+        """Compare the kernel with what is wanted and make it so; says what is true afterwards."""
+        subject = (tuple(links), wanted, self._endpoints)
+        if self._pause and self._pause.subject == subject and self._now() < self._pause.until_s:
+            return replace(self._state, changed=False)
+        try:
+            state = await (self._shape(links, wanted) if wanted != UNSHAPED else self._unshape(links))
+        except KernelError as error:
+            state = self._failed(error, wanted)
+        self._remember(subject, state)
+        return state
+
+    async def remove(self, links: Sequence[Link]) -> ShaperState:
+        """Take all shaping away, as on uninstall. Stopping the agent does not: a crash must not give free speed."""
+        return await self.reconcile(links, UNSHAPED)
+
+    # -- one attempt -----------------------------------------------------------------------------------------------
+
+    async def _shape(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
+        capabilities = await self.probe()
+        if capabilities.problem:
+            code_advice = advice.NO_PRIVILEGE if "permitted" in capabilities.problem else ""
+            return ShaperState("unenforced", rates=wanted, reason=capabilities.problem, advice=code_advice)
+        kind = self._best(capabilities)
+        missing = capabilities.missing()
+        if kind is None or missing:
+            lacks = missing or tuple(sorted(NEEDS.get(self._settings.qdisc, NEEDS["tbf"]) - capabilities.qdiscs))
+            reason = f"the kernel lacks {', '.join(lacks)}"
+            return ShaperState("unenforced", rates=wanted, reason=reason, advice=advice.for_missing(lacks))
+        if not links:
+            return ShaperState("unenforced", kind, wanted, "no WAN interface is there")
+        classifier = "matchall" if "matchall" in capabilities.classifiers else "u32"
+        wish = Wish(kind, classifier, wanted, self._endpoints, self._settings.replace_foreign)
+        changed = await self._kernel.call(lambda route: _shape_all(route, links, wish))
+        return ShaperState("enforced", kind, wanted, changed=changed)
+
+    async def _unshape(self, links: Sequence[Link]) -> ShaperState:
+        return ShaperState("off", changed=await self._kernel.call(lambda route: _unshape_all(route, links)))
+
+    def _best(self, capabilities: Capabilities) -> str | None:
+        kinds = KINDS if self._settings.qdisc == "auto" else (self._settings.qdisc,)
+        return next((kind for kind in kinds if NEEDS[kind] <= capabilities.qdiscs), None)
+
+    # -- after it --------------------------------------------------------------------------------------------------
+
+    def _failed(self, error: KernelError, wanted: Rates) -> ShaperState:
+        if isinstance(error, Foreign):
+            return ShaperState("foreign", rates=wanted, reason=str(error), advice=advice.FOREIGN)
+        hint = advice.for_error(error.code, self._capabilities)
+        return ShaperState("unenforced", rates=wanted, reason=str(error), advice=hint)
+
+    def _remember(self, subject: tuple[object, ...], state: ShaperState) -> None:
+        if (state.state, state.reason, state.rates) != (self._state.state, self._state.reason, self._state.rates):
+            level = logging.INFO if state.state in ("off", "enforced") else logging.WARNING
+            log.log(level, "shaping %s: %s %s", state.state, state.qdisc or "no qdisc", state.reason or state.rates)
+        self._state = state
+        if state.state in ("off", "enforced"):
+            self._pause = None
+            return
+        again = self._pause is not None and self._pause.subject == subject
+        length = min(self._pause.length_s * 2, LONGEST_PAUSE_S) if again and self._pause else FIRST_PAUSE_S
+        self._pause = _Pause(subject, self._now() + length, length)
+
+
+def _shape_all(route: Route, links: Sequence[Link], wish: Wish) -> bool:
+    changed = [shape_link(route, link, wish) for link in links]
+    return remove_orphans(route, links) or any(changed)
+
+
+def _unshape_all(route: Route, links: Sequence[Link]) -> bool:
+    changed = [unshape_link(route, link) for link in links]
+    return remove_orphans(route, ()) or any(changed)

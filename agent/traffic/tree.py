@@ -1,0 +1,231 @@
+"""PURE. Which qdiscs, classes and filters make a rate, and whether those that were read back are the ones.
+
+Called by the shaper, for the WAN (upload) and for its ifb (download) alike. Must not talk to the kernel.
+
+The numbers, from the measurements with 4 TCP flows at 512 kbit/s:
+
+- cake (no `ingress` keyword: it charges dropped packets to the household and leaves 361 of 512 kbit/s).
+- tbf + fq_codel: same latency, no fairness among hosts. CoDel's target must pass one packet, which takes 24 ms here.
+- htb + fq_codel: htb does not split super-packets, so the shaper forbids them on the link (`gso_max_segs 1`).
+- tbf alone: its queue would make everything wait behind a download. So an htb inside it, whose parent class never runs
+  out of rate, serves as a scheduler: management first, then small packets (DNS, NTP, acknowledgements, calls, games),
+  each up to a share of the line and beyond it when the line has room; then the rest. prio would do nearly the same and
+  is missing from more kernels.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from agent.traffic.model import Endpoint
+from agent.traffic.netlink import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ROOT, Filter, Node
+
+MAJOR = 0x1FA0
+TOP = MAJOR << 16  # the root qdisc, whatever its kind
+INNER = (MAJOR + 1) << 16  # what hangs below it
+CLASS_ONLY = TOP | 0x10  # htb + fq_codel: its one class
+CLASS_ALL = INNER | 0x1  # tbf alone: what the three below borrow from
+CLASS_MANAGEMENT = INNER | 0x10
+CLASS_SMALL = INNER | 0x20
+CLASS_REST = INNER | 0x30
+QUEUES = {CLASS_MANAGEMENT: (MAJOR + 2) << 16, CLASS_SMALL: (MAJOR + 3) << 16, CLASS_REST: (MAJOR + 4) << 16}
+LAST_MAJOR = MAJOR + 4
+REDIRECT_PRIO = MAJOR  # by which our filter on the ingress qdisc is known
+
+KINDS = ("cake", "tbf+fq_codel", "htb+fq_codel", "tbf")  # best first
+NEEDS: Mapping[str, frozenset[str]] = {
+    "cake": frozenset({"cake"}),
+    "tbf+fq_codel": frozenset({"tbf", "fq_codel"}),
+    "htb+fq_codel": frozenset({"htb", "fq_codel"}),
+    "tbf": frozenset({"tbf"}),
+}
+
+QUEUE_S = (
+    0.150  # of large packets where no fq_codel is: shorter drops a third of what comes in, longer makes pages slow
+)
+BURST_S = 0.005  # at higher rates: what may pass when the timer comes late
+PACKET_BYTES = 1514
+SHARES = {CLASS_MANAGEMENT: 2, CLASS_SMALL: 3, CLASS_REST: 6}  # the line divided by this is theirs before the others'
+UNLIMITED = 125_000_000  # bytes/s: a rate that no class inside a tbf ever reaches
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One qdisc or class to be, with the options to make it and the values it must read back with."""
+
+    kind: str
+    handle: int
+    parent: int
+    options: Mapping[str, Any]
+    values: Mapping[str, int] = field(default_factory=dict)
+    is_class: bool = False
+
+    def is_met_by(self, node: Node) -> bool:
+        if (node.kind, node.handle) != (self.kind, self.handle):
+            return False
+        if not self.is_class and node.parent != self.parent:
+            return False
+        return all(_near(node.values.get(name), value) for name, value in self.values.items())
+
+
+@dataclass(frozen=True, slots=True)
+class WantFilter:
+    """One u32 filter. Its priority is made from what it matches, so that it is known again when read back."""
+
+    parent: int
+    protocol: int
+    keys: tuple[str, ...]
+    target: int
+
+    @property
+    def prio(self) -> int:
+        # The upper half for small packets: what is management is tried first.
+        base = 1 if self.target == CLASS_MANAGEMENT else 0x8000
+        return base + zlib.crc32(repr((self.protocol, self.keys)).encode()) % 0x7FF0
+
+    def is_met_by(self, found: Filter) -> bool:
+        return (found.prio, found.protocol, found.target) == (self.prio, self.protocol, self.target)
+
+
+def _near(found: Any, wanted: int) -> bool:
+    """fq_codel keeps its times in units of 1.024 us and reads them back a little lower."""
+    return isinstance(found, int) and abs(found - wanted) <= max(1, wanted // 1000)
+
+
+# -- numbers -------------------------------------------------------------------------------------------------------
+
+
+def burst_bytes(rate_bps: int, mtu: int = 1500) -> int:
+    """At least one packet in ATM-like cells, as sqm has it (1749 for an MTU of 1500): tbf drops what is longer."""
+    floor = ceil((mtu + 14 + 34) / 48) * 53
+    return max(floor, int(rate_bps / 8 * BURST_S))
+
+
+def queue_bytes(rate_bps: int, mtu: int = 1500) -> int:
+    """Of a plain queue: QUEUE_S, and never less than a few packets."""
+    return max(4 * (mtu + 14), int(rate_bps / 8 * QUEUE_S))
+
+
+def codel_us(rate_bps: int) -> tuple[int, int]:
+    """Target and interval: 5 and 100 ms, unless a packet and a half takes longer than the target."""
+    target = max(5_000, int(1_000_000 * 33 * 53 * 8 / rate_bps))
+    return target, 95_000 + target
+
+
+# -- trees ---------------------------------------------------------------------------------------------------------
+
+
+def tree(kind: str, rate_bps: int, *, mtu: int = 1500, upload: bool = False) -> tuple[Want, ...]:
+    """The qdiscs and classes that shape to `rate_bps`, parents first."""
+    if kind == "cake":
+        return (_cake(rate_bps, ack_filter=upload),)
+    if kind == "htb+fq_codel":
+        return (*_htb(rate_bps, mtu), _fq_codel(rate_bps, CLASS_ONLY))
+    top = _tbf(rate_bps, mtu)
+    if kind == "tbf+fq_codel":
+        return (top, _fq_codel(rate_bps, TOP | 1))
+    return (top, *_classes(rate_bps, mtu))
+
+
+def _cake(rate_bps: int, *, ack_filter: bool) -> Want:
+    options = {
+        "bandwidth": rate_bps,
+        "diffserv_mode": "besteffort",  # no host of the household may claim priority by DSCP
+        "flow_mode": "triple-isolate",
+        "nat": True,
+        "split_gso": True,
+        "ack_filter": ack_filter,
+        "memlimit": max(500_000, rate_bps // 8),  # 4 MB by default: much on a board of 64
+    }
+    values = {"base_rate64": rate_bps // 8, "ack_filter": int(ack_filter), "diffserv_mode": 3, "flow_mode": 7, "nat": 1}
+    return Want("cake", TOP, ROOT, options, values)
+
+
+def _tbf(rate_bps: int, mtu: int) -> Want:
+    rate, burst = rate_bps // 8, burst_bytes(rate_bps, mtu)
+    limit = queue_bytes(rate_bps, mtu) + burst  # only until the inner qdisc stands, which has a limit of its own
+    return Want("tbf", TOP, ROOT, {"rate": rate, "burst": burst, "limit": limit}, {"rate": rate, "limit": limit})
+
+
+def _fq_codel(rate_bps: int, parent: int) -> Want:
+    target, interval = codel_us(rate_bps)
+    options = {"fqc_limit": 1001, "fqc_quantum": 300, "fqc_target": target, "fqc_interval": interval, "fqc_ecn": 1}
+    return Want("fq_codel", INNER, parent, options, {"target": target, "interval": interval, "quantum": 300})
+
+
+def _htb(rate_bps: int, mtu: int) -> tuple[Want, Want]:
+    return (
+        Want("htb", TOP, ROOT, {"default": 0x10}, {"defcls": 0x10}),
+        _htb_class(CLASS_ONLY, TOP, rate_bps // 8, burst_bytes(rate_bps, mtu), prio=0),
+    )
+
+
+def _classes(rate_bps: int, mtu: int) -> Iterator[Want]:
+    yield Want("htb", INNER, TOP | 1, {"default": CLASS_REST & 0xFFFF}, {"defcls": CLASS_REST & 0xFFFF})
+    yield _htb_class(CLASS_ALL, INNER, UNLIMITED, 10_000, prio=0)
+    limit = queue_bytes(rate_bps, mtu)
+    for prio, (handle, share) in enumerate(SHARES.items()):
+        burst = burst_bytes(rate_bps // share, mtu)
+        yield _htb_class(handle, CLASS_ALL, rate_bps // 8 // share, burst, prio=prio, ceil=UNLIMITED)
+        yield Want("bfifo", QUEUES[handle], handle, {"limit": limit}, {"limit": limit})
+
+
+def _htb_class(handle: int, parent: int, rate: int, burst: int, *, prio: int, ceil: int = 0) -> Want:
+    most = ceil or rate
+    # Quantum by hand: rate / r2q is far off for both the slow and the unlimited ones, and the kernel complains.
+    options = {"rate": rate, "ceil": most, "burst": burst, "cburst": 10_000, "quantum": PACKET_BYTES, "prio": prio}
+    return Want("htb", handle, parent, options, {"rate": rate, "ceil": most, "prio": prio}, is_class=True)
+
+
+# -- filters -------------------------------------------------------------------------------------------------------
+
+_PROTOCOL_OFFSET = {ETH_P_IP: 9, ETH_P_IPV6: 6}
+_HEADER_BYTES = {ETH_P_IP: 20, ETH_P_IPV6: 40}
+_ADDRESS_OFFSET = {(ETH_P_IP, False): 12, (ETH_P_IP, True): 16, (ETH_P_IPV6, False): 8, (ETH_P_IPV6, True): 24}
+_TCP = 6
+_SMALL = (
+    WantFilter(INNER, ETH_P_IP, ("0x0/0xff+2",), CLASS_SMALL),
+    WantFilter(INNER, ETH_P_IPV6, ("0x0/0xff+4",), CLASS_SMALL),
+    WantFilter(INNER, ETH_P_ARP, ("0x0/0x0+0",), CLASS_SMALL),
+)
+
+
+def filters(kind: str, endpoints: Sequence[Endpoint], *, upload: bool) -> tuple[WantFilter, ...]:
+    """What goes first where the qdisc does not see to sparse flows by itself.
+
+    Management by far address and port (an IPv4 packet with options, which it never has, takes the common way), small
+    packets by the upper byte of their length: under 256 bytes.
+    """
+    return (*_management(endpoints, upload), *_SMALL) if kind == "tbf" else ()
+
+
+def _management(endpoints: Iterable[Endpoint], upload: bool) -> Iterator[WantFilter]:
+    for endpoint in endpoints:
+        address = ipaddress.ip_address(endpoint.address)
+        family = ETH_P_IP if address.version == 4 else ETH_P_IPV6
+        keys = (
+            *_address(family, address.packed, upload),
+            _protocol(family, _TCP),
+            _port(family, endpoint.port, upload),
+        )
+        yield WantFilter(INNER, family, keys, CLASS_MANAGEMENT)
+
+
+def _protocol(family: int, number: int) -> str:
+    return f"{number:#x}/0xff+{_PROTOCOL_OFFSET[family]}"
+
+
+def _port(family: int, port: int, upload: bool) -> str:
+    """Destination port on the way up, source port on the way down."""
+    return f"{port:#x}/0xffff+{_HEADER_BYTES[family] + (2 if upload else 0)}"
+
+
+def _address(family: int, packed: bytes, upload: bool) -> list[str]:
+    start = _ADDRESS_OFFSET[family, upload]
+    words = range(0, len(packed), 4)
+    return [f"{int.from_bytes(packed[i : i + 4], 'big'):#x}/0xffffffff+{start + i}" for i in words]

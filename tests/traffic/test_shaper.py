@@ -1,0 +1,213 @@
+"""The shaper against a real kernel: what stands there afterwards, read back by `tc` and not by our own code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from agent.config import ShaperSettings
+from agent.plan import Rates
+from agent.traffic import Kernel, Shaper, ShaperState
+from tests.netns import Wire
+from tests.traffic.conftest import kernel_in
+
+pytestmark = pytest.mark.root
+
+SLOW = Rates(512_000, 512_000)
+
+
+def play(cable: Wire, scenario: Callable[[Kernel, Shaper], Awaitable[None]], **settings: object) -> None:
+    async def run() -> None:
+        async with kernel_in(cable) as kernel:
+            await scenario(kernel, Shaper(kernel, ShaperSettings(**settings)))  # type: ignore[arg-type]
+
+    asyncio.run(run())
+
+
+async def reconcile(kernel: Kernel, shaper: Shaper, rates: Rates) -> ShaperState:
+    return await shaper.reconcile(await kernel.links(["wan*"]), rates)
+
+
+def qdiscs(cable: Wire, device: str) -> str:
+    return cable.near.tc("qdisc", "show", "dev", device)
+
+
+def test_both_directions_are_shaped_and_twice_is_no_change(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        first = await reconcile(kernel, shaper, SLOW)
+        assert (first.state, first.rates, first.changed, first.reason) == ("enforced", SLOW, True, "")
+        for device in ("wan0", "ifb4wan0"):
+            assert "1fa0: root" in qdiscs(cable, device)
+            assert "512Kbit" in qdiscs(cable, device)
+        assert "ifb4wan0" in cable.near.tc("filter", "show", "dev", "wan0", "ingress")
+        second = await reconcile(kernel, shaper, SLOW)
+        assert (second.state, second.changed) == ("enforced", False)
+
+    play(cable, scenario)
+
+
+def test_a_step_changes_the_rate_in_place(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        await reconcile(kernel, shaper, Rates(5_000_000, 2_000_000))
+        before = cable.near.tc("-s", "qdisc", "show", "dev", "wan0")
+        await asyncio.to_thread(cable.near.run, "ping", "-c3", "-i0.01", cable.far.address)
+        state = await reconcile(kernel, shaper, SLOW)
+        assert state.changed
+        after = cable.near.tc("-s", "qdisc", "show", "dev", "wan0")
+        assert "2Mbit" in before
+        assert "512Kbit" in after
+        assert "Sent 0 bytes" not in after.splitlines()[1]  # a new qdisc would begin at zero
+
+    play(cable, scenario)
+
+
+def test_one_direction_alone(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        await reconcile(kernel, shaper, Rates(None, 512_000))
+        assert "1fa0:" in qdiscs(cable, "wan0")
+        assert "ingress" not in qdiscs(cable, "wan0")
+        await reconcile(kernel, shaper, Rates(512_000, None))
+        assert "1fa0:" not in qdiscs(cable, "wan0")
+        assert "ingress" in qdiscs(cable, "wan0")
+        assert "1fa0:" in qdiscs(cable, "ifb4wan0")
+
+    play(cable, scenario)
+
+
+def test_removed_twice_leaves_nothing_behind(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        before = qdiscs(cable, "wan0")
+        await reconcile(kernel, shaper, SLOW)
+        gone = await shaper.remove(await kernel.links(["wan*"]))
+        assert (gone.state, gone.changed) == ("off", True)
+        again = await shaper.remove(await kernel.links(["wan*"]))
+        assert (again.state, again.changed) == ("off", False)
+        assert qdiscs(cable, "wan0") == before
+        assert cable.near.tc("filter", "show", "dev", "wan0", "ingress") == ""
+        assert "ifb4" not in cable.near.run("ip", "link")
+
+    play(cable, scenario)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        ("tc", "qdisc", "del", "dev", "wan0", "root"),
+        ("tc", "qdisc", "del", "dev", "wan0", "ingress"),
+        ("tc", "qdisc", "del", "dev", "ifb4wan0", "root"),
+        ("ip", "link", "del", "ifb4wan0"),
+        ("ip", "link", "set", "ifb4wan0", "down"),
+        (
+            "tc",
+            "qdisc",
+            "change",
+            "dev",
+            "wan0",
+            "handle",
+            "1fa0:",
+            "root",
+            "tbf",
+            "rate",
+            "9mbit",
+            "burst",
+            "9k",
+            "limit",
+            "9k",
+        ),
+        ("tc", "filter", "del", "dev", "wan0", "ingress"),
+    ],
+    ids=lambda words: " ".join(words[1:5]),
+)
+def test_what_a_stranger_breaks_is_mended(cable: Wire, damage: tuple[str, ...]) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        await reconcile(kernel, shaper, SLOW)
+        sound = [qdiscs(cable, device) for device in ("wan0", "ifb4wan0")]
+        cable.near.run(*damage)
+        state = await reconcile(kernel, shaper, SLOW)
+        assert (state.state, state.changed) == ("enforced", True)
+        assert [qdiscs(cable, device) for device in ("wan0", "ifb4wan0")] == sound
+        assert "UP" in cable.near.run("ip", "link", "show", "ifb4wan0")
+        assert not (await reconcile(kernel, shaper, SLOW)).changed
+
+    play(cable, scenario)
+
+
+def test_a_recreated_link_is_shaped_again(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        await reconcile(kernel, shaper, SLOW)
+        await asyncio.to_thread(cable.recreate)
+        assert "1fa0:" not in qdiscs(cable, "wan0")
+        state = await reconcile(kernel, shaper, SLOW)
+        assert (state.state, state.changed) == ("enforced", True)
+        assert "1fa0:" in qdiscs(cable, "wan0")
+
+    play(cable, scenario)
+
+
+def test_a_renamed_link_gets_a_new_ifb_and_loses_the_old(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        await reconcile(kernel, shaper, SLOW)
+        cable.near.ip("link", "set", "wan0", "name", "wan7")
+        assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
+        links = cable.near.run("ip", "link")
+        assert "ifb4wan7" in links
+        assert "ifb4wan0" not in links
+
+    play(cable, scenario)
+
+
+def test_a_foreign_root_is_left_alone_and_named(cable: Wire) -> None:
+    cable.near.tc(
+        "qdisc", "add", "dev", "wan0", "root", "handle", "7:", "tbf", "rate", "1mbit", "burst", "2k", "limit", "9k"
+    )
+
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        state = await reconcile(kernel, shaper, SLOW)
+        assert (state.state, state.qdisc) == ("foreign", "")
+        assert "wan0: qdisc tbf 7:" in state.reason
+        assert "shaper.replace_foreign" in state.advice
+        assert "tbf 7: root" in qdiscs(cable, "wan0")
+        assert (await shaper.remove(await kernel.links(["wan0"]))).state == "off"
+        assert "tbf 7: root" in qdiscs(cable, "wan0")
+
+    play(cable, scenario)
+
+
+def test_a_foreign_root_is_replaced_when_the_configuration_says_so(cable: Wire) -> None:
+    cable.near.tc(
+        "qdisc", "add", "dev", "wan0", "root", "handle", "7:", "tbf", "rate", "1mbit", "burst", "2k", "limit", "9k"
+    )
+
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
+        assert "1fa0: root" in qdiscs(cable, "wan0")
+
+    play(cable, scenario, replace_foreign=True)
+
+
+def test_a_foreign_redirect_is_left_alone_and_named(cable: Wire) -> None:
+    cable.near.ip("link", "add", "ifb9", "type", "ifb")
+    cable.near.tc("qdisc", "add", "dev", "wan0", "ingress")
+    cable.near.tc(
+        "filter", "add", "dev", "wan0", "ingress", "prio", "10", "u32", "match", "u32", "0", "0",
+        "action", "mirred", "egress", "redirect", "dev", "ifb9",
+    )  # fmt: skip
+
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        state = await reconcile(kernel, shaper, SLOW)
+        assert state.state == "foreign"
+        assert "priority 10" in state.reason
+        assert (await shaper.remove(await kernel.links(["wan0"]))).state == "off"
+        assert "ifb9" in cable.near.tc("filter", "show", "dev", "wan0", "ingress")
+
+    play(cable, scenario)
+
+
+def test_no_interface_is_unenforced_and_not_an_error(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        state = await shaper.reconcile([], SLOW)
+        assert (state.state, state.reason) == ("unenforced", "no WAN interface is there")
+
+    play(cable, scenario)
