@@ -261,7 +261,7 @@ def parse(text: str, name: str = "<string>") -> Config:
 def salvage(path: Path | str) -> Config:
     """What can be used of a configuration that load() refuses: its right sections, and the defaults for the rest.
 
-    For the doctor alone, which must look at a device just because its configuration is broken; nothing is started on it.
+    For the doctor alone, which must look at a device just because its configuration is broken; nothing starts on it.
     """
     name = str(path)
     config = Config(file=name)
