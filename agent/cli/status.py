@@ -45,7 +45,7 @@ def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Link", _links(status["links"])),
         ("Used", _used(status.get("usage"))),
         ("Left", _left(status)),
-        ("Speed", _speed(status)),
+        ("Speed", speed(status)),
         ("Shaper", _shaper(status.get("shaper"))),
         ("Broker", _broker(status)),
         ("Store", None if status["store"] == "ok" else status["store"]),
@@ -123,7 +123,8 @@ def _left(status: Mapping[str, Any]) -> str | None:
     return f"{screen.size(max(0, usage['remaining_bytes']))} until {local(period['end'])} (in {wait})"
 
 
-def _speed(status: Mapping[str, Any]) -> str | None:
+def speed(status: Mapping[str, Any]) -> str | None:
+    """What the plan grants now and why."""
     plan = status.get("plan")
     if plan is None:
         return None

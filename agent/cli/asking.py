@@ -1,0 +1,52 @@
+"""One command asked of the running agent, its progress shown meanwhile. Used by the verbs that act or take long.
+
+Ctrl-C closes the connection, on which the agent cancels the command: the modem is left as it was.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from agent.cli import screen
+from agent.cli.progress import Steps
+from agent.cli.verb import Call
+
+
+def ask(call: Call, method: str, params: dict[str, Any], *, limit_s: float, first: str) -> dict[str, Any]:
+    """The command's result; raises AgentError. Arguments that are None are left to the command's defaults."""
+    given = {name: value for name, value in params.items() if value is not None}
+    with call.client() as client, Steps(quiet=call.json) as steps:
+        steps.tell(first)
+        return client.call(
+            method,
+            given,
+            timeout_s=call.timeout_s or limit_s,
+            progress=lambda step: steps.tell(str(step.get("what", "")), _percent(step.get("percent"))),
+        )
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Whether to go on. On a terminal the technician is asked; a script has decided by calling with --yes, and one
+    that has not is refused rather than taken by surprise."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        print("modem-agent: nobody is there to confirm; say --yes", file=sys.stderr)
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "j", "ja", "o", "oui")
+
+
+def show(call: Call, answer: dict[str, Any], rows: list[tuple[str, object]]) -> None:
+    """The answer as JSON, or as lines of name and value."""
+    if call.json:
+        screen.print_json(answer)
+        return
+    for line in screen.pairs(rows):
+        print(line)
+
+
+def _percent(value: object) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
