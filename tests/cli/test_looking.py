@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from agent.cli import exits
+from agent.commands import looking, radio
+from agent.errors import Rejected
 from tests.cli import sample
 from tests.cli.conftest import Run
 from tests.control.conftest import Table, serving
@@ -29,7 +31,17 @@ def answers(tmp_path: Path) -> Iterator[Answers]:
 
         return run
 
-    table.rows = {"status": ("read", row("status")), "usage": ("read", row("usage"))}
+    async def signal(args: dict[str, Any], progress: Any) -> dict[str, Any]:
+        reading = given["status"]["modem"]["reading"]
+        if reading is None:
+            raise Rejected(looking.NO_MODEM, "modem absent: nothing was read from it yet")
+        return {"v": 1, "time": given["status"]["time"], **{name: reading.get(name) for name in radio.PARTS}}
+
+    table.rows = {
+        "status": ("read", row("status")),
+        "usage": ("read", row("usage")),
+        "modem.signal": ("read", signal),
+    }
     with serving(tmp_path / "control.sock", table):
         yield given
 
