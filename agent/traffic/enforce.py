@@ -1,8 +1,8 @@
-"""Make the kernel be as wanted, one link at a time, by reading what it has and changing only what differs.
+"""Make the kernel be as wanted, by reading what it has and changing only what differs.
 
-Runs in the netlink thread, called by the shaper. Knows no state between two calls: what is ours is known by its handle
-and priority, so that a restart, a crash or a stranger's `tc qdisc del` need no special case. Must never take away what
-somebody else has put there, unless told to.
+Runs in the netlink thread, called by the shaper. Remembers nothing between two calls: what is ours is known by its
+handle and priority, so that a restart, a crash or a stranger's `tc qdisc del` need no special case. Must never take
+away what somebody else has put there, unless told to.
 """
 
 from __future__ import annotations
@@ -35,110 +35,129 @@ class Foreign(KernelError):
         super().__init__(ifname, None, f"{what} is not ours")
 
 
+@dataclass(slots=True)
+class Found:
+    """What the kernel has: links by name, qdiscs by link."""
+
+    links: dict[str, Link]
+    nodes: dict[int, list[Node]]
+
+    @classmethod
+    def read(cls, route: Route) -> Found:
+        nodes: dict[int, list[Node]] = {}
+        for node in route.qdiscs():
+            nodes.setdefault(node.ifindex, []).append(node)
+        return cls({row.link.ifname: row.link for row in route.links()}, nodes)
+
+    def at(self, link: Link) -> list[Node]:
+        return self.nodes.get(link.ifindex, [])
+
+    def root(self, link: Link) -> Node | None:
+        return next((n for n in self.at(link) if n.parent == ROOT), None)
+
+    def ifb(self, link: Link) -> Link | None:
+        return self.links.get(ifb_name(link.ifname))
+
+
 def is_ours(handle: int) -> bool:
     return MAJOR <= handle >> 16 <= LAST_MAJOR
 
 
-def shape_link(route: Route, link: Link, wish: Wish) -> bool:
-    """Bring both directions of a link to the wanted rates. Returns whether anything had to be changed."""
-    nodes = route.qdiscs(link.ifindex)
-    changed = _shape_upload(route, link, wish, nodes)
-    return _shape_download(route, link, wish, nodes) or changed
+def shape(route: Route, links: Sequence[Link], wish: Wish) -> bool:
+    """Bring both directions of all links to the wanted rates. Returns whether anything had to be changed."""
+    found = Found.read(route)
+    changed = False
+    for link in links:
+        changed = _shape_upload(route, found, link, wish) or changed
+        changed = _shape_download(route, found, link, wish) or changed
+    return _remove_orphans(route, found, links) or changed
 
 
-def unshape_link(route: Route, link: Link) -> bool:
-    """Take away all that is ours from a link, and its ifb."""
-    nodes = route.qdiscs(link.ifindex)
-    changed = _drop_root(route, link.ifindex, nodes)
-    return _stop_download(route, link, nodes) or changed
+def unshape(route: Route, links: Sequence[Link]) -> bool:
+    """Take away all that is ours from these links, and every ifb of ours."""
+    found = Found.read(route)
+    changed = False
+    for link in links:
+        changed = _drop_root(route, found, link) or changed
+        changed = _stop_download(route, found, link) or changed
+    return _remove_orphans(route, found, ()) or changed
 
 
-def remove_orphans(route: Route, links: Sequence[Link]) -> bool:
+def _remove_orphans(route: Route, found: Found, links: Sequence[Link]) -> bool:
     """Delete ifb devices of ours whose link is gone or has another name now."""
     wanted = {ifb_name(link.ifname) for link in links}
-    changed = False
-    for row in route.links():
-        name = row.link.ifname
-        if row.link.kind == "ifb" and name.startswith(IFB_PREFIX) and name not in wanted:
-            changed = _drop_ifb(route, row.link) or changed
-    return changed
+    names = [name for name in found.links if name.startswith(IFB_PREFIX) and name not in wanted]
+    return any([_drop_ifb(route, found, found.links[name]) for name in names])
 
 
 # -- one direction -------------------------------------------------------------------------------------------------
 
 
-def _shape_upload(route: Route, link: Link, wish: Wish, nodes: Sequence[Node]) -> bool:
+def _shape_upload(route: Route, found: Found, link: Link, wish: Wish) -> bool:
     rate = wish.rates.up_bps
     if rate is None:
-        return _drop_root(route, link.ifindex, nodes)
-    return _shape_root(route, link, wish, nodes, tree(wish.kind, rate, mtu=link.mtu, upload=True), upload=True)
+        return _drop_root(route, found, link)
+    return _shape_root(route, found, link, wish, tree(wish.kind, rate, mtu=link.mtu, upload=True), upload=True)
 
 
-def _shape_download(route: Route, link: Link, wish: Wish, nodes: Sequence[Node]) -> bool:
+def _shape_download(route: Route, found: Found, link: Link, wish: Wish) -> bool:
     rate = wish.rates.down_bps
     if rate is None:
-        return _stop_download(route, link, nodes)
-    ingress = Ingress.read(route, link, nodes)
+        return _stop_download(route, found, link)
+    ingress = Ingress.read(route, found, link)
     ingress.refuse_strangers(route, link, wish)
-    ifb, changed = _ensure_ifb(route, link)
+    ifb, changed = _ensure_ifb(route, found, link)
     # The rate stands before the first packet is led to it: a step never opens a gap.
-    wants = tree(wish.kind, rate, mtu=link.mtu)
-    changed = _shape_root(route, ifb, wish, route.qdiscs(ifb.ifindex), wants, upload=False) or changed
+    changed = _shape_root(route, found, ifb, wish, tree(wish.kind, rate, mtu=link.mtu), upload=False) or changed
     return _ensure_redirect(route, link, ifb, wish, ingress) or changed
 
 
-def _shape_root(
-    route: Route, link: Link, wish: Wish, nodes: Sequence[Node], wants: Sequence[Want], *, upload: bool
-) -> bool:
-    cleared = _clear_root(route, link, wish, nodes, wants)
-    here = [] if cleared else list(nodes)
+def _shape_root(route: Route, found: Found, link: Link, wish: Wish, wants: Sequence[Want], *, upload: bool) -> bool:
+    cleared = _clear_root(route, found, link, wish, wants)
+    here = [] if cleared else found.at(link)
     if here and any(want.is_class for want in wants):
-        here += route.classes(link.ifindex)
+        here = here + route.classes(link.ifindex)
     missing = [want for want in wants if not any(want.is_met_by(node) for node in here)]
     for want in missing:
         put = route.put_class if want.is_class else route.put_qdisc
         put(link.ifindex, want.kind, want.handle, want.parent, want.options)
-    return _ensure_filters(route, link.ifindex, wish, upload=upload) or cleared or bool(missing)
+    return _ensure_filters(route, link, wish, upload=upload) or cleared or bool(missing)
 
 
-def _clear_root(route: Route, link: Link, wish: Wish, nodes: Sequence[Node], wants: Sequence[Want]) -> bool:
+def _clear_root(route: Route, found: Found, link: Link, wish: Wish, wants: Sequence[Want]) -> bool:
     """Make room at the root. A qdisc of ours of the same kind stays and is changed in place, without a gap."""
-    root = _root(nodes)
+    root = found.root(link)
     if root is None or root.handle == 0:  # the kernel's default qdisc has handle 0
         return False
     if not is_ours(root.handle) and not wish.replace_foreign:
         raise Foreign(link.ifname, f"qdisc {root.kind} {root.handle >> 16:x}:")
     kinds = {want.handle: want.kind for want in wants if not want.is_class}
-    if all(kinds.get(node.handle) == node.kind for node in nodes if is_ours(node.handle) or node is root):
+    if all(kinds.get(node.handle) == node.kind for node in found.at(link) if is_ours(node.handle) or node is root):
         return False
     route.delete_root(link.ifindex, root.handle)
     return True
 
 
-def _drop_root(route: Route, ifindex: int, nodes: Sequence[Node]) -> bool:
-    root = _root(nodes)
+def _drop_root(route: Route, found: Found, link: Link) -> bool:
+    root = found.root(link)
     if root is None or not is_ours(root.handle):
         return False
-    route.delete_root(ifindex, root.handle)
+    route.delete_root(link.ifindex, root.handle)
     return True
 
 
-def _root(nodes: Sequence[Node]) -> Node | None:
-    return next((n for n in nodes if n.parent == ROOT), None)
-
-
-def _ensure_filters(route: Route, ifindex: int, wish: Wish, *, upload: bool) -> bool:
+def _ensure_filters(route: Route, link: Link, wish: Wish, *, upload: bool) -> bool:
     wants = filters(wish.kind, wish.endpoints, upload=upload)
     if not wants:
         return False
     parent = wants[0].parent
-    found = route.filters(ifindex, parent)
-    stale = [f for f in found if not any(w.is_met_by(f) for w in wants)]
-    missing = [w for w in wants if not any(w.is_met_by(f) for f in found)]
+    there = route.filters(link.ifindex, parent)
+    stale = [f for f in there if not any(w.is_met_by(f) for w in wants)]
+    missing = [w for w in wants if not any(w.is_met_by(f) for f in there)]
     for old in stale:
-        route.delete_filters(ifindex, parent, old.prio, old.protocol)
+        route.delete_filters(link.ifindex, parent, old.prio, old.protocol)
     for want in missing:
-        route.add_u32(ifindex, want.parent, want.prio, want.protocol, list(want.keys), want.target)
+        route.add_u32(link.ifindex, want.parent, want.prio, want.protocol, list(want.keys), want.target)
     return bool(stale or missing)
 
 
@@ -153,8 +172,8 @@ class Ingress:
     filters: Sequence[Filter]
 
     @classmethod
-    def read(cls, route: Route, link: Link, nodes: Sequence[Node]) -> Ingress:
-        node = next((n for n in nodes if n.parent == INGRESS_PARENT), None)
+    def read(cls, route: Route, found: Found, link: Link) -> Ingress:
+        node = next((n for n in found.at(link) if n.parent == INGRESS_PARENT), None)
         return cls(node, route.filters(link.ifindex, INGRESS_HANDLE) if node else ())
 
     @property
@@ -171,9 +190,9 @@ class Ingress:
             route.delete_filters(link.ifindex, INGRESS_HANDLE, stranger.prio, stranger.protocol)
 
 
-def _ensure_ifb(route: Route, link: Link) -> tuple[Link, bool]:
+def _ensure_ifb(route: Route, found: Found, link: Link) -> tuple[Link, bool]:
     name = ifb_name(link.ifname)
-    ifb = route.link(name)
+    ifb = found.ifb(link)
     changed = ifb is None or not ifb.up
     if ifb is None:
         route.add_ifb(name)
@@ -199,23 +218,25 @@ def _ensure_redirect(route: Route, link: Link, ifb: Link, wish: Wish, ingress: I
     return True
 
 
-def _stop_download(route: Route, link: Link, nodes: Sequence[Node]) -> bool:
-    ingress = Ingress.read(route, link, nodes)
+def _stop_download(route: Route, found: Found, link: Link) -> bool:
+    ingress = Ingress.read(route, found, link)
     ours = ingress.ours
     for old in ours:
         route.delete_filters(link.ifindex, INGRESS_HANDLE, old.prio, old.protocol)
     alone = len(ingress.filters) == len(ours)
     if ingress.node is not None and ingress.node.kind == "ingress" and ours and alone:
         route.delete_ingress(link.ifindex)
-    ifb = route.link(ifb_name(link.ifname))
-    dropped = ifb is not None and ifb.kind == "ifb" and _drop_ifb(route, ifb)
+    ifb = found.ifb(link)
+    dropped = ifb is not None and _drop_ifb(route, found, ifb)
+    if dropped:
+        del found.links[ifb_name(link.ifname)]
     return bool(ours) or dropped
 
 
-def _drop_ifb(route: Route, ifb: Link) -> bool:
+def _drop_ifb(route: Route, found: Found, ifb: Link) -> bool:
     """sqm-scripts names its devices alike: ours is the one with our qdisc at its root."""
-    root = _root(route.qdiscs(ifb.ifindex))
-    if root is None or not is_ours(root.handle):
+    root = found.root(ifb)
+    if ifb.kind != "ifb" or root is None or not is_ours(root.handle):
         return False
     route.delete_link(ifb.ifindex)
     return True

@@ -14,6 +14,7 @@ import logging
 import queue
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,13 +24,15 @@ from typing import Any, TypeVar
 from agent.errors import KernelError
 from agent.plan import Epoch, Sample
 from agent.traffic.counters import StatsSocket
-from agent.traffic.model import Link, LinkEvent, matches
+from agent.traffic.model import IFB_PREFIX, Link, LinkEvent, ifb_name, matches
 from agent.traffic.netlink import Counters, LinkRow, Route
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-RTMGRP_LINK = 1
+RTMGRP_LINK, RTMGRP_TC = 0x1, 0x8
+RTM_NEWQDISC, RTM_GETTFILTER = 36, 46  # the message types of tc lie from one to the other
+_MESSAGE = struct.Struct("=IHHIIBxHi")  # nlmsghdr, then the family and ifindex of a tcmsg
 EVENT_BUFFER_BYTES = 1 << 20  # a burst of link events while the thread is busy with tc
 _CLOSE: Any = object()
 Job = tuple[Callable[[Route], Any], "concurrent.futures.Future[Any]"]
@@ -61,6 +64,7 @@ class Kernel:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_event: Callable[[LinkEvent], None] | None = None
         self._boot_id = boot_id()
+        self._generation = 0
 
     # -- on the loop -----------------------------------------------------------------------------------------------
 
@@ -88,6 +92,10 @@ class Kernel:
         """The counters of those links, read now."""
         wanted = tuple(patterns)
         return await self.call(lambda route: self._read(wanted))
+
+    async def generation(self) -> int:
+        """A number that grows with every change of a link, qdisc, class or filter, whoever makes it."""
+        return await self.call(lambda route: self._generation)
 
     def close(self) -> None:
         """Stop the thread and wait for it; what is still queued fails."""
@@ -151,7 +159,7 @@ class Kernel:
         assert self._events is not None
         while True:
             try:
-                rows = route.parse(self._events.recv(1 << 16, socket.MSG_DONTWAIT))
+                self._take(route, self._events.recv(1 << 16, socket.MSG_DONTWAIT))
             except BlockingIOError:
                 return
             except OSError as error:
@@ -162,9 +170,24 @@ class Kernel:
             except KernelError as error:
                 log.warning("%s; reading all links again", error)
                 self._resync(route)
-            else:
-                for row in rows:
-                    self._note(row)
+
+    def _take(self, route: Route, data: bytes) -> None:
+        """One datagram of events; every message in one is of the same kind."""
+        self._generation += 1
+        kind, ifindex = _MESSAGE.unpack_from(data)[1], _MESSAGE.unpack_from(data)[7]
+        if RTM_NEWQDISC <= kind <= RTM_GETTFILTER:
+            self._note_tc(ifindex)
+            return
+        for row in route.parse(data):
+            self._note(row)
+
+    def _note_tc(self, ifindex: int) -> None:
+        """Somebody, perhaps we, changed the traffic control of a link or of its ifb: told as a change of the link."""
+        link = self._links.get(ifindex)
+        if link is not None and link.ifname.startswith(IFB_PREFIX):
+            link = next((other for other in self._links.values() if ifb_name(other.ifname) == link.ifname), None)
+        if link is not None:
+            self._tell("changed", LinkRow(link, None))
 
     def _resync(self, route: Route) -> None:
         rows = {row.link.ifindex: row for row in route.links()}
@@ -214,7 +237,7 @@ class Kernel:
 def _event_socket() -> socket.socket:
     events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
     events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, EVENT_BUFFER_BYTES)
-    events.bind((0, RTMGRP_LINK))
+    events.bind((0, RTMGRP_LINK | RTMGRP_TC))
     return events
 
 

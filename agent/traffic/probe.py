@@ -68,7 +68,7 @@ def _accepts_qdisc(route: Route, carrier: Link, kind: str) -> bool:
     want = next(w for w in tree(wants[kind], 1_000_000) if w.kind == kind)
     if not _works(lambda: route.put_qdisc(carrier.ifindex, kind, TOP, 0xFFFFFFFF, want.options)):
         return False
-    found = any(node.kind == kind and node.handle == TOP for node in route.qdiscs(carrier.ifindex))
+    found = any(node.ifindex == carrier.ifindex and node.kind == kind for node in route.qdiscs())
     route.delete_root(carrier.ifindex, TOP)
     return found
 

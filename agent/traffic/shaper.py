@@ -15,15 +15,15 @@ from agent.config import ShaperSettings
 from agent.errors import KernelError
 from agent.plan import Rates
 from agent.traffic import advice, probe
-from agent.traffic.enforce import Foreign, Wish, remove_orphans, shape_link, unshape_link
+from agent.traffic.enforce import Foreign, Wish, shape, unshape
 from agent.traffic.kernel import Kernel, boot_id, boot_s
 from agent.traffic.model import UNSHAPED, Capabilities, Endpoint, Link, ShaperState
-from agent.traffic.netlink import Route
 from agent.traffic.tree import KINDS, NEEDS
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+VERIFY_S = 60.0  # the kernel is read again after this time even if it told of no change
 
 
 @dataclass(slots=True)
@@ -50,6 +50,7 @@ class Shaper:
         self._capabilities: Capabilities | None = None
         self._endpoints: tuple[Endpoint, ...] = ()
         self._pause: _Pause | None = None
+        self._verified: tuple[tuple[object, ...], int, float] | None = None
         self._state = ShaperState("off")
 
     @property
@@ -79,11 +80,20 @@ class Shaper:
         if self._pause and self._pause.subject == subject and self._now() < self._pause.until_s:
             return replace(self._state, changed=False)
         try:
+            generation = await self._kernel.generation()
+            if self._verified is not None and self._verified[:2] == (subject, generation) and self._fresh():
+                return replace(self._state, changed=False)
             state = await (self._shape(links, wanted) if wanted != UNSHAPED else self._unshape(links))
         except KernelError as error:
-            state = self._failed(error, wanted)
+            state, generation = self._failed(error, wanted), -1
+        # What we changed counts as seen only once it has been read back: the next call, which our own change wakes.
+        settled = state.state in ("off", "enforced") and not state.changed
+        self._verified = (subject, generation, self._now()) if settled else None
         self._remember(subject, state)
         return state
+
+    def _fresh(self) -> bool:
+        return self._verified is not None and self._now() - self._verified[2] < VERIFY_S
 
     async def remove(self, links: Sequence[Link]) -> ShaperState:
         """Take all shaping away, as on uninstall. Stopping the agent does not: a crash must not give free speed."""
@@ -106,11 +116,11 @@ class Shaper:
             return ShaperState("unenforced", kind, wanted, "no WAN interface is there")
         classifier = "matchall" if "matchall" in capabilities.classifiers else "u32"
         wish = Wish(kind, classifier, wanted, self._endpoints, self._settings.replace_foreign)
-        changed = await self._kernel.call(lambda route: _shape_all(route, links, wish))
+        changed = await self._kernel.call(lambda route: shape(route, links, wish))
         return ShaperState("enforced", kind, wanted, changed=changed)
 
     async def _unshape(self, links: Sequence[Link]) -> ShaperState:
-        return ShaperState("off", changed=await self._kernel.call(lambda route: _unshape_all(route, links)))
+        return ShaperState("off", changed=await self._kernel.call(lambda route: unshape(route, links)))
 
     def _best(self, capabilities: Capabilities) -> str | None:
         kinds = KINDS if self._settings.qdisc == "auto" else (self._settings.qdisc,)
@@ -135,13 +145,3 @@ class Shaper:
         again = self._pause is not None and self._pause.subject == subject
         length = min(self._pause.length_s * 2, LONGEST_PAUSE_S) if again and self._pause else FIRST_PAUSE_S
         self._pause = _Pause(subject, self._now() + length, length)
-
-
-def _shape_all(route: Route, links: Sequence[Link], wish: Wish) -> bool:
-    changed = [shape_link(route, link, wish) for link in links]
-    return remove_orphans(route, links) or any(changed)
-
-
-def _unshape_all(route: Route, links: Sequence[Link]) -> bool:
-    changed = [unshape_link(route, link) for link in links]
-    return remove_orphans(route, ()) or any(changed)

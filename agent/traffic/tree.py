@@ -50,7 +50,10 @@ QUEUE_S = (
 )
 BURST_S = 0.005  # at higher rates: what may pass when the timer comes late
 PACKET_BYTES = 1514
-SHARES = {CLASS_MANAGEMENT: 2, CLASS_SMALL: 3, CLASS_REST: 6}  # the line divided by this is theirs before the others'
+# What each class may send before the others; beyond it they borrow in the same order. The same at every line rate, so
+# that a step has nothing to change here: at 512 kbit/s a flood of small packets leaves the large ones a quarter.
+ASSURED_BPS = {CLASS_MANAGEMENT: 192_000, CLASS_SMALL: 192_000, CLASS_REST: 128_000}
+SMALL_QUEUE_BYTES = 16_000
 UNLIMITED = 125_000_000  # bytes/s: a rate that no class inside a tbf ever reaches
 
 
@@ -168,10 +171,9 @@ def _htb(rate_bps: int, mtu: int) -> tuple[Want, Want]:
 def _classes(rate_bps: int, mtu: int) -> Iterator[Want]:
     yield Want("htb", INNER, TOP | 1, {"default": CLASS_REST & 0xFFFF}, {"defcls": CLASS_REST & 0xFFFF})
     yield _htb_class(CLASS_ALL, INNER, UNLIMITED, 10_000, prio=0)
-    limit = queue_bytes(rate_bps, mtu)
-    for prio, (handle, share) in enumerate(SHARES.items()):
-        burst = burst_bytes(rate_bps // share, mtu)
-        yield _htb_class(handle, CLASS_ALL, rate_bps // 8 // share, burst, prio=prio, ceil=UNLIMITED)
+    for prio, (handle, assured) in enumerate(ASSURED_BPS.items()):
+        limit = queue_bytes(rate_bps, mtu) if handle == CLASS_REST else SMALL_QUEUE_BYTES
+        yield _htb_class(handle, CLASS_ALL, assured // 8, 2 * burst_bytes(assured, mtu), prio=prio, ceil=UNLIMITED)
         yield Want("bfifo", QUEUES[handle], handle, {"limit": limit}, {"limit": limit})
 
 

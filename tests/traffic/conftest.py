@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -39,3 +41,25 @@ async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come"
         await asyncio.sleep(0.005)
+
+
+class ManualSeconds:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def drop_net_admin() -> None:
+    """The calling thread loses CAP_NET_ADMIN for good; others keep it."""
+    header = struct.pack("=II", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    buffer = ctypes.create_string_buffer(24)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.capget(header, buffer) == 0
+    words = list(struct.unpack("=6I", buffer.raw))
+    for place in range(3):
+        words[place] &= ~(1 << 12)
+    assert libc.capset(header, struct.pack("=6I", *words)) == 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from agent.config import ShaperSettings
 from agent.plan import Rates
-from agent.traffic import Kernel, Shaper, ShaperState
+from agent.traffic import Kernel, LinkEvent, Shaper, ShaperState
+from agent.traffic.netlink import Node, Route
 from tests.netns import Wire
-from tests.traffic.conftest import kernel_in
+from tests.traffic.conftest import ManualSeconds, drop_net_admin, kernel_in, until
 
 pytestmark = pytest.mark.root
 
@@ -211,3 +213,89 @@ def test_no_interface_is_unenforced_and_not_an_error(cable: Wire) -> None:
         assert (state.state, state.reason) == ("unenforced", "no WAN interface is there")
 
     play(cable, scenario)
+
+
+def test_a_kernel_that_tells_of_no_change_is_not_read_again(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        await reconcile(kernel, shaper, SLOW)
+        assert not (await reconcile(kernel, shaper, SLOW)).changed  # read back
+        links = await kernel.links(["wan*"])
+        before = await kernel.generation()
+        reads: list[float] = []
+        await kernel.call(lambda route: _count_reads(route, reads))
+        for _ in range(5):
+            await shaper.reconcile(links, SLOW)
+        assert reads == []
+        cable.near.tc("qdisc", "del", "dev", "ifb4wan0", "root")
+        assert await kernel.generation() > before
+        assert (await shaper.reconcile(links, SLOW)).changed
+        assert reads
+
+    play(cable, scenario)
+
+
+def _count_reads(route: Route, reads: list[float]) -> None:
+    read = route.qdiscs
+
+    def counted() -> list[Node]:
+        reads.append(time.monotonic())
+        return read()
+
+    route.qdiscs = counted  # type: ignore[method-assign]  # counts, and does the same
+
+
+def test_a_stranger_s_tc_is_told_as_a_change_of_the_link(cable: Wire) -> None:
+    events: list[LinkEvent] = []
+
+    async def scenario() -> None:
+        async with kernel_in(cable, events) as kernel:
+            shaper = Shaper(kernel, ShaperSettings())
+            await reconcile(kernel, shaper, SLOW)
+            await reconcile(kernel, shaper, SLOW)
+            events.clear()
+            cable.near.tc("qdisc", "del", "dev", "ifb4wan0", "root")
+            await until(lambda: bool(events))
+            assert {(e.kind, e.link.ifname) for e in events} == {("changed", "wan0")}
+
+    asyncio.run(scenario())
+
+
+def test_without_privilege_it_says_so_pauses_and_goes_on(cable: Wire) -> None:
+    clock = ManualSeconds()
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            shaper = Shaper(kernel, ShaperSettings(), now=clock)
+            await kernel.call(lambda route: drop_net_admin())
+            first = await reconcile(kernel, shaper, SLOW)
+            assert first.state == "unenforced"
+            assert "not permitted" in first.reason
+            assert "CAP_NET_ADMIN" in first.advice
+            pauses = []
+            for _ in range(4):
+                started = clock()
+                while await _attempts(kernel, shaper) == 0:
+                    clock.seconds += 0.5
+                pauses.append(clock() - started)
+            assert pauses == [1.0, 2.0, 4.0, 8.0]
+            assert [link.ifname for link in await kernel.links(["wan0"])] == ["wan0"]  # counting goes on
+
+    asyncio.run(scenario())
+
+
+async def _attempts(kernel: Kernel, shaper: Shaper) -> int:
+    asked: list[int] = []
+    await kernel.call(lambda route: _watch_ifb(route, asked))
+    await reconcile(kernel, shaper, SLOW)
+    await kernel.call(lambda route: route.__dict__.pop("add_ifb"))
+    return len(asked)
+
+
+def _watch_ifb(route: Route, asked: list[int]) -> None:
+    real = type(route).add_ifb
+
+    def watched(ifname: str) -> None:
+        asked.append(1)
+        real(route, ifname)
+
+    route.add_ifb = watched  # type: ignore[method-assign]  # counts, and does the same
