@@ -1,0 +1,79 @@
+"""What a pasted answer means: the decoder behind `modem-agent decode`, and the way every test reads a capture.
+
+Pure: bytes and the command they answer in, one JSON object out. Whatever comes in, an object comes out.
+"""
+
+from __future__ import annotations
+
+from agent.at.engine import Engine, Response, Stray, Urc
+from agent.at.finals import Final, call_result, final_of
+from agent.at.grammar import Reading
+from agent.at.news import read_news
+from agent.at.table import find
+
+
+def decode(command: str, reply: bytes | str) -> dict[str, object]:
+    """Read one reply. `final` is null when no final result code came; `reading` when nothing was understood.
+
+    Without a command (or with none that begins with AT) the first unsolicited line that means something is read.
+    """
+    engine = Engine(find)
+    engine.submit(_one_line(command))
+    engine.receive(_bytes(reply))
+    engine.flush()
+    engine.expire(float("inf"))
+    response, unsolicited, stray = _sort(engine)
+    final = response.result if response else None
+    if final is None and unsolicited and (ended := final_of(unsolicited[-1])) is not None and call_result(ended):
+        final = ended  # NO CARRIER with nothing behind it did end the command
+        unsolicited.pop()
+    reading = read(response) if response and (final is None or final.ok) else None
+    if reading is None and response is not None and not response.command.name:
+        reading = next((found for line in unsolicited if (found := read_news(line)) is not None), None)
+    return _object(final, reading, unsolicited, stray)
+
+
+def read(response: Response) -> Reading | None:
+    """The reading of a response by its row; a parser sees only lines the row declared."""
+    if response.row.parse is None or not response.lines:
+        return None
+    return response.row.parse(response.lines, response.command)
+
+
+def _object(
+    final: Final | None, reading: Reading | None, unsolicited: list[str], stray: list[str]
+) -> dict[str, object]:
+    return {
+        "final": final.name if final else None,
+        "code": final.code if final else None,
+        "reading": reading,
+        "unsolicited": unsolicited,
+        "stray": stray,
+    }
+
+
+def _sort(engine: Engine) -> tuple[Response | None, list[str], list[str]]:
+    response: Response | None = None
+    unsolicited: list[str] = []
+    stray: list[str] = []
+    while (event := engine.next_event()) is not None:
+        if isinstance(event, Response):
+            response = event
+        elif isinstance(event, Urc):
+            unsolicited.append(event.text)
+        elif isinstance(event, Stray):
+            stray.append(event.text)
+    return response, unsolicited, stray
+
+
+def _one_line(command: str) -> str:
+    return " ".join(str(command).split("\n"))[:1000]
+
+
+def _bytes(reply: bytes | str) -> bytes:
+    return reply if isinstance(reply, bytes) else reply.encode("utf-8", "surrogateescape" if _lone(reply) else "strict")
+
+
+def _lone(reply: str) -> bool:
+    """Whether the text holds bytes that were read without a strict codec."""
+    return any("\udc80" <= char <= "\udcff" for char in reply)

@@ -1,0 +1,72 @@
+"""Readings of unsolicited result codes: most mean what the answer of the same name means, without its <n>.
+
+Called by the decoder and by the Modem, which turns news into a fresh reading before the next poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agent.at import nettime, packet, registration, sim
+from agent.at.grammar import Reading, at, number, prefix_of, quoted, split, unquote, values
+from agent.at.row import EXECUTE, READ, Command
+from agent.at.table import find
+
+
+def read_news(line: str) -> Reading | None:
+    """The meaning of one unsolicited line, None when it says nothing that is kept."""
+    prefix = prefix_of(line)
+    if prefix in registration.DOMAINS:
+        return registration.fields_of(line, solicited=registration.answers(line))
+    reader = _READERS.get(prefix)
+    if reader is not None:
+        return reader(line)
+    event = packet.read_event([line], Command(line))
+    if event is not None:
+        return event
+    row = find(Command(line, prefix, READ)) or find(Command(line, prefix, EXECUTE))
+    if row is not None and row.parse is not None and prefix:
+        return row.parse([line], Command(line, prefix, READ))
+    return None
+
+
+def _indication(line: str) -> Reading | None:
+    """+QIND: "csq",<rssi>,<ber> and "act",<technology>."""
+    fields = [unquote(f) for f in values(line)]
+    if fields[0] == "csq":
+        if len(fields) < 3:
+            return None
+        return {"type": "csq", "rssi": number(fields[1]), "ber": number(fields[2])}
+    if fields[0] == "act" and len(fields) == 2:
+        return {"type": "act", "act_name": fields[1]}
+    return {"type": fields[0]} if fields[0] else None
+
+
+def _message(line: str) -> Reading | None:
+    """+CMTI: <memory>,<index> (27.005 clause 3.4.1)."""
+    fields = values(line)
+    index = number(at(fields, 1), 0)
+    return None if index is None or not quoted(fields[0]) else {"memory": unquote(fields[0]), "index": index}
+
+
+def _context_lost(line: str) -> Reading | None:
+    """+QIURC: "pdpdeact",<cid>."""
+    fields = [unquote(f) for f in values(line)]
+    return {"type": fields[0], "cid": number(at(fields, 1), 0, 16)} if fields[0] else None
+
+
+def _ring(line: str) -> Reading | None:
+    kind = split(line.partition(":")[2])[0].strip()
+    return {"type": unquote(kind)} if kind else None
+
+
+_READERS: dict[str, Callable[[str], Reading | None]] = {
+    "+QIND": _indication,
+    "+QIURC": _context_lost,
+    "+CMTI": _message,
+    "+CRING": _ring,
+    "+CGEV": lambda line: packet.read_event([line], Command(line)),
+    "+CTZE": lambda line: nettime.read_zone([line], Command(line)),
+    "+CTZV": lambda line: nettime.read_zone([line], Command(line)),
+    "+CPIN": lambda line: sim.read_pin([line], Command(line)),
+}

@@ -1,0 +1,251 @@
+"""Quectel: +QCSQ, +QNWINFO, +QCAINFO, +QTEMP, +QRSRP and their kin (EC2x, EG, EM, RM5xx)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.at.band import NR_BANDWIDTH, RB_BANDWIDTH, band_number, eutra_band, nr_band
+from agent.at.grammar import (
+    Reading,
+    at,
+    known,
+    number,
+    payload,
+    prefix_of,
+    rounded,
+    text,
+    unquote,
+    values,
+)
+from agent.at.names import plmn
+from agent.at.qeng import TECHNOLOGY, level, rssi
+from agent.at.row import EXECUTE, READ, Command, Row
+
+
+def read_qcsq(lines: Sequence[str], command: Command) -> Reading | None:
+    fields = values(lines[-1]) if lines else []
+    mode = unquote(at(fields, 0) or "").upper()
+    if not mode or mode.isdigit():
+        return None
+    reading: Reading = {"sysmode": mode, "access_technology": TECHNOLOGY.get(mode), "rssi_dbm": None, "rsrp_dbm": None,
+                        "rsrq_db": None, "sinr_db": None}  # fmt: skip
+    if mode in ("NOSERVICE", "NO SERVICE"):
+        return reading
+    if mode in ("GSM", "WCDMA", "TDSCDMA"):
+        extra = {} if mode == "GSM" else {"rscp_dbm": level(at(fields, 2)), "ecio_db": level(at(fields, 3), -40)}
+        return known({**reading, "rssi_dbm": rssi(at(fields, 1)), **extra})
+    first = 1 if mode.startswith(("NR5G", "5G")) and len(fields) == 4 else 2  # NR5G: no RSSI
+    raw = number(at(fields, first + 1), 0, 250)
+    return known(
+        {
+            **reading,
+            "rssi_dbm": rssi(at(fields, 1)) if first == 2 else None,
+            "rsrp_dbm": level(at(fields, first)),
+            "sinr_raw": raw,
+            "sinr_db": None if raw is None else rounded(raw / 5 - 20),
+            "sinr_scale": None if raw is None else "raw/5-20",
+            "rsrq_db": level(at(fields, first + 2), -60, 30),
+        }
+    )
+
+
+def read_qnwinfo(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QNWINFO: <act>,<oper>,<band>,<channel>; two lines in EN-DC; `No Service`."""
+    networks: list[Reading] = []
+    for line in lines:
+        fields = values(line)
+        if len(fields) < 4 or not text(fields[0]):
+            continue
+        kind, channel = unquote(fields[0]), number(fields[3], 0, 3_279_165)
+        networks.append(
+            {
+                "act_name": kind,
+                "access_technology": _access(kind),
+                "plmn": plmn(fields[1]),
+                "band": band_number(fields[2]) if "BAND" in fields[2].upper() else None,
+                "band_name": text(fields[2]),
+                "earfcn": channel,
+            }
+        )
+    if not networks:
+        none = any("NO SERVICE" in payload(line).upper() for line in lines)
+        return (
+            {"service": False, "access_technology": None, "plmn": None, "band": None, "earfcn": None} if none else None
+        )
+    anchor_of_nsa = len(networks) > 1 and str(networks[1]["act_name"]).upper().endswith("NR5G")
+    return {**networks[0], "service": True, "networks": networks, **({"nr": networks[1]} if anchor_of_nsa else {})}
+
+
+_QNWINFO_NAMES = {
+    "GSM": "GPRS",
+    "GPRS": "GPRS",
+    "EDGE": "EDGE",
+    "WCDMA": "UMTS",
+    "TDSCDMA": "UMTS",
+    "CAT-NB1": "NB-IoT",
+    "NBIOT": "NB-IoT",
+    "CDMA1X": "CDMA2000OneX",
+    "CDMA1X AND HDR": "CDMA2000HRPD",
+    "HDR": "CDMA2000HRPD",
+}
+
+
+def _access(kind: str) -> str | None:
+    """QNWINFO's words as TR-181 names."""
+    upper = kind.upper()
+    if "NR5G" in upper:
+        return "NR-NSA" if "NSA" in upper else "NR"
+    if "LTE" in upper or upper in ("EMTC", "CAT-M1"):
+        return "LTE"
+    if upper in ("HSDPA", "HSUPA", "HSPA", "HSPA+", "HSDPA&HSUPA", "HSDPA/HSUPA", "DC-HSPA+"):
+        return "UMTSHSPA"
+    return _QNWINFO_NAMES.get(upper)
+
+
+def read_qcainfo(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QCAINFO: "PCC"|"SCC",<earfcn>,<bandwidth>,<band>,<state>,<pci>,<rsrp>,<rsrq>,<rssi>,<sinr>; lengths vary."""
+    carriers: list[Reading] = []
+    for line in lines:
+        fields = values(line)
+        role = unquote(at(fields, 0) or "").upper()
+        channel = number(at(fields, 1), 0, 3_279_165)
+        if role not in ("PCC", "SCC") or channel is None:
+            continue
+        label = unquote(at(fields, 3) or "")
+        radio = "NR" if "NR" in label.upper() else "LTE"
+        width = number(at(fields, 2), 0, 400)
+        table: dict[int, float] = dict(NR_BANDWIDTH) if radio == "NR" else dict(RB_BANDWIDTH)
+        tail = fields[4:] if role == "SCC" or radio == "LTE" else ["", *fields[4:]]
+        carriers.append(
+            {
+                "role": role,
+                "radio": radio,
+                "earfcn": channel,
+                "band": band_number(label) or (nr_band(channel) if radio == "NR" else eutra_band(channel)),
+                "bandwidth_mhz": table.get(-1 if width is None else width),
+                "state": number(at(tail, 0), 0, 9),
+                "pci": number(at(tail, 1), 0, 1007),
+                "rsrp_dbm": level(at(tail, 2)),
+                "rsrq_db": level(at(tail, 3), -60, 30),
+            }
+        )
+    if not carriers:
+        return None
+    first = carriers[0]
+    return {"carriers": carriers, "band": first["band"], "earfcn": first["earfcn"], "pci": first["pci"]}
+
+
+def read_qtemp(lines: Sequence[str], command: Command) -> Reading | None:
+    """Three plain numbers, or one line a sensor. Sensors report 255 or below -40 when they are off."""
+    sensors: dict[str, int] = {}
+    for line in lines:
+        fields = values(line)
+        if len(fields) == 2 and number(fields[0]) is None:
+            pairs = [(unquote(fields[0]), number(fields[1], -40, 125))]
+        else:
+            pairs = [(f"sensor{i + 1}", number(raw, -40, 125)) for i, raw in enumerate(fields)]
+        sensors.update((name, value) for name, value in pairs if value is not None)
+    return {"temperature_c": max(sensors.values()), "sensors_c": sensors} if sensors else None
+
+
+def read_qrsrp(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QRSRP/+QRSRQ/+QSINR: <prx>,<drx>,<rx2>,<rx3>,<mode>; -32768 is an antenna that is not there."""
+    antennas: dict[str, list[int | None]] = {}
+    for line in lines:
+        fields = values(line)
+        mode = unquote(fields[-1]).upper() if fields and number(fields[-1]) is None else "LTE"
+        figures = [number(raw, -200, 100) for raw in fields if number(raw) is not None]
+        if figures:
+            antennas[mode] = figures
+    if not antennas:
+        return None
+    first = next(iter(antennas.values()))
+    key = {"+QRSRP": "rsrp_dbm", "+QRSRQ": "rsrq_db", "+QSINR": "sinr_db"}[prefix_of(lines[0]) or "+QRSRP"]
+    best = [value for value in first if value is not None]
+    return {key: max(best) if best else None, "antennas": antennas}
+
+
+def read_qgdcnt(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QGDCNT: <sent>,<received>; commonly read in the wrong order."""
+    fields = values(lines[-1]) if lines else []
+    sent, received = number(at(fields, 0), 0), number(at(fields, 1), 0)
+    return None if sent is None or received is None else {"bytes_sent": sent, "bytes_received": received}
+
+
+def read_data_call(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QNETDEVCTL: <op>,<cid>,<urc>[,<state>]: the call is up when the state says so, else when op was 1 or 3."""
+    fields = values(lines[-1]) if lines else []
+    op = number(at(fields, 0), 0, 3)
+    if op is None:
+        return None
+    state = number(at(fields, 3), 0, 1)
+    return {"data_call_active": bool(state) if state is not None else op in (1, 3), "cid": number(at(fields, 1), 0, 16)}
+
+
+def read_qsimstat(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QSIMSTAT: <enable>,<inserted>; 2 is not known yet."""
+    inserted = number(at(values(lines[-1]), 1), 0, 1) if lines else None
+    return None if inserted is None else {"inserted": bool(inserted)}
+
+
+def read_qgmr(lines: Sequence[str], command: Command) -> Reading | None:
+    found = payload(lines[0]) if lines else ""
+    return {"revision": found} if found else None
+
+
+def read_qiact(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QIACT: <cid>,<state>,<type>[,<address>]."""
+    contexts: list[Reading] = []
+    for fields in map(values, lines):
+        cid, kind = number(at(fields, 0), 1, 16), number(at(fields, 2), 1, 3)
+        if cid is not None:
+            types = {1: "IP", 2: "IPV6", 3: "IPV4V6"}
+            contexts.append(
+                {
+                    "cid": cid,
+                    "active": at(fields, 1) == "1",
+                    "pdp_type": types.get(kind or 0),
+                    "address": text(at(fields, 3)),
+                }
+            )
+    return {"contexts": contexts, "address": contexts[0]["address"]} if contexts else None
+
+
+ROWS = (
+    Row(
+        "+QCSQ",
+        (EXECUTE, READ),
+        read_qcsq,
+        "Quectel",
+        "sysmode rssi_dbm rsrp_dbm rsrq_db sinr_db sinr_raw",
+        empty_ok=False,
+    ),
+    Row(
+        "+QNWINFO", (EXECUTE, READ), read_qnwinfo, "Quectel", "access_technology plmn band band_name earfcn networks nr"
+    ),
+    Row(
+        "+QCAINFO",
+        (EXECUTE, READ),
+        read_qcainfo,
+        "Quectel",
+        "carriers: role earfcn band bandwidth_mhz state pci rsrp_dbm",
+    ),
+    Row("+QTEMP", (EXECUTE, READ), read_qtemp, "Quectel", "temperature_c sensors_c"),
+    *(
+        Row(name, (EXECUTE, READ), read_qrsrp, "Quectel", key + " antennas")
+        for name, key in (("+QRSRP", "rsrp_dbm"), ("+QRSRQ", "rsrq_db"), ("+QSINR", "sinr_db"))
+    ),
+    Row("+QGDCNT", (READ,), read_qgdcnt, "Quectel", "bytes_sent bytes_received", empty_ok=False),
+    Row("+QGDNRCNT", (READ,), read_qgdcnt, "Quectel", "bytes_sent bytes_received", empty_ok=False),
+    Row(
+        "+QNETDEVCTL",
+        (READ,),
+        read_data_call,
+        "Quectel",
+        "data_call_active cid",
+        form=lambda line: len(values(line)) > 2,
+    ),
+    Row("+QSIMSTAT", (READ,), read_qsimstat, "Quectel", "inserted", form=lambda line: len(values(line)) > 1),
+    Row("+QGMR", (EXECUTE,), read_qgmr, "Quectel", "revision"),
+    Row("+QIACT", (READ,), read_qiact, "Quectel", "contexts: cid active pdp_type address", timeout_s=10.0),
+)

@@ -1,0 +1,148 @@
+"""A command as a row: what may answer it, how long that may take, how it is read, and by which clause.
+
+The rows themselves stand beside their parsers (registration, signal, packet, …); `table` gathers them. A command
+nobody wrote a row for still works: its own prefix or bare lines answer it, and it is read as plain fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from agent.at.grammar import Reading, number, quoted, split, unquote
+
+_NAME = re.compile(r"AT([+^#%*!$_&@]?[A-Z0-9]*)", re.IGNORECASE)
+_BASIC = re.compile(r"AT([A-Z&])([0-9]*)(\?|=.*)?", re.IGNORECASE)
+_NOTE = re.compile(r"\s+[(/].*$", re.DOTALL)  # `AT+CSIM=… (PIN retries)`: a remark behind a pasted command
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line split into name, kind (`execute`, `read`, `test`, `set`) and arguments."""
+
+    text: str
+    name: str = ""
+    kind: str = "execute"
+    arguments: str = ""
+
+
+def parse_command(raw: str) -> Command:
+    """Understand a command as a technician types it: any case, with or without the remark that came with it."""
+    text = _NOTE.sub("", raw.strip()) if raw.strip()[:2].upper() == "AT" else raw.strip()
+    match = _NAME.match(text)
+    if not match:
+        return Command(text)
+    name, rest = match[1].upper(), text[match.end() :].strip()
+    if name[:1].isalpha() or name[:1] == "&":
+        return _basic(text, name)
+    if rest.startswith("=?"):
+        return Command(text, name, "test")
+    if rest.startswith("?"):
+        return Command(text, name, "read")
+    if rest.startswith("="):
+        return Command(text, name, "set", rest[1:])
+    return Command(text, name, "execute", rest)
+
+
+def _basic(text: str, name: str) -> Command:
+    """V.250 basic syntax: ATI, ATI9, ATE0, AT&F; ATD takes the rest of the line."""
+    if name.startswith("D"):
+        return Command(text, "D", "execute", text[3:])
+    match = _BASIC.match(text)
+    if not match:
+        return Command(text, name)
+    kind = "read" if match[3] == "?" else "set" if match[3] else "execute"
+    return Command(text, match[1].upper(), kind, match[2] or (match[3] or "").lstrip("=?"))
+
+
+Parser = Callable[[Sequence[str], Command], "Reading | None"]
+Form = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command in the forms given by `kinds`.
+
+    prefixes   of the lines that answer it; empty: its own name
+    bare       shape of a line without prefix that answers it too
+    form       tells an answer from an unsolicited line with the same prefix
+    siblings   prefixes that answer in its place on odd firmware, believed only when nothing better came
+    empty_ok   whether OK alone is an answer; if not, such an OK may belong to an earlier command
+    ends       the answering line ends the wait: some firmware never sends the OK behind it
+    dials      NO CARRIER and its like are its own result, not news
+    body       lines behind the answering line belong to it (SMS text, !GSTATUS columns)
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    parse: Parser | None
+    clause: str
+    fields: str = ""
+    timeout_s: float = 3.0
+    prefixes: tuple[str, ...] = ()
+    bare: re.Pattern[str] | None = None
+    form: Form | None = None
+    siblings: tuple[str, ...] = ()
+    empty_ok: bool = True
+    ends: bool = False
+    dials: bool = False
+    body: bool = False
+    prompts: bool = False
+    accepted: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "accepted", frozenset(p.upper() for p in (self.prefixes or (self.name,))))
+
+
+ANY_LINE = re.compile(r".+", re.DOTALL)
+_ANY_BUT_NUMERIC = re.compile(r"(?![034]$).+", re.DOTALL)  # a lone 0, 3 or 4 is a final result code of ATV0
+READ, SET, TEST, EXECUTE = "read", "set", "test", "execute"
+
+
+def more_fields_than(count: int) -> Form:
+    """An answer leads with the setting <n> and so has one field more than the unsolicited line."""
+
+    def form(body: str) -> bool:
+        return len(split(body)) > count
+
+    return form
+
+
+def generic_parse(lines: Sequence[str], command: Command) -> Reading | None:
+    """What a command without a row answered, field by field; only lines with the command's own prefix count."""
+    rows = [[_plain_field(f) for f in split(line.partition(":")[2].strip())] for line in lines if _own(line, command)]
+    if not rows:
+        return None
+    return {"fields": rows[0]} if len(rows) == 1 else {"fields": rows[0], "lines": rows}
+
+
+def _own(line: str, command: Command) -> bool:
+    return bool(command.name) and line.upper().startswith(command.name + ":")
+
+
+def _plain_field(raw: str) -> object:
+    if quoted(raw):
+        return unquote(raw)
+    if raw[:2] in ("0x", "0X"):
+        try:
+            return int(raw, 16) if len(raw) <= 34 else raw
+        except ValueError:
+            return raw
+    value = number(raw)
+    return value if value is not None else (raw or None)
+
+
+def fallback_row(command: Command) -> Row:
+    """For a command without a row: its own prefix, else any line that is nothing else."""
+    name = command.name if command.name[:1] in tuple("+^#%*!$_&@") and len(command.name) > 1 else ""
+    return Row(
+        name=name,
+        kinds=(command.kind,),
+        parse=generic_parse,
+        clause="",
+        timeout_s=30.0 if name else 10.0,
+        prefixes=(name,) if name else ("",),
+        bare=_ANY_BUT_NUMERIC if command.name else None,
+        dials=command.name in ("D", "A", "O", "") or not command.name,
+    )

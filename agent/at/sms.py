@@ -1,0 +1,80 @@
+"""Short messages: +CMGS, +CMGL, +CMGR, +CPMS, +CSCA, +CMGF (27.005 clauses 3.1 to 3.5); +CUSD (27.007 7.15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.at.charset import name, ucs2
+from agent.at.grammar import Reading, at, number, payload, prefix_of, split, text, unquote, values
+from agent.at.row import EXECUTE, READ, SET, Command, Row
+
+
+def read_sent(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CMGS: <mr>[,<scts>]."""
+    reference = number(at(values(lines[-1]), 0), 0, 255) if lines else None
+    return None if reference is None else {"reference": reference}
+
+
+def read_messages(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CMGL and +CMGR: a header, then the text (or the PDU as hex digits), which may go over several lines."""
+    messages: list[Reading] = []
+    for line in lines:
+        if prefix_of(line) in ("+CMGL", "+CMGR"):
+            messages.append(_header(values(line), prefix_of(line)))
+        elif messages:
+            before = messages[-1]["text"]
+            messages[-1]["text"] = line if before is None else f"{before}\n{line}"
+    for message in messages:
+        body = message["text"]
+        message["text"] = (ucs2(body) or body) if isinstance(body, str) else None
+    return {"messages": messages} if messages else None
+
+
+def _header(f: list[str], prefix: str) -> Reading:
+    rest = f[1:] if prefix == "+CMGL" else f
+    index = number(f[0], 0, 65535) if prefix == "+CMGL" else None
+    status = text(at(rest, 0))
+    if status is not None and status.isdigit():  # PDU mode: <stat>,[<alpha>],<length>
+        return {"index": index, "status": int(status), "pdu_length": number(at(rest, 2), 0, 512), "text": None}
+    when = ",".join(unquote(part) for part in rest[3:5]) if len(rest) > 4 and "/" in rest[3] else text(at(rest, 3))
+    return {"index": index, "status": status, "from": text(at(rest, 1)), "received": when, "text": None}
+
+
+def read_memories(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CPMS?: <mem>,<used>,<total> three times; +CPMS=…: the figures alone."""
+    f = values(lines[-1]) if lines else []
+    if f and number(f[0]) is None:
+        groups = [f[i : i + 3] for i in range(0, len(f) - 2, 3)]
+        return {"memories": [{"memory": unquote(m), "used": number(u), "total": number(t)} for m, u, t in groups]}
+    pairs = [(number(f[i]), number(f[i + 1])) for i in range(0, len(f) - 1, 2)]
+    return {"memories": [{"memory": None, "used": u, "total": t} for u, t in pairs]} if pairs else None
+
+
+def read_centre(lines: Sequence[str], command: Command) -> Reading | None:
+    address = text(at(values(lines[-1]), 0)) if lines else None
+    return {"smsc": (ucs2(address) or address)} if address else None
+
+
+def read_mode(lines: Sequence[str], command: Command) -> Reading | None:
+    mode = number(at(values(lines[-1]), 0), 0, 1) if lines else None
+    return None if mode is None else {"mode": "text" if mode else "pdu"}
+
+
+def read_ussd(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CUSD: <m>[,<str>,<dcs>]."""
+    f = split(payload(lines[-1])) if lines else []
+    state = number(at(f, 0), 0, 6)
+    return None if state is None else {"ussd_state": state, "text": name(at(f, 1)), "dcs": number(at(f, 2), 0, 255)}
+
+
+_MESSAGES = "messages: index status from received text"
+ROWS = (
+    Row("+CMGS", (SET,), read_sent, "27.005 3.5.1", "reference", 120.0, prompts=True, empty_ok=False),
+    Row("+CMGW", (SET, EXECUTE), read_sent, "27.005 3.5.3", "reference", 60.0, prompts=True, prefixes=("+CMGW",)),
+    Row("+CMGL", (SET, EXECUTE), read_messages, "27.005 3.4.2", _MESSAGES, 120.0, body=True),
+    Row("+CMGR", (SET,), read_messages, "27.005 3.4.3", _MESSAGES, 20.0, body=True),
+    Row("+CPMS", (READ, SET), read_memories, "27.005 3.2.2", "memories: memory used total", 20.0),
+    Row("+CSCA", (READ,), read_centre, "27.005 3.3.1", "smsc", 10.0),
+    Row("+CMGF", (READ,), read_mode, "27.005 3.2.3", "mode"),
+    Row("+CUSD", (READ,), read_ussd, "27.007 7.15", "ussd_state text dcs"),
+)

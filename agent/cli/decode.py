@@ -1,0 +1,118 @@
+"""`modem-agent decode`: what a module's answer means, for a technician with a log and no module at hand.
+
+Needs no daemon, no configuration and no port. One object a reply with --jsonl, else lines to read.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import BinaryIO
+
+import click
+
+from agent.at import decode
+from agent.at.codes import meaning
+
+_SPACES = "  "
+
+
+@click.command("decode")
+@click.argument("at_command", metavar="[COMMAND]", required=False)
+@click.argument("source", metavar="[FILE]", required=False, type=click.File("rb"))
+@click.option("--jsonl", is_flag=True, help='Read {"command": …, "reply": …} lines, write one object for each.')
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object instead of lines to read.")
+def command(at_command: str | None, source: BinaryIO | None, jsonl: bool, as_json: bool) -> None:
+    """Say what a modem's answer to COMMAND means; FILE holds the answer, - is standard input.
+
+    \b
+    modem-agent decode 'AT+QENG="servingcell"' answer.txt
+    modem-agent decode AT+CSQ -
+    modem-agent decode --jsonl < captures.jsonl
+    """
+    if jsonl:
+        _stream(_only_source(at_command, source))
+        return
+    if not at_command:
+        raise click.UsageError("which command was asked? (modem-agent decode COMMAND FILE, or --jsonl)")
+    found = decode(at_command, (source or click.get_binary_stream("stdin")).read())
+    if as_json:
+        click.echo(json.dumps({"v": 1, "command": at_command, **found}))
+    else:
+        click.echo("\n".join(_lines(found)))
+    if found["reading"] is None and found["final"] is None and not found["unsolicited"]:
+        click.echo(f"{at_command}: nothing in this answer could be read", err=True)
+        sys.exit(1)
+
+
+def _only_source(first: str | None, second: BinaryIO | None) -> BinaryIO:
+    """With --jsonl the one argument is the file."""
+    if second is not None:
+        return second
+    if first and first != "-":
+        try:
+            return open(first, "rb")  # read to its end, then the process ends
+        except OSError as error:
+            raise click.UsageError(f"{first}: {error.strerror}") from error
+    return click.get_binary_stream("stdin")
+
+
+def _stream(lines: Iterable[bytes]) -> None:
+    """One object a line, whatever the line holds: nonsense reads as null and never ends the stream."""
+    for raw in lines:
+        if not raw.strip():
+            continue
+        asked, reply = _row(raw)
+        click.echo(json.dumps(decode(asked, reply)))
+
+
+def _row(raw: bytes) -> tuple[str, str]:
+    try:
+        row = json.loads(raw)
+    except ValueError:
+        return "", ""
+    if not isinstance(row, dict):
+        return "", ""
+    asked, reply = row.get("command"), row.get("reply")
+    return (asked if isinstance(asked, str) else "", reply if isinstance(reply, str) else "")
+
+
+# -- for reading ---------------------------------------------------------------------------------------------------
+
+
+def _lines(found: dict[str, object]) -> list[str]:
+    result = [f"result       {_final(found)}"]
+    reading = found["reading"]
+    if isinstance(reading, dict):
+        result += _fields(reading)
+    for key in ("unsolicited", "stray"):
+        listed = found[key]
+        if isinstance(listed, list):
+            result += [f"{key:<12} {line!r}" for line in listed]
+    return result
+
+
+def _final(found: dict[str, object]) -> str:
+    name, code = found["final"], found["code"]
+    if name is None:
+        return "none: the answer was cut, or firmware left it out"
+    if name == "OK" or code is None:
+        return str(name)
+    return f"{name} {code}: {meaning(str(name), code if isinstance(code, (int, str)) else None)}"
+
+
+def _fields(reading: dict[str, object], indent: str = "") -> list[str]:
+    """Known fields one a line, lists of cells or contexts indented; what is unknown is left out."""
+    result: list[str] = []
+    for key, value in reading.items():
+        if value is None or value == []:
+            continue
+        if isinstance(value, dict):
+            result += [f"{indent}{key}", *_fields(value, indent + _SPACES)]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for number, item in enumerate(value, 1):
+                result += [f"{indent}{key} {number}", *_fields(item, indent + _SPACES)]
+        else:
+            result.append(f"{indent}{key:<22} {value}")
+    return result

@@ -1,0 +1,84 @@
+"""Who holds a serial device: the UUCP lock file, and a look at what other processes have open.
+
+Called by the port before it opens a device. A port in other hands is reported with the holder's name and never
+fought over: two readers on one port steal each other's bytes (an IMEI field has held another tool's echo).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+from agent.errors import PortBusy
+
+log = logging.getLogger(__name__)
+LOCK_DIRECTORY = Path("/var/lock")
+PROC = Path("/proc")
+
+
+class DeviceLock:
+    """LCK..ttyUSB2 with our process number in ten columns, as minicom, pppd and gammu write and respect it."""
+
+    def __init__(self, directory: Path = LOCK_DIRECTORY, proc: Path = PROC) -> None:
+        self._directory, self._proc = directory, proc
+        self._file: Path | None = None
+
+    def take(self, device: str) -> None:
+        """Raises PortBusy when a living process holds the device; a dead one's lock is swept away."""
+        holder = holder_of(device, self._proc)
+        if holder:
+            raise PortBusy(f"{device}: held by {holder}")
+        path = self._directory / f"LCK..{os.path.basename(device)}"
+        for _ in range(2):
+            try:
+                with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w") as file:
+                    file.write(f"{os.getpid():>10}\n")
+                self._file = path
+                return
+            except FileExistsError:
+                self._sweep(path, device)
+            except OSError as error:  # a read-only or missing directory must not keep the household offline
+                log.debug("%s: no lock file: %s", path, error)
+                return
+
+    def _sweep(self, path: Path, device: str) -> None:
+        try:
+            pid = int(path.read_text("ascii").split()[0])
+        except (OSError, ValueError, IndexError, UnicodeDecodeError):
+            pid = 0
+        if pid and pid != os.getpid() and (self._proc / str(pid)).exists():
+            raise PortBusy(f"{device}: locked by {_named(pid, self._proc)}")
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+    def release(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.unlink()
+            self._file = None
+
+
+def holder_of(device: str, proc: Path = PROC) -> str:
+    """Name and number of another process that has the device open, or "". Sees all of them only as root."""
+    target = os.path.realpath(device)
+    try:
+        pids = [name for name in os.listdir(proc) if name.isdigit() and int(name) != os.getpid()]
+    except OSError:
+        return ""
+    return next((_named(int(pid), proc) for pid in pids if _has_open(proc / pid / "fd", target)), "")
+
+
+def _has_open(directory: Path, target: str) -> bool:
+    try:
+        return any(os.readlink(directory / name) == target for name in os.listdir(directory))
+    except OSError:
+        return False
+
+
+def _named(pid: int, proc: Path) -> str:
+    try:
+        return f"{(proc / str(pid) / 'comm').read_text('utf-8', 'replace').strip()} (process {pid})"
+    except OSError:
+        return f"process {pid}"

@@ -1,0 +1,219 @@
+"""The Modem: one module behind one port, read as a whole.
+
+Called by the daemon: open(), poll() again and again, close() on a ModemError, back off, open() again. It decides
+nothing about recovery (see ladder) and lets nothing a module sends raise anything but a ModemError. Every kind of
+fault has a counter in `faults`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from agent.at import Response, read
+from agent.at.finals import Final
+from agent.config import ModemSettings
+from agent.errors import CommandTimeout, ModemError, PortAbsent
+from agent.modem.assemble import assemble
+from agent.modem.dialogue import Dialogue
+from agent.modem.discovery import SYSFS, Candidate, candidates, device_at, place_of
+from agent.modem.lock import LOCK_DIRECTORY
+from agent.modem.profiles import Profile, choose, profiles
+from agent.modem.reading import Identity, Reading
+
+log = logging.getLogger(__name__)
+
+UNSUPPORTED_AFTER = 3  # errors in a row before a vendor command is left out until the port is opened again
+SELDOM = 10  # every which poll asks what seldom changes
+BUILT = datetime(2025, 1, 1, tzinfo=timezone.utc)  # network time before this is a counter from power-up
+_HELLO = ("ATE0", "ATV1", "AT+CMEE=1")
+
+
+class Modem:
+    """One module. `boot_clock` gives seconds of CLOCK_BOOTTIME; `on_urc` is called with each unsolicited line."""
+
+    def __init__(
+        self,
+        settings: ModemSettings,
+        *,
+        boot_clock: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        sysfs: Path = SYSFS,
+        dev: Path = Path("/dev"),
+        lock_directory: Path = LOCK_DIRECTORY,
+        believable_from: datetime = BUILT,
+    ) -> None:
+        self._settings, self._boot_clock = settings, boot_clock
+        self._sysfs, self._dev = sysfs, dev
+        self._believable_from = believable_from
+        self.faults: Counter[str] = Counter()
+        self.profile: Profile = profiles()["generic"]
+        self.identity = Identity()
+        self.place = ""  # where on the bus the module sits; survives a new ttyUSB number
+        self._dialogue = Dialogue(self.faults, baud=settings.baud, lock_directory=lock_directory)
+        self._card: dict[str, Any] = {}
+        self._refusals: Counter[str] = Counter()
+        self._seldom: dict[str, dict[str, object]] = {}
+        self._polls = 0
+
+    @property
+    def on_urc(self) -> Callable[[str], None]:
+        return self._dialogue.on_urc
+
+    @on_urc.setter
+    def on_urc(self, handler: Callable[[str], None]) -> None:
+        self._dialogue.on_urc = handler
+
+    @property
+    def is_open(self) -> bool:
+        return self._dialogue.is_open
+
+    @property
+    def where(self) -> str:
+        return self._dialogue.where
+
+    # -- opening ------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Find the port, take it, greet the module and learn who it is.
+
+        Raises PortAbsent, PortBusy or CommandTimeout; the port is closed again then.
+        """
+        self.close()
+        errors: list[ModemError] = []
+        for candidate in self._where():
+            try:
+                await self._dialogue.open(candidate.device)
+                await self._greet()
+                self.place = candidate.place or self.place
+                return
+            except ModemError as error:
+                self.faults["open"] += 1
+                errors.append(error)
+                self.close()
+            except BaseException:
+                self.close()
+                raise
+        raise errors[0] if errors else PortAbsent("no cellular module found on USB")
+
+    def _where(self) -> list[Candidate]:
+        """Ports to try: the place the module was last seen at comes first."""
+        configured = self._settings.port
+        if "://" in configured:
+            return [Candidate(configured, certain=True)]
+        if configured != "auto":
+            device = (device_at(self.place, self._sysfs, self._dev) if self.place else "") or configured
+            return [Candidate(device, place_of(device, self._sysfs), certain=True)]
+        return sorted(candidates(self._sysfs, self._dev), key=lambda c: bool(self.place) and c.place != self.place)
+
+    async def _greet(self) -> None:
+        """Wake the module, learn its identity, choose the profile, say what it needs to hear."""
+        await self._dialogue.wake()
+        for command in _HELLO:
+            await self._ask(command)
+        found: dict[str, Any] = {}
+        for command in profiles()["generic"].identity[:4]:
+            found.update({k: v for k, v in (await self._ask(command) or {}).items() if k != "lines"})
+        self.identity = Identity(**{k: found.get(k) for k in ("manufacturer", "model", "revision", "imei")})
+        self.profile = choose(self.identity.manufacturer, self.identity.model, self._settings.profile)
+        for command in (*self.profile.init, f"AT+COPS=3,{self.profile.operator_format}"):
+            if command not in _HELLO:
+                await self._ask(command)
+        self._card, self._seldom, self._polls = {}, {}, 0
+        self._refusals.clear()
+        log.info("%s: %s %s (%s)", self.where, self.identity.manufacturer, self.identity.model, self.profile.name)
+
+    def close(self) -> None:
+        """Give the port back; a pending command ends with PortAbsent."""
+        self._dialogue.close()
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    async def execute(self, text: str, timeout_s: float | None = None) -> Response:
+        """One command line, its response whatever it says. Raises CommandTimeout or PortAbsent."""
+        return await self._dialogue.execute(text, timeout_s)
+
+    async def _ask(self, text: str) -> dict[str, object] | None:
+        """The reading of a command, None when the module refuses or says nothing that can be read."""
+        return self._taken(text, await self.execute(text))
+
+    # -- polling ------------------------------------------------------------------------------------------------
+
+    async def poll(self) -> Reading:
+        """Ask everything the profile lists. Raises PortAbsent, or CommandTimeout when the module stays silent."""
+        answers: dict[str, dict[str, object]] = dict(self._seldom)
+        sim_error: int | str | None = None
+        time_boot_s: float | None = None
+        for command in self._due():
+            try:
+                response = await self.execute(command)
+            except CommandTimeout:
+                if self._dialogue.hung:
+                    raise
+                continue
+            name = response.command.name
+            if name == "+CPIN" and not response.ok:
+                sim_error = response.code
+            reading = self._taken(command, response)
+            if reading is not None:
+                answers[name] = reading
+                time_boot_s = self._boot_clock() if reading.get("time") else time_boot_s
+                if command in self.profile.seldom:
+                    self._seldom[name] = reading
+        self._polls += 1
+        await self._read_card((answers.get("+CPIN") or {}).get("usable") is True)
+        return assemble(
+            answers,
+            at_boot_s=self._boot_clock(),
+            port=self.where,
+            profile=self.profile.name,
+            identity=self.identity,
+            card=self._card,
+            sim_error=sim_error,
+            time_boot_s=time_boot_s,
+            believable_from=self._believable_from,
+        )
+
+    def _due(self) -> list[str]:
+        seldom = self.profile.seldom if self._polls % SELDOM == 0 else ()
+        return [c for c in (*self.profile.poll, *seldom) if self._refusals[c] < UNSUPPORTED_AFTER]
+
+    def _taken(self, command: str, response: Response) -> dict[str, object] | None:
+        """The reading of an answer; a refusal is remembered."""
+        if not response.ok:
+            self.faults["command-error"] += 1
+            if _unsupported(response.result):
+                self._refusals[command] += 1
+            return None
+        self._refusals.pop(command, None)
+        reading = read(response)
+        if reading is None and response.lines and response.row.parse is not None:
+            self.faults["unreadable"] += 1
+        return reading
+
+    async def _read_card(self, usable: bool) -> None:
+        """What stands on the SIM, once after it became usable; forgotten when the SIM is gone."""
+        if not usable:
+            self._card = {}
+            return
+        if "imsi" in self._card:
+            return
+        found: dict[str, Any] = {}
+        attempts = (self.profile.pin_attempts,) if self.profile.pin_attempts else ()
+        for command in (*self.profile.identity[4:], *attempts):
+            try:
+                found.update(await self._ask(command) or {})
+            except CommandTimeout:
+                continue
+        self._card = found
+
+
+def _unsupported(result: Final | None) -> bool:
+    """Errors that say `I do not know this command`, unlike those of a missing SIM or network."""
+    if result is None:
+        return False
+    return result.name in ("ERROR", "COMMAND NOT SUPPORT", "TOO MANY PARAMETERS") or result.code in (3, 4, 50, 100)
