@@ -36,14 +36,21 @@ def command(at_command: str | None, source: BinaryIO | None, jsonl: bool, as_jso
         return
     if not at_command:
         raise click.UsageError("which command was asked? (modem-agent decode COMMAND FILE, or --jsonl)")
-    found = decode(at_command, (source or click.get_binary_stream("stdin")).read())
+    found = decode(at_command, (source or sys.stdin.buffer).read())
     if as_json:
         click.echo(json.dumps({"v": 1, "command": at_command, **found}))
-    else:
+    elif not _nonsense(found):
         click.echo("\n".join(_lines(found)))
-    if found["reading"] is None and found["final"] is None and not found["unsolicited"]:
+    if _nonsense(found):
         click.echo(f"{at_command}: nothing in this answer could be read", err=True)
         sys.exit(1)
+
+
+def _nonsense(found: dict[str, object]) -> bool:
+    """No reading, and neither an error code nor news that would explain why."""
+    if found["reading"] is not None:
+        return False
+    return not found["unsolicited"] if found["final"] is None else found["final"] == "OK" and bool(found["stray"])
 
 
 def _only_source(first: str | None, second: BinaryIO | None) -> BinaryIO:
@@ -55,7 +62,7 @@ def _only_source(first: str | None, second: BinaryIO | None) -> BinaryIO:
             return open(first, "rb")  # read to its end, then the process ends
         except OSError as error:
             raise click.UsageError(f"{first}: {error.strerror}") from error
-    return click.get_binary_stream("stdin")
+    return sys.stdin.buffer
 
 
 def _stream(lines: Iterable[bytes]) -> None:
