@@ -1,0 +1,65 @@
+"""What the household is told by SMS, in its language. Pure; used by household.py.
+
+Each text is one SMS: at most 160 characters of the GSM 7-bit alphabet (23.038), which has è é à ù ä ö ü but no ê, ç or
+capital À. Amounts and days come as figures that read the same in all four languages.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+KINDS = ("warning", "throttled", "new-period")
+
+# {percent}, {used} and {limit} in GB, {rate} in kbit/s, {day} on which the line is fast again
+TEXTS: dict[str, dict[str, str]] = {
+    "fr": {
+        "warning": "Internet: {percent} % du volume du mois est utilisé ({used} sur {limit} Go). "
+        "Au bout du volume, la ligne ralentit jusqu'au {day}; rien n'est facturé.",
+        "throttled": "Internet: les {limit} Go du mois sont utilisés. La ligne est lente ({rate} kbit/s) mais reste "
+        "ouverte; elle redevient rapide le {day}. Rien n'est facturé.",
+        "new-period": "Internet: un nouveau mois commence. Vous avez {limit} Go jusqu'au {day}. "
+        "La ligne est de nouveau rapide.",
+    },
+    "nl": {
+        "warning": "Internet: {percent} % van het maandvolume is verbruikt ({used} van {limit} GB). "
+        "Is het op, dan is de lijn trager tot {day}; u betaalt niets extra.",
+        "throttled": "Internet: de {limit} GB van deze maand zijn op. De lijn is traag ({rate} kbit/s) maar blijft "
+        "open; vanaf {day} is ze weer snel. U betaalt niets extra.",
+        "new-period": "Internet: een nieuwe maand begint. U hebt {limit} GB tot {day}. De lijn is weer snel.",
+    },
+    "de": {
+        "warning": "Internet: {percent} % des Monatsvolumens sind verbraucht ({used} von {limit} GB). "
+        "Ist es aufgebraucht, ist die Leitung bis {day} langsam; es kostet nichts.",
+        "throttled": "Internet: die {limit} GB des Monats sind verbraucht. Die Leitung ist langsam ({rate} kbit/s), "
+        "bleibt aber offen; ab {day} ist sie wieder schnell.",
+        "new-period": "Internet: ein neuer Monat beginnt. Sie haben {limit} GB bis {day}. "
+        "Die Leitung ist wieder schnell.",
+    },
+    "en": {
+        "warning": "Internet: {percent} % of this month's data is used ({used} of {limit} GB). "
+        "When it is used up, the line is slow until {day}; nothing is billed.",
+        "throttled": "Internet: this month's {limit} GB are used. The line is slow ({rate} kbit/s) but stays open; "
+        "it is fast again on {day}. Nothing is billed.",
+        "new-period": "Internet: a new month begins. You have {limit} GB until {day}. The line is fast again.",
+    },
+}
+
+
+def text_of(
+    kind: str, language: str, *, percent: int, used_bytes: int, limit_bytes: int, rate_bps: int | None, until: date
+) -> str:
+    """One SMS. `until` is the local day on which the next period begins."""
+    comma = "." if language == "en" else ","
+    return TEXTS[language][kind].format(
+        percent=percent,
+        used=_gigabytes(used_bytes).replace(".", comma),
+        limit=_gigabytes(limit_bytes).replace(".", comma),
+        rate=(rate_bps or 0) // 1000,
+        day=f"{until.day}/{until.month}",
+    )
+
+
+def _gigabytes(count: int) -> str:
+    """One decimal where it says something, never rounded up."""
+    tenths = count // 10**8
+    return str(tenths // 10) if tenths % 10 == 0 else f"{tenths // 10}.{tenths % 10}"
