@@ -51,6 +51,17 @@ def _octets(modem: SimModem) -> str:
     return modem.state.contexts[0].address if modem.state.contexts else ""
 
 
+def _little_endian(address: str) -> str:
+    """Huawei's ^DHCP: the four octets as a little-endian word, leading zeros dropped."""
+    return f"{int.from_bytes(bytes(int(part) for part in address.split('.')), 'little'):X}" if address else "0"
+
+
+def gateway(address: str) -> str:
+    """The other host of the /30: what a module names as its gateway."""
+    head, _, last = address.rpartition(".")
+    return f"{head}.{int(last) ^ 3}" if address else ""
+
+
 FACTS: dict[str, Fact] = {
     # identity
     "manufacturer": lambda m: m.profile.manufacturer,
@@ -81,6 +92,7 @@ FACTS: dict[str, Fact] = {
     # the cell
     **{name: _cell(name) for name in ("rat", "duplex", "tac", "ci", "pci", "earfcn", "band", "bandwidth_mhz")},
     "act": lambda m: ACT[m.state.radio.cell.rat],
+    "uplink_earfcn": lambda m: m.state.radio.cell.earfcn + 18_000,
     "bw_index": lambda m: signal.LTE_BANDWIDTH_INDEX.get(m.state.radio.cell.bandwidth_mhz, 5),
     "bw_blocks": lambda m: signal.LTE_RESOURCE_BLOCKS.get(m.state.radio.cell.bandwidth_mhz, 100),
     "nr_bw_index": lambda m: signal.NR_BANDWIDTHS_MHZ.index(m.state.radio.cell.bandwidth_mhz),
@@ -112,6 +124,9 @@ FACTS: dict[str, Fact] = {
     "apn": _first("apn"),
     "pdp_type": _first("pdp_type"),
     "address": _octets,
+    "gateway": lambda m: gateway(_octets(m)),
+    "address_word": lambda m: _little_endian(_octets(m)),
+    "gateway_word": lambda m: _little_endian(gateway(_octets(m))),
     "active": lambda m: int(any(c.active for c in m.state.contexts)),
     "attached": lambda m: int(m.registration.registered and m.state.attached),
     "sent_bytes": lambda m: m.state.counters.sent_bytes,

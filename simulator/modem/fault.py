@@ -24,10 +24,13 @@ class Fault:
     name: ClassVar[str] = ""
     number: ClassVar[int] = 0
     help: ClassVar[str] = ""
+    numeric: ClassVar[bool] = True  # what its argument is
     ends_with_power: ClassVar[bool] = False  # a power cycle cures it
 
     def __init__(self, modem: SimModem, argument: str = "") -> None:
         self.modem, self.argument = modem, argument
+        if self.numeric:
+            self.amount(0.0)  # a mistyped argument is told now, not when the fault first strikes
         self.chance = random.Random(f"{modem.seed}/{self.name}")
 
     def __init_subclass__(cls) -> None:

@@ -84,6 +84,8 @@ class SimModem:
             self.state.clock.synchronised = False
         self._tick_radio()
         self._tick_second()
+        for periodic in self.profile.periodic:
+            self._tick_periodic(periodic)
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -290,7 +292,8 @@ class SimModem:
 
     def new_address(self) -> str:
         # 100.64.0.0/10: what an operator with carrier-grade NAT hands out (RFC 6598).
-        return f"100.{self.chance.randint(64, 127)}.{self.chance.randint(0, 255)}.{self.chance.randint(2, 254)}"
+        last = 4 * self.chance.randint(1, 62) + self.chance.randint(1, 2)  # one of the two hosts of a /30
+        return f"100.{self.chance.randint(64, 127)}.{self.chance.randint(0, 255)}.{last}"
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -375,6 +378,11 @@ class SimModem:
                 if isinstance(port, NmeaPort):
                     port.sentence()
         self._again(1.0, self._tick_second)
+
+    def _tick_periodic(self, what: Later) -> None:
+        if self.state.power.state == "on":
+            self.later(what)
+        self._again(max(what.every_s, 0.1), lambda: self._tick_periodic(what))
 
     def _again(self, period_s: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._due, (self.now + period_s, next(self._order), action))

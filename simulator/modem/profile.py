@@ -81,6 +81,7 @@ class Profile:
     line_end: bytes = b"\r\n"
     cmee_at_power_up: int = 0
     boot: tuple[Later, ...] = ()
+    periodic: tuple[Later, ...] = ()
     rules: tuple[Rule, ...] = ()
     variables: dict[str, Any] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()  # 27.007 commands that this module does not have
@@ -126,6 +127,7 @@ class _File:
         "settings",
         "variables",
         "boot",
+        "periodic",
         "rule",
     )
 
@@ -177,11 +179,13 @@ class _File:
                 values[section] = self._section(section, cls, values.get(section, cls()))
         if "port" in table:
             values["ports"] = tuple(self._port(i, row) for i, row in enumerate(table["port"]))
-        values["absent"] = frozenset(table.get("absent", ())) | values.get("absent", frozenset())
+        if "absent" in table:
+            values["absent"] = frozenset(table["absent"])
         values["settings"] = {**values.get("settings", {}), **self._settings()}
         values["variables"] = {**values.get("variables", {}), **table.get("variables", {})}
-        if "boot" in table:
-            values["boot"] = tuple(self._later("boot", i, row, set()) for i, row in enumerate(table["boot"]))
+        for section in ("boot", "periodic"):
+            if section in table:
+                values[section] = tuple(self._later(section, i, row, set()) for i, row in enumerate(table[section]))
         own = tuple(self._rule(i, row) for i, row in enumerate(table.get("rule", ())))
         values["rules"] = own + values.get("rules", ())
         return Profile(**values)

@@ -89,7 +89,7 @@ class Registration:
         now = self.modem.now
         self.attached_at = [t for t in self.attached_at if now - t < 3_600] + [now]
         if allowed and len(self.attached_at) > allowed:
-            self.blocked_until = now + _BLOCKED_S
+            self.blocked_until, self.attached_at = now + _BLOCKED_S, []
             self.modem.after(_BLOCKED_S + 0.01, self.refresh)
             return True
         return False

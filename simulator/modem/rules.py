@@ -25,9 +25,10 @@ ACTIONS = {
 
 @dataclass(frozen=True)
 class Later:
-    """Something that happens by itself some seconds after a command or a boot."""
+    """Something that happens by itself some seconds after a command or a boot, or again and again."""
 
     delay_s: float
+    every_s: float = 0.0  # in [[periodic]]: again after this long
     urc: str = ""
     when: dict[str, Any] = field(default_factory=dict)
     set: dict[str, Any] = field(default_factory=dict)

@@ -159,7 +159,9 @@ def send_message(call: Call) -> Reply:
     if call.state.reporting.text_mode:
         number = understood(call.argument(0), call.state.reporting.charset)
         return Reply([], prompt=lambda text: _sent(call, number, _decoded(call, text)))
-    length = call.number(0)
+    if not call.argument(0).isdigit():
+        raise Refused(304, "CMS")
+    length = int(call.argument(0))
     return Reply([], prompt=lambda text: _sent_pdu(call, length, text))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulator.modem.commands.table import Call, command, setting
+from simulator.modem.facts import gateway
 from simulator.modem.reply import Refused, Reply, ok
 from simulator.modem.state import Context
 
@@ -112,10 +113,8 @@ def _dynamic(call: Call, context: Context) -> str:
     """Address and mask in one string of 4+4 octets (27.007 10.1.23); the gateway is the address beside it."""
     network = call.state.network
     apn = f"{context.apn or 'internet'}.mnc{int(network.mnc):03d}.mcc{network.mcc}.gprs"
-    head, _, last = context.address.rpartition(".")
-    gateway = f"{head}.{int(last or 1) ^ 1}"
-    servers = ",".join(f'"{server}"' for server in _DNS)
-    return f'+CGCONTRDP: {context.cid},5,"{apn}","{context.address}.255.255.255.0","{gateway}",{servers}'
+    values = (apn, f"{context.address}.255.255.255.252", gateway(context.address), *_DNS)
+    return f"+CGCONTRDP: {context.cid},5," + ",".join(f'"{value}"' for value in values)
 
 
 def _set_events(call: Call) -> None:

@@ -53,6 +53,7 @@ class WrongApn(_Setting):
     name = "wrong-apn"
     number = 11
     help = "the network accepts only the access point given (default: one nobody has); contexts are refused with 133"
+    numeric = False
 
     def start(self) -> None:
         self.values = {"network.apns": [self.argument or "subscribed.example"]}

@@ -137,6 +137,7 @@ class Unsupported(Fault):
     name = "unsupported"
     number = 17
     help = "every vendor command is answered ERROR (argument: a pattern of the commands meant)"
+    numeric = False
 
     def on_command(self, port: AtPort, element: str) -> Reply | None:
         pattern = self.argument or r"\+Q.*|\^.*|#.*|!.*|\$.*|\+CPSI.*|\+CPMUTEMP.*|\+X.*|\+GT.*|\+Z.*|\+U.*"
