@@ -6,14 +6,14 @@ The control socket calls it directly; the MQTT runner wraps it in the journal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from agent.commands import arguments
 from agent.commands.agent import Agent
 from agent.commands.catalogue import COMMANDS
-from agent.commands.table import Command, Progress, allows
+from agent.commands.table import Command, Progress, Quiet, allows
 from agent.errors import AgentError, Rejected
 
 UNSUPPORTED = 7022  # USP: command failure; used for a command this agent does not have
@@ -52,10 +52,6 @@ def permitted(command: Command, role: str) -> None:
         raise Rejected(PERMISSION_DENIED, f"{command.name} needs the role {command.role}, not {role or 'none'}")
 
 
-def _no_progress(percent: int, what: str) -> None:
-    """The caller does not follow progress."""
-
-
 async def execute(
     agent: Agent,
     name: str,
@@ -63,7 +59,7 @@ async def execute(
     *,
     role: str,
     source: str,
-    progress: Progress = _no_progress,
+    progress: Callable[[int, str], None] = lambda percent, what: None,
 ) -> dict[str, Any]:
     """Run one command to its end. Raises Rejected when it will not or could not be done; `source` goes to the event."""
     command = lookup(name)
@@ -71,7 +67,7 @@ async def execute(
     checked = arguments.check(command.args, args)
     if command.role != "read":
         agent.event("command", {"name": name, "source": source, "role": role})
-    return await perform(agent, command, checked, progress)
+    return await perform(agent, command, checked, Quiet(progress))
 
 
 async def perform(agent: Agent, command: Command, args: dict[str, Any], progress: Progress) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import agent.plan
 from agent.commands.agent import Agent
+from agent.commands.snapshot import usage_dict
 from agent.commands.table import Command, Progress
 from agent.errors import Rejected
 from agent.plan.model import Moment
@@ -19,7 +20,9 @@ plan: Any = agent.plan
 async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Grant extra bytes. The same top-up id never counts twice, so a repeat after a power cut is harmless."""
     expires = instant(args["expires"]) if "expires" in args else None
-    identity = args.get("id") or uuid.uuid4().hex
+    identity = args.get("id") or progress.id or uuid.uuid4().hex
+    settings = agent.config.plan
+    made: list[Any] = []
 
     def change(ledger: Any, moment: Moment) -> Any:
         granted = plan.TopUp(
@@ -29,10 +32,14 @@ async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
             by=args.get("by", ""),
             granted=moment.wall,
         )
-        return plan.top_up(ledger, granted, agent.config.plan)
+        made[:] = [plan.top_up(ledger, granted, settings)]
+        return made[0]
 
-    await agent.change_ledger(change)
-    return {"v": 1, "usage": agent.snapshot().to_dict()["usage"]}
+    def out() -> dict[str, Any]:
+        return {"v": 1, "id": identity, "usage": usage_dict(plan.usage(made[0], settings))}
+
+    await progress.bound(agent.change_ledger(change, also=progress.finish(out)))
+    return out()
 
 
 def instant(text: str) -> datetime:

@@ -60,7 +60,7 @@ class Snapshot:
             "agent_up_s": round(moment.boot_s - self.started_boot_s),
             "modem": {"state": self.modem_state, "reading": self.reading.to_dict() if self.reading else None},
             "links": [_link(link) for link in self.links],
-            "usage": _usage(self.usage),
+            "usage": usage_dict(self.usage),
             "period": _period(self.period),
             "plan": _decision(self.decision),
             "shaper": _shaper(self.shaper),
@@ -89,7 +89,7 @@ _USAGE = (
 )
 
 
-def _usage(usage: Any) -> dict[str, Any] | None:
+def usage_dict(usage: Any) -> dict[str, Any] | None:
     return None if usage is None else {name: getattr(usage, name) for name in _USAGE}
 
 

@@ -6,13 +6,53 @@ take, whether it may run twice, and which resource it needs alone. `modem-agent 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from agent.commands.agent import Agent
 
-Progress = Callable[[int, str], None]  # percent, what is being done
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """What a running command may tell its caller; `id` is the command's own, or empty on the control socket."""
+
+    @property
+    def id(self) -> str: ...
+
+    def __call__(self, percent: int, what: str) -> None:
+        """How far it got, and what is being done."""
+        ...
+
+    def finish(self, out: Callable[[], dict[str, Any]]) -> Callable[[Any], None]:
+        """What keeps the final answer, to be called inside the transaction that does what was asked (Database in)."""
+        ...
+
+    async def bound(self, change: Awaitable[T]) -> T:
+        """Await a change that `finish` was bound to: it goes on to its end even when the command is cancelled."""
+        ...
+
+
+class Quiet:
+    """The caller keeps no journal: the control socket."""
+
+    id = ""
+
+    def __init__(self, tell: Callable[[int, str], None] = lambda percent, what: None) -> None:
+        self._tell = tell
+
+    def __call__(self, percent: int, what: str) -> None:
+        self._tell(percent, what)
+
+    def finish(self, out: Callable[[], dict[str, Any]]) -> Callable[[Any], None]:
+        return lambda db: None
+
+    async def bound(self, change: Awaitable[T]) -> T:
+        return await asyncio.shield(change)
+
+
 Run = Callable[[Agent, dict[str, Any], Progress], Awaitable[dict[str, Any]]]
 
 ROLES = ("read", "act", "admin")  # each may do all that the ones before it may

@@ -25,7 +25,9 @@ from agent.errors import StoreError, StoreTooNew
 from agent.plan.ledger import Ledger, closed_hours
 from agent.plan.record import from_dict, to_dict
 from agent.store.history import History
+from agent.store.journal import AuditTable, JournalTable
 from agent.store.ledger import EventTable, LedgerTable, MetaTable
+from agent.store.outbox import OutboxTable
 from agent.store.schema import MIGRATIONS
 
 PAGE_BYTES = 1_024
@@ -46,6 +48,9 @@ class Database:
         self.history = History(connection)
         self.events = EventTable(connection)
         self.meta = MetaTable(connection)
+        self.outbox = OutboxTable(connection)
+        self.journal = JournalTable(connection)
+        self.audit = AuditTable(connection)
 
     # -- opening -----------------------------------------------------------------------------------------------
 

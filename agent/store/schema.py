@@ -6,6 +6,8 @@ number of steps a database has seen.
 
 from __future__ import annotations
 
+from agent.store import journal, outbox
+
 LEDGER_AND_HISTORY = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE ledger (id INTEGER PRIMARY KEY CHECK (id = 1), data TEXT NOT NULL)",
@@ -16,4 +18,4 @@ LEDGER_AND_HISTORY = (
     " boot_s REAL NOT NULL, name TEXT NOT NULL, data TEXT NOT NULL)",
 )
 
-MIGRATIONS: list[tuple[str, ...]] = [LEDGER_AND_HISTORY]
+MIGRATIONS: list[tuple[str, ...]] = [LEDGER_AND_HISTORY, outbox.SCHEMA + journal.SCHEMA]

@@ -1,0 +1,173 @@
+"""A command as it arrives: bytes and a topic in, a checked envelope out, or Rejected. Pure.
+
+Nothing here trusts the sender: any bytes must end in an envelope or in Rejected, never in another exception.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from agent.errors import Rejected
+
+LONGEST_BYTES = 65_536
+INVALID = 7004  # USP: invalid arguments
+UNSUPPORTED_VERSION = 7001  # USP: message not supported
+
+_KEYS = frozenset({"v", "id", "type", "args", "iat", "exp", "ttl", "iss", "aud", "ctr", "nonce", "sig"})
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    kid: str
+    alg: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One command as asked for. Times are seconds since 1970, `ttl_s` counts from receipt."""
+
+    id: str
+    type: str
+    args: dict[str, Any]
+    ttl_s: float | None = None
+    issued: int | None = None
+    expires: int | None = None
+    issuer: str = ""
+    audience: str = ""
+    counter: int | None = None
+    nonce: str = ""
+    signature: Signature | None = None
+    signed_text: bytes = field(default=b"", repr=False)  # what the signature is over
+
+
+def parse(payload: bytes, *, type: str, id: str, device: str) -> Envelope:
+    """Check one payload against the topic it came on. Raises Rejected with a USP code and the reason."""
+    body = _load(payload)
+    unknown = sorted(set(body) - _KEYS)
+    if unknown:
+        _refuse(f"unknown field {unknown[0][:40]!r}")
+    if body.get("v") != 1 or isinstance(body["v"], bool):
+        raise Rejected(UNSUPPORTED_VERSION, f"envelope version {str(body.get('v'))[:20]!r}; this agent speaks 1")
+    if body.get("id") != id:
+        _refuse("id does not agree with the topic")
+    if body.get("type") != type:
+        _refuse("type does not agree with the topic")
+    audience = _text(body, "aud", 64)
+    if audience and audience != device:
+        _refuse("aud names another device")
+    return Envelope(
+        id=id,
+        type=type,
+        args=_object(body, "args"),
+        ttl_s=_seconds(body, "ttl", 366 * 86_400),
+        issued=_seconds(body, "iat", 2**40),
+        expires=_seconds(body, "exp", 2**40),
+        issuer=_text(body, "iss", 64),
+        audience=audience,
+        counter=_seconds(body, "ctr", 2**62),
+        nonce=_text(body, "nonce", 64),
+        signature=_signature(body),
+        signed_text=canonical({key: value for key, value in body.items() if key != "sig"}) if "sig" in body else b"",
+    )
+
+
+def canonical(body: dict[str, Any]) -> bytes:
+    """The bytes that a signature is over: keys sorted, no spaces, UTF-8, no fractions."""
+    if _has_fraction(body):
+        _refuse("a signed envelope may hold whole numbers only")
+    try:
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        _refuse("not UTF-8 text")
+
+
+def _has_fraction(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_fraction(v) for v in value.values())
+    if isinstance(value, list):
+        return any(_has_fraction(v) for v in value)
+    return isinstance(value, float)
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise Rejected(INVALID, reason)
+
+
+def _load(payload: bytes) -> dict[str, Any]:
+    if len(payload) > LONGEST_BYTES:
+        _refuse(f"payload of {len(payload)} bytes; at most {LONGEST_BYTES}")
+    try:
+        body = json.loads(payload.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique)
+    except UnicodeDecodeError:
+        _refuse("not UTF-8 text")
+    except RecursionError:
+        _refuse("nested too deeply")
+    except ValueError as error:  # JSONDecodeError, or a number of thousands of digits
+        _refuse(f"not JSON: {str(error)[:80]}")
+    if not isinstance(body, dict):
+        _refuse("not a JSON object")
+    if _depth(body) > 8:
+        _refuse("nested too deeply")
+    return body
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, counted without recursion."""
+    deepest, layer = 0, [value]
+    while layer:
+        deepest += 1
+        layer = [
+            inner
+            for outer in layer
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return deepest
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):  # two readers could take different ones for the truth
+        raise ValueError("a key stands twice in one object")
+    return made
+
+
+def _text(body: dict[str, Any], key: str, longest: int) -> str:
+    value = body.get(key, "")
+    if not isinstance(value, str) or len(value) > longest:
+        _refuse(f"{key} must be text of at most {longest} characters")
+    return value
+
+
+def _object(body: dict[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key, {})
+    if not isinstance(value, dict):
+        _refuse(f"{key} must be an object")
+    return value
+
+
+def _seconds(body: dict[str, Any], key: str, most: int) -> int | None:
+    value = body.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        _refuse(f"{key} must be a whole number from 0 to {most}")
+    return value
+
+
+def _signature(body: dict[str, Any]) -> Signature | None:
+    value = body.get("sig")
+    if value is None:
+        return None
+    if not isinstance(value, dict) or set(value) != {"kid", "alg", "v"}:
+        _refuse("sig must be an object of kid, alg and v")
+    texts = [_text(value, key, 128) for key in ("kid", "alg", "v")]
+    return Signature(*texts)

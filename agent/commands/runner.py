@@ -1,0 +1,363 @@
+"""Commands that come by MQTT: journalled before they are acknowledged, run once, answered once.
+
+`deliver` is what the session calls; it returns when the command is on the flash. `resume`, at the start, brings to an
+end what the last run left open. Lives on the loop; every state that matters is written in the same transaction as the
+answer that tells it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from agent.commands import answers, arguments
+from agent.commands.agent import Agent
+from agent.commands.answers import answer
+from agent.commands.authority import Authority, Grant
+from agent.commands.call import AlreadyFinished, Call
+from agent.commands.envelope import Envelope, parse
+from agent.commands.execute import locks, lookup, perform, permitted
+from agent.commands.table import Command
+from agent.errors import Rejected, StoreError
+from agent.operator import Batch, Inbound, Outbox
+from agent.operator.topics import Request
+from agent.plan.model import Moment
+from agent.store.journal import Entry
+
+log = logging.getLogger(__name__)
+
+STORE_RETRY_S = 2.0
+RESTART_LIMIT_S = 120.0  # a restart or reboot that has not happened by then has failed
+
+
+class Rate:
+    """So many commands a minute, a bucket that refills."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._size, self._left, self._at_s = float(per_minute), float(per_minute), 0.0
+
+    def take(self, now_s: float) -> float:
+        """Tokens left after this command; below 0 it is one too many, below -size not even an answer is due."""
+        self._left = min(self._size, self._left + max(0.0, now_s - self._at_s) * self._size / 60)
+        self._at_s = now_s
+        self._left = max(self._left - 1, -2 * self._size)
+        return self._left
+
+    @property
+    def silent_below(self) -> float:
+        return -self._size
+
+
+class Faults(Protocol):
+    def __call__(self, name: str) -> None: ...
+
+
+class Runner:
+    """See the module docstring. `instance` names this run of the process, `boot` this boot of the system."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        outbox: Outbox,
+        authority: Authority,
+        *,
+        device: str,
+        instance: str,
+        nonce: Callable[[], str],
+        commands: Mapping[str, Command] | None = None,
+    ) -> None:
+        self.agent, self.outbox, self._authority = agent, outbox, authority
+        self._device, self.instance, self._nonce = device, instance, nonce
+        self._commands = commands
+        self._rate = Rate(agent.config.commands.rate_per_minute)
+        self._calls: dict[str, Call] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.faults: dict[str, int] = {}
+
+    def _now(self) -> Moment:
+        return self.agent.clock.now()
+
+    def _fault(self, name: str) -> None:
+        self.faults[name] = self.faults.get(name, 0) + 1
+
+    def _lookup(self, name: str) -> Command:
+        if self._commands is not None and name in self._commands:
+            return self._commands[name]
+        return lookup(name)
+
+    # -- arrival -----------------------------------------------------------------------------------------------------
+
+    async def deliver(self, message: Inbound) -> None:
+        """One message of a command topic. Returns when it is safe to acknowledge it. Raises StoreError."""
+        request = self.outbox.topics.parse_request(message.topic)
+        if request is None:
+            self._fault("command-topic")  # no answer can be addressed
+            return
+        left = self._rate.take(self._now().boot_s)
+        if left < self._rate.silent_below:
+            self._fault("command-flood")
+            return
+        known = await self.agent.store.run(lambda db: db.journal.get(request.id))
+        if known is not None:
+            await self._repeat(known)
+            return
+        entry = self._received(request, message)
+        try:
+            if left < 0:
+                raise Rejected(answers.RESOURCES_EXCEEDED, "too many commands; try again in a minute")
+            if message.retained:
+                raise Rejected(answers.REQUEST_DENIED, "a retained command would run again at every connection")
+            envelope = parse(message.payload, type=request.type, id=request.id, device=self._device)
+            entry, command, grant = await self._admit(envelope, entry)
+        except Rejected as refusal:
+            self._fault("command-rejected")
+            await self._end(entry, answers.REJECTED, refusal.code, refusal.reason)
+            return
+        await self._begin(entry, command, grant)
+
+    def _received(self, request: Request, message: Inbound) -> Entry:
+        now = self._now()
+        topics = self.outbox.topics
+        own = message.response_topic and topics.may_answer_on(message.response_topic)
+        return Entry(
+            id=request.id,
+            type=request.type,
+            args={},
+            issuer="",
+            role="",
+            state="",
+            n=0,
+            boot=now.boot_id,
+            received_s=now.boot_s,
+            ttl_s=None,
+            received=int(now.wall.timestamp()) if now.trusted else 0,
+            instance=self.instance,
+            topic=message.response_topic if own else topics.response(request.type, request.id),
+            correlation=message.correlation if own else b"",
+            answer={},
+        )
+
+    async def _admit(self, envelope: Envelope, entry: Entry) -> tuple[Entry, Command, Grant]:
+        """Every check before anything is done. Raises Rejected."""
+        issuer = envelope.issuer
+        counter = await self.agent.store.run(lambda db: db.journal.counter(issuer))
+        grant = self._authority.grant(envelope, self._now(), nonce=self._nonce(), last_counter=counter)
+        command = self._lookup(envelope.type)
+        permitted(command, grant.role)
+        args = arguments.check(command.args, envelope.args)
+        entry = replace(entry, args=args, issuer=grant.issuer, role=grant.role, ttl_s=envelope.ttl_s)
+        return entry, command, grant
+
+    async def _repeat(self, known: Entry) -> None:
+        """The same id again: the answer that is stored, and nothing is done."""
+        self._fault("command-repeated")
+        batch = self.outbox.batch()
+        batch.add(known.topic, known.answer, correlation=known.correlation)
+        await self.outbox.write(batch)
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    async def _begin(self, entry: Entry, command: Command, grant: Grant) -> None:
+        """Accepted, and running at once when nothing is in the way: one transaction for both."""
+        batch = self.outbox.batch()
+        entry = self._next(batch, entry, answers.ACCEPTED)
+        at_once = command.resource is None or not locks().of(command.resource).locked()
+        if at_once:
+            entry = self._next(batch, entry, answers.RUNNING)
+
+        def also(db: Any) -> None:
+            db.journal.put(entry)
+            if grant.counter is not None:
+                db.journal.set_counter(grant.issuer, grant.counter)
+            self._audit(db, entry, entry.state)
+
+        await self.outbox.write(batch, also=also)
+        self._spawn(entry, command)
+
+    def _next(self, batch: Batch, entry: Entry, state: str, **more: Any) -> Entry:
+        """The next message of a command, put into the batch and into the entry."""
+        body = answer(id=entry.id, type=entry.type, n=entry.n + 1, state=state, **more)
+        batch.add(entry.topic, body, correlation=entry.correlation)
+        return replace(entry, state=state, n=entry.n + 1, answer=body, finished=state in answers.FINAL)
+
+    def _audit(self, db: Any, entry: Entry, what: str) -> None:
+        now = self._now()
+        db.audit.add(
+            {
+                "up": int(now.boot_s),
+                "boot": self.outbox.boot,
+                "time": now.wall.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "clk": now.trust.value,
+                "what": what,
+                "type": entry.type,
+                "id": entry.id,
+                "issuer": entry.issuer,
+                "role": entry.role,
+                "code": entry.answer.get("code", 0),
+                "reason": entry.answer.get("reason", ""),
+            }
+        )
+
+    def _spawn(self, entry: Entry, command: Command) -> None:
+        call = self._calls[entry.id] = Call(self, entry)
+        task = asyncio.ensure_future(self._run(call, command))
+        call.task = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._calls.pop(entry.id, None))
+
+    async def _run(self, call: Call, command: Command) -> None:
+        state, code, reason, out = answers.SUCCEEDED, answers.OK, "", None
+        try:
+            out = await self._perform(call, command)
+        except Rejected as refusal:
+            code, reason = refusal.code, refusal.reason
+            state = _failure_state(code)
+        except AlreadyFinished:
+            return
+        except asyncio.CancelledError:
+            if not call.cancelled_by:
+                raise  # the agent ends; the next run finds the entry and decides
+            state, code, reason = answers.CANCELLED, answers.COMMAND_CANCELED, f"cancelled by {call.cancelled_by}"
+        except Exception as error:
+            log.exception("command %s", command.name)
+            self._fault("command-bug")
+            state, code, reason = answers.FAILED, answers.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
+        if not call.finished:
+            await self._end(call.entry, state, code, reason, out)
+
+    async def _perform(self, call: Call, command: Command) -> dict[str, Any]:
+        if command.resource is None:
+            return await self._started(call, command)
+        async with locks().of(command.resource):
+            return await self._started(call, command)
+
+    async def _started(self, call: Call, command: Command) -> dict[str, Any]:
+        """It is this command's turn: not too late, told to be running, then done."""
+        entry = call.entry
+        if entry.state == answers.ACCEPTED:
+            if self._too_late(entry):
+                raise Rejected(answers.TOO_LATE, "its time to live passed before its turn came")
+            batch = self.outbox.batch()
+            call.entry = entry = self._next(batch, entry, answers.RUNNING)
+            await self.outbox.write(batch, also=lambda db: db.journal.put(entry))
+        out = await perform(self.agent, replace(command, resource=None), entry.args, call)
+        if command.survives:
+            await asyncio.sleep(RESTART_LIMIT_S)
+            raise Rejected(answers.COMMAND_FAILURE, f"nothing happened within {RESTART_LIMIT_S:g} s")
+        return out
+
+    def _too_late(self, entry: Entry) -> bool:
+        """Whether the time to live has passed, by boot time; across a boot by the wall clock, if both were trusted."""
+        if entry.ttl_s is None:
+            return False
+        now = self._now()
+        if entry.boot == now.boot_id:
+            return now.boot_s - entry.received_s > entry.ttl_s
+        if entry.received and now.trusted:
+            return now.wall.timestamp() - entry.received > entry.ttl_s
+        return True
+
+    def tell_progress(self, call: Call, percent: int, what: str) -> None:
+        """A progress message, best effort: a full disk loses it."""
+        batch = self.outbox.batch()
+        call.entry = entry = self._next(batch, call.entry, answers.RUNNING, progress=percent, reason=what)
+        write = asyncio.ensure_future(self.outbox.write(batch, also=lambda db: db.journal.put(entry)))
+        self._tasks.add(write)
+        write.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._fault("command-progress")
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def ending(self, entry: Entry, batch: Batch, body: Callable[[], dict[str, Any]]) -> Callable[[Any], None]:
+        """What writes the final answer, inside whatever transaction does the deed."""
+        batch.add(entry.topic, body, correlation=entry.correlation)
+
+        def save(db: Any) -> None:
+            stored = db.journal.get(entry.id)
+            if stored is not None and stored.finished:
+                raise AlreadyFinished(entry.id)
+            made = body()
+            final = replace(entry, state=made["state"], n=made["n"], answer=made, finished=True)
+            db.journal.put(final)
+            self._audit(db, final, final.state)
+
+        return save
+
+    async def _end(self, entry: Entry, state: str, code: int, reason: str, out: dict[str, Any] | None = None) -> None:
+        """The final answer of a command, whatever it takes: a full disk only delays it."""
+        body = answer(id=entry.id, type=entry.type, n=entry.n + 1, state=state, code=code, reason=reason, out=out)
+        while True:
+            batch = self.outbox.batch()
+            save = self.ending(entry, batch, lambda: body)
+            try:
+                await self.outbox.write(batch, also=save)
+            except AlreadyFinished:
+                return
+            except StoreError as error:
+                if not entry.state:
+                    raise  # not accepted yet: the broker keeps it
+                log.warning("journal: %s", error)
+                await asyncio.sleep(STORE_RETRY_S)
+            else:
+                return
+
+    # -- from one run to the next ------------------------------------------------------------------------------------
+
+    async def resume(self) -> None:
+        """Bring to an end, or take up again, what the last run left open. Raises StoreError."""
+        for entry in await self.agent.store.run(lambda db: db.journal.unfinished()):
+            try:
+                command = self._lookup(entry.type)
+            except Rejected as refusal:
+                await self._end(entry, answers.FAILED, refusal.code, refusal.reason)
+                continue
+            await self._resume(entry, command)
+
+    async def _resume(self, entry: Entry, command: Command) -> None:
+        if entry.state == answers.RUNNING and command.survives:
+            happened = (entry.boot != self._now().boot_id) if command.survives == "boot" else True
+            if entry.instance == self.instance:
+                return
+            if happened:
+                await self._end(entry, answers.SUCCEEDED, answers.OK, "", {"v": 1})
+            else:
+                await self._end(entry, answers.FAILED, answers.COMMAND_FAILURE, "the device did not reboot")
+        elif entry.state == answers.RUNNING and not command.repeatable:
+            reason = "interrupted; whether it took effect is not known"
+            await self._end(entry, answers.FAILED, answers.COMMAND_FAILURE, reason)
+        elif self._too_late(entry):
+            await self._end(
+                entry, answers.EXPIRED, answers.TOO_LATE, "its time to live passed while the agent was away"
+            )
+        else:
+            self._spawn(entry, command)
+
+    def cancel(self, id: str, by: str) -> bool:
+        """End a running command; False when it is not under way."""
+        call = self._calls.get(id)
+        if call is None or call.task is None:
+            return False
+        call.cancelled_by = by or "the operator"
+        return call.task.cancel()
+
+    async def stop(self) -> None:
+        """The agent ends: leave running commands to the next run."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _failure_state(code: int) -> str:
+    if code == answers.TIME_LIMIT:
+        return answers.TIMED_OUT
+    if code == answers.TOO_LATE:
+        return answers.EXPIRED
+    return answers.REJECTED if code in answers.REFUSALS else answers.FAILED

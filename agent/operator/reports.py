@@ -1,0 +1,163 @@
+"""What the operator is told, in TR-181 names. Pure: the status schema (Snapshot.to_dict) in, payloads out.
+
+A value that is unknown is null, never 0. TR-181 has no SINR, band, cell or data plan: those bear the names of
+README.md's vendor extension. Identifiers (IMEI, IMSI, ICCID, MSISDN) appear in twins only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timezone
+from typing import Any
+
+from agent.plan.model import Moment
+
+VERSION = 1  # of every payload; a field may be added under it, never renamed or given a new meaning
+
+Status = Mapping[str, Any]
+
+
+def envelope(body: Mapping[str, Any], moment: Moment, *, boot: str, seq: int) -> dict[str, Any]:
+    """A numbered report: `(boot, seq)` is its key for ever, `up` lets the reader rebuild time when `clk` is unsync."""
+    return {
+        "v": VERSION,
+        "boot": boot,
+        "seq": seq,
+        "up": int(moment.boot_s),
+        "time": moment.wall.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "clk": moment.trust.value,
+        **body,
+    }
+
+
+def presence(state: str, *, session: int, boot: str, version: str, nonce: str) -> dict[str, Any]:
+    """The `status` topic: birth, will and farewell of one session bear the same number."""
+    return {
+        "v": VERSION,
+        "state": state,
+        "session": session,
+        "boot": boot,
+        "version": version,
+        "nonce": nonce,
+    }
+
+
+def _dig(source: Any, *keys: str) -> Any:
+    for key in keys:
+        if not isinstance(source, Mapping):
+            return None
+        source = source.get(key)
+    return source
+
+
+def traffic(status: Status, *, agent_bytes: int, budget_bytes: int) -> dict[str, Any]:
+    """`m/traffic`: what the household used, and what reporting it cost."""
+    usage, plan, period = status.get("usage"), status.get("plan"), status.get("period")
+    return {
+        "ip": {"BytesReceived": _dig(usage, "received_bytes"), "BytesSent": _dig(usage, "sent_bytes")},
+        "plan": {
+            "PeriodStart": _dig(period, "label"),
+            "UsedBytes": _dig(usage, "charged_bytes"),
+            "RemainingBytes": _dig(usage, "remaining_bytes"),
+            "State": _title(_dig(plan, "state")),
+            "ShapingRate": _dig(plan, "rates", "down_bps") or -1,  # TR-181: -1 is no shaping
+        },
+        "AgentBytes": agent_bytes,
+        "AgentBudgetBytes": budget_bytes,
+    }
+
+
+_SIGNAL = {
+    "RSSI": "rssi_dbm",
+    "RSRP": "rsrp_dbm",
+    "RSRQ": "rsrq_db",
+    "SINR": "sinr_db",
+    "Band": "band",
+    "EARFCN": "earfcn",
+    "PCI": "pci",
+}
+
+
+def state(status: Status) -> dict[str, Any]:
+    """`m/state`: the radio, the modem and the shaper."""
+    reading = _dig(status, "modem", "reading")
+    signal = _dig(reading, "signal")
+    return {
+        "cell": {
+            "Status": _interface_status(status),
+            "CurrentAccessTechnology": _dig(reading, "access_technology"),
+            "NetworkInUse": _dig(reading, "operator", "plmn"),
+            "RoamingStatus": _roaming(_dig(reading, "registration", "roaming")),
+            **{name: _whole(_dig(signal, field)) for name, field in _SIGNAL.items()},
+            "TAC": _dig(reading, "registration", "tac"),
+            "CellID": _dig(reading, "registration", "ci"),
+            "Temperature": _dig(reading, "temperature_c"),
+        },
+        "modem": _dig(status, "modem", "state"),
+        "registration": _dig(reading, "registration", "name"),
+        "shaper": {"state": _dig(status, "shaper", "state"), "qdisc": _dig(status, "shaper", "qdisc")},
+        "faults": status.get("faults", {}),
+    }
+
+
+def _whole(value: Any) -> Any:
+    return round(value) if isinstance(value, float) else value
+
+
+def _roaming(roaming: Any) -> str | None:
+    return None if roaming is None else "Roaming" if roaming else "Home"
+
+
+def _title(text: Any) -> str | None:
+    return text.title() if isinstance(text, str) else None
+
+
+def _interface_status(status: Status) -> str:
+    """TR-181 Interface.Status of the cellular link."""
+    if any(_dig(link, "up") for link in status.get("links", ())):
+        return "Up"
+    if _dig(status, "modem", "state") == "absent":
+        return "NotPresent"
+    return "Down" if status.get("links") else "Unknown"
+
+
+def info(status: Status, *, commands: Sequence[str]) -> dict[str, Any]:
+    """`twin/info`: who the device is and what it can be asked for."""
+    identity = _dig(status, "modem", "reading", "identity")
+    return {
+        "DeviceID": status.get("device"),
+        "SoftwareVersion": status.get("version"),
+        "Manufacturer": _dig(identity, "manufacturer"),
+        "ModelName": _dig(identity, "model"),
+        "FirmwareVersion": _dig(identity, "revision"),
+        "IMEI": _dig(identity, "imei"),
+        "commands": list(commands),
+    }
+
+
+def sim(status: Status) -> dict[str, Any]:
+    """`twin/sim`."""
+    found = _dig(status, "modem", "reading", "sim")
+    return {
+        "Status": _dig(found, "state"),
+        "IMSI": _dig(found, "imsi"),
+        "ICCID": _dig(found, "iccid"),
+        "MSISDN": _dig(found, "msisdn"),
+    }
+
+
+def plan(status: Status, *, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """`twin/plan`: what was promised and where the period stands; what changes all day is in m/traffic."""
+    usage, period = status.get("usage"), status.get("period")
+    return {
+        "PeriodStart": _dig(period, "start"),
+        "PeriodEnd": _dig(period, "end"),
+        "AllowanceBytes": _dig(usage, "allowance_bytes"),
+        "TopUpBytes": _dig(usage, "topup_bytes"),
+        "LimitBytes": _dig(usage, "limit_bytes"),
+        "State": _title(_dig(status, "plan", "state")),
+        "BillingDay": plan.get("billing_day"),
+        "TimeZone": plan.get("timezone"),
+        "WarnPercent": plan.get("warn_percent"),
+        "Steps": plan.get("steps"),
+    }

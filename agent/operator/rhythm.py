@@ -1,0 +1,53 @@
+"""When a measurement is due: on the beat, and sooner when something changed that matters. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+FULL_S = 21_600.0  # m/state at least so often, however quiet the radio is
+RSRP_STEP_DB = 6  # a change of signal that support would want to see
+
+
+class Rhythm:
+    """Remembers what was reported last and when, in seconds of boot time."""
+
+    def __init__(self) -> None:
+        self._traffic_s: float | None = None
+        self._state_s: float | None = None
+        self._plan: Any = None
+        self._seen: Mapping[str, Any] = {}
+
+    def again(self) -> None:
+        """Everything is due: a rebirth."""
+        self._traffic_s = self._state_s = None
+
+    def traffic_due(self, body: Mapping[str, Any], now_s: float, beat_s: float) -> bool:
+        plan = (body["plan"]["State"], body["plan"]["PeriodStart"], body["plan"]["ShapingRate"])
+        due = self._traffic_s is None or now_s - self._traffic_s >= beat_s or plan != self._plan
+        if due:
+            self._traffic_s, self._plan = now_s, plan
+        return due
+
+    def state_due(self, body: Mapping[str, Any], now_s: float, beat_s: float) -> bool:
+        """A full beat lies between two states, but for a modem, a link or a shaper that came or went."""
+        due = self._state_s is None or now_s - self._state_s >= FULL_S or _urgent(body) != _urgent(self._seen)
+        if self._state_s is not None and now_s - self._state_s >= beat_s:
+            due = due or _differs(body, self._seen)
+        if due:
+            self._state_s, self._seen = now_s, body
+        return due
+
+
+def _urgent(body: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (body["cell"]["Status"], body["modem"], body["shaper"]["state"])
+
+
+def _differs(body: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    cell, before = body["cell"], seen["cell"]
+    if any(cell[name] != before[name] for name in ("CurrentAccessTechnology", "NetworkInUse", "RoamingStatus", "Band")):
+        return True
+    new, old = cell["RSRP"], before["RSRP"]
+    if new is None or old is None:
+        return new is not old
+    return bool(abs(new - old) >= RSRP_STEP_DB)

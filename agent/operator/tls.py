@@ -1,0 +1,103 @@
+"""How the broker is trusted: an SSL context from the files of the configuration.
+
+While the wall clock is not trusted (no RTC, first minutes after boot) the dates of certificates are not judged, but the
+chain to the configured CA and the host's name are: a clock at 1970 must not lock a device out, nor open it to others.
+Once the clock can be trusted the session is judged again (`expired`).
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from agent.config import OperatorSettings
+from agent.errors import ConfigError
+
+NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL; the ssl module has no name for it
+
+
+def secret(path: str) -> str:
+    """The text of a file that only its owner may read, without the final newline. Raises ConfigError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & (stat.S_IROTH | stat.S_IWOTH):
+                raise ConfigError(path, "", "others may read or write this secret", allowed="mode 0640 or stricter")
+            return file.read().rstrip("\r\n")
+    except OSError as error:
+        raise ConfigError(path, "", f"cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, "", "not UTF-8 text") from error
+
+
+def context(settings: OperatorSettings, *, clock_trusted: bool) -> ssl.SSLContext:
+    """The TLS side of one connection. Raises ConfigError when a file is missing or wrong."""
+    if settings.psk_file:
+        return _with_psk(settings)
+    made = _create(settings)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not clock_trusted:
+        made.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
+    if settings.cert_file:
+        key = settings.key_file or settings.cert_file
+        secret(key)
+        try:
+            made.load_cert_chain(settings.cert_file, key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(settings.cert_file, "", f"not a certificate and its key: {error}") from error
+    return _with_alpn(made, settings)
+
+
+def _create(settings: OperatorSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(settings.ca_file, "", f"not a file of CA certificates: {error}") from error
+
+
+def _with_alpn(made: ssl.SSLContext, settings: OperatorSettings) -> ssl.SSLContext:
+    if settings.alpn:
+        made.set_alpn_protocols([settings.alpn])
+    return made
+
+
+def _with_psk(settings: OperatorSettings) -> ssl.SSLContext:
+    """A pre-shared key: no certificates, no dates, a quarter of the handshake's bytes. Needs Python 3.13."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    set_callback: Any = getattr(made, "set_psk_client_callback", None)
+    if set_callback is None:
+        raise ConfigError(
+            settings.psk_file, "operator.psk_file", "this Python has no TLS-PSK", allowed="Python 3.13 on"
+        )
+    identity, _, key = secret(settings.psk_file).partition(":")
+    try:
+        psk = bytes.fromhex(key)
+    except ValueError:
+        psk = b""
+    if not identity or len(psk) < 16:
+        raise ConfigError(settings.psk_file, "", "not a key", allowed="identity:hexkey, 16 bytes or more")
+    made.check_hostname = False  # the key itself proves who the broker is
+    made.verify_mode = ssl.CERT_NONE
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    # mosquitto 2.0 offers PSK on TLS 1.2 only when the cipher is a PSK one.
+    made.maximum_version = ssl.TLSVersion.TLSv1_2
+    made.set_ciphers("PSK")
+    set_callback(lambda hint: (identity, psk))
+    return _with_alpn(made, settings)
+
+
+def expired(certificate: Mapping[str, Any] | None, now: datetime) -> str:
+    """Why a peer certificate cannot be valid at a trusted time; empty when it is, or when there is none (PSK)."""
+    if not certificate:
+        return ""
+    at = now.timestamp()
+    begins, ends = str(certificate.get("notBefore", "")), str(certificate.get("notAfter", ""))
+    if begins and at < ssl.cert_time_to_seconds(begins):
+        return f"the broker's certificate is valid only from {begins}"
+    if ends and at > ssl.cert_time_to_seconds(ends):
+        return f"the broker's certificate was valid until {ends}"
+    return ""

@@ -1,0 +1,172 @@
+"""Commands on flash: what was asked, how far it got, what was answered; and the audit trail. On the store's thread.
+
+A command's row is written before it is acknowledged to the broker and before anything is done; its final answer is
+written in the transaction that also queues the answer and, for a change of the ledger, makes the change. So a repeated
+id finds the stored answer, and a power cut leaves exactly one truth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = (
+    """CREATE TABLE journal (
+        id TEXT PRIMARY KEY, type TEXT NOT NULL, args TEXT NOT NULL, issuer TEXT NOT NULL, role TEXT NOT NULL,
+        state TEXT NOT NULL, n INTEGER NOT NULL, boot TEXT NOT NULL, received_s REAL NOT NULL, ttl_s REAL,
+        received INTEGER NOT NULL, instance TEXT NOT NULL, topic TEXT NOT NULL, correlation BLOB NOT NULL,
+        answer TEXT NOT NULL, finished INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID""",
+    "CREATE INDEX journal_open ON journal (finished, received)",
+    "CREATE TABLE issuer (name TEXT PRIMARY KEY, counter INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE audit (
+        n INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL, hash TEXT NOT NULL)""",
+)
+
+KEPT = 2_000  # finished commands; a repeat of an older id is refused by its counter, nonce or expiry instead
+AUDIT_KEPT = 5_000
+FIRST_HASH = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command. Times: `received_s` of boot `boot`, `received` in seconds since 1970 or 0 when the clock lied."""
+
+    id: str
+    type: str
+    args: dict[str, Any]
+    issuer: str
+    role: str
+    state: str
+    n: int  # number of the last result message
+    boot: str
+    received_s: float
+    ttl_s: float | None
+    received: int
+    instance: str  # of the agent's process that runs it
+    topic: str  # where results go
+    correlation: bytes
+    answer: dict[str, Any]  # the last result message
+    finished: bool = False
+
+
+_COLUMNS = (
+    "id, type, args, issuer, role, state, n, boot, received_s, ttl_s, received, instance, topic, correlation, "
+    "answer, finished"
+)
+
+
+class JournalTable:
+    """The journal of commands."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def get(self, id: str) -> Entry | None:
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM journal WHERE id = ?", (id,)).fetchone()
+        return None if row is None else _entry(row)
+
+    def unfinished(self) -> list[Entry]:
+        """Commands that the last run left open, in the order of their arrival."""
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM journal WHERE finished = 0 ORDER BY received_s, id")
+        return [_entry(row) for row in rows]
+
+    def put(self, entry: Entry) -> None:
+        """A command's present state; the oldest finished ones beyond KEPT are forgotten."""
+        self._db.execute(
+            f"INSERT OR REPLACE INTO journal ({_COLUMNS}) VALUES ({', '.join('?' * 16)})",
+            (
+                entry.id,
+                entry.type,
+                json.dumps(entry.args),
+                entry.issuer,
+                entry.role,
+                entry.state,
+                entry.n,
+                entry.boot,
+                entry.received_s,
+                entry.ttl_s,
+                entry.received,
+                entry.instance,
+                entry.topic,
+                entry.correlation,
+                json.dumps(entry.answer),
+                entry.finished,
+            ),
+        )
+        if entry.finished:
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        (count,) = self._db.execute("SELECT count(*) FROM journal WHERE finished = 1").fetchone()
+        if count > KEPT:
+            self._db.execute(
+                "DELETE FROM journal WHERE id IN "
+                "(SELECT id FROM journal WHERE finished = 1 ORDER BY received, boot, received_s LIMIT ?)",
+                (count - KEPT,),
+            )
+
+    def counter(self, issuer: str) -> int:
+        """The highest counter seen of an issuer."""
+        row = self._db.execute("SELECT counter FROM issuer WHERE name = ?", (issuer,)).fetchone()
+        return -1 if row is None else int(row[0])
+
+    def counters(self) -> dict[str, int]:
+        return {name: int(counter) for name, counter in self._db.execute("SELECT name, counter FROM issuer")}
+
+    def set_counter(self, issuer: str, counter: int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO issuer VALUES (?, ?)", (issuer, counter))
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    values = list(row)
+    values[2], values[14], values[15] = json.loads(values[2]), json.loads(values[14]), bool(values[15])
+    return Entry(*values)
+
+
+class AuditTable:
+    """Who asked for what and what came of it, each entry chained to the one before by its hash.
+
+    The chain shows that nothing in between was changed or taken out; it cannot stop root from writing a new one, so
+    the head of the chain is reported to the operator with every answer's event.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def head(self) -> str:
+        row = self._db.execute("SELECT hash FROM audit ORDER BY n DESC LIMIT 1").fetchone()
+        return FIRST_HASH if row is None else str(row[0])
+
+    def add(self, entry: dict[str, Any]) -> str:
+        """Append; the new head of the chain."""
+        before = self.head()
+        text = json.dumps({**entry, "before": before}, sort_keys=True, separators=(",", ":"))
+        digest = _digest(text)
+        self._db.execute("INSERT INTO audit (entry, hash) VALUES (?, ?)", (text, digest))
+        self._db.execute("DELETE FROM audit WHERE n <= (SELECT max(n) FROM audit) - ?", (AUDIT_KEPT,))
+        return digest
+
+    def entries(self, limit: int = AUDIT_KEPT) -> list[dict[str, Any]]:
+        """The newest entries, oldest first, each with its number and hash."""
+        rows = self._db.execute("SELECT n, entry, hash FROM audit ORDER BY n DESC LIMIT ?", (limit,)).fetchall()
+        return [{"n": n, **json.loads(entry), "hash": digest} for n, entry, digest in reversed(rows)]
+
+    def broken(self) -> int | None:
+        """The number of the first entry that was changed, or whose predecessor is missing; None when all is well."""
+        before: str | None = None
+        for n, entry, digest in self._rows():
+            if _digest(entry) != digest or (before is not None and json.loads(entry)["before"] != before):
+                return n
+            before = digest
+        return None
+
+    def _rows(self) -> Iterator[tuple[int, str, str]]:
+        yield from self._db.execute("SELECT n, entry, hash FROM audit ORDER BY n")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,135 @@
+"""The session against a real mosquitto: born, heard, cut, back, and never lying about presence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands.standin import DEVICE, StandIn, config_for
+from tests.operator.broker import Mosquitto
+from tests.operator.desk import Desk
+
+BASE = f"modem-agent/v1/{DEVICE}"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with Mosquitto(folder) as running:
+        yield running
+
+
+def envelope(type: str, id: str, args: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {"v": 1, "id": id, "type": type, "args": args or {}, **more}
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_birth_reports_and_a_command(broker: Mosquitto, tmp_path: Path, protocol: str) -> None:
+    async def story() -> None:
+        async with Desk(broker.port) as desk, StandIn(tmp_path, config_for(broker.url, protocol=protocol)):
+            await desk.until(
+                lambda: desk.bodies("/m/traffic") and desk.bodies("/m/state") and desk.bodies("/twin/info")
+            )
+            birth = desk.bodies("/status")[0]
+            assert birth["state"] == "online"
+            desk.send(f"{BASE}/cmd/status/one/req", envelope("status", "one"))
+            await desk.until(lambda: [a for a in desk.answers("one") if a["state"] == "succeeded"])
+            assert [a["state"] for a in desk.answers("one")] == ["accepted", "running", "succeeded"]
+            assert [a["n"] for a in desk.answers("one")] == [1, 2, 3]
+            assert desk.answers("one")[-1]["out"]["device"] == DEVICE
+
+    asyncio.run(story())
+
+
+def test_clean_end_says_offline_and_a_cut_says_lost(broker: Mosquitto, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Desk(broker.port) as desk:
+            async with StandIn(tmp_path, config_for(broker.url)) as agent:
+                await desk.until(lambda: desk.bodies("/status"))
+                first = desk.bodies("/status")[0]["session"]
+                assert agent.session._connection is not None
+                agent.session._connection.drop()
+                await desk.until(lambda: [b for b in desk.bodies("/status") if b["state"] == "lost"])
+                await desk.until(lambda: [b for b in desk.bodies("/status") if b["session"] > first])
+            await desk.until(lambda: desk.bodies("/status")[-1]["state"] == "offline")
+            seen = [(b["state"], b["session"]) for b in desk.bodies("/status")]
+            assert ("lost", first) in seen
+            assert seen[-1] == ("offline", first + 1)
+
+    asyncio.run(story())
+
+
+def test_top_up_is_done_once_however_often_it_is_sent(broker: Mosquitto, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Desk(broker.port) as desk, StandIn(tmp_path, config_for(broker.url)) as agent:
+            await desk.until(lambda: desk.bodies("/status"))
+            before = agent.snapshot().usage.limit_bytes
+            for _ in range(3):
+                desk.send(f"{BASE}/cmd/plan.topup/t1/req", envelope("plan.topup", "t1", {"bytes": 5_000_000_000}))
+            await desk.until(lambda: len([a for a in desk.answers("t1") if a["state"] == "succeeded"]) >= 1)
+            desk.send(f"{BASE}/cmd/status/after/req", envelope("status", "after"))
+            await desk.until(lambda: [a for a in desk.answers("after") if a["state"] == "succeeded"])
+            assert agent.snapshot().usage.limit_bytes == before + 5_000_000_000
+            finals = {json.dumps(a["out"]) for a in desk.answers("t1") if a["state"] == "succeeded"}
+            assert len(finals) == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [
+        (b"not json", "not JSON"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"[]", "not a JSON object"),
+        (b"x" * 1_000_000, "payload of 1000000 bytes"),
+        (b"[" * 60_000, "nested too deeply"),
+        (json.dumps(envelope("status", "two")).encode(), "id does not agree"),
+        (json.dumps({**envelope("status", "bad"), "aud": "imei::1"}).encode(), "another device"),
+        (json.dumps(envelope("status", "bad", {"x": 1})).encode(), "unknown argument"),
+    ],
+    ids=["text", "bytes", "list", "megabyte", "deep", "id", "device", "argument"],
+)
+def test_nonsense_is_rejected_with_a_reason(broker: Mosquitto, tmp_path: Path, payload: bytes, says: str) -> None:
+    async def story() -> None:
+        async with Desk(broker.port) as desk, StandIn(tmp_path, config_for(broker.url)) as agent:
+            await desk.until(lambda: desk.bodies("/status"))
+            desk.send(f"{BASE}/cmd/status/bad/req", payload)
+            await desk.until(lambda: desk.answers("bad"))
+            assert desk.answers("bad")[0]["state"] == "rejected"
+            assert says in desk.answers("bad")[0]["reason"]
+            desk.send(f"{BASE}/cmd/status/good/req", envelope("status", "good"))
+            await desk.until(lambda: [a for a in desk.answers("good") if a["state"] == "succeeded"])
+            assert agent.runner.faults["command-rejected"] == 1
+
+    asyncio.run(story())
+
+
+def test_reports_of_an_outage_arrive_in_order_and_without_a_gap(broker: Mosquitto, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Desk(broker.port) as desk, StandIn(tmp_path, config_for(broker.url)) as agent:
+            await desk.until(lambda: desk.bodies("/m/"))
+            broker.stop(kill=True)
+            for number in range(40):
+                await agent.outbox.measure(agent.topics.measurement("traffic"), {"number": number})
+                if number % 10 == 0:
+                    agent.event("warning", {"number": number})
+                    await agent.reporter.report()
+        assert desk.refused is not None
+        broker.start()
+        async with Desk(broker.port) as desk, StandIn(tmp_path, config_for(broker.url), instance="2") as agent:
+            await desk.until(lambda: [b for b in desk.bodies("/m/traffic") if b.get("number") == 39])
+            numbers = [b["number"] for b in desk.bodies("/m/traffic") if "number" in b]
+            assert list(dict.fromkeys(numbers)) == list(range(40))
+            seqs = {b["seq"] for part in ("/m/", "/e/") for b in desk.bodies(part)}
+            lost = {n for b in desk.bodies("/e/lost") for _, low, high in b["ranges"] for n in range(low, high + 1)}
+            assert not lost
+            assert set(range(min(seqs), max(seqs) + 1)) == seqs
+
+    asyncio.run(story())
