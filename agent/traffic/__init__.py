@@ -2,6 +2,19 @@
 
 from agent.traffic.kernel import Kernel
 from agent.traffic.model import Capabilities, Endpoint, Link, LinkEvent, ShaperState, matches
+from agent.traffic.proof import ALARM, Proof, Verdict
 from agent.traffic.shaper import Shaper
 
-__all__ = ["Capabilities", "Endpoint", "Kernel", "Link", "LinkEvent", "Shaper", "ShaperState", "matches"]
+__all__ = [
+    "ALARM",
+    "Capabilities",
+    "Endpoint",
+    "Kernel",
+    "Link",
+    "LinkEvent",
+    "Proof",
+    "Shaper",
+    "ShaperState",
+    "Verdict",
+    "matches",
+]

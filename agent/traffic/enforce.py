@@ -14,7 +14,10 @@ from agent.errors import KernelError
 from agent.plan import Rates
 from agent.traffic.model import IFB_PREFIX, Endpoint, Link, ifb_name
 from agent.traffic.netlink import INGRESS_HANDLE, INGRESS_PARENT, ROOT, Filter, Node, Route
+from agent.traffic.offload import set_gro
 from agent.traffic.tree import LAST_MAJOR, MAJOR, REDIRECT_PRIO, Want, filters, tree
+
+GSO_MAX_SEGS = 65_535  # the kernel's own value
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ def shape(route: Route, links: Sequence[Link], wish: Wish) -> bool:
     for link in links:
         changed = _shape_upload(route, found, link, wish) or changed
         changed = _shape_download(route, found, link, wish) or changed
+        changed = _set_superpackets(route, found, link, allowed=not wish.kind.startswith("htb")) or changed
     return _remove_orphans(route, found, links) or changed
 
 
@@ -80,7 +84,21 @@ def unshape(route: Route, links: Sequence[Link]) -> bool:
     for link in links:
         changed = _drop_root(route, found, link) or changed
         changed = _stop_download(route, found, link) or changed
+        changed = _set_superpackets(route, found, link, allowed=True) or changed
     return _remove_orphans(route, found, ()) or changed
+
+
+def _set_superpackets(route: Route, found: Found, link: Link, *, allowed: bool) -> bool:
+    """htb sends a merged 64 kB at once, a second of the line at 512 kbit/s; cake and tbf take it apart.
+
+    gso_max_segs 1 is at the same time the mark by which it is known that we have forbidden it.
+    """
+    now = found.links.get(link.ifname, link)
+    if allowed == (now.gso_max_segs != 1):
+        return False
+    route.set_link(link.ifindex, gso_max_segs=GSO_MAX_SEGS if allowed else 1)
+    set_gro(link.ifname, allowed)
+    return True
 
 
 def _remove_orphans(route: Route, found: Found, links: Sequence[Link]) -> bool:

@@ -33,6 +33,7 @@ class Link:
     header_bytes: int  # 14 on Ethernet types, 0 on raw IP and ppp
     mtu: int
     master: int = 0  # ifindex of the bridge or bond it is enslaved to
+    gso_max_segs: int = 0  # packets in one super-packet; 1: none are made
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,6 +285,7 @@ def _link_row(message: Any) -> LinkRow:
         header_bytes=ETHERNET_HEADER_BYTES if message["ifi_type"] in ETHERNET_TYPES else 0,
         mtu=message.get_attr("IFLA_MTU") or 0,
         master=message.get_attr("IFLA_MASTER") or 0,
+        gso_max_segs=message.get_attr("IFLA_GSO_MAX_SEGS") or 0,
     )
     return LinkRow(link, counters, deleted=message.get("event") == "RTM_DELLINK")
 

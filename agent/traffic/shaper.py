@@ -18,6 +18,7 @@ from agent.traffic import advice, probe
 from agent.traffic.enforce import Foreign, Wish, shape, unshape
 from agent.traffic.kernel import Kernel, boot_id, boot_s
 from agent.traffic.model import UNSHAPED, Capabilities, Endpoint, Link, ShaperState
+from agent.traffic.offload import OffloadGuard
 from agent.traffic.tree import KINDS, NEEDS
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Shaper:
         kernel: Kernel,
         settings: ShaperSettings,
         *,
-        cache: Path | None = None,  # where the probe's result is kept for the boot; on a tmpfs
+        cache: Path | None = None,  # where the probe's result is kept for the boot, and beside it the guard's marker
         now: Callable[[], float] = boot_s,
     ) -> None:
         self._kernel, self._settings, self._cache, self._now = kernel, settings, cache, now
@@ -52,6 +53,9 @@ class Shaper:
         self._pause: _Pause | None = None
         self._verified: tuple[tuple[object, ...], int, float] | None = None
         self._state = ShaperState("off")
+        self._guard: OffloadGuard | None = None
+        if cache is not None:
+            self._guard = OffloadGuard(cache.with_name("offload"), may_act=settings.offload_guard)
 
     @property
     def state(self) -> ShaperState:
@@ -117,10 +121,14 @@ class Shaper:
         classifier = "matchall" if "matchall" in capabilities.classifiers else "u32"
         wish = Wish(kind, classifier, wanted, self._endpoints, self._settings.replace_foreign)
         changed = await self._kernel.call(lambda route: shape(route, links, wish))
-        return ShaperState("enforced", kind, wanted, changed=changed)
+        warning = (await self._guard.engage()).warning if self._guard else ""
+        return ShaperState("enforced", kind, wanted, reason=warning, changed=changed)
 
     async def _unshape(self, links: Sequence[Link]) -> ShaperState:
-        return ShaperState("off", changed=await self._kernel.call(lambda route: unshape(route, links)))
+        changed = await self._kernel.call(lambda route: unshape(route, links))
+        if self._guard:
+            await self._guard.release()
+        return ShaperState("off", changed=changed)
 
     def _best(self, capabilities: Capabilities) -> str | None:
         kinds = KINDS if self._settings.qdisc == "auto" else (self._settings.qdisc,)

@@ -1,0 +1,207 @@
+"""Proof that the shaping bites: what the counters say against what was wanted.
+
+For half a minute after each change and every hour, the bytes of the WAN link are compared with those that went through
+our qdiscs. A rate that is exceeded, or traffic that found a way around (flow offload, a vendor's fast path, a second
+default route), is the alarm `throttle-ineffective`, with its cause. `judge` is PURE; `Proof` is run by the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from agent.errors import KernelError
+from agent.plan import Rates
+from agent.traffic.kernel import Kernel, boot_s
+from agent.traffic.model import Link, ShaperState, ifb_name
+from agent.traffic.netlink import INGRESS_HANDLE, ROOT, Node, Route
+from agent.traffic.tree import REDIRECT_PRIO, TOP
+
+ALARM = "throttle-ineffective"
+WINDOW_S = 30.0
+EVERY_S = 3600.0
+TICK_S = 1.0
+TOO_FAST = 1.05  # above the wanted rate; the shapers themselves keep it within 1 %
+SLACK_BYTES = 20_000  # what is under way when a counter is read: a burst, a queue
+AROUND = 0.10  # of the WAN's bytes may miss our counters: GRO takes up to 4 % of headers away before they are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One direction of one link at one moment: the link's own bytes, and those that met our qdisc."""
+
+    link_bytes: int  # of the link, without the link header
+    caught_bytes: int  # that came to our qdisc, without the link header
+    shaped_bytes: int  # that left it, as it counts
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Both directions of one link, all of one moment. None: that direction is not shaped, or its qdisc is not there."""
+
+    at_s: float
+    ifindex: int
+    down: Passed | None
+    up: Passed | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a window of observation has shown."""
+
+    effective: bool
+    seconds: float
+    down_bps: int | None  # what was let through; None: not shaped
+    up_bps: int | None
+    cause: str = ""  # exceeded or bypass
+    text: str = ""
+
+
+# -- pure ----------------------------------------------------------------------------------------------------------
+
+
+def judge(before: Reading, after: Reading, wanted: Rates, ifname: str = "") -> Verdict | None:
+    """What happened between two readings; None if they cannot be compared."""
+    seconds = after.at_s - before.at_s
+    if before.ifindex != after.ifindex or seconds <= 0:
+        return None
+    faults: list[tuple[str, str]] = []
+    measured: dict[str, int | None] = {}
+    for name, rate, first, last in (
+        ("download", wanted.down_bps, before.down, after.down),
+        ("upload", wanted.up_bps, before.up, after.up),
+    ):
+        measured[name] = None
+        if rate is None:
+            continue
+        if first is None or last is None or last.shaped_bytes < first.shaped_bytes:
+            return None  # made anew in between: the next window tells
+        measured[name] = int((last.shaped_bytes - first.shaped_bytes) * 8 / seconds)
+        fault = _fault(first, last, rate, seconds)
+        if fault:
+            faults.append((fault[0], f"{ifname} {name}: {fault[1]}".strip()))
+    cause = faults[0][0] if faults else ""
+    text = "; ".join(text for _, text in faults)
+    return Verdict(not faults, seconds, measured["download"], measured["upload"], cause, text)
+
+
+def _fault(first: Passed, last: Passed, rate: int, seconds: float) -> tuple[str, str] | None:
+    link = last.link_bytes - first.link_bytes
+    around = link - (last.caught_bytes - first.caught_bytes)
+    if around > link * AROUND + SLACK_BYTES:
+        return "bypass", (
+            f"{around * 100 // link} % of {link} bytes in {seconds:.0f} s went around the shaper "
+            "(flow offload, a vendor's fast path, or a rule before ours)"
+        )
+    shaped = last.shaped_bytes - first.shaped_bytes
+    if shaped > rate / 8 * seconds * TOO_FAST + SLACK_BYTES:
+        return "exceeded", f"{shaped * 8 / seconds / 1000:.0f} kbit/s passed where {rate / 1000:.0f} are wanted"
+    return None
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+async def read(kernel: Kernel, link: Link) -> Reading | None:
+    """Both directions of a link now; None if it is gone."""
+    samples = await kernel.samples([link.ifname])
+    sample = next((s for s in samples if s.epoch.ifindex == link.ifindex), None)
+    if sample is None:
+        return None
+    received = sample.received_bytes - link.header_bytes * sample.received_packets
+    sent = sample.sent_bytes - link.header_bytes * sample.sent_packets
+    caught = await kernel.call(lambda route: _caught(route, link))
+    down = Passed(received, *caught[0]) if caught[0] else None
+    up = Passed(sent, *caught[1]) if caught[1] else None
+    return Reading(sample.boot_s, link.ifindex, down, up)
+
+
+Caught = tuple[int, int]  # bytes that came to the qdisc, bytes that left it
+
+
+def _caught(route: Route, link: Link) -> tuple[Caught | None, Caught | None]:
+    nodes = route.qdiscs()
+    ifb = route.link(ifb_name(link.ifname))
+    down_root = _root(nodes, ifb.ifindex) if ifb else None
+    down = None
+    if down_root is not None:
+        redirects = [f for f in route.filters(link.ifindex, INGRESS_HANDLE) if f.prio == REDIRECT_PRIO]
+        if redirects:  # tc counts what comes in without its link header
+            down = (sum(f.matched_bytes for f in redirects), down_root.sent_bytes)
+    up_root = _root(nodes, link.ifindex)
+    up = None
+    if up_root is not None:
+        # What was dropped has not left the link either, so what left the qdisc is what came.
+        up = (up_root.sent_bytes - link.header_bytes * up_root.sent_packets, up_root.sent_bytes)
+    return down, up
+
+
+def _root(nodes: Sequence[Node], ifindex: int) -> Node | None:
+    return next((n for n in nodes if n.ifindex == ifindex and n.parent == ROOT and n.handle == TOP), None)
+
+
+# -- over time -----------------------------------------------------------------------------------------------------
+
+
+class Proof:
+    """Watches the links for a window after each change and every hour."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        current: Callable[[], tuple[Sequence[Link], ShaperState]],
+        report: Callable[[Verdict], None],
+        *,
+        now: Callable[[], float] = boot_s,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._kernel, self._current, self._report, self._now, self._sleep = kernel, current, report, now, sleep
+        self._subject: tuple[object, ...] | None = None
+        self._due_s = 0.0
+        self._window: dict[int, Reading] = {}
+        self.latest: Verdict | None = None
+
+    async def run(self) -> None:
+        """Watch for ever; the daemon's task."""
+        while True:
+            await self.tick()
+            await self._sleep(TICK_S)
+
+    async def tick(self) -> None:
+        """One look: begins a window when one is due, and judges it when it is over."""
+        links, state = self._current()
+        subject = (tuple(link.ifindex for link in links), state.rates)
+        if state.state != "enforced":
+            self._subject, self._window = None, {}
+            return
+        if subject != self._subject:
+            self._subject, self._window, self._due_s = subject, {}, self._now()
+        try:
+            await self._advance(links, state.rates)
+        except KernelError:
+            self._window = {}  # the shaper reports what is wrong with the kernel
+
+    async def _advance(self, links: Sequence[Link], wanted: Rates) -> None:
+        now = self._now()
+        if not self._window:
+            if now >= self._due_s:
+                readings = [await read(self._kernel, link) for link in links]
+                self._window = {r.ifindex: r for r in readings if r is not None}
+            return
+        if now - min(r.at_s for r in self._window.values()) < WINDOW_S:
+            return
+        begun, self._window, self._due_s = self._window, {}, now + EVERY_S
+        for link in links:
+            after = await read(self._kernel, link)
+            verdict = (
+                judge(begun[link.ifindex], after, wanted, link.ifname) if after and link.ifindex in begun else None
+            )
+            if verdict is None:
+                self._due_s = now  # could not be compared: look again at once
+            else:
+                self.latest = verdict
+                self._report(verdict)
+
+
+__all__ = ["ALARM", "Passed", "Proof", "Reading", "Verdict", "judge", "read"]

@@ -1,0 +1,128 @@
+"""Proof that it bites: the judgement as a table, and a real bypass in a namespace."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from agent.config import ShaperSettings
+from agent.plan import Rates
+from agent.traffic import Shaper, ShaperState
+from agent.traffic.proof import EVERY_S, WINDOW_S, Passed, Proof, Reading, Verdict, judge, read
+from tests.netns import Wire
+from tests.traffic.conftest import ManualSeconds, kernel_in
+
+SLOW = Rates(512_000, 512_000)
+START = Reading(100.0, 4, Passed(1_000_000, 900_000, 800_000), Passed(50_000, 40_000, 40_000))
+HALF_MINUTE = 1_920_000  # bytes that 512 kbit/s carries in 30 s
+
+
+def after(down: tuple[int, int, int] = (0, 0, 0), up: tuple[int, int, int] = (0, 0, 0)) -> Reading:
+    """Half a minute later: what was added to the link's, the caught and the shaped bytes."""
+
+    def added(first: Passed | None, more: tuple[int, int, int]) -> Passed:
+        assert first is not None
+        return Passed(first.link_bytes + more[0], first.caught_bytes + more[1], first.shaped_bytes + more[2])
+
+    return replace(START, at_s=130.0, down=added(START.down, down), up=added(START.up, up))
+
+
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [
+        pytest.param(after(), "", id="silence"),
+        pytest.param(after(down=(HALF_MINUTE, HALF_MINUTE, HALF_MINUTE)), "", id="a full line"),
+        pytest.param(after(down=(2 * HALF_MINUTE, 2 * HALF_MINUTE, HALF_MINUTE)), "", id="half of it was dropped"),
+        pytest.param(after(down=(HALF_MINUTE, HALF_MINUTE * 96 // 100, HALF_MINUTE)), "", id="headers merged by GRO"),
+        pytest.param(after(down=(9_000_000, 100_000, 100_000)), "bypass", id="download around it"),
+        pytest.param(after(up=(9_000_000, 0, 0)), "bypass", id="upload around it"),
+        pytest.param(after(down=(2_500_000, 2_500_000, 2_500_000)), "exceeded", id="download too fast"),
+        pytest.param(after(up=(2_500_000, 2_500_000, 2_500_000)), "exceeded", id="upload too fast"),
+        pytest.param(after(up=(15_000, 0, 0)), "", id="too little to say"),
+    ],
+)
+def test_judgement(end: Reading, cause: str) -> None:
+    verdict = judge(START, end, SLOW, "wan0")
+    assert verdict is not None
+    assert (verdict.cause, verdict.effective) == (cause, not cause)
+    if cause:
+        assert verdict.text.startswith("wan0 ")
+
+
+def test_what_cannot_be_compared_is_not_judged() -> None:
+    assert judge(START, replace(after(), ifindex=5), SLOW) is None
+    assert judge(START, replace(after(), at_s=100.0), SLOW) is None
+    assert judge(START, replace(after(), down=None), SLOW) is None
+    assert judge(START, replace(after(), up=Passed(60_000, 10, 10)), SLOW) is None
+
+
+def test_an_unshaped_direction_may_be_as_fast_as_it_likes() -> None:
+    verdict = judge(START, after(up=(90_000_000, 0, 0)), Rates(512_000, None))
+    assert verdict is not None
+    assert verdict.effective
+    assert verdict.up_bps is None
+
+
+@pytest.mark.root
+def test_a_real_bypass_is_found_and_a_sound_line_is_not_accused(cable: Wire) -> None:
+    clock, verdicts = ManualSeconds(), list[Verdict]()
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            shaper = Shaper(kernel, ShaperSettings())
+            links = await kernel.links(["wan0"])
+            state = await shaper.reconcile(links, SLOW)
+            proof = Proof(kernel, lambda: (links, state), verdicts.append, now=clock)
+
+            async def window(*bypass: str) -> None:
+                await proof.tick()
+                if bypass:
+                    cable.near.tc(*bypass)
+                await asyncio.to_thread(_pings, cable)
+                # The readings carry the kernel's own time; only the wait is ours.
+                clock.seconds += WINDOW_S + (await read(kernel, links[0])).at_s  # type: ignore[union-attr]
+                await proof.tick()
+                clock.seconds += EVERY_S
+
+            await window()
+            assert [v.effective for v in verdicts] == [True]
+            assert verdicts[0].down_bps
+            await window(
+                "filter", "add", "dev", "wan0", "ingress", "prio", "1", "u32", "match", "u32", "0", "0", "classid", ":1"
+            )
+            assert verdicts[-1].cause == "bypass"
+            assert "wan0 download" in verdicts[-1].text
+
+    asyncio.run(scenario())
+
+
+def _pings(cable: Wire) -> None:
+    cable.near.run("ping", "-c40", "-i0.005", "-s1400", "-q", cable.far.address, check=False)
+
+
+def test_windows_follow_each_change_and_then_the_hour() -> None:
+    """Nothing is read while nothing is due; a state that is not enforced is not watched."""
+
+    async def scenario() -> None:
+        states = [ShaperState("off")]
+        reads: list[str] = []
+
+        class CountingKernel:
+            async def samples(self, patterns: list[str]) -> list[object]:
+                reads.append(patterns[0])
+                return []
+
+        clock = ManualSeconds()
+        from agent.traffic import Link
+
+        link = Link(4, "wan0", "veth", True, 14, 1500)
+        proof = Proof(CountingKernel(), lambda: ([link], states[-1]), lambda verdict: None, now=clock)  # type: ignore[arg-type]
+        await proof.tick()
+        assert reads == []
+        states.append(ShaperState("enforced", "tbf", SLOW))
+        await proof.tick()
+        assert reads == ["wan0"]
+
+    asyncio.run(scenario())
