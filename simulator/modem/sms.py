@@ -19,15 +19,23 @@ class Message:
 
 @dataclass
 class SmsStore:
-    messages: dict[int, Message] = field(default_factory=dict)
+    """Two memories, as a module has: the module's own and the SIM's; what comes in goes to the module's."""
+
+    memories: dict[str, dict[int, Message]] = field(default_factory=lambda: {"ME": {}, "SM": {}})
+    memory: str = "ME"  # the one that +CPMS has chosen for reading and deleting
     sent: list[Message] = field(default_factory=list)
     reference: int = 0
 
+    @property
+    def messages(self) -> dict[int, Message]:
+        return self.memories[self.memory]
+
     def deliver(self, number: str, text: str, at: datetime) -> int:
         """Store an incoming message at the first free index; 0 when the store is full and it is refused."""
-        index = next((i for i in range(1, CAPACITY + 1) if i not in self.messages), 0)
+        inbox = self.memories["ME"]
+        index = next((i for i in range(1, CAPACITY + 1) if i not in inbox), 0)
         if index:
-            self.messages[index] = Message(number, text, at)
+            inbox[index] = Message(number, text, at)
         return index
 
     def send(self, number: str, text: str, at: datetime) -> int:

@@ -38,6 +38,7 @@ class Sim:
     imsi: str = ""
     iccid: str = ""
     msisdn: str = ""
+    number_name: str = ""  # the name beside it in EF_MSISDN; operators mostly leave it out
     smsc: str = "+32475161616"
 
 
@@ -122,6 +123,7 @@ class Reporting:
     sim_insert: int = 0
     text_mode: int = 0
     charset: str = "GSM"
+    phonebook: str = "SM"
 
 
 @dataclass

@@ -83,7 +83,9 @@ def capabilities(call: Call) -> Reply:
     return ok("+GCAP: +CGSM")
 
 
-@command("+IPR", "+ICF", "+IFC", "+CMUX", "+CSSN", "+CLIP", "+COLP", "+CRC", "+CCWA", "+CUSD", "+CMER", "+CIND")
+@command(
+    "+IPR", "+ICF", "+IFC", "+CMUX", "+CSSN", "+CLIP", "+CHUP", "+COLP", "+CRC", "+CCWA", "+CUSD", "+CMER", "+CIND"
+)
 def indifferent(call: Call) -> Reply:
     """Asked for by old clients; answered so that they go on."""
     shown = {"+IPR": "115200", "+IFC": "2,2", "+ICF": "3,3", "+CRC": "0", "+CLIP": "0,1", "+CIND": "0,0,1,4,0,0,0,0"}

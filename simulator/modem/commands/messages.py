@@ -53,12 +53,18 @@ def service(call: Call) -> Reply:
 
 @command("+CPMS")
 def storage(call: Call) -> Reply:
-    used = len(call.modem.sms.messages)
+    store = call.modem.sms
     if call.form == "test":
         return ok('+CPMS: ("SM","ME"),("SM","ME"),("SM","ME")')
     if call.form == "read":
-        return ok("+CPMS: " + ",".join([f'"ME",{used},{CAPACITY}'] * 3))
+        used = len(store.messages)
+        return ok("+CPMS: " + ",".join([f'"{store.memory}",{used},{CAPACITY}'] * 3))
     _need(call)
+    memory = call.argument(0) or store.memory
+    if memory not in store.memories:
+        raise Refused(302, "CMS")
+    store.memory = memory
+    used = len(store.messages)
     return ok("+CPMS: " + ",".join([f"{used},{CAPACITY}"] * 3))
 
 

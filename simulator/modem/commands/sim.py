@@ -89,8 +89,9 @@ def own_number(call: Call) -> Reply:
     if call.form == "test":
         return ok()
     call.need_sim()
-    number = call.state.sim.msisdn
-    return ok(f'+CNUM: ,"{number}",{145 if number.startswith("+") else 129}') if number else ok()
+    number, name = call.state.sim.msisdn, call.state.sim.number_name
+    quoted = f'"{name}"' if name else ""
+    return ok(f'+CNUM: {quoted},"{number}",{145 if number.startswith("+") else 129}') if number else ok()
 
 
 def _swapped(digits: str) -> str:
@@ -147,8 +148,20 @@ def iccid(call: Call) -> Reply:
 
 @command("+CPBS", "+CPBR", "+CPBF")
 def phonebook(call: Call) -> Reply:
-    """Empty, but there."""
+    """Empty but for the subscriber's own number, which stands alone in the memory "ON"."""
     call.need_sim()
+    reporting, own = call.state.reporting, call.state.sim.msisdn
+    entries = 1 if reporting.phonebook == "ON" and own else 0
+    if call.name == "+CPBS":
+        if call.form == "set":
+            if call.argument(0) not in ("SM", "ME", "ON"):
+                raise Refused(3)
+            reporting.phonebook = call.argument(0)
+            return ok()
+        known = '+CPBS: ("SM","ME","ON")'
+        return ok(known if call.form == "test" else f'+CPBS: "{reporting.phonebook}",{entries},250')
     if call.form == "test":
-        return ok('+CPBS: ("SM","ME","ON")' if call.name == "+CPBS" else f"{call.name}: (1-250),40,14")
-    return ok('+CPBS: "SM",0,250') if call.form == "read" else ok()
+        return ok(f"{call.name}: (1-{1 if reporting.phonebook == 'ON' else 250}),40,14")
+    if call.name == "+CPBR" and entries and call.number(0) == 1:
+        return ok(f'+CPBR: 1,"{own}",145,"Own"')
+    return ok()
