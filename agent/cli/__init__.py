@@ -29,7 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("Find the fault", "Walk the chain from port to broker and name the root cause."),
     "ping": ("Find the fault", "Ask a host for echoes over the mobile line."),
     "at": ("Find the fault", "Send one AT command to the module."),
-    "decode": ("Find the fault", "Tell what a modem's answer means."),
+    "decode": ("Find the fault", "Say what a modem's answer to COMMAND means."),
     "bundle": ("Find the fault", "Collect all that a ticket needs, redacted, in one file."),
     "reset": ("Act", "Reset the radio, the module or its power."),
     "throttle": ("Act", "Lift or force the throttle, or leave it to the plan."),

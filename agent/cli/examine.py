@@ -19,6 +19,8 @@ from agent.errors import AgentError, ConfigError
 if TYPE_CHECKING:
     from agent.config import Config
 
+MODEM_S = 25.0  # a port that answers nothing is given up after four tries of a second; a healthy one takes two seconds
+
 Tell = Callable[[str], None]  # what is being looked at now, for a technician who waits
 
 
@@ -27,6 +29,9 @@ def examine(call: Call, tell: Tell) -> Evidence:
     config, evidence = _configuration(call)
     tell("asking the agent")
     evidence = _ask_agent(call, evidence)
+    if evidence.status is None:
+        tell("asking the modem itself")
+        evidence = replace(evidence, modem=ask_modem(config, MODEM_S))
     tell("looking at the network interfaces")
     evidence = replace(evidence, links=probes.wan_links(config.wan.interfaces), routes=probes.default_routes())
     tell("asking name servers, hosts and the broker")
@@ -34,6 +39,32 @@ def examine(call: Call, tell: Tell) -> Evidence:
     tell("looking at the disk")
     disk = probes.bounded(lambda: probes.disk(config.device.state_dir), 5.0, None)
     return replace(evidence, disk=disk, wall_year=datetime.now(timezone.utc).year)
+
+
+def ask_modem(config: Config, limit_s: float) -> dict[str, Any]:
+    """The module's part of a status, read by ourselves because no agent does: {"state", "reason", "reading"}."""
+    import asyncio
+
+    from agent.errors import ModemError, PortAbsent, PortBusy
+    from agent.modem import Modem
+
+    async def read() -> dict[str, Any]:
+        modem = Modem(config.modem)
+        try:
+            await modem.open()
+            return (await modem.poll()).to_dict()
+        finally:
+            modem.close()
+
+    try:
+        reading = asyncio.run(asyncio.wait_for(read(), limit_s))
+    except PortAbsent as error:
+        return {"state": "absent", "reason": str(error), "reading": None}
+    except PortBusy as error:
+        return {"state": "busy", "reason": str(error), "reading": None}
+    except (ModemError, asyncio.TimeoutError, OSError) as error:
+        return {"state": "hung", "reason": str(error) or f"no whole answer within {limit_s:g} s", "reading": None}
+    return {"state": "ready", "reason": "", "reading": reading}
 
 
 def _configuration(call: Call) -> tuple[Config, Evidence]:

@@ -32,7 +32,8 @@ def command(call: Call, full: bool) -> int:
     return 0
 
 
-# What tells a person or a SIM apart; TS 23.003 has their forms. The last four stay, to compare with a label.
+# What tells a person or a SIM apart; TS 23.003 has their forms. The first six (maker, operator) and the last two stay,
+# as in the logs.
 _IDENTIFIERS = frozenset({"imei", "imsi", "iccid", "msisdn"})
 
 
@@ -44,7 +45,7 @@ def masked(value: Any, name: str = "") -> Any:
         return [masked(inner, name) for inner in value]
     if name in _IDENTIFIERS and value is not None:
         text = str(value)
-        return "*" * max(0, len(text) - 4) + text[-4:]
+        return text[:6] + "*" * max(0, len(text) - 8) + text[-2:] if len(text) > 8 else "*" * len(text)
     return value
 
 

@@ -21,22 +21,28 @@ def check_port(evidence: Evidence) -> Finding:
     modem = evidence.modem
     if modem is None:
         return unknown("nobody looked for the modem's serial port")
-    if modem.get("state") == "busy" or (modem.get("state") != "ready" and evidence.port_holders):
-        holder = f" by {', '.join(evidence.port_holders)}" if evidence.port_holders else ""
+    if modem.get("state") == "busy":
         return fault(
-            f"the modem's port is held{holder}: {modem.get('reason') or 'another program uses it'}",
+            f"the modem's port is in other hands: {modem.get('reason') or 'another program uses it'}",
             "Stop the other program (ModemManager: 'systemctl stop ModemManager', or the udev rule of the package); "
             "the agent takes the port by itself once it is free.",
             "port-stolen",
         )
     if modem.get("state") == "absent":
+        if evidence.online and any(link.addresses for link in evidence.links or ()):
+            return warning(
+                f"the line works, but no port speaks AT: {modem.get('reason') or 'none was found'}",
+                "The agent counts and shapes; it cannot read the signal. Check modem.port, and that the kernel has the "
+                "module's serial driver (option, qcserial, cdc_acm).",
+                "usb-gone",
+            )
         return fault(
             f"no modem on any port: {modem.get('reason') or 'none was found'}",
             "Check that the module is seated and its USB cable plugged in, and that it gets power (5 V, 2 A); "
             "then 'modem-agent reset power', or take the power away for ten seconds.",
             "usb-gone",
         )
-    return ok(str(modem.get("port") or "the port is there and ours"))
+    return ok(str(evidence.reading.get("port") or "the port is there and ours"))
 
 
 def check_modem(evidence: Evidence) -> Finding:
@@ -77,13 +83,13 @@ def check_sim(evidence: Evidence) -> Finding:
             "The module itself is locked: it needs its unlock code or must be replaced. The SIM is not at fault.",
             "sim-locked",
         )
-    if str(state).upper() in ("ABSENT", "NOT INSERTED", "SIM NOT INSERTED"):
+    if state == "not-inserted":
         return fault(
             "there is no SIM in the modem, or it has no contact",
             "Take the SIM out, wipe it, push it in until it clicks (contacts down); if it stays missing, try another.",
             "sim-missing",
         )
-    if str(state).upper() in ("BUSY", "NOT READY"):
+    if state == "busy":
         return warning("the SIM is still starting", "Wait half a minute and ask again.", "sim-missing")
     return fault(
         f"the SIM cannot be used ({state})",
@@ -188,6 +194,12 @@ def check_signal(evidence: Evidence) -> Finding:
 def check_attach(evidence: Evidence) -> Finding:
     if not _sim_usable(evidence) or evidence.part("registration").get("stat") not in _REGISTERED:
         return unknown("not asked: the module is not registered")
+    if evidence.reading.get("attached") is False:
+        return fault(
+            "registered, but not attached to the packet network",
+            "Check with support that the SIM has data; then 'modem-agent reset attach'.",
+            "apn",
+        )
     contexts = evidence.reading.get("contexts")
     if not contexts:
         return unknown("the modem tells no packet data contexts")

@@ -64,7 +64,6 @@ class Evidence:
     agent_problem: str = ""  # empty: it runs and answers
     status: Mapping[str, Any] | None = None
     modem: Mapping[str, Any] | None = None  # {"state", "reason", "reading"}
-    port_holders: tuple[str, ...] = ()  # other processes that have the modem's port open
     links: tuple[WanLink, ...] | None = None
     routes: tuple[Route, ...] | None = None
     resolvers: tuple[Reach, ...] | None = None

@@ -1,4 +1,4 @@
-"""Facts about this device's network, disk and processes, found without the agent and without privileges.
+"""Facts about this device's network and disk, found without the agent and without privileges.
 
 Blocking, each bounded by its own timeout; for the CLI and for worker threads, never for the loop. A probe that cannot
 find out answers None or says why in its result; it never raises.
@@ -181,7 +181,7 @@ def reach(host: str, port: int, *, timeout_s: float = REACH_S) -> Reach:
         return Reach(name, False, None, error.strerror or str(error))
 
 
-# -- disk and processes --------------------------------------------------------------------------------------------
+# -- disk --------------------------------------------------------------------------------------------------------
 
 
 def disk(path: str) -> Disk:
@@ -194,17 +194,6 @@ def disk(path: str) -> Disk:
     except OSError as error:
         return Disk(path, problem=f"{path}: {error.strerror or error}")
     return Disk(path, stat.f_bavail * stat.f_frsize, bool(stat.f_flag & os.ST_RDONLY))
-
-
-def holders(device: str) -> tuple[str, ...]:
-    """Other processes that have a device open, as name[pid]; those of other users are seen by root alone."""
-    target = os.path.realpath(device)
-    found = []
-    for fd in PROC.glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):
-            if os.readlink(fd) == target and fd.parts[-3] != str(os.getpid()):
-                found.append(f"{_text(fd.parent.parent / 'comm') or '?'}[{fd.parts[-3]}]")
-    return tuple(sorted(set(found)))
 
 
 def _text(path: Path) -> str | None:

@@ -19,7 +19,7 @@ _STATUS: dict[str, Any] = {
         "reading": {
             "identity": {"manufacturer": "Quectel", "model": "EC25", "revision": "EC25EFAR06A03", "imei": "x"},
             "sim": {"state": "READY", "imsi": "206010000000001", "iccid": None, "msisdn": None, "pin_attempts": 3},
-            "registration": {"stat": 1, "name": "registered, home", "tac": "0x2D18", "ci": "0x1A2B305", "act": 7},
+            "registration": {"stat": 1, "name": "home", "roaming": False, "tac": 11544, "ci": 27439877, "act": 7},
             "operator": {"plmn": "20601", "name": "Proximus"},
             "signal": {
                 "rssi_dbm": -66,
@@ -31,6 +31,7 @@ _STATUS: dict[str, Any] = {
                 "pci": 193,
             },
             "access_technology": "LTE",
+            "port": "/dev/ttyUSB2",
             "temperature_c": 41,
         },
     },
