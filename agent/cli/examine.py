@@ -67,14 +67,18 @@ def ask_modem(config: Config, limit_s: float) -> dict[str, Any]:
     return {"state": "ready", "reason": "", "reading": reading}
 
 
-def _configuration(call: Call) -> tuple[Config, Evidence]:
+def salvaged(call: Call) -> tuple[Config, str]:
+    """The configuration, or what of it is right and the sentence that says what is not."""
     from agent.config import salvage
 
-    problem = ""
     try:
-        config = call.config()
+        return call.config(), ""
     except ConfigError as error:
-        config, problem = salvage(call.config_path), str(error)
+        return salvage(call.config_path), str(error)
+
+
+def _configuration(call: Call) -> tuple[Config, Evidence]:
+    config, problem = salvaged(call)
     return config, Evidence(
         config_file=config.file or str(call.config_path),
         config_problem=problem,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from agent.cli import screen
+from agent.cli import exits, screen
 from agent.cli.verb import Call, verb
 from agent.cli.when import local, seconds_between
+from agent.errors import AgentError, AgentNotRunning
 
 CLOCKS = {
     "sync": "by NTP",
@@ -19,23 +21,47 @@ CLOCKS = {
 
 @verb("modem-agent status", "modem-agent status --json")
 def command(call: Call) -> int:
-    """Is it on, how good, how much used, how fast and why."""
-    with call.client() as client:
-        status = client.call("status")
-        other = client.agent_version
+    """Is it on, how good, how much used, how fast and why.
+
+    Without an agent it shows what the store holds, says how old that is, and ends with 3.
+    """
+    try:
+        with call.client() as client:
+            status, other = client.call("status"), client.agent_version
+    except AgentNotRunning as error:
+        return _stored(call, error)
     if call.json:
         screen.print_json(status)
-        return 0
+        return exits.OK
     for line in screen.pairs(rows(status)):
         print(line)
     screen.version_note(other)
-    return 0
+    return exits.OK
+
+
+def _stored(call: Call, error: AgentNotRunning) -> int:
+    from agent.cli import stored
+
+    try:
+        status = stored.status(call)
+    except AgentError:
+        raise error from None
+    if call.json:
+        screen.print_json(status)
+        return exits.NOT_RUNNING
+    old = screen.age(status["stored"]["age_s"])
+    shown = [("Agent", f"NOT RUNNING; what follows is from the store, {old} old")]
+    wanted = ("Device", "Time", "Used", "Left", "Speed")
+    for line in screen.pairs([*shown, *[row for row in rows(status) if row[0] in wanted]]):
+        print(line)
+    print(f"modem-agent: {error}", file=sys.stderr)
+    return exits.NOT_RUNNING
 
 
 def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
     """The screen as (name, value); a value of None is left out."""
     return [
-        ("Device", status.get("device")),
+        ("Device", status.get("device") or None),
         ("Agent", f"{status['version']}, on for {screen.age(status['agent_up_s'])}"),
         ("Time", f"{local(status['time'])} ({CLOCKS.get(status['clk'], status['clk'])})"),
         ("Modem", _modem(status["modem"])),

@@ -25,8 +25,8 @@ def test_help_lists_every_verb_that_exists(cli: Run) -> None:
 def test_the_table_of_verbs_says_what_each_verb_says() -> None:
     for name in room.Verbs().list_commands(click.Context(room.group)):
         command = importlib.import_module(f"agent.cli.{name}").command
-        said = command.get_short_help_str(200).partition(";")[0]
-        assert said.rstrip(".") == room.VERBS[name][1].rstrip("."), name
+        said = command.get_short_help_str(200)
+        assert said.startswith(room.VERBS[name][1].rstrip(".")), name
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""`modem-agent log`: what happened on this device, newest last; from the agent, or from the store without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from agent.cli import screen
+from agent.cli.verb import Call, verb
+from agent.cli.when import local
+from agent.errors import AgentNotRunning
+
+
+@verb("modem-agent log", "modem-agent log --lines 200", "modem-agent log --audit --json")
+@click.option("--lines", type=click.IntRange(1, 500), default=50, help="How many events (default 50).")
+@click.option("--audit", is_flag=True, help="Who commanded what, and whether the trail is whole.")
+def command(call: Call, lines: int, audit: bool) -> int:
+    """What happened; --audit shows who commanded what.
+
+    Works without an agent, from the store.
+    """
+    params: dict[str, Any] = {"lines": lines, **({"audit": True} if audit else {})}
+    try:
+        with call.client() as client:
+            answer = client.call("log.get", params)
+    except AgentNotRunning:
+        answer = _stored(call, lines, audit)
+    if call.json:
+        screen.print_json(answer)
+        return 0
+    for event in answer.get("events") or answer.get("audit") or ():
+        for line in screen.wrap(_line(event), screen.width(), indent="  "):
+            print(line)
+    if "whole" in answer:
+        print("The trail is whole." if answer["whole"] else "THE TRAIL WAS TAMPERED WITH OR IS DAMAGED.")
+    return 0 if answer.get("whole", True) else 1
+
+
+def _stored(call: Call, lines: int, audit: bool) -> dict[str, Any]:
+    from agent.cli import stored
+
+    if audit:
+        raise AgentNotRunning("the audit trail is checked by the agent, which is not running")
+    events = stored.look(call, lambda db: db.events.recent(lines))
+    return {"v": 1, "events": events, "stored": {"age_s": round(stored.age_s(call))}}
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    """22 Nov 2026 08:15 (sync) throttle: percent=100, period=2026-11-01"""
+    data = event.get("data") or {k: v for k, v in event.items() if k not in ("time", "clk", "boot_s", "name")}
+    told = ", ".join(f"{name}={_value(value)}" for name, value in data.items())
+    trust = "" if event.get("clk") in ("sync", "nitz", None) else f" ({event['clk']})"
+    return screen.clean(f"{local(event.get('time'))}{trust} {event.get('name')}{': ' + told if told else ''}")
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
