@@ -72,9 +72,21 @@ def holder_of(device: str, proc: Path = PROC) -> str:
 
 def _has_open(directory: Path, target: str) -> bool:
     try:
-        return any(os.readlink(directory / name) == target for name in os.listdir(directory))
+        files = {name: os.readlink(directory / name) for name in os.listdir(directory)}
     except OSError:
         return False
+    return target in files.values() and not _made(directory.parent, files, target)
+
+
+def _made(process: Path, files: dict[str, str], target: str) -> bool:
+    """Whether the process holds the master of this pseudo-terminal: it is the far end of the line, no rival."""
+    if not target.startswith("/dev/pts/"):
+        return False
+    index = f"tty-index:\t{target.removeprefix('/dev/pts/')}\n"
+    masters = (name for name, file in files.items() if file.endswith("/ptmx"))
+    with contextlib.suppress(OSError):
+        return any(index in (process / "fdinfo" / name).read_text() for name in masters)
+    return False
 
 
 def _named(pid: int, proc: Path) -> str:
