@@ -27,8 +27,14 @@ def read_qcsq(lines: Sequence[str], command: Command) -> Reading | None:
     mode = unquote(at(fields, 0) or "").upper()
     if not mode or mode.isdigit():
         return None
-    reading: Reading = {"sysmode": mode, "access_technology": TECHNOLOGY.get(mode), "rssi_dbm": None, "rsrp_dbm": None,
-                        "rsrq_db": None, "sinr_db": None}  # fmt: skip
+    reading: Reading = {
+        "sysmode": mode,
+        "access_technology": TECHNOLOGY.get(mode),
+        "rssi_dbm": None,
+        "rsrp_dbm": None,
+        "rsrq_db": None,
+        "sinr_db": None,
+    }
     if mode in ("NOSERVICE", "NO SERVICE"):
         return reading
     if mode in ("GSM", "WCDMA", "TDSCDMA"):

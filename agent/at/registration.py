@@ -127,6 +127,8 @@ def _place(prefix: str, rest: list[str]) -> Reading:
 
 def _timers(prefix: str, tail: list[str]) -> Reading:
     """Closed-subscriber-group fields of +CREG, power-saving timers of +CEREG (24.008 10.5.7.3, 10.5.7.4a)."""
+    if prefix == "+C5GREG":
+        return {"cag_stat": number(at(tail, 2)), "cag_info": text(at(tail, 3))}
     if prefix != "+CEREG":
         return {"csg_stat": number(at(tail, 2)), "csg_info": text(at(tail, 3))}
     active, periodic = at(tail, 2), at(tail, 3)

@@ -5,7 +5,24 @@ A row is data beside its parser; adding a command means adding a row, and the RE
 
 from __future__ import annotations
 
-from agent.at import identity, names, nettime, packet, qeng, quectel, registration, signal, sim, sms
+from agent.at import (
+    functionality,
+    huawei,
+    identity,
+    names,
+    nettime,
+    nordic,
+    packet,
+    qeng,
+    quectel,
+    registration,
+    signal,
+    sim,
+    simcom,
+    sms,
+    telit,
+    vendors,
+)
 from agent.at.row import Command, Row
 
 COMMANDS: tuple[Row, ...] = (
@@ -19,6 +36,12 @@ COMMANDS: tuple[Row, ...] = (
     *qeng.ROWS,
     *quectel.ROWS,
     *sms.ROWS,
+    *functionality.ROWS,
+    *huawei.ROWS,
+    *nordic.ROWS,
+    *simcom.ROWS,
+    *telit.ROWS,
+    *vendors.ROWS,
 )
 _BY_KEY: dict[tuple[str, str], Row] = {(row.name, kind): row for row in COMMANDS for kind in row.kinds}
 

@@ -24,7 +24,9 @@ _SPACES = "  "
 @click.option("--jsonl", is_flag=True, help='Read {"command": …, "reply": …} lines, write one object for each.')
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object instead of lines to read.")
 def command(at_command: str | None, source: BinaryIO | None, jsonl: bool, as_json: bool) -> None:
-    """Say what a modem's answer to COMMAND means; FILE holds the answer, - is standard input.
+    """Tell what a modem's answer means.
+
+    COMMAND is what was asked, FILE holds the answer; - or nothing is standard input.
 
     \b
     modem-agent decode 'AT+QENG="servingcell"' answer.txt

@@ -1,0 +1,81 @@
+"""State of the module itself: +CFUN, +CEER, +CMER, +CPAS, +CIND, +CBC (27.007, 8.2, 6.10, 8.10, 8.1, 8.9, 8.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agent.at.grammar import Reading, at, groups, number, number_list, payload, split, text, unquote, values
+from agent.at.row import EXECUTE, READ, TEST, Command, Row
+
+_RADIO_OFF = frozenset({0, 4, 7, 19})  # 19: u-blox, minimum functionality with the SIM deactivated
+
+
+def read_cfun(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CFUN: <fun>[,…]. Some ZTE firmware answers the test form here, which says nothing about the state."""
+    fun = number(at(values(lines[-1]), 0), 0, 255) if lines else None
+    return None if fun is None else {"fun": fun, "radio": fun not in _RADIO_OFF}
+
+
+def read_ceer(lines: Sequence[str], command: Command) -> Reading | None:
+    cause = unquote(payload(lines[-1])) if lines else ""
+    return {"cause": cause} if cause else None
+
+
+def read_event_test(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CMER=?: <mode>,<keyp>,<disp>,<ind>,<bfr>: what may be asked for; brackets around one number are optional."""
+    fields = _grouped(payload(lines[-1])) if lines else []
+    if len(fields) < 4:
+        return None
+    return {"modes": number_list(fields[0]), "indicators": number_list(fields[3])}
+
+
+def _grouped(body: str) -> list[str]:
+    """Fields of a test form; a list in brackets is one field."""
+    return [part.strip().strip("()") for part in re.findall(r"\([^)]*\)|[^,]+", body)]
+
+
+def read_activity(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CPAS: 0 ready, 3 ringing, 4 in a call, 5 asleep."""
+    state = number(at(values(lines[-1]), 0), 0, 255) if lines else None
+    return None if state is None else {"activity": state}
+
+
+def read_indicator_names(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CIND=?: ("signal",(0-5)),("service",(0,1)),…"""
+    found: list[Reading] = []
+    for group in groups(payload(" ".join(lines))) if lines else []:
+        fields = split(group)
+        label, figures = text(at(fields, 0)), number_list(group.partition("(")[2])
+        if label and figures:
+            found.append({"name": label.lower(), "min": min(figures), "max": max(figures)})
+    return {"indicators": found} if found else None
+
+
+def read_indicators(lines: Sequence[str], command: Command) -> Reading | None:
+    figures = [number(raw, 0, 255) for raw in values(lines[-1])] if lines else []
+    return {"values": figures} if figures and None not in figures else None
+
+
+def read_battery(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CBC: <bcs>,<bcl>[,<mV>]."""
+    f = values(lines[-1]) if lines else []
+    status = number(at(f, 0), 0, 3)
+    if status is None:
+        return None
+    return {
+        "battery_status": status,
+        "battery_percent": number(at(f, 1), 0, 100),
+        "millivolts": number(at(f, 2), 0, 30_000),
+    }
+
+
+ROWS = (
+    Row("+CFUN", (READ,), read_cfun, "27.007 8.2", "fun radio", 5.0, empty_ok=False),
+    Row("+CEER", (EXECUTE,), read_ceer, "27.007 6.10", "cause"),
+    Row("+CMER", (TEST,), read_event_test, "27.007 8.10", "modes indicators"),
+    Row("+CPAS", (EXECUTE,), read_activity, "27.007 8.1", "activity"),
+    Row("+CIND", (TEST,), read_indicator_names, "27.007 8.9", "indicators: name min max"),
+    Row("+CIND", (READ,), read_indicators, "27.007 8.9", "values"),
+    Row("+CBC", (EXECUTE,), read_battery, "27.007 8.4", "battery_status battery_percent millivolts"),
+)

@@ -1,0 +1,179 @@
+"""SIMCom: +CPSI, +CNSMOD, +CPMUTEMP (SIM7000, SIM7600, A76xx, SIM8200 manuals; real replies).
+
++CPSI gives strengths in tenths on SIM7600 and SIM8200, plain on SIM7000 and as indices of +CESQ on A76xx; which one it
+is shows in the size of RSRP, since the three ranges do not overlap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agent.at.band import LTE_BANDWIDTH, band_number, eutra_band, nr_band
+from agent.at.grammar import Reading, at, hexadecimal, number, plain, real, rounded, unquote, values
+from agent.at.names import joined
+from agent.at.row import EXECUTE, READ, SET, Command, Row
+from agent.at.signal import rsrp as rsrp_index
+from agent.at.signal import rsrq as rsrq_index
+
+_CNSMOD = {
+    0: None,
+    1: "GPRS",
+    2: "GPRS",
+    3: "EDGE",
+    4: "UMTS",
+    5: "UMTSHSPA",
+    6: "UMTSHSPA",
+    7: "UMTSHSPA",
+    8: "LTE",
+    9: "UMTS",
+    10: "UMTS",
+    11: "UMTS",
+    12: "UMTS",
+    13: "UMTSHSPA",
+    14: "UMTSHSPA",
+    15: "UMTSHSPA",
+    16: "CDMA2000OneX",
+    17: "CDMA2000HRPD",
+    18: "CDMA2000HRPD",
+    25: "LTE",
+}
+
+
+def read_cpsi(lines: Sequence[str], command: Command) -> Reading | None:
+    """The first line tells the serving cell; NSA adds one for the NR cell."""
+    cells = [cell for line in lines if (cell := _cell(values(line))) is not None]
+    if not cells:
+        return None
+    nr = next((cell for cell in cells[1:] if str(cell["rat"]).startswith("NR5G")), None)
+    return {**cells[0], **({"nr": nr, "access_technology": "NR-NSA"} if nr else {})}
+
+
+def _cell(f: list[str]) -> Reading | None:
+    rat = unquote(at(f, 0) or "").upper()
+    if rat.startswith("NO SERVICE"):
+        empty = dict.fromkeys(("access_technology", "plmn", "rssi_dbm", "rsrp_dbm", "rsrq_db", "sinr_db"))
+        return {"rat": "NO SERVICE", "state": unquote(at(f, 1) or "") or None, **empty}
+    if rat.startswith("NR5G_NSA") and len(f) < 11:
+        return {"rat": rat, "access_technology": "NR-NSA", "pci": number(at(f, 1), 0, 1007), **_new_radio(f[2:])}
+    if len(f) < 8:
+        return None
+    head: Reading = {"rat": rat, "state": unquote(f[1]) or None, "plmn": _plmn(f[2])}
+    area, cell = hexadecimal(f[3]), number(f[4], 0)
+    if rat.startswith(("LTE", "EMTC")) and not rat.startswith("LTE NB"):
+        return {**head, "access_technology": "LTE", "tac": area, "ci": cell, "pci": number(f[5], 0, 503), **_lte(f[6:])}
+    if rat.startswith("NR5G"):
+        return {
+            **head,
+            "access_technology": "NR",
+            "tac": area,
+            "ci": cell,
+            "pci": number(f[5], 0, 1007),
+            **_new_radio(f[6:]),
+        }
+    if rat == "WCDMA":
+        return {**head, "access_technology": "UMTS", "lac": area, "ci": cell, **_wcdma(f[5:])}
+    if rat == "GSM":
+        return {
+            **head,
+            "access_technology": "GPRS",
+            "lac": area,
+            "ci": cell,
+            "rssi_dbm": plain(real(at(f, 6), -120, 0)),
+        }
+    return None
+
+
+def _plmn(raw: str) -> str | None:
+    mcc, _, mnc = unquote(raw).partition("-")
+    return joined(mcc, mnc)
+
+
+def _lte(f: list[str]) -> Reading:
+    """<band>,<earfcn>,<dlbw>,<ulbw>,<rsrq>,<rsrp>,<rssi>,<rssnr>."""
+    earfcn = number(at(f, 1), 0, 262_143)
+    width = number(at(f, 2), 0, 5)
+    strengths = _strengths(at(f, 5), at(f, 4), at(f, 6))
+    return {
+        "band": band_number(at(f, 0)) or eutra_band(earfcn),
+        "earfcn": earfcn,
+        "bandwidth_mhz": LTE_BANDWIDTH.get(width) if width is not None else None,
+        **strengths,
+        "sinr_db": plain(real(at(f, 7), -30, 50)),
+    }
+
+
+def _strengths(rsrp: str | None, rsrq: str | None, rssi: str | None) -> Reading:
+    level = number(rsrp)
+    if level is None or level == 0:
+        return {"rsrp_dbm": None, "rsrq_db": None, "rssi_dbm": None}
+    if level > 0:  # A76xx
+        return {"rsrp_dbm": rsrp_index(rsrp), "rsrq_db": rsrq_index(rsrq), "rssi_dbm": None}
+    step = 10 if level <= -200 else 1
+    return {
+        "rsrp_dbm": _in(level, step, -160, -30),
+        "rsrq_db": _in(number(rsrq), step, -50, 20),
+        "rssi_dbm": _in(number(rssi), step, -130, 0),
+    }
+
+
+def _in(value: int | None, step: int, low: float, high: float) -> float | int | None:
+    result = None if value is None else rounded(value / step)
+    return result if result is not None and low <= result <= high else None
+
+
+def _new_radio(f: list[str]) -> Reading:
+    """<band>,<arfcn>,<rsrp>,<rsrq>,<snr>, all three in tenths."""
+    arfcn = number(at(f, 1), 0, 3_279_165)
+    return {
+        "band": band_number(_nr_words(at(f, 0))) or nr_band(arfcn),
+        "earfcn": arfcn,
+        "rsrp_dbm": _in(number(at(f, 2)), 10, -160, -20),
+        "rsrq_db": _in(number(at(f, 3)), 10, -50, 20),
+        "sinr_db": _in(number(at(f, 4)), 10, -30, 50),
+    }
+
+
+def _nr_words(raw: str | None) -> str | None:
+    match = re.search(r"BAND_?([0-9]+)", unquote(raw or ""), re.IGNORECASE)
+    return match[1] if match else None
+
+
+def _wcdma(f: list[str]) -> Reading:
+    """<band>,<psc>,<freq>,<ssc>,<ec/io>,<rscp>,<qual>,<rxlev>,<txpwr>; EC/IO and RSCP are magnitudes."""
+    ecio, rscp = real(at(f, 4), 0, 60), real(at(f, 5), 0, 140)
+    return {
+        "band_name": unquote(at(f, 0) or "") or None,
+        "psc": number(at(f, 1), 0, 511),
+        "uarfcn": number(at(f, 2), 0, 16_383),
+        "ecio_db": None if ecio is None else plain(-ecio),
+        "rscp_dbm": None if rscp is None else plain(-rscp),
+    }
+
+
+def read_mode(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CNSMOD: <n>,<stat>."""
+    f = values(lines[-1]) if lines else []
+    mode = number(f[-1], 0, 99) if f else None
+    return None if mode is None else {"mode": mode, "access_technology": _CNSMOD.get(mode)}
+
+
+def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
+    degrees = number(at(values(lines[-1]), 0), -40, 125) if lines else None
+    return None if degrees is None else {"temperature_c": degrees}
+
+
+def read_call(lines: Sequence[str], command: Command) -> Reading | None:
+    """$QCRMCALL: <state>,<family>, one line a family."""
+    f = values(lines[-1]) if lines else []
+    state = number(at(f, 0), 0, 9)
+    return None if state is None else {"data_call_active": state == 1}
+
+
+_CPSI = "rat state plmn tac lac ci pci band earfcn rsrp_dbm rsrq_db rssi_dbm sinr_db nr"
+ROWS = (
+    Row("+CPSI", (READ, EXECUTE), read_cpsi, "SIMCom", _CPSI, empty_ok=False),
+    Row("+CNSMOD", (READ,), read_mode, "SIMCom", "mode access_technology", form=lambda line: len(values(line)) > 1),
+    Row("+CPMUTEMP", (EXECUTE, READ), read_temperature, "SIMCom", "temperature_c"),
+    Row("$QCRMCALL", (READ, SET), read_call, "SIMCom", "data_call_active", 180.0, dials=True),
+)
