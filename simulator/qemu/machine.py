@@ -68,7 +68,7 @@ def command_line(hardware: Hardware, folder: Path) -> list[str]:
         command += ["-virtfs", share]
     for disk in hardware.disks:
         # directsync: what the guest has not flushed is lost with the process, as with the power.
-        command += ["-drive", f"file={_escaped(disk)},if=virtio,format=raw,cache=directsync,discard=unmap"]
+        command += ["-drive", f"file={_escaped(disk)},if=virtio,format={_format(disk)},cache=directsync,discard=unmap"]
     return [*command, *hardware.extra]
 
 
@@ -182,3 +182,7 @@ def _bound_to_parent() -> list[str]:
     """The prefix that has the kernel kill QEMU when this process dies, however it dies."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+
+
+def _format(disk: Path) -> str:
+    return "qcow2" if disk.suffix == ".qcow2" else "raw"

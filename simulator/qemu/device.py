@@ -1,0 +1,241 @@
+"""The device guest: a whole router with the agent installed from its package, its real unit, and a USB module.
+
+Called by `modem-sim qemu`, by the end-to-end story and by the packaging tests. The host runs commands in it through
+run(), pulls cables and power through the machine, and finds the same disk again at the next start.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from simulator.qemu.cache import find_tool
+from simulator.qemu.errors import GuestError
+from simulator.qemu.guest import Result
+from simulator.qemu.image import device_disk
+from simulator.qemu.initramfs import boot_archive
+from simulator.qemu.kernel import find_kernel
+from simulator.qemu.machine import Hardware, Machine
+
+STATES = ("ext4", "jffs2", "ubifs")
+STATE_DIR = "/var/lib/modem-agent"
+_STATE_MB = 16
+
+_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "crc32c_generic", "ext4", "9pnet_virtio", "9p")
+_INIT = """#!/bin/busybox sh
+b=/bin/busybox
+fail() { echo "guest: $*"; $b poweroff -f; }
+$b mkdir -p /proc /sys /dev /new
+$b mount -t proc proc /proc
+$b mount -t sysfs sys /sys
+$b mount -t devtmpfs dev /dev
+while read -r module; do $b insmod "$module" || fail "insmod $module"; done < /boot-modules
+$b mount -t ext4 -o noatime /dev/vda /new || fail "no disk"
+$b mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=none share /new/mnt/guest || fail "no share"
+for word in $($b cat /proc/cmdline); do case $word in state=*) state=${word#state=} ;; esac; done
+$b mount -t tmpfs -o mode=755 run /new/run
+$b mount --move /proc /new/proc
+$b mount --move /sys /new/sys
+$b mount --move /dev /new/dev
+$b chroot /new /bin/sh /usr/lib/guest/simulator/qemu/inside/state.sh "$state" || fail "state on $state"
+exec $b switch_root /new /sbin/init
+"""
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """How a device is built."""
+
+    suite: str = "bookworm"
+    state: str = "ext4"  # the file system that the agent's state is on
+    rtc: str = "utc"  # or a date: a board without a clock begins at 1970-01-01
+    modem: str = "--profile quectel-ec25"  # arguments of the guest's modem program
+    memory_mb: int = 512
+    cpus: int = 2
+    accel: str = "tcg"
+
+
+class Device:
+    """A device that is built once and may be powered on any number of times, on the same disks. A context manager."""
+
+    def __init__(self, wiring: Wiring | None = None) -> None:
+        self.wiring = wiring or Wiring()
+        self.folder = Path(tempfile.mkdtemp(prefix="modem-agent-device-"))
+        self.share = self.folder / "share"  # the guest sees it as /mnt/guest, writable
+        self.share.mkdir()
+        self._machine: Machine | None = None
+        self._hand: Hand | None = None
+        self.powered_on_s = 0.0
+        self._make_disks()
+
+    def _make_disks(self) -> None:
+        base = device_disk(self.wiring.suite)
+        qemu_img = find_tool("qemu-img", "qemu-utils")
+        layer = [qemu_img, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(self.folder / "disk.qcow2")]
+        subprocess.run(layer, check=True, timeout=60)
+        state = self.folder / "state.img"
+        if self.wiring.state == "ext4":
+            with state.open("wb") as file:
+                file.truncate(_STATE_MB << 20)
+            subprocess.run([find_tool("mkfs.ext4", "e2fsprogs"), "-q", "-F", str(state)], check=True, timeout=60)
+        else:
+            state.write_bytes(b"\xff" * (_STATE_MB << 20))  # erased flash
+
+    def power_on(self, timeout_s: float = 120) -> float:
+        """Start the machine; returns the seconds until the guest answers."""
+        if self._machine is not None:
+            raise GuestError("the device is on already")
+        kernel = find_kernel()
+        (self.share / "modem.env").write_text(f"MODEM_ARGUMENTS={self.wiring.modem}\n")
+        socket_path = self.folder / "hand"
+        socket_path.unlink(missing_ok=True)
+        self.powered_on_s = time.monotonic()
+        self._machine = Machine(
+            Hardware(
+                kernel=kernel.image,
+                initramfs=[boot_archive(kernel, _INIT, _MODULES)],
+                append=f"state={self.wiring.state} systemd.show_status=error",
+                memory_mb=self.wiring.memory_mb,
+                cpus=self.wiring.cpus,
+                disks=[self.folder / "disk.qcow2", self.folder / "state.img"],
+                shares={"share": (self.share, True)},
+                rtc=self.wiring.rtc,
+                accel=self.wiring.accel,
+                extra=_extra(socket_path),
+            )
+        )
+        try:
+            self._hand = Hand(socket_path, self._machine, timeout_s)
+        except GuestError:
+            self.power_cut()
+            raise
+        return time.monotonic() - self.powered_on_s
+
+    def run(self, *command: str, timeout_s: float = 60, check: bool = True) -> Result:
+        """Run a command in the guest as root. GuestError when it fails, unless check is False."""
+        if self._hand is None:
+            raise GuestError("the device is off")
+        result = self._hand.run(command, timeout_s)
+        if check and result.exit_code != 0:
+            raise GuestError(f"{shlex.join(command)}: exit code {result.exit_code}\n{result.output[-2000:]}")
+        return result
+
+    def shell(self, text: str, timeout_s: float = 60, check: bool = True) -> str:
+        return self.run("sh", "-c", text, timeout_s=timeout_s, check=check).output
+
+    @property
+    def machine(self) -> Machine:
+        if self._machine is None:
+            raise GuestError("the device is off")
+        return self._machine
+
+    def power_cut(self) -> None:
+        """Pull the plug. The disks keep what was flushed."""
+        if self._hand is not None:
+            self._hand.close()
+            self._hand = None
+        if self._machine is not None:
+            self._machine.close()
+            self._machine = None
+
+    def power_off(self, timeout_s: float = 60) -> None:
+        """An orderly shutdown."""
+        self.run("systemctl", "poweroff", "--no-block")
+        if not self.machine.wait(timeout_s):
+            raise GuestError(f"no orderly shutdown within {timeout_s:g} s\n{self.machine.last_lines()}")
+        self.power_cut()
+
+    def restart_with(self, **changes: Any) -> float:
+        """Power on again with other wiring (another clock, say); the disks stay."""
+        self.wiring = replace(self.wiring, **changes)
+        return self.power_on()
+
+    def close(self) -> None:
+        self.power_cut()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def _extra(hand: Path) -> list[str]:
+    """The hand's port, and two virtio NICs on one hub: the LAN port and the household's own card."""
+    extra = ["-device", "virtio-serial-pci", "-chardev", f"socket,id=hand,path={hand},server=on,wait=off"]
+    extra += ["-device", "virtserialport,chardev=hand,name=hand"]
+    for number in (1, 2):
+        extra += ["-netdev", f"hubport,id=lan{number},hubid=0"]
+        extra += ["-device", f"virtio-net-pci,netdev=lan{number},mac=02:00:00:00:01:0{number},romfile="]
+    return extra
+
+
+class Hand:
+    """The host's end of the guest's hand (simulator.qemu.inside.hand): one command at a time."""
+
+    def __init__(self, path: Path, machine: Machine, timeout_s: float) -> None:
+        self._machine = machine
+        self._limit_s = time.monotonic() + timeout_s
+        self._buffer = b""
+        self._last = 0
+        self._socket = self._connect(path)
+        try:
+            self._reply(0, timeout_s)
+        except GuestError as error:
+            self._socket.close()
+            raise GuestError(
+                f"the device did not come up within {timeout_s:g} s ({error}); try again with: modem-sim qemu\n"
+                f"-- console --\n{machine.last_lines()}"
+            ) from None
+
+    def _connect(self, path: Path) -> socket.socket:
+        while True:
+            way = socket.socket(socket.AF_UNIX)
+            try:
+                way.connect(str(path))
+            except OSError as error:
+                way.close()
+                if time.monotonic() > self._limit_s or not self._machine.running:
+                    raise GuestError(f"QEMU does not run\n{self._machine.last_lines()}") from error
+                time.sleep(0.05)
+            else:
+                return way
+
+    def run(self, command: Sequence[str], timeout_s: float) -> Result:
+        self._last += 1
+        request = {"id": self._last, "command": list(command), "timeout_s": timeout_s}
+        self._socket.settimeout(timeout_s)
+        self._socket.sendall(json.dumps(request).encode() + b"\n")
+        reply = self._reply(self._last, timeout_s + 10)
+        return Result(int(reply["exit_code"]), str(reply["output"]))
+
+    def _reply(self, number: int, timeout_s: float) -> dict[str, Any]:
+        limit = time.monotonic() + timeout_s
+        while True:
+            while b"\n" not in self._buffer:
+                self._socket.settimeout(max(0.01, limit - time.monotonic()))
+                try:
+                    received = self._socket.recv(1 << 20)
+                except TimeoutError:
+                    raise GuestError(f"the guest gave no answer for {timeout_s:g} s") from None
+                if not received:
+                    raise GuestError(f"the guest is gone\n{self._machine.last_lines()}")
+                self._buffer += received
+            line, _, self._buffer = self._buffer.partition(b"\n")
+            reply: dict[str, Any] = json.loads(line)
+            if reply["id"] == number:
+                return reply
+
+    def close(self) -> None:
+        self._socket.close()

@@ -1,0 +1,126 @@
+"""The device's disk: a Debian root made by mmdebstrap, and on it the agent from its own package.
+
+Called by the device guest. Both are cached: the root until its list of packages changes (a minute, cold), the disk
+until the agent's package changes (some ten seconds). The kernel is not on the disk; it is the lean guest's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import runpy
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from simulator.qemu.cache import entry, find_tool
+from simulator.qemu.errors import GuestError, GuestUnavailable
+from simulator.qemu.kernel import find_kernel
+
+PROJECT = Path(__file__).parents[2]
+ROOTFS = Path(__file__).parent / "rootfs"
+DISK_MB = 1_000
+
+# The agent's dependencies come in as the package's own would on a device; the rest is the guest's.
+PACKAGES = (
+    *("systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "iputils-ping", "nftables", "tzdata"),
+    *("python3", "python3-click", "python3-paho-mqtt", "python3-pyroute2", "python3-serial"),
+    *("mosquitto", "mosquitto-clients", "mtd-utils", "e2fsprogs", "procps", "modemmanager"),
+)
+_SUFFIX = ("doc", "man", "locale", "info")
+# What costs boot time under TCG and does nothing for a guest.
+MASKED = (
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"),
+    *("e2scrub_reap.service", "systemd-logind.service", "getty@tty1.service", "serial-getty@ttyS0.service"),
+    *("getty-static.service", "systemd-timesyncd.service", "keyboard-setup.service", "mosquitto.service"),
+    *("systemd-network-generator.service", "systemd-pstore.service", "systemd-binfmt.service"),
+    *(f"modprobe@{name}.service" for name in ("dm_mod", "loop", "fuse", "drm", "efi_pstore")),
+)
+ENABLED = ("guest-network.service", "guest-modem.service", "guest-broker.service", "guest-hand.service")
+
+
+def base_root(suite: str = "bookworm", architecture: str = "amd64", packages: tuple[str, ...] = PACKAGES) -> Path:
+    """A Debian root as a folder, from the cache or made now."""
+    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
+    return entry(f"root/{suite}-{architecture}-{key}", lambda folder: _bootstrap(folder, suite, architecture, packages))
+
+
+def _bootstrap(folder: Path, suite: str, architecture: str, packages: tuple[str, ...]) -> None:
+    if os.geteuid() != 0:
+        raise GuestUnavailable("a device image is made by mmdebstrap and chroot: run this as root")
+    command = [find_tool("mmdebstrap", "mmdebstrap"), "--variant=minbase", f"--architectures={architecture}"]
+    command += [f"--include={','.join(packages)}", '--aptopt=Acquire::Languages "none"']
+    command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _SUFFIX]
+    # Made by the hands of dpkg alone: no network, no time stamps of a first boot.
+    result = subprocess.run([*command, suite, str(folder)], capture_output=True, text=True, timeout=600)
+    if result.returncode != 0:
+        raise GuestUnavailable("mmdebstrap: " + " / ".join(result.stderr.strip().splitlines()[-3:]))
+
+
+def build_package(folder: Path, version: str | None = None) -> Path:
+    """The agent's Debian package, as `make deb` makes it."""
+    maker: Callable[..., Path] = runpy.run_path(str(PROJECT / "firmware-config/debian/build.py"))["build"]
+    return maker(folder, version)
+
+
+def device_disk(suite: str = "bookworm") -> Path:
+    """An ext4 disk with the agent installed, from the cache or made now. Never written to: guests use a layer on it."""
+    root = base_root(suite)
+    with tempfile.TemporaryDirectory() as side:
+        package = build_package(Path(side))
+        inside = sorted(path for path in (PROJECT / "simulator").rglob("*") if path.is_file() and path.suffix != ".pyc")
+        content = [package.read_bytes(), *(path.read_bytes() for path in inside)]
+        content.append(find_kernel().release.encode())
+        key = hashlib.sha256(b"".join(content)).hexdigest()[:10]
+        return entry(f"disk/{root.name}-{key}", lambda folder: _install(folder, root, package)) / "disk.img"
+
+
+def _install(folder: Path, base: Path, package: Path) -> None:
+    root = folder / "root"
+    _do("cp", "-a", "--reflink=auto", str(base), str(root))
+    shutil.copytree(ROOTFS, root, dirs_exist_ok=True)
+    shutil.copy(package, root / "modem-agent.deb")
+    (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+    (root / "usr/sbin/policy-rc.d").chmod(0o755)
+    in_root(root, "dpkg", "-i", "/modem-agent.deb")
+    (root / "usr/sbin/policy-rc.d").unlink()
+    (root / "etc/modem-agent/guest.toml").replace(root / "etc/modem-agent/config.toml")
+    in_root(root, "chgrp", "modem-agent", "/etc/modem-agent/config.toml")
+    in_root(root, "systemctl", "enable", *ENABLED, "systemd-networkd.service")
+    in_root(root, "systemctl", "mask", *MASKED)
+    in_root(root, "systemctl", "disable", "ModemManager.service")
+    _add_modules(root)
+    shutil.copytree(
+        PROJECT / "simulator", root / "usr/lib/guest/simulator", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    in_root(root, "python3", "-m", "compileall", "-q", "/usr/lib/guest")
+    (root / "etc/hostname").write_text("modem\n")
+    (root / "etc/machine-id").write_text(hashlib.md5(b"modem-agent guest").hexdigest() + "\n")
+    (root / "mnt/guest").mkdir(exist_ok=True)
+    disk = folder / "disk.img"
+    with disk.open("wb") as file:
+        file.truncate(DISK_MB << 20)
+    _do(find_tool("mkfs.ext4", "e2fsprogs"), "-q", "-F", "-O", "^has_journal", "-d", str(root), str(disk))
+    shutil.rmtree(root)
+
+
+def _add_modules(root: Path) -> None:
+    """The kernel's modules, indexed by the root's own depmod: udev and systemd read no index but its binary one."""
+    kernel = find_kernel()
+    shutil.copytree(kernel.modules, root / "usr/lib/modules" / kernel.release)
+    in_root(root, "depmod", kernel.release)
+
+
+def in_root(root: Path, *command: str) -> str:
+    """Run a command in a root; GuestError with its last words if it fails."""
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    return _do("chroot", str(root), *command, environment=environment)
+
+
+def _do(*command: str, environment: dict[str, str] | None = None) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    if result.returncode != 0:
+        raise GuestError(f"{' '.join(command)}: {(result.stderr or result.stdout).strip()[-500:]}")
+    return result.stdout

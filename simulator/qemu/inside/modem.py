@@ -1,0 +1,77 @@
+"""The guest's module: `python3 -m simulator.qemu.inside.modem [--profile quectel-ec25] [--control SOCKET]`.
+
+Makes the USB device, puts a simulated module behind its serial ports and the operator's network behind its link, and
+stays until it is killed. Plugging is the simulated module's own: `modem-sim ctl unplug` pulls the real cable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+from datetime import datetime
+
+from simulator.modem import SimModem
+from simulator.ports import Host
+from simulator.ports.control import ControlServer
+from simulator.qemu.inside import network
+from simulator.qemu.inside.gadget import Gadget, wait_for
+from simulator.qemu.inside.tty import GadgetPort
+
+CONTROL = "/run/modem-sim.sock"
+
+
+class GuestModem:
+    """A simulated module on a USB gadget; start() plugs it in."""
+
+    def __init__(self, profile: str, *, seed: int = 1, wall: datetime | None = None, control: str = CONTROL) -> None:
+        self.host = Host().start()
+        self.modem = SimModem(profile, seed=seed, clock=self.host.clock, wall=wall)
+        self.gadget = Gadget(self.modem.profile, self.modem.state.imei)
+        self._control = ControlServer(self.modem, control)
+        self._ports: list[GadgetPort] = []
+
+    def start(self) -> None:
+        self.gadget.make()
+        self.gadget.plug()
+        if self.gadget.net:
+            network.make_namespace()
+            network.take_far_end(self.gadget.net)
+        by_interface = {port.interface: port for port in self.modem.ports}
+        for number, device in enumerate(self.gadget.ports):
+            if number in by_interface:
+                port = GadgetPort(self.host, by_interface[number], str(wait_for(device)))
+                port.open()
+                port.show(True)
+                self._ports.append(port)
+        self.modem.on_presence.append(self._presence)
+        self.host.run(self._control.open())
+        self.host.adopt(self.modem)
+
+    def _presence(self, present: bool) -> None:
+        if present:
+            self.gadget.plug()
+        else:
+            self.gadget.unplug()
+        for port in self._ports:
+            port.show(present)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", default="quectel-ec25")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--control", default=CONTROL)
+    parser.add_argument("--wall", type=datetime.fromisoformat, help="what the network says the time is")
+    options = parser.parse_args()
+    try:
+        GuestModem(options.profile, seed=options.seed, wall=options.wall, control=options.control).start()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{' '.join(error.cmd)}: {error.stderr.decode().strip()}")
+    print("modem: plugged in", flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main()
