@@ -2,7 +2,6 @@
 
 from agent.plan.counters import Delta, Epoch, Sample
 from agent.plan.ledger import (
-    COMMIT_BYTES,
     HourBytes,
     Ledger,
     Override,
@@ -16,15 +15,14 @@ from agent.plan.ledger import (
 from agent.plan.model import Moment, Plan, Rates, Step, Trust
 from agent.plan.notices import Notice, notices
 from agent.plan.observing import observe
+from agent.plan.pacing import COMMIT_BYTES, commit_bytes, commit_due, sample_interval_s, unwritten_bytes
 from agent.plan.period import BillingPeriod, period_at, zone_problem
 from agent.plan.policy import (
     Decision,
     Usage,
     bytes_to_next,
-    commit_due,
     decide,
     forecast,
-    sample_interval_s,
     usage,
 )
 from agent.plan.settling import settle
@@ -50,6 +48,7 @@ __all__ = [
     "bytes_to_next",
     "charge_management",
     "closed_hours",
+    "commit_bytes",
     "commit_due",
     "committed",
     "decide",
@@ -61,6 +60,7 @@ __all__ = [
     "sample_interval_s",
     "settle",
     "top_up",
+    "unwritten_bytes",
     "usage",
     "zone_problem",
 ]

@@ -16,8 +16,6 @@ from agent.plan.counters import Last
 from agent.plan.model import Moment, Plan
 from agent.plan.period import BillingPeriod, plan_period
 
-COMMIT_BYTES = 40_000_000  # 0.1 % of the allowance: what a power cut may cost
-COMMIT_S = 600.0  # and what is unwritten is written after this long
 REMEMBERED_IDS = 64
 
 
@@ -219,9 +217,9 @@ def closed_hours(ledger: Ledger) -> tuple[HourBytes, ...]:
     return tuple(h for h in ledger.hours if h.hour != newest)
 
 
-def committed(ledger: Ledger, written: Ledger) -> Ledger:
-    """The ledger after `written` reached the disk: its closed hours are in the history, later bytes of them are not."""
-    gone = {(h.hour, h.day, h.period): h for h in closed_hours(written)}
+def committed(ledger: Ledger, kept: Ledger) -> Ledger:
+    """The ledger after `kept` (from Database.keep) reached the disk: the hours it moved are in the history now."""
+    gone = {(h.hour, h.day, h.period): h for h in kept.hours}
     left = []
     for hour in ledger.hours:
         old = gone.get((hour.hour, hour.day, hour.period))

@@ -1,4 +1,4 @@
-"""From what was used to what the line may do: usage, decision, pace of sampling, forecast.
+"""From what was used to what the line may do: usage, decision, forecast.
 
 Called by the daemon at every tick and by the CLI. Everything is computed anew from ledger, plan and moment, so that a
 plan changed in mid-month holds at the next tick.
@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent.plan.ledger import COMMIT_BYTES, COMMIT_S, Ledger, charged_bytes, limit_bytes
+from agent.plan.ledger import Ledger, charged_bytes, limit_bytes
 from agent.plan.model import Moment, Plan, Rates, Step
 from agent.plan.period import BillingPeriod, expired
 
-SHORTEST_INTERVAL_S = 0.25  # 4.7 MB at 150 Mbit/s
-LONGEST_INTERVAL_S = 30.0
 UNSHAPED = Rates()
 
 
@@ -110,11 +108,6 @@ def bytes_to_next(ledger: Ledger, plan: Plan) -> int:
     return min((mark - charged for mark in marks if mark > charged), default=limit)
 
 
-def sample_interval_s(remaining_bytes: int, max_bps: int) -> float:
-    """Half the time in which the fastest radio could use what remains: the overshoot is bounded at every speed."""
-    return min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, remaining_bytes * 8 / (2 * max_bps)))
-
-
 def forecast(
     used: Usage, period: BillingPeriod, now: datetime, recent_bytes_day: float | None = None
 ) -> datetime | None:
@@ -133,40 +126,3 @@ def forecast(
     if recent_bytes_day * (period.end - now).total_seconds() / 86_400 < used.remaining_bytes:
         return None
     return now + timedelta(days=used.remaining_bytes / recent_bytes_day)
-
-
-def commit_due(ledger: Ledger, saved: Ledger | None, now_s: float, changed_s: float | None) -> str | None:
-    """Why the ledger must go to flash now, or None. `saved` is what the disk holds; `changed_s` when it first differed.
-
-    Flash is written by bytes; what nobody could recount (grants, a new period, what was told) is written at once.
-    """
-    if saved is None:
-        return "first"
-    if _granted(ledger) != _granted(saved):
-        return "state"
-    unwritten = (
-        ledger.total_received_bytes + ledger.total_sent_bytes - saved.total_received_bytes - saved.total_sent_bytes
-    )
-    if unwritten >= COMMIT_BYTES:
-        return "bytes"
-    gone = {link.sample.epoch for link in ledger.links if link.closed}
-    if gone - {link.sample.epoch for link in saved.links if link.closed}:
-        return "link"
-    if unwritten > 0 and changed_s is not None and now_s - changed_s >= COMMIT_S:
-        return "time"
-    return None
-
-
-def _granted(ledger: Ledger) -> tuple[object, ...]:
-    return (
-        ledger.period,
-        ledger.rule,
-        ledger.provisional,
-        ledger.topups,
-        ledger.topup_ids,
-        ledger.override,
-        ledger.forgiven_bytes,
-        ledger.warned,
-        ledger.told_period,
-        ledger.told_state,
-    )

@@ -4,8 +4,6 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.plan import (
     Override,
@@ -13,11 +11,9 @@ from agent.plan import (
     Rates,
     Step,
     Trust,
-    commit_due,
     decide,
     forecast,
     notices,
-    sample_interval_s,
     settle,
     usage,
 )
@@ -84,19 +80,6 @@ def test_shares_are_never_rounded_up(home: Household) -> None:
     assert decision.reason == "99.9 % used"
 
 
-@given(remaining=st.integers(0, 10**12), max_bps=st.integers(10**6, 10**10))
-def test_the_overshoot_is_bounded_at_every_speed(remaining: int, max_bps: int) -> None:
-    interval = sample_interval_s(remaining, max_bps)
-    assert 0.25 <= interval <= 30
-    assert interval * max_bps / 8 - remaining <= 0.25 * max_bps / 8
-
-
-def test_the_pace_at_the_end_of_the_allowance() -> None:
-    assert sample_interval_s(0, 150_000_000) == 0.25
-    assert sample_interval_s(40 * GB, 150_000_000) == 30
-    assert sample_interval_s(150_000_000, 150_000_000) == 4
-
-
 def test_bytes_to_the_next_mark(home: Household) -> None:
     plan = Plan()
     assert bytes_to_next(home.ledger, plan) == 32 * GB
@@ -153,23 +136,6 @@ def test_the_end_of_the_contract_is_told_once(home: Household) -> None:
     home.plan = Plan(contract_end=date(2026, 11, 9))
     assert told(home) == [("expired", 0)]
     assert told(home) == []
-
-
-def test_what_makes_a_commit_due(home: Household) -> None:
-    told(home)
-    saved = home.ledger
-    assert commit_due(saved, None, 0, None) == "first"
-    assert commit_due(saved, saved, 10_000, None) is None
-    home.use(39_999_999)
-    assert commit_due(home.ledger, saved, 599, 0) is None
-    assert commit_due(home.ledger, saved, 600, 0) == "time"
-    home.use(1)
-    assert commit_due(home.ledger, saved, 1, 0) == "bytes"
-    told_more = replace(saved, warned=(80,))
-    assert commit_due(told_more, saved, 0, None) == "state"
-    home.ledger = saved
-    home.look(final=True, received_bytes=0)
-    assert commit_due(home.ledger, saved, 0, None) == "link"
 
 
 def test_a_period_reads_its_own_instants() -> None:

@@ -12,6 +12,7 @@ from agent.errors import StoreError, StoreTooNew
 from agent.plan import Ledger, Plan, committed
 from agent.plan.ledger import HourBytes
 from agent.store import Database
+from agent.store.files import generation_path
 from agent.store.schema import MIGRATIONS
 
 HOUR = datetime(2026, 11, 10, 11, tzinfo=timezone.utc)
@@ -43,20 +44,25 @@ def test_the_ledger_comes_back_as_it_was(path: Path) -> None:
         assert db.load_ledger() == kept
 
 
-def test_closed_hours_move_into_the_history_and_open_ones_show_there_too(path: Path) -> None:
-    first = HourBytes(HOUR, "2026-11-10", "2026-11-01", 100, 10)
-    second = replace(first, hour=HOUR + timedelta(hours=1), received_bytes=7, sent_bytes=1)
+def hours(*received: int) -> tuple[HourBytes, ...]:
+    return tuple(
+        HourBytes(HOUR + timedelta(hours=n), "2026-11-10", "2026-11-01", amount, 1) for n, amount in enumerate(received)
+    )
+
+
+def test_closed_hours_move_into_the_history_together_and_open_ones_show_there_too(path: Path) -> None:
     with Database.open(path) as db:
-        kept = ledger(hours=(first, second))
-        db.keep(kept)
-        rest = committed(kept, kept)
-        assert rest.hours == (second,)
-        db.keep(rest)
+        few = ledger(hours=hours(100, 7))
+        assert committed(few, db.keep(few)) == few, "two hours are not worth three tables"
+        assert db.history.days() == [{"day": "2026-11-10", "received_bytes": 107, "sent_bytes": 2}]
+        many = ledger(hours=hours(1, 2, 3, 4, 5, 6, 7))
+        rest = committed(many, db.keep(many))
+        assert [h.received_bytes for h in rest.hours] == [7]
         assert db.load_ledger() == rest
-        assert db.history.days() == [{"day": "2026-11-10", "received_bytes": 107, "sent_bytes": 11}]
-        assert db.history.months() == [{"period": "2026-11-01", "received_bytes": 107, "sent_bytes": 11}]
-        assert [h["hour"] for h in db.history.hours()] == ["2026-11-10T11:00Z", "2026-11-10T12:00Z"]
-        assert db.history.hours(1) == [{"hour": "2026-11-10T12:00Z", "received_bytes": 7, "sent_bytes": 1}]
+        assert db.history.days() == [{"day": "2026-11-10", "received_bytes": 28, "sent_bytes": 7}]
+        assert db.history.months() == [{"period": "2026-11-01", "received_bytes": 28, "sent_bytes": 7}]
+        assert [h["received_bytes"] for h in db.history.hours()] == [1, 2, 3, 4, 5, 6, 7]
+        assert db.history.hours(1) == [{"hour": "2026-11-10T17:00Z", "received_bytes": 7, "sent_bytes": 1}]
 
 
 def test_a_transaction_is_all_or_nothing_and_nests(path: Path) -> None:
@@ -113,19 +119,68 @@ def test_a_second_daemon_is_kept_out(path: Path) -> None:
             Database.open(path)
 
 
-@pytest.mark.parametrize("offset", [0, 100, 1024, 5000])
-def test_a_damaged_database_is_set_aside(path: Path, offset: int) -> None:
-    with Database.open(path) as db:
-        db.keep(ledger())
-        for number in range(300):
-            db.events.add("boot", {"n": number}, ManualClock().now())
+def damage(path: Path, offset: int) -> bytes:
     damaged = bytearray(path.read_bytes())
     damaged[offset : offset + 3000] = b"\xa5" * 3000
     path.write_bytes(damaged)
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("offset", [0, 100, 1024, 5000])
+def test_a_damaged_database_is_set_aside_and_the_last_good_generation_used(path: Path, offset: int) -> None:
+    with Database.open(path) as db:
+        kept = ledger(received_bytes=39 * 10**9)
+        db.keep(kept)
+        for number in range(300):
+            db.events.add("boot", {"n": number}, ManualClock().now())
+    left = damage(path, offset)
     with Database.open(path) as db:
         assert db.set_aside is not None
-        assert db.set_aside.read_bytes() == bytes(damaged)
+        assert db.set_aside.read_bytes() == left
+        assert db.restored
+        assert db.load_ledger() == kept
         assert db.events.recent() == []
+        db.keep(kept)
+
+
+def test_with_a_damaged_generation_too_it_begins_anew(path: Path) -> None:
+    with Database.open(path) as db:
+        db.keep(ledger(received_bytes=39 * 10**9))
+    damage(path, 0)
+    damage(generation_path(path), 0)
+    with Database.open(path) as db:
+        assert not db.restored
+        assert db.load_ledger() is None
+
+
+def test_a_database_that_is_gone_comes_back_from_its_generation(path: Path) -> None:
+    with Database.open(path) as db:
+        db.keep(ledger(received_bytes=5))
+    path.unlink()
+    with Database.open(path) as db:
+        assert db.restored
+        assert db.load_ledger() == ledger(received_bytes=5)
+
+
+def test_a_ledger_that_makes_no_sense_is_damage(path: Path) -> None:
+    with Database.open(path) as db:
+        db.keep(ledger(received_bytes=5))
+        db.ledger.save({"period": "never"})
+    with Database.open(path) as db:
+        assert db.set_aside is not None
+        assert db.load_ledger() == ledger(received_bytes=5)
+
+
+def test_a_generation_is_written_once_a_day_and_with_each_period(path: Path) -> None:
+    noon = datetime(2026, 11, 10, 12, tzinfo=timezone.utc)
+    generation = generation_path(path)
+    with Database.open(path) as db:
+        db.keep(ledger(latest=noon))
+        first = generation.stat().st_ino
+        db.keep(ledger(latest=noon + timedelta(hours=11), received_bytes=7))
+        assert generation.stat().st_ino == first
+        db.keep(ledger(latest=noon + timedelta(hours=12)))
+        assert generation.stat().st_ino != first
 
 
 def test_only_the_last_damaged_databases_are_kept(path: Path) -> None:
@@ -133,7 +188,6 @@ def test_only_the_last_damaged_databases_are_kept(path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"this is no database, whatever its name says" * 100)
         Database.open(path).close()
-        path.unlink()
     assert sorted(p.name for p in path.parent.glob("*.damaged-?")) == ["agent.db.damaged-3", "agent.db.damaged-4"]
 
 

@@ -1,0 +1,93 @@
+"""How often counters are read and when the ledger goes to flash: two numbers hold against each other here.
+
+Called by the daemon at every tick. A power cut may cost at most COMMIT_BYTES at any speed the radio has, so a burst
+that begins right after a reading must be seen before it has used them up: the pause shrinks as unwritten bytes grow.
+A commit costs about 20 kB of an ext4 disk whatever it holds (a block or two of data, three of the journal, the inode;
+measured), so a household that uses its 40 GB is written by bytes, and only one at a trickle every ten minutes.
+"""
+
+from __future__ import annotations
+
+from agent.plan.ledger import Ledger
+from agent.plan.model import Moment, Plan
+
+COMMIT_BYTES = 40_000_000  # 0.1 % of the allowance: what a power cut may cost
+TRICKLE_S = 600.0  # at a trickle a power cut costs what passed in so long
+BUSY_S = 7_200.0  # and above it what is unwritten is written after so long, if not by bytes before
+TRICKLE_BYTES_DAY = 10 * COMMIT_BYTES
+LINGER_S = 60.0  # more than half of COMMIT_BYTES unwritten: a pause in the traffic ends it, or reads stay frequent
+SHORTEST_INTERVAL_S = 0.25  # 4.7 MB at 150 Mbit/s
+LONGEST_INTERVAL_S = 30.0
+LATENCY_S = 0.15  # from the end of a pause to the bytes being on the disk
+
+
+def sample_interval_s(remaining_bytes: int, max_bps: int, unwritten_bytes: int | None = None) -> float:
+    """Seconds to the next reading.
+
+    Half the time in which the fastest radio could use what remains to the next mark: the overshoot is bounded at every
+    speed. With `unwritten_bytes`, also within the time in which it could use up what a power cut may cost.
+    """
+    wanted = remaining_bytes * 8 / (2 * max_bps)
+    if unwritten_bytes is not None:
+        wanted = min(wanted, (COMMIT_BYTES - unwritten_bytes) * 8 / max_bps - LATENCY_S)
+    return min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, wanted))
+
+
+def commit_bytes(max_bps: int) -> int:
+    """Unwritten bytes at which a commit is due: COMMIT_BYTES less what passes until it is done."""
+    return max(COMMIT_BYTES // 10, int(COMMIT_BYTES - max_bps / 8 * (SHORTEST_INTERVAL_S + LATENCY_S)))
+
+
+def unwritten_bytes(ledger: Ledger, saved: Ledger) -> int:
+    return _total(ledger) - _total(saved)
+
+
+def commit_due(ledger: Ledger, saved: Ledger | None, changed_s: float | None, moment: Moment, plan: Plan) -> str | None:
+    """Why the ledger must go to flash now, or None.
+
+    `saved` is what the disk holds, `changed_s` the boot time at which bytes first differed from it.
+    What nobody could recount (grants, a new period, what was told, a link's last word) is written at once.
+    """
+    if saved is None:
+        return "first"
+    if _granted(ledger) != _granted(saved):
+        return "state"
+    unwritten = unwritten_bytes(ledger, saved)
+    if unwritten >= commit_bytes(plan.max_bps):
+        return "bytes"
+    if unwritten and _closed(ledger) - _closed(saved):
+        return "link"
+    if unwritten and changed_s is not None and moment.boot_s - changed_s >= commit_after_s(ledger, unwritten, moment):
+        return "time"
+    return None
+
+
+def commit_after_s(ledger: Ledger, unwritten: int, moment: Moment) -> float:
+    """How long a change may stay unwritten."""
+    if unwritten > COMMIT_BYTES // 2:
+        return LINGER_S
+    days = max(1.0, (moment.wall - ledger.period.start).total_seconds() / 86_400)
+    return TRICKLE_S if ledger.counted_bytes / days < TRICKLE_BYTES_DAY else BUSY_S
+
+
+def _total(ledger: Ledger) -> int:
+    return ledger.total_received_bytes + ledger.total_sent_bytes
+
+
+def _closed(ledger: Ledger) -> set[object]:
+    return {link.sample.epoch for link in ledger.links if link.closed}
+
+
+def _granted(ledger: Ledger) -> tuple[object, ...]:
+    return (
+        ledger.period,
+        ledger.rule,
+        ledger.provisional,
+        ledger.topups,
+        ledger.topup_ids,
+        ledger.override,
+        ledger.forgiven_bytes,
+        ledger.warned,
+        ledger.told_period,
+        ledger.told_state,
+    )

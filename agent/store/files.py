@@ -1,0 +1,168 @@
+"""The database's files: connecting, checking, migrating, setting a damaged one aside, the last good generation.
+
+Called by `Database` alone.
+
+Journal mode: WAL with locking_mode=EXCLUSIVE and synchronous=FULL. One fsync makes a commit, and only the changed
+pages are written, to one file that is overwritten in place. EXCLUSIVE keeps the WAL's index in memory instead of a
+shared memory map, which jffs2 cannot give (it has no shared writable mmap), and keeps a second daemon out. Pages of
+1 kB: the ledger's row fits one or two, and a commit dirties one or two blocks of the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+from agent.errors import PlanError, StoreError, StoreTooNew
+from agent.plan.record import from_dict
+from agent.store.ledger import LedgerTable
+from agent.store.schema import MIGRATIONS
+
+PAGE_BYTES = 1_024
+CHECKPOINT_PAGES = 200
+CACHE_KB = 256
+DAMAGED_KEPT = 2
+# What the last good generation holds: the months that cannot be had again. Not the outbox: it is large and told twice
+# does less harm than written daily.
+GENERATION_TABLES = ("meta", "ledger", "days", "months")
+
+
+def connect(path: Path | str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=2.0, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # holds for a new file only
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # before the first look at a WAL, or it is memory-mapped
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> None:
+    """Refuse what is newer, find damage, bring the schema up to date. Raises StoreTooNew, sqlite3.Error."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise StoreTooNew(f"{path}: written by a newer agent (schema {version}, this one knows {len(MIGRATIONS)})")
+    if durable:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
+    if problems != ["ok"]:
+        raise sqlite3.DatabaseError(f"malformed: {'; '.join(problems)}")
+    _migrate(connection, version)
+    _check_ledger(connection)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    if version == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in MIGRATIONS[version:]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _check_ledger(connection: sqlite3.Connection) -> None:
+    """A ledger that cannot be read is damage too: the daemon would be restarted on it for ever."""
+    try:
+        data = LedgerTable(connection).load()
+        if data is not None:
+            from_dict(data)
+    except (StoreError, PlanError) as error:
+        raise sqlite3.DatabaseError(f"malformed: {error}") from error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    text = str(error)
+    return any(sign in text for sign in ("malformed", "not a database", "disk image", "unsupported file format"))
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the disk is full, read-only or failing: the data on it may be sound, it only takes no more."""
+    text = str(error).lower()
+    signs = ("readonly", "read-only", "full", "no space", "unable to open", "disk i/o", "input/output", "permission")
+    return any(sign in text for sign in signs)
+
+
+# -- aside and back ------------------------------------------------------------------------------------------------
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged database and its WAL out of the way; the last few are kept for support."""
+    numbers = [int(n) for p in path.parent.glob(f"{path.name}.damaged-*") if (n := p.name.split("-")[1]).isdigit()]
+    aside = path.with_name(f"{path.name}.damaged-{max(numbers, default=0) + 1}")
+    os.replace(path, aside)
+    for suffix in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{path}{suffix}", f"{aside}{suffix}")
+    for number in sorted(set(numbers))[: -(DAMAGED_KEPT - 1)]:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(f"{path.name}.damaged-{number}{suffix}").unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return aside
+
+
+def generation_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.good")
+
+
+def write_generation(connection: sqlite3.Connection, path: Path) -> None:
+    """A second file with what cannot be had again, put in place in one step. Raises sqlite3.Error, OSError."""
+    good, new = generation_path(path), path.with_name(f"{path.name}.good-new")
+    new.unlink(missing_ok=True)
+    copy = sqlite3.connect(new, isolation_level=None)
+    try:
+        copy.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        copy.execute("PRAGMA journal_mode = OFF")
+        copy.execute("PRAGMA synchronous = OFF")  # one fsync below
+        copy.execute("BEGIN")
+        for step in MIGRATIONS:
+            for statement in step:
+                copy.execute(statement)
+        for table in GENERATION_TABLES:
+            rows = connection.execute(f"SELECT * FROM {table}").fetchall()
+            if rows:
+                marks = ", ".join("?" * len(rows[0]))
+                copy.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+        copy.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        copy.execute("COMMIT")
+    finally:
+        copy.close()
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(new, good)
+    sync_folder(path.parent)
+
+
+def restore_generation(path: Path) -> bool:
+    """Put a copy of the last good generation in the place of a database that is gone; False if there is none."""
+    good = generation_path(path)
+    if not good.exists():
+        return False
+    new = path.with_name(f"{path.name}.new")
+    shutil.copyfile(good, new)
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(new, path)
+    sync_folder(path.parent)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

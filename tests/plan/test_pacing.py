@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.plan import (
+    COMMIT_BYTES,
+    Ledger,
+    Plan,
+    commit_bytes,
+    commit_due,
+    notices,
+    sample_interval_s,
+    unwritten_bytes,
+)
+from tests.plan.conftest import Household
+
+GB = 10**9
+
+
+@given(remaining=st.integers(0, 10**12), max_bps=st.integers(10**6, 10**10))
+def test_the_overshoot_is_bounded_at_every_speed(remaining: int, max_bps: int) -> None:
+    interval = sample_interval_s(remaining, max_bps)
+    assert 0.25 <= interval <= 30
+    assert interval * max_bps / 8 - remaining <= 0.25 * max_bps / 8
+
+
+def test_the_pace_at_the_end_of_the_allowance() -> None:
+    assert sample_interval_s(0, 150_000_000) == 0.25
+    assert sample_interval_s(40 * GB, 150_000_000) == 30
+    assert sample_interval_s(150_000_000, 150_000_000) == 4
+
+
+@given(unwritten=st.integers(0, COMMIT_BYTES), max_bps=st.integers(10**6, 300_000_000))
+def test_a_burst_after_any_reading_is_written_before_it_costs_more_than_a_power_cut_may(
+    unwritten: int, max_bps: int
+) -> None:
+    if unwritten >= commit_bytes(max_bps):
+        return  # written at once
+    interval = sample_interval_s(10**12, max_bps, unwritten)
+    assert unwritten + (interval + 0.15) * max_bps / 8 <= COMMIT_BYTES + 1
+
+
+def due(home: Household, saved: Ledger, after_s: float | None) -> str | None:
+    moment = home.clock.now()
+    return commit_due(home.ledger, saved, None if after_s is None else moment.boot_s - after_s, moment, home.plan)
+
+
+def test_what_makes_a_commit_due(home: Household) -> None:
+    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    saved = home.ledger
+    assert commit_due(saved, None, None, home.clock.now(), home.plan) == "first"
+    assert due(home, saved, None) is None
+    home.use(20_000_000)
+    assert due(home, saved, 599) is None
+    assert due(home, saved, 600) == "time"
+    home.use(12_499_999)
+    assert due(home, saved, 59) is None
+    assert due(home, saved, 60) == "time", "no lingering with much unwritten"
+    home.use(1)
+    assert due(home, saved, 1) == "bytes"
+    assert unwritten_bytes(home.ledger, saved) == 32_500_000
+    home.ledger = replace(saved, warned=(80,))
+    assert due(home, saved, None) == "state"
+
+
+def test_a_links_last_word_is_written_at_once(home: Household) -> None:
+    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    saved = home.ledger
+    home.received += 100
+    home.look(final=True)
+    assert due(home, saved, 0) == "link"
+
+
+def test_a_household_that_uses_its_month_is_written_by_bytes(home: Household) -> None:
+    """10 days into the period: 4 GB is the line between a trickle and ordinary use."""
+    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    home.ledger = replace(home.ledger, received_bytes=4 * GB)
+    saved = home.ledger
+    home.use(1_000_000)
+    assert due(home, saved, 7_199) is None
+    assert due(home, saved, 7_200) == "time"
+
+
+def test_a_slow_plan_needs_no_margin() -> None:
+    assert commit_bytes(7_000_000) == 39_650_000
+    assert commit_bytes(Plan().max_bps) == 32_500_000
+    assert commit_bytes(10**10) == 4_000_000
