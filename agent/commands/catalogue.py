@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agent.commands import device, looking, plan, radio
+from agent.commands import device, diag, looking, module, plan, radio, settings
 from agent.commands.table import Command
 
-COMMANDS: dict[str, Command] = {row.name: row for room in (looking, radio, plan, device) for row in room.ROWS}
+ROOMS = (looking, radio, module, diag, plan, settings, device)
+COMMANDS: dict[str, Command] = {row.name: row for room in ROOMS for row in room.ROWS}

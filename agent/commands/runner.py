@@ -330,6 +330,8 @@ class Runner:
                 await self._end(entry, answers.SUCCEEDED, answers.OK, "", {"v": 1})
             else:
                 await self._end(entry, answers.FAILED, answers.COMMAND_FAILURE, "the device did not reboot")
+        elif entry.state == answers.RUNNING and command.resume is not None:
+            self._spawn(entry, replace(command, run=command.resume))
         elif entry.state == answers.RUNNING and not command.repeatable:
             reason = "interrupted; whether it took effect is not known"
             await self._end(entry, answers.FAILED, answers.COMMAND_FAILURE, reason)

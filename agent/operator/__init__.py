@@ -1,13 +1,31 @@
-"""The operator's side over MQTT: topics, reports, outbox, session. README.md tells how to write a consumer."""
+"""The operator's side over MQTT: topics, reports, outbox, session. README.md tells how to write a consumer.
 
-from agent.operator.batch import Batch
-from agent.operator.client import Inbound
-from agent.operator.outbox import Outbox
-from agent.operator.reporter import Reporter
-from agent.operator.sender import Timing
-from agent.operator.session import Session
-from agent.operator.state import SessionState
-from agent.operator.topics import Topics
-from agent.operator.twins import Twins
+The names are looked up on first use: paho and ssl cost a command line on a router 15 MB and a third of a second, and
+only the daemon and `modem-support` need them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.operator.batch import Batch
+    from agent.operator.client import Inbound
+    from agent.operator.outbox import Outbox
+    from agent.operator.reporter import Reporter
+    from agent.operator.sender import Timing
+    from agent.operator.session import Session
+    from agent.operator.state import SessionState
+    from agent.operator.topics import Topics
+    from agent.operator.twins import Twins
 
 __all__ = ["Batch", "Inbound", "Outbox", "Reporter", "Session", "SessionState", "Timing", "Topics", "Twins"]
+
+_FILES = {"Inbound": "client", "SessionState": "state", "Timing": "sender"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(name)
+    return getattr(import_module(f"agent.operator.{_FILES.get(name, name.lower())}"), name)
