@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from agent.at.finals import Final, call_result, final_of, numeric_final, unglue
 from agent.at.grammar import prefix_of
 from agent.at.row import Command, Row, fallback_row, parse_command
-from agent.at.urc import has_body, unsolicited
+from agent.at.urc import changes, has_body, unsolicited
 
 LINE_CAP = 16_384  # the longest real line seen is a COPS=? list of 5 kB; beyond this it is noise
 LINES_CAP = 512  # lines of one response
@@ -62,6 +62,11 @@ class Urc:
     """An unsolicited result code."""
 
     text: str
+
+    @property
+    def matters(self) -> bool:
+        """Whether it tells of a change that is worth a poll of its own: registration, SIM, bearer, restart."""
+        return changes(self.text)
 
 
 @dataclass(frozen=True, slots=True)

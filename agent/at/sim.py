@@ -244,6 +244,7 @@ _ICCID_NAMES = (
     "%CCID",
     "+CICCID",
     "+ZICCID",
+    "+ZGETICCID",
     "!ICCID",
     "%XICCID",
     "*ICCID",

@@ -56,6 +56,33 @@ _PREFIXES: dict[str, str] = {
     "BG/NB": "+QCSCON +NPSMR +CEDRX +IP",
 }
 _KNOWN = frozenset(name for names in _PREFIXES.values() for name in names.split())
+_CHANGES = frozenset(
+    [
+        "+CREG",
+        "+CGREG",
+        "+CEREG",
+        "+C5GREG",
+        "+CGEV",
+        "+CPIN",
+        "+QSIMSTAT",
+        "+QIURC",
+        "+QNETDEVSTATUS",
+        "^SIMST",
+        "^SRVST",
+        "^NDISSTAT",
+        "^NDISEND",
+        "#QSS",
+        "+SIMCARD",
+        "+CFUN",
+        "*ATREADY",
+        "^SYSSTART",
+        "+UUPSDD",
+        "+UUSIMSTAT",
+        "+ZUSIMR",
+        "+XSIM",
+        "+CMTI",
+    ]
+)
 # Whole lines that are news.
 _WORDS = frozenset(
     {
@@ -118,6 +145,17 @@ def unsolicited(line: str) -> bool:
     if line in _WORDS:
         return True
     return prefix_of(line) in _KNOWN or _SHAPES.match(line) is not None
+
+
+def changes(line: str) -> bool:
+    """Whether the news is a change of state, and not the steady reports of signal and traffic."""
+    return prefix_of(line) in _CHANGES or line in (
+        "RDY",
+        "NO CARRIER",
+        "POWERED DOWN",
+        "NORMAL POWER DOWN",
+        "^SYSSTART",
+    )
 
 
 def has_body(line: str) -> bool:

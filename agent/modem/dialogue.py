@@ -27,11 +27,11 @@ HUNG_AFTER = 3  # commands in a row without any answer
 
 
 class Dialogue:
-    """One module's command line. `faults` is shared with the owner; `on_urc` is called with each unsolicited line."""
+    """One module's command line. `faults` is shared with the owner; `on_urc` is called with each unsolicited code."""
 
     def __init__(self, faults: Counter[str], *, baud: int = 115_200, lock_directory: Path = LOCK_DIRECTORY) -> None:
         self.faults = faults
-        self.on_urc: Callable[[str], None] = lambda line: None
+        self.on_urc: Callable[[Urc], None] = lambda urc: None
         self.silent = 0  # commands in a row that nothing answered
         self._baud, self._lock_directory = baud, lock_directory
         self._engine = Engine(find)
@@ -99,10 +99,10 @@ class Dialogue:
         response = await self._exchange("AT", PROBE_S)
         if response.result is None:
             if self.hung:
-                self.faults["hung"] += 1
+                self.faults["modem.hung"] += 1
             raise CommandTimeout("AT", PROBE_S)
         self._needs_resync = False
-        self.faults["resync"] += 1
+        self.faults["modem.resync"] += 1
         await asyncio.sleep(SETTLE_S)
 
     async def _exchange(self, text: str, timeout_s: float | None) -> Response:
@@ -137,7 +137,7 @@ class Dialogue:
         if response.result is not None:
             self.silent = 0
             return
-        self.faults["missing-final" if response.ok else "timeout"] += 1
+        self.faults["modem.missing-final" if response.ok else "modem.timeout"] += 1
         self.silent = 0 if response.lines else self.silent + 1
         self._needs_resync = not response.ok
         self._suspect_until = now + SUSPICION_S
@@ -161,16 +161,16 @@ class Dialogue:
                     self._waiter.set_result(event)
             elif isinstance(event, Urc):
                 log.debug("< %s", masked(event.text))
-                self.on_urc(event.text)
+                self.on_urc(event)
             elif isinstance(event, Stray):
-                self.faults["stray"] += 1
+                self.faults["modem.stray"] += 1
                 log.debug("stray: %s", masked(event.text))
             elif isinstance(event, Prompt) and self._prompt is not None and not self._prompt.done():
                 self._prompt.set_result(None)
 
     def _gone(self, reason: str) -> None:
         """The port left the bus, in the middle of anything."""
-        self.faults["port-lost"] += 1
+        self.faults["modem.port-lost"] += 1
         self._lost, self._port = reason, None
         log.warning("modem port lost: %s", reason)
         self._fail_waiter(reason)

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from agent.at import Response, read
+from agent.at import Response, Urc, read
 from agent.at.finals import Final
 from agent.config import ModemSettings
 from agent.errors import CommandTimeout, ModemError, PortAbsent
@@ -35,22 +35,23 @@ _HELLO = ("ATE0", "ATV1", "AT+CMEE=1")
 
 
 class Modem:
-    """One module. `boot_clock` gives seconds of CLOCK_BOOTTIME; `on_urc` is called with each unsolicited line."""
+    """One module. `boot_s` gives seconds of CLOCK_BOOTTIME; `on_urc` with each unsolicited code."""
 
     def __init__(
         self,
         settings: ModemSettings,
         *,
-        boot_clock: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        boot_s: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        faults: Counter[str] | None = None,
         sysfs: Path = SYSFS,
         dev: Path = Path("/dev"),
         lock_directory: Path = LOCK_DIRECTORY,
         believable_from: datetime = BUILT,
     ) -> None:
-        self._settings, self._boot_clock = settings, boot_clock
+        self._settings, self._boot_s = settings, boot_s
         self._sysfs, self._dev = sysfs, dev
         self._believable_from = believable_from
-        self.faults: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter() if faults is None else faults
         self.profile: Profile = profiles()["generic"]
         self.identity = Identity()
         self.place = ""  # where on the bus the module sits; survives a new ttyUSB number
@@ -61,11 +62,11 @@ class Modem:
         self._polls = 0
 
     @property
-    def on_urc(self) -> Callable[[str], None]:
+    def on_urc(self) -> Callable[[Urc], None]:
         return self._dialogue.on_urc
 
     @on_urc.setter
-    def on_urc(self, handler: Callable[[str], None]) -> None:
+    def on_urc(self, handler: Callable[[Urc], None]) -> None:
         self._dialogue.on_urc = handler
 
     @property
@@ -92,7 +93,7 @@ class Modem:
                 self.place = candidate.place or self.place
                 return
             except ModemError as error:
-                self.faults["open"] += 1
+                self.faults["modem.open"] += 1
                 errors.append(error)
                 self.close()
             except BaseException:
@@ -161,14 +162,14 @@ class Modem:
             reading = self._taken(command, response)
             if reading is not None:
                 answers[name] = reading
-                time_boot_s = self._boot_clock() if reading.get("time") else time_boot_s
+                time_boot_s = self._boot_s() if reading.get("time") else time_boot_s
                 if command in self.profile.seldom:
                     self._seldom[name] = reading
         self._polls += 1
         await self._read_card((answers.get("+CPIN") or {}).get("usable") is True)
         return assemble(
             answers,
-            at_boot_s=self._boot_clock(),
+            at_boot_s=self._boot_s(),
             port=self.where,
             profile=self.profile.name,
             identity=self.identity,
@@ -185,14 +186,14 @@ class Modem:
     def _taken(self, command: str, response: Response) -> dict[str, object] | None:
         """The reading of an answer; a refusal is remembered."""
         if not response.ok:
-            self.faults["command-error"] += 1
+            self.faults["modem.command-error"] += 1
             if _unsupported(response.result):
                 self._refusals[command] += 1
             return None
         self._refusals.pop(command, None)
         reading = read(response)
         if reading is None and response.lines and response.row.parse is not None:
-            self.faults["unreadable"] += 1
+            self.faults["modem.unreadable"] += 1
         return reading
 
     async def _read_card(self, usable: bool) -> None:

@@ -26,7 +26,7 @@ def run(
 
     async def whole() -> None:
         script = ScriptedModem(answers)
-        modem = Modem(ModemSettings(port=script.path), boot_clock=lambda: 100.0, lock_directory=tmp_path)
+        modem = Modem(ModemSettings(port=script.path), boot_s=lambda: 100.0, lock_directory=tmp_path)
         try:
             await story(script, modem)
         finally:
@@ -100,7 +100,7 @@ def test_the_state_of_the_sim(tmp_path: Path, answer: str, state: str, usable: b
 def test_news_between_answers_reaches_the_listener_and_no_answer(tmp_path: Path) -> None:
     async def story(script: ScriptedModem, modem: Modem) -> None:
         heard: list[str] = []
-        modem.on_urc = heard.append
+        modem.on_urc = lambda urc: heard.append(urc.text)
         await modem.open()
         script.answers["AT+CSQ"] = '\r\n+CMTI: "ME",1\r\n\r\n+CSQ: 9,99\r\n\r\nOK\r\n\r\n+CEREG: 2\r\n'
         response = await modem.execute("AT+CSQ")
@@ -121,7 +121,7 @@ def test_a_late_answer_is_never_credited_to_the_next_command(tmp_path: Path) -> 
         script.answers["AT"] = "\r\n+CSQ: 31,99\r\n\r\nOK\r\n\r\nOK\r\n"  # the late answer, then AT's own
         response = await modem.execute("AT+CPIN?")
         assert response.lines == ("+CPIN: READY",)
-        assert modem.faults["resync"] == 1
+        assert modem.faults["modem.resync"] == 1
 
     run(story, tmp_path)
 
@@ -150,7 +150,7 @@ def test_a_silent_module_is_hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             await modem.execute("AT+CSQ", timeout_s=0.05)
         with pytest.raises(CommandTimeout):
             await modem.poll()
-        assert modem.faults["hung"] >= 1
+        assert modem.faults["modem.hung"] >= 1
 
     run(story, tmp_path)
 
@@ -167,7 +167,7 @@ def test_unplugging_ends_a_pending_command_and_the_module_is_found_again(tmp_pat
         assert not modem.is_open
         with pytest.raises(PortAbsent):
             await modem.open()
-        assert modem.faults["port-lost"] == 1
+        assert modem.faults["modem.port-lost"] == 1
 
     run(story, tmp_path)
 
