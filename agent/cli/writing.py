@@ -1,0 +1,88 @@
+"""Writes the configuration file: what it said before with some keys changed, checked before it replaces the old one.
+
+Called by `setup`. Comments of the old file are not kept; the old file is, beside the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from agent import config
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+KEPT = ".before-setup"
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The file as it stands, checked; empty when there is none. Raises ConfigError."""
+    if not path.exists():
+        return {}
+    config.load(path)
+    return dict(tomllib.loads(path.read_text("utf-8")))
+
+
+def merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`changes` maps "section.key" to a value; None leaves the key as it is."""
+    result = {section: dict(values) for section, values in table.items()}
+    for key, value in changes.items():
+        if value is not None:
+            section, name = key.split(".")
+            result.setdefault(section, {})[name] = value
+    return result
+
+
+def to_toml(table: dict[str, Any]) -> str:
+    """Sections of plain values, and lists of tables such as [[plan.steps]]."""
+    lines: list[str] = []
+    for section, values in table.items():
+        lines += [f"[{section}]", *(f"{key} = {_value(value)}" for key, value in values.items() if not _tables(value))]
+        for key, value in values.items():
+            for row in value if _tables(value) else ():
+                lines += ["", f"[[{section}.{key}]]", *(f"{name} = {_value(item)}" for name, item in row.items())]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def write(path: Path, text: str) -> None:
+    """Check, then replace in one step, with the old file's owner and mode. Raises ConfigError or OSError."""
+    config.parse(text, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    side = path.with_name(path.name + ".new")
+    descriptor = os.open(side, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        if path.exists():
+            before = path.stat()
+            os.fchmod(file.fileno(), before.st_mode & 0o777)
+            with contextlib.suppress(PermissionError):
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            path.with_name(path.name + KEPT).write_bytes(path.read_bytes())
+            path.with_name(path.name + KEPT).chmod(before.st_mode & 0o777)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(side, path)
