@@ -66,9 +66,16 @@ FITTING = {
     "shaper.qdisc": "tbf", "operator.url": "mqtt://h", "operator.protocol": "5", "commands.keys_file": "/x",
     "clock.source": "ntp", "household.sms_to": "+32470", "household.sms_language": "nl", "log.level": "debug",
     **{f"operator.{name}_file": "/x" for name in ("password", "ca", "cert", "key", "psk")},
-    "plan.billing_day": 15, "plan.max_bps": 2_000_000, "plan.allowance_bytes": 5_000_000, "modem.poll_s": 30.0,
+    "probe.name": "a.example", "plan.billing_day": 15, "plan.max_bps": 2_000_000, "plan.allowance_bytes": 5_000_000, "modem.poll_s": 30.0,
     "modem.baud": 9600, "operator.beat_s": 60, "operator.outbox_days": 7, "commands.rate_per_minute": 5,
 }  # fmt: skip
+
+LISTS = {
+    "plan.warn_percent": ["80", "95"],
+    "wan.interfaces": ["usb0", "ww*"],
+    "probe.hosts": ["1.2.3.4:443", "5.6.7.8:53"],
+    "probe.name_servers": ["1.2.3.4"],
+}
 
 
 def every_key() -> list[tuple[str, Any]]:
@@ -87,7 +94,7 @@ def test_every_key_of_the_agent_can_be_set_from_uci(busybox: str, key: str, hint
     section, name = key.split(".")
     if typing.get_origin(hint) is tuple:
         item = typing.get_args(hint)[0]
-        words = ["80", "95"] if item is int else ["one", "two words"] if key != "wan.interfaces" else ["usb0", "ww*"]
+        words = LISTS.get(key, ["one", "two words"])
         lines = "".join(f"\tlist {name} {quoted(word)}\n" for word in words)
         expected: Any = tuple(item(word) for word in words)
     else:

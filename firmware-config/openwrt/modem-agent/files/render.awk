@@ -7,7 +7,7 @@
 # -v networks="wwan0 …": devices of the logical networks that `config wan` names, resolved by the init script.
 
 BEGIN {
-	sections = "device modem wan plan shaper operator commands clock household log"
+	sections = "device modem wan plan shaper operator commands clock household probe log"
 	split(sections, order, " ")
 	for (i in order) known[order[i]] = 1
 	known["step"] = 1
@@ -20,7 +20,7 @@ BEGIN {
 	type("bool", "modem.recovery shaper.replace_foreign shaper.offload_guard plan.charge_management plan.local_topup")
 	type("bool", "commands.require_signature")
 	type("date", "plan.contract_start plan.contract_end")
-	type("texts", "modem.power_cycle wan.interfaces commands.at_allow")
+	type("texts", "modem.power_cycle wan.interfaces commands.at_allow probe.hosts probe.name_servers")
 	type("ints", "plan.warn_percent")
 	for (i = 1; i < 32; i++) code[sprintf("%c", i)] = sprintf("\\u%04X", i)
 	code[sprintf("%c", 127)] = "\\u007F"
