@@ -6,7 +6,7 @@ plan changed in mid-month holds at the next tick.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from agent.plan.ledger import Ledger, charged_bytes, limit_bytes
@@ -39,7 +39,7 @@ class Decision:
     state: str  # normal, warned, throttled, forced, lifted, suspended or expired
     rates: Rates
     step: Step | None
-    reason: str
+    reason: str = field(compare=False)  # it carries the share used, which is no change of the decision
     expired: bool = False  # the contract has ended; the last plan goes on
 
     @property
