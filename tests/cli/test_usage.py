@@ -1,0 +1,103 @@
+"""`usage`: plots that fit the console, CSV, NetJSON, and the store's numbers while no agent runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cli import plot
+from agent.cli.netjson import monitoring
+from agent.cli.usage import lines, outlook
+
+GB = 10**9
+
+
+def answer(used: int = 30 * GB, **more: Any) -> dict[str, Any]:
+    """22 November 2026, 16:00 in Brussels; each of 21 days and a half took its share."""
+    days = [{"day": f"2026-11-{d:02d}", "received_bytes": used // 22, "sent_bytes": 0} for d in range(1, 23)]
+    usage = {
+        "received_bytes": used,
+        "sent_bytes": 0,
+        "charged_bytes": used,
+        "management_bytes": 0,
+        "allowance_bytes": 40 * GB,
+        "topup_bytes": 0,
+        "limit_bytes": 40 * GB,
+        "remaining_bytes": max(0, 40 * GB - used),
+        "percent": used / 40 / GB * 100,
+    }
+    period = {"label": "2026-11-01", "start": "2026-10-31T23:00:00Z", "end": "2026-11-30T23:00:00Z"}
+    return {"time": "2026-11-22T15:00:00Z", "clk": "sync", "usage": usage, "period": period, "days": days, **more}
+
+
+@pytest.mark.parametrize("room", [20, 30, 40, 60, 80, 132])
+@pytest.mark.parametrize("used", [0, 1, 30 * GB, 400 * GB])
+def test_no_plot_line_is_wider_than_the_screen(room: int, used: int) -> None:
+    months = [{"period": f"2025-{m:02d}-01", "received_bytes": used, "sent_bytes": 1} for m in range(1, 13)]
+    plotted = lines(answer(used, months=months), room=room)
+    at = plotted.index("")
+    assert all(len(line) <= max(room, 32) for line in plotted[at:])
+    assert all(line.isascii() for line in plotted)
+
+
+def test_bars_stand_against_the_even_pace() -> None:
+    shown = plot.columns([0, 5, 10, None], ["1", "", "", "4"], pace=5, room=80)
+    assert shown == [
+        "    10 B |      ##",
+        "         |      ##",
+        "         |      ##",
+        "         |      ##",
+        "     5 B |---##-##----",
+        "         |   ## ##",
+        "         |   ## ##",
+        "         |   ## ##",
+        "         +------------",
+        "          1        4",
+    ]
+
+
+def test_lying_bars_mark_the_limit() -> None:
+    assert plot.bars([("a", 5), ("b", 20)], limit=10, room=33) == [
+        "a #####     |                5 B",
+        "b ####################      20 B",
+    ]
+    assert plot.bars([], limit=10, room=33) == []
+
+
+def test_the_forecast_in_words() -> None:
+    assert outlook(answer()) == "used up on 29 Nov at the pace of late"
+    assert outlook(answer(10 * GB)) == "lasts until the period ends"
+    assert outlook(answer(40 * GB)) == "the allowance is used up"
+
+
+def test_what_a_technician_must_not_miss() -> None:
+    text = "\n".join(lines(answer(39_999_000_000, clk="stored", stored={"age_s": 7200}), room=80))
+    assert "99.9 %" in text
+    assert "100.0 %" not in text
+    assert "written 2 h ago" in text
+    assert "not yet known" in text
+
+
+def test_netjson_of_a_tree_like_sysfs(tmp_path: Path) -> None:
+    for name in ("wwan0", "lo"):
+        folder = tmp_path / name / "statistics"
+        folder.mkdir(parents=True)
+        (folder / "rx_bytes").write_text("12345678901\n")
+        (folder / "tx_bytes").write_text("nonsense\n")
+        (tmp_path / name / "operstate").write_text("unknown\n")
+    assert monitoring(["ww*"], tmp_path) == {
+        "type": "DeviceMonitoring",
+        "interfaces": [
+            {"name": "wwan0", "type": "virtual", "up": True, "statistics": {"rx_bytes": 12345678901}},
+        ],
+    }
+    assert monitoring(["ww*"], tmp_path / "absent")["interfaces"] == []
+
+
+def test_netjson_of_this_machine_reads_the_kernel() -> None:
+    (loopback,) = monitoring(["lo"])["interfaces"]
+    assert loopback["statistics"]["rx_bytes"] == loopback["statistics"]["tx_bytes"]
+    json.dumps(loopback)
