@@ -18,6 +18,7 @@ from agent.cli import exits
 from agent.errors import AgentError
 
 PROGRAM = "modem-agent"
+COMPLETE = "_MODEM_AGENT_COMPLETE"  # set by the completion scripts
 
 # verb: (heading in --help, one line). The verb `x` is `agent.cli.x.command`.
 VERBS: dict[str, tuple[str, str]] = {
@@ -117,7 +118,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(words: list[str]) -> int:
     as_json = "--json" in words
     try:
-        status = group.main(args=words, prog_name=PROGRAM, standalone_mode=False)
+        if COMPLETE in os.environ:
+            return _complete(os.environ[COMPLETE])
+        # Not group.main(): it ends the process by itself when a pipe is closed, with a status of its own.
+        with group.make_context(PROGRAM, words) as context:
+            status = group.invoke(context)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:
@@ -131,6 +136,13 @@ def _run(words: list[str]) -> int:
     except (AgentError, OSError) as error:
         return _fail(str(error), exits.status_of(error), as_json)
     return status if isinstance(status, int) else exits.OK
+
+
+def _complete(instruction: str) -> int:
+    """What the completion script of a shell asks at each TAB."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(group, {}, PROGRAM, COMPLETE, instruction)
 
 
 def _usage_sentence(error: click.UsageError) -> str:

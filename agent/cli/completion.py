@@ -19,7 +19,7 @@ from agent.cli.verb import Call, verb
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish", "man")))
 def command(call: Call, shell: str) -> None:
     """Print the completion script of a shell, or the manual page."""
-    from agent.cli import PROGRAM, group
+    from agent.cli import COMPLETE, PROGRAM, group
 
     if shell == "man":
         from agent.cli.manual import page
@@ -31,4 +31,4 @@ def command(call: Call, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"this version of click has no completion for {shell}")
-    print(kind(group, {}, PROGRAM, "_MODEM_AGENT_COMPLETE").source())
+    print(kind(group, {}, PROGRAM, COMPLETE).source())

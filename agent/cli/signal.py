@@ -82,7 +82,7 @@ def _watch(beats: Iterator[Mapping[str, Any] | AgentError], most: int | None, *,
         if live:
             sys.stdout.write(SHOW_CURSOR + "\n")
     if not as_json:
-        print(meter.summary())
+        print("\n".join(screen.wrap(meter.summary(), screen.width())))
     return 0
 
 
