@@ -10,7 +10,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from agent.commands import fetching, icmp, names, probes
+from agent.commands import icmp, names, probes
 from agent.commands.agent import Agent
 from agent.commands.table import Command, Progress
 from agent.errors import AgentError
@@ -83,6 +83,8 @@ async def dns(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[st
 
 
 async def http(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    from agent.commands import fetching  # http.client and ssl, which the command line has no use for
+
     found = await asyncio.to_thread(fetching.fetch, args["url"], most_bytes=args["bytes"], limit_s=HTTP_S)
     await _book(agent, found.cost)
     return {
@@ -98,6 +100,8 @@ async def http(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
 
 async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Download, and upload where a second address is given; the answer's rates are of the body alone."""
+    from agent.commands import fetching
+
     progress(5, "download")
     down = await asyncio.to_thread(fetching.fetch, args["url"], most_bytes=args["bytes"], limit_s=SPEED_S)
     await _book(agent, down.cost)

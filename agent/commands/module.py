@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from typing import Any
 
 from agent.commands import answers
 from agent.commands.agent import Agent, ModemPort
+from agent.commands.at_list import allowed
 from agent.commands.table import Command, Progress
 from agent.errors import CommandError, Rejected
 
-# What only reads, and tells nothing that names a person: no IMSI, ICCID, number, message or phone book.
-READ_ONLY = re.compile(
-    r"AT|ATI\d?|AT&V"
-    r"|AT[+^$!%*#](?!CIMI|CNUM|Q?CCID|ICCID|CGSN|CRSM|CSIM|CMG|CPB|CUSD|CLCK|CPWD)[A-Z0-9]+(\?|=\?)"
-    r"|AT\+(CSQ|CESQ|CGMI|CGMM|CGMR|QCSQ|QNWINFO|QSPN|CPSI|CGPADDR|CGCONTRDP|CGACT|CEER)"
-    r'|AT\+QENG="(servingcell|neighbourcell)"'
-)
 SCAN_S = 200.0  # AT+COPS=? takes up to 180 s on most modules
 OPERATOR = re.compile(r'\((\d),"([^"]*)","([^"]*)","(\d{5,6})"(?:,(\d+))?\)')  # 27.007 7.3
 STATES = ("unknown", "available", "current", "forbidden")
-
-
-def allowed(text: str, patterns: tuple[str, ...]) -> bool:
-    """Whether an AT command may be sent. Two in one line (`;`) are never allowed: the second could be any."""
-    if not text.isascii() or not text.isprintable() or ";" in text:
-        return False
-    if READ_ONLY.fullmatch(text) and not text.endswith("COPS=?"):  # a search of minutes has its own command
-        return True
-    return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
 
 
 def present(agent: Agent) -> ModemPort:
@@ -41,10 +25,14 @@ def present(agent: Agent) -> ModemPort:
 
 async def at(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     text = args["command"].strip()
-    if not allowed(text, agent.config.commands.at_allow):
+    if not text.isprintable() or not text.isascii():
+        raise Rejected(answers.INVALID_VALUE, "an AT command is one line of plain characters")
+    if args["force"] and progress.id:  # the operator's desk cannot see the box it may cut off
+        raise Rejected(answers.PERMISSION_DENIED, "force is for a technician on the device")
+    if not args["force"] and not allowed(text, agent.config.commands.at_allow):
         raise Rejected(answers.PERMISSION_DENIED, f"{text[:60]!r} is not in the list of allowed AT commands")
     try:
-        response = await present(agent).execute(text, timeout_s=25.0)
+        response = await present(agent).execute(text)
     except CommandError as error:
         return {"v": 1, "final": error.final, "lines": [], "code": error.code}
     return {"v": 1, "final": str(response.final), "lines": list(response.lines), "code": response.code}
@@ -82,8 +70,12 @@ ROWS = (
         "modem.at",
         "one AT command of the allowed list",
         at,
-        args={"command": {"type": "string", "minLength": 2, "maxLength": 200, "required": True}},
+        args={
+            "command": {"type": "string", "minLength": 2, "maxLength": 200, "required": True},
+            "force": {"type": "boolean", "default": False, "help": "beyond the list; on the device only"},
+        },
         role="act",
+        time_limit_s=SCAN_S,
         resource="modem",
     ),
     Command(

@@ -11,12 +11,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from agent.commands import answers, arguments
 from agent.commands.agent import Agent
 from agent.commands.answers import answer
-from agent.commands.authority import Authority, Grant
+from agent.commands.authority import Authority, Grant, timely
 from agent.commands.call import AlreadyFinished, Call
 from agent.commands.envelope import Envelope, parse
 from agent.commands.execute import locks, lookup, perform, permitted
@@ -49,10 +49,6 @@ class Rate:
     @property
     def silent_below(self) -> float:
         return -self._size
-
-
-class Faults(Protocol):
-    def __call__(self, name: str) -> None: ...
 
 
 class Runner:
@@ -114,7 +110,8 @@ class Runner:
             entry, command, grant = await self._admit(envelope, entry)
         except Rejected as refusal:
             self._fault("command-rejected")
-            await self._end(entry, answers.REJECTED, refusal.code, refusal.reason)
+            state = answers.EXPIRED if refusal.code == answers.TOO_LATE else answers.REJECTED
+            await self._end(entry, state, refusal.code, refusal.reason)
             return
         await self._begin(entry, command, grant)
 
@@ -142,12 +139,14 @@ class Runner:
 
     async def _admit(self, envelope: Envelope, entry: Entry) -> tuple[Entry, Command, Grant]:
         """Every check before anything is done. Raises Rejected."""
+        timely(envelope, self._now())
         issuer = envelope.issuer
         counter = await self.agent.store.run(lambda db: db.journal.counter(issuer))
         grant = self._authority.grant(envelope, self._now(), nonce=self._nonce(), last_counter=counter)
         command = self._lookup(envelope.type)
         permitted(command, grant.role)
         args = arguments.check(command.args, envelope.args)
+        grant.within_limits(command.name, args)
         entry = replace(entry, args=args, issuer=grant.issuer, role=grant.role, ttl_s=envelope.ttl_s)
         return entry, command, grant
 

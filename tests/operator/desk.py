@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.operator.client import Accepted, Closed, Connection, Event, Inbound, Message, Refused, Subscribed, Target
+from tests.operator import contract
 
 
 class Desk:
@@ -18,6 +19,7 @@ class Desk:
         self.target = Target(**arguments)
         self.topic_filter = topic_filter
         self.messages: list[tuple[str, bytes, bool]] = []
+        self.problems: list[str] = []  # messages that are not as published
         self._news = asyncio.Event()
         self.refused: Refused | Closed | None = None
         self._ready = asyncio.Event()
@@ -30,6 +32,7 @@ class Desk:
 
     async def __aexit__(self, *_: object) -> None:
         await self.connection.close(graceful=True)
+        assert not self.problems, self.problems[0]
 
     def _event(self, event: Event) -> None:
         match event:
@@ -42,8 +45,16 @@ class Desk:
                 self._ready.set()
             case Inbound():
                 self.messages.append((event.topic, event.payload, event.retained))
+                if not event.topic.endswith("/req"):
+                    self._check(event)
                 self.connection.acknowledge(event.mid)
                 self._news.set()
+
+    def _check(self, event: Inbound) -> None:
+        try:
+            contract.check(event.topic, event.payload)
+        except Exception as problem:
+            self.problems.append(f"{event.topic}: {problem}")
 
     def send(self, topic: str, body: Any, *, retain: bool = False) -> None:
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()

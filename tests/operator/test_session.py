@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.operator import reports
 from tests.commands.standin import DEVICE, StandIn, config_for
 from tests.operator.broker import Mosquitto
 from tests.operator.desk import Desk
@@ -117,15 +118,16 @@ def test_reports_of_an_outage_arrive_in_order_and_without_a_gap(broker: Mosquitt
             await desk.until(lambda: desk.bodies("/m/"))
             broker.stop(kill=True)
             for number in range(40):
-                await agent.outbox.measure(agent.topics.measurement("traffic"), {"number": number})
+                body = reports.traffic(agent.snapshot().to_dict(), agent_bytes=1_000_000 + number, budget_bytes=0)
+                await agent.outbox.measure(agent.topics.measurement("traffic"), body)
                 if number % 10 == 0:
                     agent.event("warning", {"number": number})
                     await agent.reporter.report()
         assert desk.refused is not None
         broker.start()
         async with Desk(broker.port) as desk, StandIn(tmp_path, config_for(broker.url), instance="2") as agent:
-            await desk.until(lambda: [b for b in desk.bodies("/m/traffic") if b.get("number") == 39])
-            numbers = [b["number"] for b in desk.bodies("/m/traffic") if "number" in b]
+            await desk.until(lambda: [b for b in desk.bodies("/m/traffic") if b["AgentBytes"] == 1_000_039])
+            numbers = [b["AgentBytes"] - 1_000_000 for b in desk.bodies("/m/traffic") if b["AgentBytes"] >= 1_000_000]
             assert list(dict.fromkeys(numbers)) == list(range(40))
             seqs = {b["seq"] for part in ("/m/", "/e/") for b in desk.bodies(part)}
             lost = {n for b in desk.bodies("/e/lost") for _, low, high in b["ranges"] for n in range(low, high + 1)}
