@@ -1,8 +1,8 @@
 """Counts what the WAN links carried, keeps the ledger, and decides at which rate the line runs.
 
 The only owner of the ledger. All changes happen on the loop; what was changed reaches the disk by bytes and not by
-time (`agent.plan.COMMIT_BYTES`), at every change of state, and together with what belongs to it in one transaction.
-A fault of the disk never stops the counting: the ledger goes on in memory and is saved when the disk is back.
+time (`agent.plan.commit_due`), and together with what belongs to it in one transaction. A fault of the disk never
+stops the counting: the ledger goes on in memory and is saved when the disk is back.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from agent.clock import Clock
+from agent.clock import ClockLike
 from agent.daemon.pacing import Wake
 from agent.errors import StoreError
 from agent.plan import (
-    COMMIT_BYTES,
     BillingPeriod,
     Decision,
-    Delta,
     Ledger,
     Moment,
     Notice,
     Plan,
     Sample,
     Usage,
+    bytes_to_next,
+    commit_due,
+    committed,
     decide,
     notices,
     observe,
@@ -38,8 +39,8 @@ from agent.store import Database, Store
 
 log = logging.getLogger(__name__)
 
-COMMIT_AFTER_S = 600.0  # a change is on disk at most so long after it happened
 RETRY_S = 30.0  # a disk that refused is asked again after so long
+AFTER_BOUNDARY_S = 0.01  # a sample meant for the new period is not taken a rounding error too early
 
 Also = Callable[[Database], Any]
 
@@ -47,57 +48,44 @@ Also = Callable[[Database], Any]
 class Accounting:
     """The ledger and everything that changes it."""
 
-    def __init__(self, plan: Plan, clock: Clock, store: Store, ledger: Ledger, faults: Counter[str]) -> None:
+    def __init__(self, plan: Plan, clock: ClockLike, store: Store, ledger: Ledger, faults: Counter[str]) -> None:
         self.plan, self.ledger = plan, ledger
-        self._clock, self._store, self._faults = clock, store, faults
-        self._saving = asyncio.Lock()
-        self._unsaved_bytes = 0
-        self._unsaved_since_s: float | None = None
-        self._retry_at_s = 0.0
-        self._urgent = False
-        self._also: list[Also] = []
+        self.decision = decide(ledger, plan, clock.now())
         self.wake = Wake()  # ends the pause between two samples
         self.on_decision: Callable[[Decision], None] = lambda decision: None
         self.on_notice: Callable[[Notice], None] = lambda notice: None
-        self.decision = decide(ledger, plan, clock.now())
-        self.store_fault = ""
+        self._clock, self._store, self._faults = clock, store, faults
+        self._saving = asyncio.Lock()
+        self._saved: Ledger | None = None  # what the disk holds
+        self._changed_s: float | None = None  # when the ledger first differed from it
+        self._retry_at_s = 0.0
+        self._also: list[Also] = []
 
     # -- what was counted
 
-    def take(self, samples: list[Sample]) -> None:
+    def take(self, samples: Sequence[Sample]) -> None:
         """Enter samples into the ledger; decide anew."""
         moment = self._clock.now()
         for sample in samples:
             self.ledger, delta = observe(self.ledger, sample, moment, self.plan)
-            self._note(delta, sample, moment)
+            if delta.refused_bytes:
+                self._faults["counter.refused"] += 1
+                log.error("%s: jump of %d bytes refused", sample.epoch.ifname, delta.refused_bytes)
         self.review(moment)
-
-    def _note(self, delta: Delta, sample: Sample, moment: Moment) -> None:
-        moved = delta.received_bytes + delta.sent_bytes
-        if delta.refused_bytes:
-            self._faults["counter.refused"] += 1
-            log.error("%s: jump of %d bytes refused", sample.epoch.ifname, delta.refused_bytes)
-        if not moved:
-            return
-        self._unsaved_bytes += moved
-        if self._unsaved_since_s is None:
-            self._unsaved_since_s = moment.boot_s
-        if sample.final:
-            self._urgent = True
 
     def review(self, moment: Moment | None = None) -> None:
         """Roll the period if it is time, decide, and tell who listens what changed."""
         moment = moment or self._clock.now()
-        before, period = self.decision, self.ledger.period
+        before = self.decision
         self.ledger = settle(self.ledger, moment, self.plan)
+        self.ledger, told = notices(self.ledger, self.plan, moment)
         self.decision = decide(self.ledger, self.plan, moment)
-        self.ledger, told = notices(self.ledger, self.plan, before, self.decision, moment)
-        if self.ledger.period != period or self.decision != before or told:
-            self._urgent = True
+        if self._changed_s is None and self.ledger != self._saved:
+            self._changed_s = moment.boot_s
         for notice in told:
-            log.warning("plan: %s", notice.text)
+            log.warning("plan: %s (%d %% of %d bytes)", notice.kind, notice.percent, notice.limit_bytes)
             self.on_notice(notice)
-        if self.decision != before:
+        if (self.decision.state, self.decision.rates) != (before.state, before.rates):
             log.warning("plan: %s, %s", self.decision.state, self.decision.reason)
             self.on_decision(self.decision)
 
@@ -109,12 +97,15 @@ class Accounting:
         return self.ledger.period
 
     def interval_s(self) -> float:
-        """Seconds to the next sample: short before a threshold, never past the end of the period."""
+        """Seconds to the next sample: short before a threshold, never past the end of anything that ends by time."""
         moment = self._clock.now()
-        pause_s = sample_interval_s(self.usage().until_next_bytes, self.plan.max_bps)
+        pause_s = sample_interval_s(bytes_to_next(self.ledger, self.plan), self.plan.max_bps)
         if moment.trusted:
-            left_s = (self.ledger.period.end - moment.wall).total_seconds()
-            pause_s = min(pause_s, max(0.05, left_s + 0.01))
+            ends = [self.ledger.period.end, *(t.expires for t in self.ledger.topups if t.expires)]
+            if self.ledger.override and self.ledger.override.expires:
+                ends.append(self.ledger.override.expires)
+            lefts_s = [(end - moment.wall).total_seconds() + AFTER_BOUNDARY_S for end in ends]
+            pause_s = min([pause_s, *(left_s for left_s in lefts_s if left_s > 0)])
         return pause_s
 
     # -- what is on disk
@@ -122,34 +113,28 @@ class Accounting:
     def with_next_commit(self, also: Also) -> None:
         """Run `also` in the transaction that saves the ledger next, and make that soon."""
         self._also.append(also)
-        self._urgent = True
         self.wake.set()
 
     def commit_due(self) -> bool:
+        """Whether the ledger must go to the flash now; never while a disk that refused is left alone."""
         now_s = self._clock.now().boot_s
         if now_s < self._retry_at_s:
             return False
-        if self._urgent or self._unsaved_bytes >= COMMIT_BYTES:
-            return True
-        return self._unsaved_since_s is not None and now_s - self._unsaved_since_s >= COMMIT_AFTER_S
+        return bool(self._also) or commit_due(self.ledger, self._saved, now_s, self._changed_s) is not None
 
     async def commit(self) -> None:
         """Save the ledger as it stands, and what waits to be saved with it. A refusing disk is noted, not raised."""
         async with self._saving:
-            ledger, also = self.ledger, self._also
-            unsaved, since_s = self._unsaved_bytes, self._unsaved_since_s
-            self._also, self._unsaved_bytes, self._unsaved_since_s, self._urgent = [], 0, None, False
+            written, also, self._also = self.ledger, self._also, []
             try:
-                await self._store.run(lambda database: _save(database, ledger, also))
-                self.store_fault = ""
+                await self._store.run(lambda database: _save(database, written, also))
             except StoreError as error:
                 self._faults["store"] += 1
-                self.store_fault = str(error)
                 log.error("ledger not saved, counting goes on in memory: %s", error)
                 self._also = also + self._also
-                self._unsaved_bytes += unsaved
-                self._unsaved_since_s, self._urgent = since_s, True
                 self._retry_at_s = self._clock.now().boot_s + RETRY_S
+            else:
+                self._now_on_disk(written)
 
     async def change(self, change: Callable[[Ledger, Moment], Ledger], also: Also | None = None) -> Ledger:
         """Change the ledger by a pure function and save it with `also` in one transaction, or do neither.
@@ -159,15 +144,21 @@ class Accounting:
         """
         async with self._saving:
             moment = self._clock.now()
-            changed = change(self.ledger, moment)
-            await self._store.run(lambda database: _save(database, changed, [also] if also else []))
+            written = change(self.ledger, moment)
+            await self._store.run(lambda database: _save(database, written, [also] if also else []))
             self.ledger = change(self.ledger, moment)
+            self._now_on_disk(written)
         self.review()
         self.wake.set()
         return self.ledger
 
+    def _now_on_disk(self, written: Ledger) -> None:
+        self.ledger = committed(self.ledger, written)
+        self._saved = committed(written, written)
+        self._changed_s = None if self.ledger == self._saved else self._clock.now().boot_s
 
-def _save(database: Database, ledger: Ledger, also: list[Also]) -> None:
-    database.ledger.save(ledger.to_dict())
+
+def _save(database: Database, ledger: Ledger, also: Sequence[Also]) -> None:
+    database.save_ledger(ledger)
     for write in also:
         write(database)

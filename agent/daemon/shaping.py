@@ -1,22 +1,21 @@
 """Keeps the kernel as the plan wants it: compares and mends at every tick, every link event and every decision.
 
 Shaping is a reconciliation, not an edge: it survives a crash, an interface that is made anew, a modem reset and a
-stranger's `tc qdisc del`. A kernel that refuses is reported as `unenforced` and asked again with growing pauses.
+stranger's `tc qdisc del`. A kernel that refuses is reported as `unenforced`; how soon it is asked again is the
+shaper's own matter.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
-from agent.daemon.pacing import Backoff, Wake
+from agent.daemon.pacing import Wake
 from agent.errors import KernelError
 from agent.plan import Rates
 from agent.traffic import Kernel, Link, Shaper, ShaperState
 
-log = logging.getLogger(__name__)
-
 TICK_S = 30.0
+RETRY_S = 1.0
 
 
 class Shaping:
@@ -32,14 +31,10 @@ class Shaping:
 
     async def run(self) -> None:
         """Reconcile for ever."""
-        backoff = Backoff(1.0, TICK_S)
         while True:
             await self.reconcile()
-            settled = self.state.state in ("off", "enforced")
-            if settled:
-                backoff.reset()
             self.on_beat(TICK_S * 4)
-            await self.wake.wait(TICK_S if settled else backoff.next_s())
+            await self.wake.wait(TICK_S if self.state.state in ("off", "enforced") else RETRY_S)
 
     async def reconcile(self) -> None:
         """Make the kernel as the plan wants it, once."""
@@ -50,9 +45,6 @@ class Shaping:
         except KernelError as error:
             state = ShaperState("unenforced", rates=wanted, reason=str(error))
         changed = _essence(state) != _essence(self.state) or links != self.links
-        if _essence(state) != _essence(self.state):
-            level = logging.INFO if state.state in ("off", "enforced") else logging.ERROR
-            log.log(level, "shaper %s %s %s %s", state.state, state.qdisc, state.rates, state.reason)
         self.state, self.links = state, links
         if changed:
             self.on_change()

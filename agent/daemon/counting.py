@@ -1,0 +1,43 @@
+"""The beat of the counting: read the link counters, enter them, save when it is due, wait as long as is safe."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from agent.daemon.accounting import Accounting
+from agent.traffic import Kernel, LinkEvent, matches
+
+log = logging.getLogger(__name__)
+
+
+class Counting:
+    """Feeds the accounting from the kernel: on a beat, and with the last counters of a link that goes."""
+
+    def __init__(self, kernel: Kernel, patterns: Sequence[str], accounting: Accounting) -> None:
+        self._kernel, self._patterns, self._accounting = kernel, tuple(patterns), accounting
+        self.on_beat: Callable[[float], None] = lambda within_s: None
+
+    async def run(self) -> None:
+        """Sample for ever. A KernelError ends it; the supervisor starts it again."""
+        while True:
+            await self.sample()
+            if self._accounting.commit_due():
+                await self._accounting.commit()
+            pause_s = self._accounting.interval_s()
+            self.on_beat(pause_s + 60)
+            await self._accounting.wake.wait(pause_s)
+
+    async def sample(self) -> None:
+        """Read the counters now."""
+        self._accounting.take(await self._kernel.samples(self._patterns))
+
+    def link_event(self, event: LinkEvent) -> None:
+        """A WAN link came, changed or went: its counters are worth more now than at the next beat."""
+        if not matches(self._patterns, event.link.ifname):
+            return
+        if event.kind != "changed":
+            log.info("link %s (%d) %s", event.link.ifname, event.link.ifindex, event.kind)
+        if event.sample is not None:
+            self._accounting.take([event.sample])
+        self._accounting.wake.set()
