@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from agent.clock import ClockLike
 from agent.daemon.pacing import Wake
@@ -45,6 +45,22 @@ AFTER_BOUNDARY_S = 0.01  # a sample meant for the new period is not taken a roun
 Also = Callable[[Database], Any]
 
 
+class Companion(Protocol):
+    """What is saved in the same transaction as the ledger, because one is not true without the other."""
+
+    def save(self, database: Database) -> None:
+        """On the store's thread, inside the transaction."""
+        ...
+
+    def committed(self) -> None:
+        """On the loop: it is on the disk."""
+        ...
+
+    def abandoned(self) -> None:
+        """On the loop: the disk refused; nothing was kept."""
+        ...
+
+
 class Accounting:
     """The ledger and everything that changes it."""
 
@@ -59,7 +75,8 @@ class Accounting:
         self._saved: Ledger | None = None  # what the disk holds
         self._changed_s: float | None = None  # when the ledger first differed from it
         self._retry_at_s = 0.0
-        self._also: list[Also] = []
+        self._told = False  # something waits to be saved with the ledger
+        self.companion: Callable[[], Companion | None] = lambda: None
 
     # -- what was counted
 
@@ -110,9 +127,9 @@ class Accounting:
 
     # -- what is on disk
 
-    def with_next_commit(self, also: Also) -> None:
-        """Run `also` in the transaction that saves the ledger next, and make that soon."""
-        self._also.append(also)
+    def save_soon(self) -> None:
+        """Something was told that belongs into the transaction of the ledger: save both at the next turn."""
+        self._told = True
         self.wake.set()
 
     def commit_due(self) -> bool:
@@ -120,21 +137,24 @@ class Accounting:
         now_s = self._clock.now().boot_s
         if now_s < self._retry_at_s:
             return False
-        return bool(self._also) or commit_due(self.ledger, self._saved, now_s, self._changed_s) is not None
+        return self._told or commit_due(self.ledger, self._saved, now_s, self._changed_s) is not None
 
     async def commit(self) -> None:
         """Save the ledger as it stands, and what waits to be saved with it. A refusing disk is noted, not raised."""
         async with self._saving:
-            written, also, self._also = self.ledger, self._also, []
+            written, companion, self._told = self.ledger, self.companion(), False
             try:
-                await self._store.run(lambda database: _save(database, written, also))
+                await self._store.run(lambda database: _save(database, written, companion.save if companion else None))
             except StoreError as error:
                 self._faults["store"] += 1
                 log.error("ledger not saved, counting goes on in memory: %s", error)
-                self._also = also + self._also
-                self._retry_at_s = self._clock.now().boot_s + RETRY_S
+                self._told, self._retry_at_s = companion is not None, self._clock.now().boot_s + RETRY_S
+                if companion:
+                    companion.abandoned()
             else:
                 self._now_on_disk(written)
+                if companion:
+                    companion.committed()
 
     async def change(self, change: Callable[[Ledger, Moment], Ledger], also: Also | None = None) -> Ledger:
         """Change the ledger by a pure function and save it with `also` in one transaction, or do neither.
@@ -145,7 +165,7 @@ class Accounting:
         async with self._saving:
             moment = self._clock.now()
             written = change(self.ledger, moment)
-            await self._store.run(lambda database: _save(database, written, [also] if also else []))
+            await self._store.run(lambda database: _save(database, written, also))
             self.ledger = change(self.ledger, moment)
             self._now_on_disk(written)
         self.review()
@@ -158,7 +178,7 @@ class Accounting:
         self._changed_s = None if self.ledger == self._saved else self._clock.now().boot_s
 
 
-def _save(database: Database, ledger: Ledger, also: Sequence[Also]) -> None:
+def _save(database: Database, ledger: Ledger, also: Also | None) -> None:
     database.save_ledger(ledger)
-    for write in also:
-        write(database)
+    if also:
+        also(database)

@@ -10,23 +10,38 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from agent.clock import Clock
+from agent.clock import ClockLike
 from agent.config import ModemSettings
 from agent.daemon.pacing import Backoff, Wake
-from agent.errors import CommandTimeout, ModemError, PortAbsent, PortBusy
+from agent.errors import ModemError, PortAbsent, PortBusy
 from agent.modem import Modem, Reading
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 15.0
+LONGEST_POLL_S = 300.0  # a module that answers each command just before its time limit
+# Unsolicited lines after which the state is read anew: registration, context, SIM, start of the module.
+TELLING = ("+CREG", "+CGREG", "+CEREG", "+C5GREG", "+CGEV", "+CPIN", "+QSIMSTAT", "^SIMST", "RDY", "+QIURC")
+
+
+def essence(reading: Reading) -> tuple[object, ...]:
+    """What of a reading is worth a report of its own; the strengths move at every poll and go with the beat."""
+    registration, sim = reading.registration, reading.sim
+    return (
+        reading.identity, sim.state, sim.iccid, registration.stat, registration.reject_cause, registration.tac,
+        registration.ci, reading.operator, reading.access_technology, reading.signal.band, reading.address,
+    )  # fmt: skip
 
 
 class Watching:
     """The module as it was last read; `state` is absent, busy, hung or ready."""
 
-    def __init__(self, settings: ModemSettings, clock: Clock, faults: Counter[str]) -> None:
-        self._settings, self._clock, self._faults = settings, clock, faults
-        self.modem: Modem | None = None
+    def __init__(self, settings: ModemSettings, clock: ClockLike, faults: Counter[str]) -> None:
+        self._settings, self._clock = settings, clock
+        self._modem = Modem(settings, boot_clock=lambda: clock.now().boot_s)
+        self._modem.faults = faults
+        self._modem.on_urc = self._heard
+        self.modem: Modem | None = None  # while it is open
         self.reading: Reading | None = None
         self.state = "absent"
         self.reason = ""
@@ -47,13 +62,12 @@ class Watching:
             await self.wake.wait(pause_s)
 
     async def _attend(self, backoff: Backoff) -> None:
-        modem = Modem(self._settings, boot_s=lambda: self._clock.now().boot_s, faults=self._faults)
-        modem.on_urc = lambda urc: self.wake.set() if urc.matters else None
+        modem = self._modem
         try:
             await modem.open()
             self.modem = modem
             while True:
-                self.on_beat(self._settings.poll_s + 300)
+                self.on_beat(self._settings.poll_s + LONGEST_POLL_S)
                 self._read(await modem.poll())
                 backoff.reset()
                 await self.wake.wait(self._settings.poll_s)
@@ -61,10 +75,15 @@ class Watching:
             self.modem = None
             modem.close()
 
+    def _heard(self, line: str) -> None:
+        """An unsolicited line: what it says is read properly by polling at once."""
+        if line.startswith(TELLING):
+            self.wake.set()
+
     def _read(self, reading: Reading) -> None:
-        if reading.network_time is not None:
+        if reading.network_time is not None and reading.network_time_boot_s is not None:
             self._clock.offer_network_time(reading.network_time, reading.network_time_boot_s)
-        changed = self.state != "ready" or reading != self.reading
+        changed = self.state != "ready" or self.reading is None or essence(reading) != essence(self.reading)
         if self.state != "ready":
             log.info("modem ready: %s", reading.identity.model)
         self.reading, self.state, self.reason = reading, "ready", ""
@@ -73,8 +92,6 @@ class Watching:
 
     def _lost(self, error: ModemError) -> None:
         state = "busy" if isinstance(error, PortBusy) else "absent" if isinstance(error, PortAbsent) else "hung"
-        if isinstance(error, CommandTimeout):
-            self._faults["modem.timeout"] += 1
         if (state, str(error)) != (self.state, self.reason):
             log.warning("modem %s: %s", state, error)
         changed = state != self.state
