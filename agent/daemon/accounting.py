@@ -179,6 +179,6 @@ class Accounting:
 
 
 def _save(database: Database, ledger: Ledger, also: Also | None) -> None:
-    database.save_ledger(ledger)
+    database.keep(ledger)
     if also:
         also(database)

@@ -20,7 +20,7 @@ from agent.daemon.shaping import Shaping
 from agent.daemon.watching import Watching
 from agent.errors import AgentError
 from agent.modem import Modem
-from agent.operator import SessionState
+from agent.operator.state import SessionState
 from agent.plan import Ledger, Moment
 from agent.store import Store
 from agent.traffic import Kernel
@@ -48,8 +48,7 @@ class LiveAgent:
         self.session_state: Callable[[], SessionState] = SessionState
         self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
         self.reborn: Callable[[], None] = lambda: None
-        self.outbox_rows = 0
-        self.outbox_dropped = 0
+        self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
@@ -57,7 +56,7 @@ class LiveAgent:
         return self.watching.modem
 
     def snapshot(self) -> Snapshot:
-        accounting = self.accounting
+        accounting, (outbox_rows, outbox_dropped) = self.accounting, self.outbox()
         return Snapshot(
             moment=self.clock.now(),
             device=self.device,
@@ -71,10 +70,10 @@ class LiveAgent:
             decision=accounting.decision,
             shaper=self.shaping.state,
             session=self.session_state(),
-            outbox_rows=self.outbox_rows,
-            outbox_dropped=self.outbox_dropped,
+            outbox_rows=outbox_rows,
+            outbox_dropped=outbox_dropped,
             faults=dict(self._faults),
-            store_state=accounting.store_fault or "ok",
+            store_state=self.store.state,
         )
 
     async def refresh(self) -> None:

@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from agent.clock import ClockLike
+from agent.clock import Clock
 from agent.config import ModemSettings
 from agent.daemon.pacing import Backoff, Wake
 from agent.errors import ModemError, PortAbsent, PortBusy
@@ -36,7 +36,7 @@ def essence(reading: Reading) -> tuple[object, ...]:
 class Watching:
     """The module as it was last read; `state` is absent, busy, hung or ready."""
 
-    def __init__(self, settings: ModemSettings, clock: ClockLike, faults: Counter[str]) -> None:
+    def __init__(self, settings: ModemSettings, clock: Clock, faults: Counter[str]) -> None:
         self._settings, self._clock = settings, clock
         self._modem = Modem(settings, boot_clock=lambda: clock.now().boot_s)
         self._modem.faults = faults

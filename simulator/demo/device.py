@@ -83,12 +83,12 @@ class Device:
     def _seed(self, state: Path) -> None:
         """A month that is nearly used up: three quarters down, one quarter up, as a household's is."""
         config = configuration.load(self.file)
-        ledger = Ledger.new(config.plan, Clock(config.clock).now())
+        ledger = Ledger.new(config.plan, Clock(config.clock, floor=None).now())
         received = USED_BEFORE_BYTES * 3 // 4
-        ledger = replace(ledger, received_bytes=received, sent_bytes=USED_BEFORE_BYTES - received)
+        ledger = replace(ledger, fresh=False, received_bytes=received, sent_bytes=USED_BEFORE_BYTES - received)
         database = Database.open(state / "agent.db")
         with database.transaction():
-            database.ledger.save(ledger.to_dict())
+            database.keep(ledger)
         database.close()
 
     def start(self, processes: Processes) -> None:

@@ -1,0 +1,174 @@
+"""Brings the operator's side to life once the device knows its own name, and hands it what the agent has to tell.
+
+Events are queued here on the loop and reach the flash in the transaction of the ledger: a warning whose ledger is lost
+in a power cut would be told twice, a ledger whose warning is lost would never tell it. A broker that is away, or was
+never configured, stops nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from agent import __version__
+from agent.commands import COMMANDS
+from agent.daemon.accounting import Companion
+from agent.daemon.agent import LiveAgent
+from agent.daemon.pacing import Wake
+from agent.operator import Batch, Inbound, Outbox, Reporter, Session, SessionState, Topics, Twins
+from agent.plan import Notice
+from agent.store import Database
+
+EVENTS_WAITING = 200  # while the device has no name yet, or the disk refuses; the oldest go first
+IDENTITY_WAIT_S = 5.0
+EVENT_NAMES = {"throttled": "throttle", "restored": "throttle", "warning": "warning"}
+
+
+class _Saved:
+    """Events on their way to the flash, with the ledger."""
+
+    def __init__(self, events: list[tuple[str, dict[str, Any]]], agent: LiveAgent, outbox: Outbox | None) -> None:
+        self._events, self._outbox, self._moment = events, outbox, agent.clock.now()
+        self._batch: Batch | None = None
+        self.abandon: Callable[[list[tuple[str, dict[str, Any]]]], None] = lambda events: None
+        if outbox is not None:
+            self._batch = outbox.batch()
+            for name, details in events:
+                self._batch.add(outbox.topics.event(name), details)
+            outbox.seal(self._batch)
+
+    def save(self, database: Database) -> None:
+        for name, details in self._events:
+            database.events.add(name, details, self._moment)
+        if self._batch is not None:
+            self._batch.save(database)
+
+    def committed(self) -> None:
+        if self._outbox is not None and self._batch is not None:
+            self._outbox.committed(self._batch)
+
+    def abandoned(self) -> None:
+        if self._outbox is not None and self._batch is not None:
+            self._outbox.abandoned(self._batch)
+        self.abandon(self._events)
+
+
+class Reporting:
+    """Everything between the agent's state and the session with the broker."""
+
+    def __init__(self, agent: LiveAgent) -> None:
+        self._agent = agent
+        self._events: deque[tuple[str, dict[str, Any]]] = deque(maxlen=EVENTS_WAITING)
+        self._outbox: Outbox | None = None
+        self._session: Session | None = None
+        self._reporter: Reporter | None = None
+        self.wake = Wake()
+        self.on_beat: Callable[[float], None] = lambda within_s: None
+        agent.emit, agent.reborn, agent.session_state = self.event, self.rebirth, self._state
+        agent.outbox = self._outbox_state
+
+    # -- what is told
+
+    def event(self, name: str, details: dict[str, Any]) -> None:
+        """Something happened: into the local log, and to the operator."""
+        self._events.append((name, details))
+        self._agent.accounting.save_soon()
+
+    def notice(self, notice: Notice) -> None:
+        """The plan told something."""
+        details = {
+            "kind": notice.kind, "percent": notice.percent, "UsedBytes": notice.charged_bytes,
+            "LimitBytes": notice.limit_bytes, "PeriodStart": notice.period, "reason": notice.reason,
+            "ShapingRate": notice.rates.down_bps or -1,
+        }  # fmt: skip
+        self.event(EVENT_NAMES.get(notice.kind, notice.kind), details)
+
+    def changed(self) -> None:
+        """Something happened that a report may be due for."""
+        self.wake.set()
+        if self._reporter is not None:
+            self._reporter.changed()
+
+    def alarm(self, name: str, details: dict[str, Any] | None) -> None:
+        """Raise an alarm, or clear it with None; before the device has a name nobody could hear it."""
+        if self._reporter is not None:
+            self._reporter.alarm(name, details)
+
+    def rebirth(self) -> None:
+        """Everything anew, at the operator's request."""
+        if self._reporter is not None:
+            self._reporter.rebirth()
+
+    def companion(self) -> Companion | None:
+        """The events that wait, to be saved with the ledger."""
+        if not self._events or (self._agent.config.operator.url and self._outbox is None):
+            return None
+        saved = _Saved(list(self._events), self._agent, self._outbox)
+        saved.abandon = lambda events: self._events.extendleft(reversed(events))
+        self._events.clear()
+        return saved
+
+    def _state(self) -> SessionState:
+        return self._session.state if self._session is not None else SessionState()
+
+    def _outbox_state(self) -> tuple[int, int]:
+        """Rows not yet acknowledged, reports given up."""
+        return (self._outbox.rows, self._outbox.dropped) if self._outbox is not None else (0, 0)
+
+    # -- life
+
+    async def run(self) -> None:
+        """Wait until the device knows its name, then report for ever."""
+        agent, settings = self._agent, self._agent.config.operator
+        if not settings.url:
+            await asyncio.Event().wait()
+        await self._named()
+        topics, now = Topics(settings.root, agent.device), agent.clock.now
+        outbox = self._outbox = Outbox(agent.store, settings, topics, boot=now().boot_id, now=now)
+        await outbox.open()
+        twins = Twins(agent.store, outbox.wake.set)
+        session = Session(settings, topics, outbox, twins, self._deliver, version=__version__, now=now)
+        reporter = Reporter(
+            outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
+            commands=sorted(COMMANDS), now=now,
+        )  # fmt: skip
+        self._session, self._reporter = session, reporter
+        agent.accounting.save_soon()
+        self.on_beat(math.inf)
+        tasks = [asyncio.create_task(session.run()), asyncio.create_task(reporter.run())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for problem in ended:
+            if isinstance(problem, Exception):
+                raise problem
+
+    async def _deliver(self, message: Inbound) -> None:
+        raise NotImplementedError
+
+    async def _named(self) -> None:
+        """The device's name: configured, remembered, or the module's IMEI once it is read."""
+        agent = self._agent
+        if not agent.device:
+            agent.device = await agent.store.run(lambda database: database.meta.get("device") or "")
+        while not agent.device:
+            reading = agent.watching.reading
+            if reading is not None and reading.identity.imei:
+                agent.device = f"imei::{reading.identity.imei}"
+                break
+            self.on_beat(IDENTITY_WAIT_S * 4)
+            await self.wake.wait(IDENTITY_WAIT_S)
+        await agent.store.run(lambda database: database.meta.set("device", agent.device))
+
+    async def stop(self, farewell: str) -> None:
+        """Say goodbye and keep what is not delivered."""
+        if self._session is not None:
+            await self._session.stop(farewell)
+        if self._outbox is not None:
+            await self._outbox.flush(last=True)
