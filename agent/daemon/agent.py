@@ -89,9 +89,13 @@ class LiveAgent:
     async def rebirth(self) -> None:
         self.reborn()
 
-    async def restart(self) -> None:
+    def end(self, why: str) -> None:
+        """End the daemon in order; the first reason stands."""
         if not self.ending.done():
-            self.ending.set_result("restart asked for")
+            self.ending.set_result(why)
+
+    async def restart(self) -> None:
+        self.end("restart asked for")
 
     async def reboot(self, reason: str) -> None:
         await self.accounting.commit()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from agent.errors import AgentError
 
@@ -18,7 +18,7 @@ REBOOT_COMMANDS: Sequence[tuple[str, ...]] = (("/bin/systemctl", "reboot"), ("/s
 async def reboot(reason: str) -> None:
     """Ask the system to reboot. Raises AgentError when it refuses."""
     for command in REBOOT_COMMANDS:
-        if not Path(command[0]).exists():
+        if not os.access(command[0], os.X_OK):
             continue
         log.warning("asking the system to reboot: %s", reason)
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)

@@ -13,7 +13,9 @@ import logging
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from agent import __version__
 from agent.clock import Clock
@@ -40,6 +42,7 @@ DATABASE = "agent.db"
 SOCKET = "control.sock"
 WATCHDOG_S = 30.0  # where no service manager says how often it wants to hear
 LAST_WORDS_S = 0.6
+FAULT = "fatal fault"
 
 
 def run(config: Config) -> int:
@@ -81,6 +84,14 @@ async def _serve(config: Config) -> int:
         store.close()
 
 
+class Part(Protocol):
+    """One concern of the daemon: runs for ever, and says when it will have made progress again."""
+
+    on_beat: Callable[[float], None]
+
+    async def run(self) -> None: ...
+
+
 class Daemon:
     """The parts, wired: who hears of what, which tasks run, how it ends."""
 
@@ -88,7 +99,7 @@ class Daemon:
         self, agent: LiveAgent, kernel: Kernel, counting: Counting, reporting: Reporting, faults: Counter[str]
     ) -> None:
         self._agent, self._kernel, self._counting, self._reporting = agent, kernel, counting, reporting
-        self._supervisor = Supervisor(faults)
+        self._supervisor = Supervisor(faults, on_fatal=lambda: agent.end(FAULT))
         self._notifier = notify.Notifier()
         self._control = ControlServer(
             Path(agent.config.device.run_dir) / SOCKET,
@@ -122,34 +133,31 @@ class Daemon:
 
     async def run(self) -> int:
         """Serve until a signal, a fatal fault or a command ends it; the exit status."""
-        ending = self._agent.ending
-        loop = asyncio.get_running_loop()
+        ending, loop = self._agent.ending, asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, lambda name=number.name: ending.done() or ending.set_result(name))
+            loop.add_signal_handler(number, self._agent.end, number.name)
         await self._control.start()
         self._start_tasks()
         self._agent.event("boot", {"version": __version__})
         self._notifier.ready()
         log.info("modem-agent %s runs, %s", __version__, self._agent.config.file)
-        failed = asyncio.ensure_future(self._supervisor.failure())
         try:
-            await asyncio.wait([ending, failed], return_when=asyncio.FIRST_COMPLETED)
+            await ending
         finally:
-            failed.cancel()
-            await self._end(ending.result() if ending.done() else "fault")
-        return 0 if ending.done() else 1
+            await self._end(ending.result() if ending.done() else "interrupted")
+        return 1 if ending.result() == FAULT else 0
 
     def _start_tasks(self) -> None:
         agent, supervisor = self._agent, self._supervisor
-        works = {
-            "counting": (self._counting, self._counting.run),
-            "shaping": (agent.shaping, agent.shaping.run),
-            "modem": (agent.watching, agent.watching.run),
-            "operator": (self._reporting, self._reporting.run),
+        parts: dict[str, Part] = {
+            "counting": self._counting,
+            "shaping": agent.shaping,
+            "modem": agent.watching,
+            "operator": self._reporting,
         }
-        for name, (part, work) in works.items():
+        for name, part in parts.items():
             part.on_beat = functools.partial(supervisor.beat, name)
-            supervisor.start(name, work)
+            supervisor.start(name, part.run, fatal=part is self._counting)
         supervisor.start("watchdog", self._watchdog)
 
     async def _watchdog(self) -> None:

@@ -1,7 +1,8 @@
 """Supervised tasks: each concern runs alone, so that a modem that is gone never stops the counting.
 
-A task that fails is logged, counted and started again after a growing pause. A task marked fatal (ledger, store) ends
-the daemon instead: the service manager starts it anew and it carries on from what is on disk.
+A task that fails is logged, counted and started again after a growing pause. A task marked fatal (the counting) ends
+the daemon when it fails by a bug, or again and again: the service manager starts it anew and it carries on from what
+is on disk, which is better than going on with a ledger that nobody keeps.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ from agent.errors import AgentError
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+FATAL_FAILURES = 5
 STEADY_S = 300.0  # a task that ran this long is taken to have been well: its pause starts small again
 
 
 class Supervisor:
     """Starts tasks, restarts those that fail, and knows when each last made progress."""
 
-    def __init__(self, faults: Counter[str]) -> None:
-        self._faults = faults
+    def __init__(self, faults: Counter[str], *, on_fatal: Callable[[], None]) -> None:
+        self._faults, self._on_fatal = faults, on_fatal
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beats: dict[str, tuple[float, float]] = {}
-        self._failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     def start(self, name: str, work: Callable[[], Awaitable[None]], *, fatal: bool = False) -> None:
         """Run `work()` for ever under `name`; it returns only to be started again."""
         self._tasks[name] = asyncio.create_task(self._keep(name, work, fatal), name=name)
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]], fatal: bool) -> None:
-        pause_s = FIRST_PAUSE_S
+        pause_s, failures = FIRST_PAUSE_S, 0
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -45,12 +46,12 @@ class Supervisor:
                 self._faults[f"task.{name}"] += 1
                 expected = isinstance(error, AgentError)
                 log.error("task %s failed: %s", name, error, exc_info=None if expected else error)
-                if fatal:
-                    if not self._failed.done():
-                        self._failed.set_result(error)
+                failures += 1
+                if fatal and (not expected or failures >= FATAL_FAILURES):
+                    self._on_fatal()
                     return
             if loop.time() - began > STEADY_S:
-                pause_s = FIRST_PAUSE_S
+                pause_s, failures = FIRST_PAUSE_S, 0
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
@@ -62,10 +63,6 @@ class Supervisor:
         """Tasks that have not kept what their last beat promised; the watchdog is fed while there is none."""
         now = asyncio.get_running_loop().time()
         return [name for name, (at, within_s) in self._beats.items() if now - at > within_s]
-
-    async def failure(self) -> BaseException:
-        """Wait for a fatal fault."""
-        return await asyncio.shield(self._failed)
 
     async def close(self) -> None:
         """Cancel all tasks and wait until they are gone."""
