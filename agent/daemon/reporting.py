@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import math
+import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from agent import __version__
 from agent.commands import COMMANDS
+from agent.commands.authority import BrokerAuthority
+from agent.commands.runner import Runner
 from agent.daemon.accounting import Companion
 from agent.daemon.agent import LiveAgent
 from agent.daemon.pacing import Wake
-from agent.operator import Batch, Inbound, Outbox, Reporter, Session, SessionState, Topics, Twins
+from agent.operator import Batch, Outbox, Reporter, Session, SessionState, Topics, Twins
 from agent.plan import Notice
 from agent.store import Database
 
@@ -123,14 +126,20 @@ class Reporting:
     async def run(self) -> None:
         """Wait until the device knows its name, then report for ever."""
         agent, settings = self._agent, self._agent.config.operator
-        if not settings.url:
-            await asyncio.Event().wait()
         await self._named()
+        if not settings.url:
+            self.on_beat(math.inf)
+            await asyncio.Event().wait()
         topics, now = Topics(settings.root, agent.device), agent.clock.now
         outbox = self._outbox = Outbox(agent.store, settings, topics, boot=now().boot_id, now=now)
         await outbox.open()
         twins = Twins(agent.store, outbox.wake.set)
-        session = Session(settings, topics, outbox, twins, self._deliver, version=__version__, now=now)
+        runner = Runner(
+            agent, outbox, BrokerAuthority(), device=agent.device, instance=secrets.token_hex(8),
+            nonce=lambda: session.nonce,
+        )  # fmt: skip
+        await runner.resume()
+        session = Session(settings, topics, outbox, twins, runner.deliver, version=__version__, now=now)
         reporter = Reporter(
             outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
             commands=sorted(COMMANDS), now=now,
@@ -148,9 +157,6 @@ class Reporting:
         for problem in ended:
             if isinstance(problem, Exception):
                 raise problem
-
-    async def _deliver(self, message: Inbound) -> None:
-        raise NotImplementedError
 
     async def _named(self) -> None:
         """The device's name: configured, remembered, or the module's IMEI once it is read."""
