@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-MONTH_END_S = 150.0  # from the start of the story; the acts before it take some 110 s
+MONTH_END_S = 130.0  # from the start of the story; the acts before it take some 95 s
 
 
 @click.command("demo")
@@ -50,7 +50,7 @@ def _play(out: Path) -> bool:
         broker = start_broker(processes, out)
         start_server(processes)
         with simulator.serve("quectel-ec25", link=str(out / "modem0")) as modem:
-            desk = Desk(network.BROKER_ADDRESS, BROKER_PORT, recorder.now_s)
+            desk = Desk(network.BROKER_ADDRESS, BROKER_PORT, recorder.now_s, say=display.say)
             device = Device(out, str(out / "modem0"), MONTH_END_S)
             recorder.start()
             display.start()

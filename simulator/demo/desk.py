@@ -14,6 +14,7 @@ import paho.mqtt.client as mqtt
 
 from simulator.demo.network import OPERATOR, inside
 
+LINE = 90
 FINAL_STATES = frozenset({"succeeded", "failed", "rejected", "expired", "cancelled", "timed-out"})
 
 
@@ -29,9 +30,17 @@ class Message:
 class Desk:
     """Subscribes to everything below the root and keeps it."""
 
-    def __init__(self, address: str, port: int, clock: Callable[[], float], root: str = "modem-agent") -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        clock: Callable[[], float],
+        *,
+        say: Callable[[str, str], None] = lambda text, style: None,
+        root: str = "modem-agent",
+    ) -> None:
         self.messages: list[Message] = []
-        self._clock = clock
+        self._clock, self._say = clock, say
         self._root = root
         self._arrived: queue.Queue[Message] = queue.Queue()
         self._client = _client()
@@ -48,6 +57,7 @@ class Desk:
             payload = repr(message.payload[:80])
         entry = Message(self._clock(), message.topic, payload)
         self.messages.append(entry)
+        self._say(f"  mqtt  {_short(entry, self._root)}", "dim")
         self._arrived.put(entry)
 
     def wait_for(self, wanted: Callable[[Message], bool], timeout_s: float, since: int = 0) -> Message | None:
@@ -89,3 +99,13 @@ def _client() -> Any:
     if hasattr(mqtt, "CallbackAPIVersion"):
         return mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="support-desk")
     return mqtt.Client(client_id="support-desk")
+
+
+def _short(message: Message, root: str) -> str:
+    """One message on one line, as support's eye would pick it out."""
+    name = "/".join(message.topic.removeprefix(f"{root}/v1/").split("/")[1:])
+    if not isinstance(message.payload, dict):
+        return f"{name} {message.payload if message.payload is not None else '(empty)'}"
+    skip = {"v", "seq", "boot", "up", "time", "clk"}
+    shown = json.dumps({k: v for k, v in message.payload.items() if k not in skip}, separators=(",", ":"))
+    return f"{name} {shown if len(shown) <= LINE else shown[: LINE - 1] + '…'}"

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-EXPECTED_S = 165.0  # how long the story takes; the bar's full length
+EXPECTED_S = 132.0  # how long the story takes; the bar's full length
 
 
 @dataclass(frozen=True, slots=True)

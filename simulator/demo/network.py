@@ -124,14 +124,19 @@ def _setns(fd: int) -> None:
 
 
 def counters(link: str = WAN, host: str = MODEM) -> LinkCounters:
-    """The kernel's own counters of a link, read past the agent from /proc/net/dev; host "" is where this thread is."""
-    with inside(host) if host else contextlib.nullcontext():
-        for line in Path("/proc/thread-self/net/dev").read_text().splitlines():
-            name, _, rest = line.partition(":")
-            if name.strip() == link:
-                words = [int(word) for word in rest.split()]
-                return LinkCounters(words[0], words[1], words[8], words[9])
-    raise SetupError(f"no link {link} in {host}")
+    """The kernel's own counters of a link in a host."""
+    with inside(host):
+        return read_counters()[link]
+
+
+def read_counters() -> dict[str, LinkCounters]:
+    """The counters of all links where this thread is, read past the agent from /proc/net/dev."""
+    links = {}
+    for line in Path("/proc/thread-self/net/dev").read_text().splitlines()[2:]:
+        name, _, rest = line.partition(":")
+        words = [int(word) for word in rest.split()]
+        links[name.strip()] = LinkCounters(words[0], words[1], words[8], words[9])
+    return links
 
 
 def qdiscs(link: str = WAN, host: str = MODEM) -> list[str]:

@@ -82,7 +82,7 @@ def wait_until(ready: Callable[[], object], timeout_s: float, what: str) -> Any:
         if result := ready():
             return result
         time.sleep(0.1)
-    raise SetupError(f"waited {timeout_s:g} s in vain until {what}")
+    raise SetupError(f"waited {timeout_s:.0f} s in vain until {what}")
 
 
 class Load:

@@ -6,17 +6,25 @@ import threading
 import time
 from dataclasses import dataclass
 
-from simulator.demo.network import MODEM, WAN, LinkCounters, counters, inside
+from simulator.demo.network import MODEM, WAN, LinkCounters, inside, read_counters
 
 INTERVAL_S = 0.1
+IFB = "ifb4wwan0"  # through it the agent leads the download, while it shapes it
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One look at the link: seconds since the recorder started, and the counters."""
+    """One look at the link: seconds since the recorder started, and the counters of the WAN and of its ifb."""
 
     at_s: float
     link: LinkCounters
+    ifb: LinkCounters | None
+
+    def shaped_bytes(self, direction: str) -> int:
+        """Bytes that the link let through: past the shaper, where there is one, as the household gets them."""
+        if direction == "up":
+            return self.link.sent_bytes
+        return self.ifb.sent_bytes if self.ifb else self.link.received_bytes
 
 
 class Recorder:
@@ -41,14 +49,21 @@ class Recorder:
     def _watch(self) -> None:
         with inside(MODEM):
             while not self._stop.wait(INTERVAL_S):
-                self.marks.append(Mark(self.now_s(), counters(WAN, host="")))
+                links = read_counters()
+                self.marks.append(Mark(self.now_s(), links[WAN], links.get(IFB)))
 
     def rate_bps(self, begin_s: float, end_s: float, direction: str) -> float:
         """Mean link rate in bit/s between two times, Ethernet header included, as tc(8) counts on such a link."""
-        first = min(self.marks, key=lambda mark: abs(mark.at_s - begin_s))
-        last = min(self.marks, key=lambda mark: abs(mark.at_s - end_s))
-        moved = _bytes(last.link, direction) - _bytes(first.link, direction)
-        return moved * 8 / (last.at_s - first.at_s)
+        first, last = self._mark_at(begin_s), self._mark_at(end_s)
+        return (last.shaped_bytes(direction) - first.shaped_bytes(direction)) * 8 / (last.at_s - first.at_s)
+
+    def arrived_bps(self, begin_s: float, end_s: float) -> float:
+        """What came in on the WAN, ahead of the shaper: what it dropped, TCP sent again."""
+        first, last = self._mark_at(begin_s), self._mark_at(end_s)
+        return (last.link.received_bytes - first.link.received_bytes) * 8 / (last.at_s - first.at_s)
+
+    def _mark_at(self, second: float) -> Mark:
+        return min(self.marks, key=lambda mark: abs(mark.at_s - second))
 
     def live_bps(self) -> tuple[float, float]:
         """Down and up over the last second, for the display."""
@@ -62,16 +77,13 @@ class Recorder:
         span = max(1, round(window_s / INTERVAL_S))
         rows = []
         for before, after in zip(self.marks, self.marks[span:], strict=False):
+            if (before.ifb is None) != (after.ifb is None):
+                continue  # the shaper came or went in this window: the two counters are of different links
             took = after.at_s - before.at_s
-            down = (after.link.received_bytes - before.link.received_bytes) * 8 / took
-            up = (after.link.sent_bytes - before.link.sent_bytes) * 8 / took
-            rows.append((after.at_s, down, up))
+            down, up = (after.shaped_bytes(way) - before.shaped_bytes(way) for way in ("down", "up"))
+            rows.append((after.at_s, down * 8 / took, up * 8 / took))
         return rows
 
-    def crossing(self, start: LinkCounters, ip_bytes: int) -> Mark | None:
-        """The first mark at which the link had carried so many IP bytes since `start`."""
-        return next((mark for mark in self.marks if mark.link.ip_bytes() - start.ip_bytes() >= ip_bytes), None)
-
-
-def _bytes(link: LinkCounters, direction: str) -> int:
-    return link.received_bytes if direction == "down" else link.sent_bytes
+    def crossing(self, ip_bytes: int) -> Mark | None:
+        """The first mark at which the link had carried so many IP bytes since it was made."""
+        return next((mark for mark in self.marks if mark.link.ip_bytes() >= ip_bytes), None)
