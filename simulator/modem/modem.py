@@ -59,7 +59,7 @@ class SimModem:
         self.seed, self.pace, self.clock = seed, pace, clock
         self.lock = threading.RLock()
         self.now = clock() if clock else 0.0
-        self._wall_at = (self.now, wall or datetime.now(timezone.utc))
+        self._wall_at = (self.now, (wall or datetime.now(timezone.utc)).astimezone(timezone.utc))
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self.chance = random.Random(seed)
@@ -82,8 +82,9 @@ class SimModem:
         else:
             self.state.power.state = "gone"
             self.state.clock.synchronised = False
-        self._tick_radio()
-        self._tick_second()
+        self._fading = False
+        self._fade()
+        self._seconds_run = False
         for periodic in self.profile.periodic:
             self._tick_periodic(periodic)
 
@@ -159,6 +160,7 @@ class SimModem:
             settings.assign(self.state, name, value)
 
     def refresh(self) -> None:
+        self._fade()
         self.registration.refresh()
 
     def fault(self, name: str, argument: str = "") -> None:
@@ -170,6 +172,7 @@ class SimModem:
             self.faults[name] = started
             self.note(f"fault {name} {argument}".rstrip())
             started.start()
+            self.seconds()
 
     def clear(self, name: str = "") -> None:
         """End one fault, or all."""
@@ -360,24 +363,38 @@ class SimModem:
 
     # -- things that go on by themselves -------------------------------------------------------------------------------
 
+    def _fade(self) -> None:
+        if self.state.radio.fade_db and not self._fading:
+            self._fading = True
+            self._again(_FADE_STEP_S, self._tick_radio)
+
     def _tick_radio(self) -> None:
-        """The signal wanders around its mean (a slow random walk) when radio.fade_db says so."""
+        """The signal wanders around its mean (a slow random walk) while radio.fade_db says so."""
+        self._fading = False
         width = self.state.radio.fade_db
         before = self.covered
         step = self.chance.uniform(-1, 1) * width / 3
         self.fade_now_db = min(max(self.fade_now_db * 0.9 + step, -width), width) if width else 0.0
         if self.covered != before:
             self.refresh()
-        self._again(_FADE_STEP_S, self._tick_radio)
+        self._fade()
+
+    def seconds(self) -> None:
+        """From now on something happens every second: a fault, or a positioning port that somebody reads."""
+        if not self._seconds_run:
+            self._seconds_run = True
+            self._again(1.0, self._tick_second)
 
     def _tick_second(self) -> None:
+        self._seconds_run = False
         for fault in list(self.faults.values()):
             fault.on_second()
         if self.state.power.state == "on":
             for port in self.ports:
-                if isinstance(port, NmeaPort):
+                if isinstance(port, NmeaPort) and port.on_output is not None:
                     port.sentence()
-        self._again(1.0, self._tick_second)
+        if self.faults or any(isinstance(port, NmeaPort) and port.on_output for port in self.ports):
+            self.seconds()
 
     def _tick_periodic(self, what: Later) -> None:
         if self.state.power.state == "on":
@@ -386,3 +403,5 @@ class SimModem:
 
     def _again(self, period_s: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._due, (self.now + period_s, next(self._order), action))
+        if self.on_schedule is not None:
+            self.on_schedule()

@@ -36,6 +36,12 @@ class SimPort:
         """What the host wrote. A DIAG or NMEA port does not answer to AT."""
         self.received_bytes += len(data)
 
+    def listen(self, on_output: Callable[[], None] | None) -> None:
+        """Who is told that there is something to take(); None: nobody any more."""
+        self.on_output = on_output
+        if on_output is not None:
+            self.modem.seconds()
+
     def reset(self) -> None:
         """As after power-up."""
         self._output.clear()

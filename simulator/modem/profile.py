@@ -17,6 +17,7 @@ from simulator.errors import DataError, UnknownName
 from simulator.modem import state as settings
 from simulator.modem.facts import FACTS
 from simulator.modem.rules import ACTIONS, Later, Rule, unknown_word, words
+from simulator.toml_lines import line_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -277,22 +278,3 @@ class _File:
                 known = False
             if not known:
                 raise self.wrong(where, f"set: there is no setting or variable {name!r}", index=index, key="set")
-
-
-def line_of(text: str, table: str, index: int, key: str) -> int | None:
-    """The line of `key` in the index-th [[table]] (or in [table], or at the top); tomllib does not keep it."""
-    lines = text.splitlines()
-    start = 0
-    if table:
-        heads = [i for i, line in enumerate(lines) if re.match(rf"\s*\[\[?{re.escape(table)}\]\]?\s*(#.*)?$", line)]
-        if index >= len(heads):
-            return None
-        start = heads[index]
-    if not key:
-        return start + 1
-    for at in range(start + 1 if table else 0, len(lines)):
-        if re.match(r"\s*\[", lines[at]):
-            break
-        if re.match(rf"""\s*["']?{re.escape(key)}["']?\s*[.=]""", lines[at]):
-            return at + 1
-    return start + 1

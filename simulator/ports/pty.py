@@ -45,13 +45,13 @@ class PtyPort:
         if self.link is not None:
             _point(self.link, self.device)
         self.host.loop.add_reader(self._master, self._readable)
-        self.port.on_output = lambda: self.host.soon(self._flush)
+        self.port.listen(lambda: self.host.soon(self._flush))
         self._flush()
 
     def close(self) -> None:
         if self._master < 0:
             return
-        self.port.on_output = None
+        self.port.listen(None)
         self._flush()  # what the module said last still arrives, as from a USB FIFO
         self.host.loop.remove_reader(self._master)
         self._watch_write(False)

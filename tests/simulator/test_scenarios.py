@@ -1,0 +1,115 @@
+"""The shipped scenarios pass, a wrong expectation fails, and a mistake in a file is named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from simulator.errors import DataError, UnknownName
+from simulator.scenarios import load, names, play
+from simulator.scenarios.cli import command
+from simulator.scenarios.runner import holds
+
+WANTED = {
+    "household-day",
+    "tunnel",
+    "sim-pulled",
+    "registration-denied",
+    "hang-power",
+    "re-enumeration",
+    "operator-outage",
+    "month-end",
+    "wrong-clock",
+}
+
+
+def test_the_scenarios_of_the_field_are_there() -> None:
+    assert set(names()) >= WANTED
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_shipped_scenario_passes(name: str) -> None:
+    run = play(load(name))
+    assert run.failures == []
+    assert sum(line.ok is True for line in run.lines) >= 2
+
+
+def test_a_seed_repeats_a_timeline() -> None:
+    scenario = load("re-enumeration")
+    assert play(scenario, seed=5).lines == play(scenario, seed=5).lines
+
+
+def test_an_expectation_that_does_not_hold_fails_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[[step]]\nat = "1s"\ndo = "set rsrp -120"\nexpect = { "reading.signal.rsrp_dbm" = "> -100" }\n')
+    run = play(load(str(file)))
+    assert not run.passed
+    assert run.failures[0].text == "reading.signal.rsrp_dbm is -120, expected '> -100' (line 1)"
+    shell = CliRunner().invoke(command, [str(file)])
+    assert shell.exit_code == 1
+    assert "FAILED expect" in shell.output
+
+
+def test_an_action_that_fails_fails_the_run(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[[step]]\nat = "1s"\ndo = "set loudness 3"\n')
+    assert "no setting named 'loudness'" in play(load(str(file))).failures[0].text
+
+
+def test_the_command_lists_and_plays() -> None:
+    listed = CliRunner().invoke(command, [])
+    assert "tunnel " in listed.output
+    played = CliRunner().invoke(command, ["tunnel", "--json"])
+    assert played.exit_code == 0
+    assert '"kind": "expect"' in played.output
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "outcome"),
+    [
+        (3, 3, True),
+        (3, ">= 3", True),
+        (3, "> 3", False),
+        (-120.5, "< -120", True),
+        (None, "< 5", False),
+        (True, "> 0", False),
+        ("home", ["roaming", "home"], True),
+        ("2026-11", "~ ^2026", True),
+        (None, "~ .", False),
+    ],
+)
+def test_how_an_expectation_is_held(found: object, wanted: object, outcome: bool) -> None:
+    assert holds(found, wanted) is outcome
+
+
+MISTAKES = [
+    ("[[step]\n", 1, "not TOML"),
+    ('name = "x"\n', 1, "needs at least one [[step]]"),
+    ('colour = 1\n[[step]]\nat = "1s"\n', 1, "unknown key 'colour'"),
+    ('profile = "nokia"\n[[step]]\nat = "1s"\n', 1, "no profile named 'nokia'"),
+    ('seed = "x"\n[[step]]\nat = "1s"\n', 1, "seed must be a number"),
+    ('start = "noon"\n[[step]]\nat = "1s"\n', 1, "start must be a date and time"),
+    ('[[step]]\nat = "1s"\n\n[[step]]\nat = "soon"\n', 5, "at must be a time such as 2h30m"),
+    ('[[step]]\nat = "10s"\n\n[[step]]\nat = "5s"\n', 5, "lies before the step above"),
+    ('[[step]]\nat = "1s"\ndo = "dance"\n', 3, "no action 'dance'"),
+    ('[[step]]\nat = "1s"\nexpect = { "weather" = 1 }\n', 3, "'weather' begins with none of"),
+    ('[[step]]\nat = "1s"\nwhen = 3\n', 3, "unknown key 'when'"),
+    ('[settings]\n"radio.rsrp_dbm" = "loud"\n[[step]]\nat = "1s"\n', 2, "is not a number"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "problem"), MISTAKES)
+def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, text: str, line: int, problem: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(DataError) as caught:
+        load(str(file))
+    assert str(caught.value).startswith(f"{file}:{line}: ")
+    assert problem in str(caught.value)
+
+
+def test_a_scenario_that_does_not_exist_names_those_that_do() -> None:
+    with pytest.raises(UnknownName, match=r"no scenario named 'picnic'; there are: .*tunnel"):
+        load("picnic")
