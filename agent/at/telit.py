@@ -204,7 +204,9 @@ ROWS = (
     Row("#BND", (READ,), read_bands, "Telit", "bands lte_band_mask"),
     Row("#QSS", (READ,), read_qss, "Telit", "inserted status", form=lambda line: len(values(line)) > 1),
     Row("#PSNT", (READ,), read_technology, "Telit", "access_technology", form=lambda line: len(values(line)) > 1),
-    Row("#TEMPMON", (SET, READ, EXECUTE), read_temperature, "Telit", "temperature_c"),
+    Row(
+        "#TEMPMON", (SET, READ, EXECUTE), read_temperature, "Telit", "temperature_c", prefixes=("#TEMPMEAS", "#TEMPMON")
+    ),
     Row("#TEMPSENS", (SET, READ, EXECUTE), read_temperature, "Telit", "temperature_c"),
     Row("#SERVINFO", (EXECUTE, READ), read_servinfo, "Telit", "rssi_dbm operator plmn lac"),
     Row("#ECM", (READ,), read_ecm, "Telit", "data_call_active"),

@@ -110,7 +110,7 @@ def _distance(name: str, reading: Answer) -> tuple[int, int]:
 
 
 def _operator(answers: Mapping[str, Answer]) -> Operator:
-    plmn = _first(answers, "plmn", ("+COPS", "+QENG", "+CPSI", "#RFSTS", "+QNWINFO", "+QSPN", "+XMCI"))
+    plmn = _first(answers, "plmn", ("+COPS", "+QENG", "+CPSI", "#RFSTS", "+QNWINFO", "+QSPN", "+XMCI", "^MONSC"))
     return Operator(plmn=plmn, name=_first(answers, "operator", ("+COPS", "+QSPN", "^EONS", "#RFSTS")))
 
 

@@ -32,6 +32,7 @@ UNSUPPORTED_AFTER = 3  # errors in a row before a vendor command is left out unt
 SELDOM = 10  # every which poll asks what seldom changes
 BUILT = datetime(2025, 1, 1, tzinfo=timezone.utc)  # network time before this is a counter from power-up
 _HELLO = ("ATE0", "ATV1", "AT+CMEE=1")
+_ICCID_COMMANDS = ("AT+CCID", "AT+ICCID", "AT+CRSM=176,12258,0,0,10")  # where the profile's own gave nothing
 
 
 class Modem:
@@ -60,6 +61,7 @@ class Modem:
         self._refusals: Counter[str] = Counter()
         self._seldom: dict[str, dict[str, object]] = {}
         self._polls = 0
+        self._named: tuple[str, object] = ("", None)
 
     @property
     def on_urc(self) -> Callable[[Urc], None]:
@@ -124,7 +126,7 @@ class Modem:
         for command in (*self.profile.init, f"AT+COPS=3,{self.profile.operator_format}"):
             if command not in _HELLO:
                 await self._ask(command)
-        self._card, self._seldom, self._polls = {}, {}, 0
+        self._card, self._seldom, self._polls, self._named = {}, {}, 0, ("", None)
         self._refusals.clear()
         log.info("%s: %s %s (%s)", self.where, self.identity.manufacturer, self.identity.model, self.profile.name)
 
@@ -166,6 +168,7 @@ class Modem:
                 if command in self.profile.seldom:
                     self._seldom[name] = reading
         self._polls += 1
+        await self._name_operator(answers)
         await self._read_card((answers.get("+CPIN") or {}).get("usable") is True)
         return assemble(
             answers,
@@ -206,11 +209,31 @@ class Modem:
         found: dict[str, Any] = {}
         attempts = (self.profile.pin_attempts,) if self.profile.pin_attempts else ()
         for command in (*self.profile.identity[4:], *attempts):
-            try:
-                found.update(await self._ask(command) or {})
-            except CommandTimeout:
-                continue
+            found.update(await self._patient(command) or {})
+        for command in _ICCID_COMMANDS:
+            if "iccid" not in found:
+                found.update(await self._patient(command) or {})
         self._card = found
+
+    async def _patient(self, command: str) -> dict[str, object] | None:
+        """A reading that may fail without ending the poll."""
+        try:
+            return await self._ask(command)
+        except CommandTimeout:
+            return None
+
+    async def _name_operator(self, answers: dict[str, dict[str, object]]) -> None:
+        """Where +COPS gives the number, ask for the name once, when the network is another than before."""
+        operator = answers.get("+COPS") or {}
+        number = operator.get("plmn")
+        if number is None or operator.get("operator") is not None:
+            return
+        if self._named[0] != number:
+            await self._patient("AT+COPS=3,0")
+            found = await self._patient("AT+COPS?") or {}
+            await self._patient(f"AT+COPS=3,{self.profile.operator_format}")
+            self._named = (str(number), found.get("operator"))
+        answers["+COPS"] = {**operator, "operator": self._named[1]}
 
 
 def _unsupported(result: Final | None) -> bool:
