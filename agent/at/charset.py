@@ -15,7 +15,7 @@ GSM7 = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_EXTENSION = {
+EXTENSION = {
     0x0A: "\f",
     0x14: "^",
     0x28: "{",
@@ -60,7 +60,7 @@ def gsm7(data: bytes) -> str:
     result, escaped = [], False
     for code in data:
         if escaped:
-            result.append(_EXTENSION.get(code, " "))
+            result.append(EXTENSION.get(code, " "))
             escaped = False
         elif code == 0x1B:
             escaped = True

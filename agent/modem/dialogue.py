@@ -20,6 +20,7 @@ from agent.modem.port import Port
 
 log = logging.getLogger(__name__)
 
+_CTRL_Z, _ESCAPE = b"\x1a", b"\x1b"
 PROBE_S, PROBE_TRIES = 1.0, 4  # a DIAG or NMEA port answers nothing or garbage
 SETTLE_S = 0.3  # quiet after a resync: a late answer follows the next OK within milliseconds
 SUSPICION_S = 60.0  # how long after a timeout a late answer is reckoned with
@@ -39,7 +40,7 @@ class Dialogue:
         self._lost: str | None = None
         self._turn = asyncio.Lock()
         self._waiter: asyncio.Future[Response] | None = None
-        self._prompt: asyncio.Future[None] | None = None
+        self._body: bytes | None = None
         self._needs_resync = False
         self._suspect_until = 0.0
 
@@ -84,11 +85,15 @@ class Dialogue:
                     return
         raise CommandTimeout("AT", PROBE_S * PROBE_TRIES)
 
-    async def execute(self, text: str, timeout_s: float | None = None) -> Response:
-        """One command line and its response, whatever it says. Raises CommandTimeout or PortAbsent."""
+    async def execute(self, text: str, timeout_s: float | None = None, body: str | None = None) -> Response:
+        """One command line and its response, whatever it says; `body` is sent at the prompt and closed by Ctrl-Z.
+
+        Raises CommandTimeout or PortAbsent.
+        """
         async with self._turn:
             if self._needs_resync:
                 await self._resync()
+            self._body = None if body is None else body.encode("ascii") + _CTRL_Z
             response = await self._exchange(text, timeout_s)
         if response.result is None and not response.ok:
             raise CommandTimeout(masked(text), timeout_s or response.row.timeout_s)
@@ -165,8 +170,10 @@ class Dialogue:
             elif isinstance(event, Stray):
                 self.faults["modem.stray"] += 1
                 log.debug("stray: %s", masked(event.text))
-            elif isinstance(event, Prompt) and self._prompt is not None and not self._prompt.done():
-                self._prompt.set_result(None)
+            elif isinstance(event, Prompt) and self._port is not None:
+                # Nobody asked for the prompt: escape, or every command that follows becomes text (27.005 3.5.1).
+                self._port.write(self._body or _ESCAPE)
+                self._body = None
 
     def _gone(self, reason: str) -> None:
         """The port left the bus, in the middle of anything."""

@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.at import Response, Urc, read
+from agent.at.codes import meaning
 from agent.at.finals import Final
+from agent.at.pdu import submit
 from agent.config import ModemSettings
-from agent.errors import CommandTimeout, ModemError, PortAbsent
+from agent.errors import CommandError, CommandTimeout, ModemError, PortAbsent
+from agent.modem import hands
 from agent.modem.assemble import assemble
 from agent.modem.dialogue import Dialogue
 from agent.modem.discovery import SYSFS, Candidate, candidates, device_at, place_of
@@ -32,6 +35,7 @@ UNSUPPORTED_AFTER = 3  # errors in a row before a vendor command is left out unt
 SELDOM = 10  # every which poll asks what seldom changes
 BUILT = datetime(2025, 1, 1, tzinfo=timezone.utc)  # network time before this is a counter from power-up
 _HELLO = ("ATE0", "ATV1", "AT+CMEE=1")
+_ATTEMPTS_COMMANDS = ('AT+CPINR="SIM PIN"', 'AT+CSIM=10,"0020000100"')  # VERIFY without data asks for the counter
 _ICCID_COMMANDS = ("AT+CCID", "AT+ICCID", "AT+CRSM=176,12258,0,0,10")  # where the profile's own gave nothing
 
 
@@ -143,6 +147,61 @@ class Modem:
     async def _ask(self, text: str) -> dict[str, object] | None:
         """The reading of a command, None when the module refuses or says nothing that can be read."""
         return self._taken(text, await self.execute(text))
+
+    def rungs(self, *, answers: bool) -> tuple[str, ...]:
+        """The rungs of the recovery ladder that can be taken now."""
+        return hands.available(self._settings, self.place, answers and self.is_open, self._sysfs)
+
+    async def reset(self, level: str) -> dict[str, Any]:
+        """One rung: attach, radio, module, usb or power; `auto`: the gentlest that can be taken. Raises ModemError."""
+        rungs = self.rungs(answers=True)
+        if level == "auto":
+            level = rungs[0] if rungs else "module"
+        self.faults[f"modem.reset-{level}"] += 1
+        if level in ("attach", "radio", "module"):
+            act = {"attach": hands.attach, "radio": hands.radio, "module": hands.restart}[level]
+            text = await act(self, self.profile)
+        elif level == "usb":
+            text = await hands.usb(self.place, self._sysfs)
+        elif level == "power":
+            text = await hands.power(self._settings)
+        else:
+            raise ModemError(f"no such level: {level} (attach, radio, module, usb, power, auto)")
+        return {"level": level, "text": text}
+
+    async def enter_pin(self, pin: str) -> bool:
+        """Give the SIM its PIN. Whether it may be tried is decided before (see pin)."""
+        self.faults["modem.pin-tried"] += 1
+        return (await self.execute(f'AT+CPIN="{pin}"')).ok
+
+    async def card(self) -> dict[str, Any]:
+        """ICCID and attempts left of a SIM that is locked: what a PIN needs to know before it is tried."""
+        found: dict[str, Any] = {}
+        for command in (self.profile.identity[5], *_ICCID_COMMANDS):
+            if "iccid" not in found:
+                found.update(await self._patient(command) or {})
+        for command in (self.profile.pin_attempts, *_ATTEMPTS_COMMANDS):
+            if command and found.get("pin_attempts") is None:
+                found.update(await self._patient(command) or {})
+        return found
+
+    async def send_sms(self, number: str, text: str) -> dict[str, Any]:
+        """Send a message in as many parts as it needs. Raises ModemError; a refusal is a CommandError."""
+        try:
+            parts = submit(number, text, reference=int(self._boot_s()))
+        except ValueError as error:
+            raise ModemError(str(error)) from error
+        await self.execute("AT+CMGF=0")
+        references: list[object] = []
+        for part in parts:
+            response = await self._dialogue.execute(f"AT+CMGS={part.length}", body=part.pdu)
+            if not response.ok:
+                code = response.code if isinstance(response.code, int) else None
+                raise CommandError(
+                    "AT+CMGS", response.final or "no answer", code, meaning(response.final or "", response.code)
+                )
+            references.append((read(response) or {}).get("reference"))
+        return {"parts": len(parts), "references": references}
 
     # -- polling ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,104 @@
+"""Recovery: looks at the evidence now and then, asks the ladder, remembers, and lets the hands act.
+
+Called by the daemon's modem task: `consider` after each poll and after each failed opening. `memory` is the ladder's
+history and the PINs tried, a small dict that the daemon keeps; `save` must have put it on disk when it returns, since
+the step that follows may cost the agent its power.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from agent.config import ModemSettings
+from agent.errors import ModemError
+from agent.modem.cause import Evidence, cause_of
+from agent.modem.ladder import Decision, History, decide
+from agent.modem.modem import Modem
+from agent.modem.pin import refusal, remembered
+
+log = logging.getLogger(__name__)
+Save = Callable[[dict[str, Any]], Awaitable[None]]
+SAVE_EVERY_S = 3600.0  # what time alone changes is written seldom: flash
+
+
+class Recovery:
+    """One module's ladder. `boot_s` gives seconds of CLOCK_BOOTTIME."""
+
+    def __init__(
+        self, modem: Modem, settings: ModemSettings, memory: dict[str, Any], save: Save, *, boot_s: Callable[[], float]
+    ) -> None:
+        self._settings = settings
+        self._modem, self._save, self._boot_s = modem, save, boot_s
+        self._history = History.from_dict(memory.get("ladder", {}))
+        self._memory = memory
+        self._looked_s: float | None = None
+        self._pin_refusal = "not looked yet"
+        self._saved_uptime_s = self._history.uptime_s
+        self.last = Decision("none", None, "not looked yet")
+
+    async def consider(self, evidence: Evidence) -> Decision:
+        """Decide, remember, act. What a step came to is logged; a step that fails is a step all the same."""
+        now = self._boot_s()
+        elapsed_s = now - self._looked_s if self._looked_s is not None else 0.0
+        self._looked_s = now
+        usable = self._modem.rungs(answers=evidence.answers is True)
+        before = self._history
+        decision, self._history = decide(cause_of(evidence), before, elapsed_s, usable)
+        self.last = decision
+        if decision.rung or self._history.cause != before.cause or self._overdue():
+            await self._remember()
+        if decision.cause == "sim-locked":
+            await self._unlock(evidence)
+        if decision.rung:
+            await self._act(decision)
+        return decision
+
+    async def _unlock(self, evidence: Evidence) -> None:
+        """Try the configured PIN, if it may be tried; it is remembered before it is."""
+        value = _pin(self._settings.pin_file)
+        if not value or not self._modem.is_open:
+            return
+        card = await self._modem.card()
+        tried = list(self._memory.get("pins", ()))
+        why = refusal(evidence.sim_lock, value, card.get("pin_attempts"), card.get("iccid"), tried)
+        if why != self._pin_refusal:
+            log.info("recovery: the PIN is %s", f"not tried: {why}" if why else "tried")
+            self._pin_refusal = why
+        if why:
+            return
+        self._memory["pins"] = remembered(tried, value, card.get("iccid"))
+        await self._remember()
+        if not await self._modem.enter_pin(value):
+            log.error("recovery: the SIM refuses the PIN of %s; it is not tried again", self._settings.pin_file)
+
+    def _overdue(self) -> bool:
+        return self._history.uptime_s - self._saved_uptime_s >= SAVE_EVERY_S
+
+    async def _remember(self) -> None:
+        self._memory["ladder"] = self._history.to_dict()
+        self._saved_uptime_s = self._history.uptime_s
+        await self._save(self._memory)
+
+    async def _act(self, decision: Decision) -> None:
+        log.warning("recovery: %s", decision.reason)
+        try:
+            outcome = await self._modem.reset(decision.rung or "")
+        except (ModemError, OSError) as error:
+            log.warning("recovery: %s failed: %s", decision.rung, error)
+            return
+        log.info("recovery: %s", outcome["text"])
+
+
+def _pin(file: str) -> str:
+    """The first line of the PIN file; "" when there is none."""
+    if not file:
+        return ""
+    try:
+        lines = Path(file).read_text("ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        log.error("recovery: %s: %s", file, error)
+        return ""
+    return lines[0] if lines else ""
