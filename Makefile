@@ -1,7 +1,7 @@
 # The commands of modem-agent. Each brings along what it needs (.ci/setup); nothing is typed in between.
 PY := .venv/bin/python
 
-.PHONY: demo test check bench clean e2e
+.PHONY: demo test check bench clean e2e deb campaign-power test-matrix bench-footprint
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -21,6 +21,15 @@ check:     ## ruff, mypy, import-linter
 e2e:       ## the tests that need a kernel of their own, in guests under QEMU
 	@.ci/setup e2e
 	$(PY) -m pytest -m qemu tests
+
+deb:       ## the Debian package for bookworm, trixie and Raspberry Pi OS, into dist/
+	@.ci/setup deb
+	$(PY) firmware-config/debian/build.py dist
+	lintian --fail-on error --allow-root dist/modem-agent_*_all.deb
+
+test-matrix: ## the fast tests under every Python and library pairing that a release ships (ONLY=bookworm for one)
+	@.ci/setup test
+	$(PY) -m tests.matrix $(ONLY)
 
 clean:     ## all that the commands above made
 	rm -rf .venv build dist out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

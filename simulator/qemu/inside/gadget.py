@@ -31,20 +31,25 @@ class Layout:
     function: str  # gser: vendor-specific, for option and sierra; acm: CDC ACM
 
 
-def layout(profile: Profile) -> Layout:
-    """Interfaces are numbered in order, so all up to the AT port must be there; the link gives way if it must."""
+def layout(profile: Profile, *, net: bool = True) -> Layout:
+    """Interfaces are numbered in order, so all up to the AT port must be there; the link gives way if it must.
+
+    Without a link there is room for a fourth port: the one that ModemManager keeps while the agent has the other.
+    """
     wanted = profile.primary.interface + 1
-    net = profile.usb.net_interface is not None and wanted <= _MOST_WITH_NET
     if wanted > _MOST_WITHOUT:
         raise ValueError(f"{profile.name}: AT port {wanted - 1} is beyond what dummy_udc can show")
+    net = net and profile.usb.net_interface is not None and wanted <= _MOST_WITH_NET
+    if not net:
+        wanted = min(_MOST_WITHOUT, max(port.interface for port in profile.ports) + 1)
     return Layout(wanted, net, "acm" if profile.usb.driver == "cdc_acm" else "gser")
 
 
 class Gadget:
     """make() once, then plug() and unplug(); `ports` are the far ends, the module's own side."""
 
-    def __init__(self, profile: Profile, serial_number: str, name: str = "modem") -> None:
-        self.profile, self.layout = profile, layout(profile)
+    def __init__(self, profile: Profile, serial_number: str, *, net: bool = True, name: str = "modem") -> None:
+        self.profile, self.layout = profile, layout(profile, net=net)
         self.folder = CONFIGFS / "usb_gadget" / name
         self._serial_number = serial_number
 

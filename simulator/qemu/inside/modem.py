@@ -25,10 +25,12 @@ CONTROL = "/run/modem-sim.sock"
 class GuestModem:
     """A simulated module on a USB gadget; start() plugs it in."""
 
-    def __init__(self, profile: str, *, seed: int = 1, wall: datetime | None = None, control: str = CONTROL) -> None:
+    def __init__(
+        self, profile: str, *, seed: int = 1, wall: datetime | None = None, control: str = CONTROL, net: bool = True
+    ) -> None:
         self.host = Host().start()
         self.modem = SimModem(profile, seed=seed, clock=self.host.clock, wall=wall)
-        self.gadget = Gadget(self.modem.profile, self.modem.state.imei)
+        self.gadget = Gadget(self.modem.profile, self.modem.state.imei, net=net)
         self._control = ControlServer(self.modem, control)
         self._ports: list[GadgetPort] = []
 
@@ -64,9 +66,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--control", default=CONTROL)
     parser.add_argument("--wall", type=datetime.fromisoformat, help="what the network says the time is")
+    parser.add_argument("--no-net", action="store_true", help="a fourth serial port in the network link's place")
     options = parser.parse_args()
     try:
-        GuestModem(options.profile, seed=options.seed, wall=options.wall, control=options.control).start()
+        GuestModem(
+            options.profile, seed=options.seed, wall=options.wall, control=options.control, net=not options.no_net
+        ).start()
     except subprocess.CalledProcessError as error:
         sys.exit(f"{' '.join(error.cmd)}: {error.stderr.decode().strip()}")
     print("modem: plugged in", flush=True)

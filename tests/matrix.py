@@ -1,0 +1,119 @@
+"""The fast tests under every Python and library pairing that a release ships: `make test-matrix [ONLY=words]`.
+
+A pairing whose Python is not on this machine is named as skipped, never passed over in silence. Environments are kept
+in the cache folder, so that a second run installs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator.qemu.cache import cache_dir
+
+PROJECT = Path(__file__).parents[1]
+
+EXPRESSION = "not qemu and not brokers"
+# The checks of the whole project run once, in `make check`; timing is judged by the benches.
+IGNORED = ("tests/qemu", "tests/selfcheck", "tests/bench")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What one release ships; an empty version is the newest."""
+
+    release: str
+    python: str
+    pyroute2: str
+    paho: str
+
+    @property
+    def name(self) -> str:
+        return f"Python {self.python}, pyroute2 {self.pyroute2 or 'newest'}, paho {self.paho or 'newest'}"
+
+    @property
+    def folder(self) -> Path:
+        return cache_dir() / "matrix" / re.sub(r"[^a-z0-9.]+", "-", self.name.lower())
+
+
+PAIRINGS = (
+    Pairing("oldest Python", "3.10", "0.7.2", "1.6.1"),
+    Pairing("Debian bookworm, Raspberry Pi OS", "3.11", "0.7.2", "1.6.1"),
+    Pairing("OpenWrt 23.05, 24.10", "3.11", "0.7.9", "1.6.1"),
+    Pairing("pip on 3.12", "3.12", "", ""),
+    Pairing("Debian trixie", "3.13", "0.7.7", "2.1.0"),
+    Pairing("OpenWrt 25.12", "3.13", "0.7.9", "1.6.1"),
+    Pairing("pip, newest", "3.13", "", ""),
+)
+
+
+def find_python(version: str) -> str | None:
+    """An interpreter of this minor version: on PATH, or where pyenv keeps its own."""
+    found = shutil.which(f"python{version}")
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [found, *(str(path / "bin/python") for path in sorted(kept.glob(f"{version}.*"), reverse=True))]
+    for candidate in filter(None, candidates):
+        asked = subprocess.run([candidate, "-c", "import venv, sqlite3, ssl"], capture_output=True)
+        if asked.returncode == 0:
+            return candidate
+    return None
+
+
+def prepare(pairing: Pairing, python: str) -> Path:
+    """The pairing's interpreter, with the project's test dependencies and the two libraries as the release has them."""
+    interpreter = pairing.folder / "bin/python"
+    mark = pairing.folder / f"installed-{hash_of(PROJECT / 'pyproject.toml')}"
+    if not mark.exists():
+        shutil.rmtree(pairing.folder, ignore_errors=True)
+        subprocess.run([python, "-m", "venv", str(pairing.folder)], check=True)
+        wanted = [f"pyroute2=={pairing.pyroute2}" if pairing.pyroute2 else "pyroute2<0.10"]
+        wanted.append(f"paho-mqtt=={pairing.paho}" if pairing.paho else "paho-mqtt<3")
+        install = [str(interpreter), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        subprocess.run([*install, "-e", f"{PROJECT}[test]", *wanted], check=True)
+        mark.touch()
+    return interpreter
+
+
+def hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+
+
+def run(pairing: Pairing) -> str:
+    """One line: what came of it."""
+    python = find_python(pairing.python)
+    if python is None:
+        return f"skipped: no Python {pairing.python} here"
+    interpreter = prepare(pairing, python)
+    began = time.monotonic()
+    command = [str(interpreter), "-m", "pytest", "-q", "-m", EXPRESSION, "-p", "no:cacheprovider"]
+    result = subprocess.run(
+        [*command, *(f"--ignore={path}" for path in IGNORED), "tests"], cwd=PROJECT, capture_output=True, text=True
+    )
+    last = (result.stdout.strip().splitlines() or ["no output"])[-1]
+    if result.returncode != 0:
+        failures = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        return "FAILED: " + last + "".join(f"\n      {line}" for line in failures[:20])
+    return f"passed: {last} ({time.monotonic() - began:.0f} s)"
+
+
+def main() -> int:
+    only = " ".join(sys.argv[1:]).lower()
+    bad = 0
+    for pairing in PAIRINGS:
+        if only not in f"{pairing.release} {pairing.name}".lower():
+            continue
+        outcome = run(pairing)
+        bad += outcome.startswith("FAILED")
+        print(f"{pairing.name} ({pairing.release})\n   {outcome}", flush=True)
+    return int(bool(bad))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
