@@ -59,9 +59,11 @@ class Session:
         now: Callable[[], Moment],
         timing: Timing = PATIENT,
         dice: Random | None = None,
+        connect: Callable[..., Connection] = Connection,
     ) -> None:
         self._settings, self._topics, self._outbox, self._twins = settings, topics, outbox, twins
         self._deliver, self._version, self._now, self._timing = deliver, version, now, timing
+        self._connect = connect
         self._backoff = Backoff(base_s=timing.backoff_base_s, cap_s=timing.backoff_cap_s, dice=dice or SystemRandom())
         self._keepalive = KeepAlive(settings.keepalive_s)
         self.budget = Budget(settings.budget_bytes_day, settings.beat_s)
@@ -148,7 +150,7 @@ class Session:
             return Outcome(End.UNREACHABLE, reason=str(error))
         self._events = asyncio.Queue()
         will = Message(self._topics.status, self._presence("lost"), retain=True)
-        connection = self._connection = Connection(target, self._events.put_nowait, will=will)
+        connection = self._connection = self._connect(target, self._events.put_nowait, will=will)
         self._change(broker=f"{target.host}:{target.port}", protocol=target.protocol, session=self._number)
         ticker = asyncio.create_task(self._tick())
         try:
