@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from agent import __version__
-from agent.cli import exits
+from agent.cli import exits, screen
 from agent.errors import AgentError
 
 PROGRAM = "modem-agent"
@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("Find the fault", "Walk the chain from port to broker and name the root cause."),
     "ping": ("Find the fault", "Ask a host for echoes over the mobile line."),
     "at": ("Find the fault", "Send one AT command to the module."),
-    "decode": ("Find the fault", "Say what a modem's answer to COMMAND means."),
+    "decode": ("Find the fault", "Tell what a modem's answer means."),
     "bundle": ("Find the fault", "Collect all that a ticket needs, redacted, in one file."),
     "reset": ("Act", "Reset the radio, the module or its power."),
     "throttle": ("Act", "Lift or force the throttle, or leave it to the plan."),
@@ -121,7 +121,8 @@ def _run(words: list[str]) -> int:
         if COMPLETE in os.environ:
             return _complete(os.environ[COMPLETE])
         # Not group.main(): it ends the process by itself when a pipe is closed, with a status of its own.
-        with group.make_context(PROGRAM, words) as context:
+        # And click's own help is never narrower than 50 columns, which some consoles are.
+        with group.make_context(PROGRAM, words, terminal_width=min(80, screen.width())) as context:
             status = group.invoke(context)
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -156,10 +157,10 @@ def _fail(sentence: str, status: int, as_json: bool) -> int:
     line = " ".join(sentence.split())
     print(f"{PROGRAM}: {line}", file=sys.stderr)
     if as_json:
-        from agent.cli.screen import print_json
-
         try:
-            print_json({"v": 1, "error": {"code": status, "name": exits.NAMES.get(status, "failed"), "message": line}})
+            screen.print_json(
+                {"v": 1, "error": {"code": status, "name": exits.NAMES.get(status, "failed"), "message": line}}
+            )
         except BrokenPipeError:
             return exits.PIPE_CLOSED
     return status

@@ -25,16 +25,21 @@ LIMIT_S = 200.0  # AT+COPS=? takes up to three minutes
 def command(call: Call, line: str, force: bool) -> int:
     """Send one AT command to the module.
 
-    Commands that only read are sent at once; others need --force and may cut the line, lock the SIM or switch the
-    radio off. With no agent running it is sent straight to the port.
+    Commands that only read, and name nobody, are sent at once; others need --force and may cut the line, lock the SIM
+    or switch the radio off. With no agent running it is sent straight to the port.
     """
     if not line.isprintable() or not line.isascii() or not line.upper().startswith("AT"):
         raise click.UsageError(f"{line!r} is no AT command; it begins with AT and is one line of plain characters")
     if force:
         print(f"modem-agent: warning: {line} is sent as it is; it may cut the line", file=sys.stderr)
-    params = {"command": line, **({"force": True} if force else {})}
     try:
-        answer = ask(call, "modem.at", params, limit_s=LIMIT_S, first=f"asking the modem: {line}")
+        answer = ask(
+            call,
+            "modem.raw" if force else "modem.at",
+            {"command": line},
+            limit_s=LIMIT_S,
+            first=f"asking the modem: {line}",
+        )
     except AgentNotRunning:
         answer = _straight(call, line, force)
     if call.json:

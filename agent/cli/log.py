@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from agent.cli import screen
+from agent.cli import exits, screen
 from agent.cli.verb import Call, verb
 from agent.cli.when import local
 from agent.errors import AgentNotRunning
@@ -22,7 +22,7 @@ def command(call: Call, lines: int, audit: bool) -> int:
 
     Works without an agent, from the store.
     """
-    params: dict[str, Any] = {"lines": lines, **({"audit": True} if audit else {})}
+    params: dict[str, Any] = {"count": lines, **({"audit": True} if audit else {})}
     try:
         with call.client() as client:
             answer = client.call("log.get", params)
@@ -30,13 +30,15 @@ def command(call: Call, lines: int, audit: bool) -> int:
         answer = _stored(call, lines, audit)
     if call.json:
         screen.print_json(answer)
-        return 0
+        return exits.OK if answer.get("broken") is None else exits.FAILED
     for event in answer.get("events") or answer.get("audit") or ():
         for line in screen.wrap(_line(event), screen.width(), indent="  "):
             print(line)
-    if "whole" in answer:
-        print("The trail is whole." if answer["whole"] else "THE TRAIL WAS TAMPERED WITH OR IS DAMAGED.")
-    return 0 if answer.get("whole", True) else 1
+    broken = answer.get("broken")
+    if audit:
+        whole = "The trail is whole." if broken is None else f"ENTRY {broken} DOES NOT FIT: the trail was changed."
+        print(whole)
+    return exits.OK if broken is None else exits.FAILED
 
 
 def _stored(call: Call, lines: int, audit: bool) -> dict[str, Any]:

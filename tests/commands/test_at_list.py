@@ -13,7 +13,7 @@ from agent.commands.at_list import allowed
     "line",
     [
         "AT", "ATI", "ati9", "AT+CSQ", "at+csq", "AT+CREG?", "AT+CGDCONT?", "AT+CGDCONT=?", "AT+QENG=\"servingcell\"",
-        "AT+QENG=\"neighbourcell\"", "AT+CGSN=1", "AT+QLTS=1", "AT+CGPADDR=1", "AT+CRSM=176,12258,0,0,10", "AT^HCSQ?",
+        "AT+QENG=\"neighbourcell\"", "AT+QLTS=1", "AT+CGPADDR=1", "AT^HCSQ?",
         "AT^HCSQ", "AT#RFSTS", "AT!GSTATUS?", "AT+QCFG=?", "AT+CPIN?", "AT+CFUN?",
     ],
 )  # fmt: skip
@@ -30,7 +30,8 @@ def test_what_only_reads_is_allowed(line: str) -> None:
         "AT+EGMR=1,7,\"1\"",
         "AT+QPOWD", "AT+CMGS=\"+32470\"", "AT+CSQ\r\nAT+CFUN=0", "AT+CSQ\x1a", "", "CSQ", "AT +CSQ", "AT+CGSN=9",
         "ATI123",
-        "AT+CUSD=1,\"*100#\"", "AT+CMGD=1,4", "AT+CSQÀ",
+        "AT+CIMI", "AT+CCID", "AT+CCID?", "AT+QCCID", "AT+CNUM", "AT+CGSN", "AT+CGSN=1", "AT+CRSM=176,12258,0,0,10",
+        "AT+CMGL?", "AT+CPBR?", "AT^ICCID?", "AT+CUSD=1,\"*100#\"", "AT+CMGD=1,4", "AT+CSQÀ",
     ],
 )  # fmt: skip
 def test_what_changes_anything_is_not(line: str) -> None:
