@@ -28,11 +28,11 @@ HUNG_AFTER = 3  # commands in a row without any answer
 
 
 class Dialogue:
-    """One module's command line. `faults` is shared with the owner; `on_urc` is called with each unsolicited code."""
+    """One module's command line. `faults` is shared with the owner; `on_urc` is called with each unsolicited line."""
 
     def __init__(self, faults: Counter[str], *, baud: int = 115_200, lock_directory: Path = LOCK_DIRECTORY) -> None:
         self.faults = faults
-        self.on_urc: Callable[[Urc], None] = lambda urc: None
+        self.on_urc: Callable[[str], None] = lambda line: None
         self.silent = 0  # commands in a row that nothing answered
         self._baud, self._lock_directory = baud, lock_directory
         self._engine = Engine(find)
@@ -166,7 +166,7 @@ class Dialogue:
                     self._waiter.set_result(event)
             elif isinstance(event, Urc):
                 log.debug("< %s", masked(event.text))
-                self.on_urc(event)
+                self.on_urc(event.text)
             elif isinstance(event, Stray):
                 self.faults["modem.stray"] += 1
                 log.debug("stray: %s", masked(event.text))

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from agent.at import Response, Urc, read
+from agent.at import Response, read
 from agent.at.codes import meaning
 from agent.at.finals import Final
 from agent.at.pdu import submit
@@ -40,27 +40,27 @@ _ICCID_COMMANDS = ("AT+CCID", "AT+ICCID", "AT+CRSM=176,12258,0,0,10")  # where t
 
 
 class Modem:
-    """One module. `boot_s` gives seconds of CLOCK_BOOTTIME; `on_urc` with each unsolicited code."""
+    """One module. `boot_clock` gives seconds of CLOCK_BOOTTIME; `on_urc` with each unsolicited line."""
 
     def __init__(
         self,
         settings: ModemSettings,
         *,
-        boot_s: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        boot_clock: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
         faults: Counter[str] | None = None,
         sysfs: Path = SYSFS,
         dev: Path = Path("/dev"),
         lock_directory: Path = LOCK_DIRECTORY,
         believable_from: datetime = BUILT,
     ) -> None:
-        self._settings, self._boot_s = settings, boot_s
+        self._settings, self._boot_s = settings, boot_clock
         self._sysfs, self._dev = sysfs, dev
         self._believable_from = believable_from
-        self.faults: Counter[str] = Counter() if faults is None else faults
+        counters: Counter[str] = Counter() if faults is None else faults
         self.profile: Profile = profiles()["generic"]
         self.identity = Identity()
         self.place = ""  # where on the bus the module sits; survives a new ttyUSB number
-        self._dialogue = Dialogue(self.faults, baud=settings.baud, lock_directory=lock_directory)
+        self._dialogue = Dialogue(counters, baud=settings.baud, lock_directory=lock_directory)
         self._card: dict[str, Any] = {}
         self._refusals: Counter[str] = Counter()
         self._seldom: dict[str, dict[str, object]] = {}
@@ -68,12 +68,21 @@ class Modem:
         self._named: tuple[str, object] = ("", None)
 
     @property
-    def on_urc(self) -> Callable[[Urc], None]:
+    def on_urc(self) -> Callable[[str], None]:
         return self._dialogue.on_urc
 
     @on_urc.setter
-    def on_urc(self, handler: Callable[[Urc], None]) -> None:
+    def on_urc(self, handler: Callable[[str], None]) -> None:
         self._dialogue.on_urc = handler
+
+    @property
+    def faults(self) -> Counter[str]:
+        """A counter for each kind of fault; the daemon puts its own in here to show them all in one place."""
+        return self._dialogue.faults
+
+    @faults.setter
+    def faults(self, counters: Counter[str]) -> None:
+        self._dialogue.faults = counters
 
     @property
     def is_open(self) -> bool:

@@ -26,7 +26,7 @@ def run(
 
     async def whole() -> None:
         script = ScriptedModem(answers)
-        modem = Modem(ModemSettings(port=script.path), boot_s=lambda: 100.0, lock_directory=tmp_path)
+        modem = Modem(ModemSettings(port=script.path), boot_clock=lambda: 100.0, lock_directory=tmp_path)
         try:
             await story(script, modem)
         finally:
@@ -100,7 +100,7 @@ def test_the_state_of_the_sim(tmp_path: Path, answer: str, state: str, usable: b
 def test_news_between_answers_reaches_the_listener_and_no_answer(tmp_path: Path) -> None:
     async def story(script: ScriptedModem, modem: Modem) -> None:
         heard: list[str] = []
-        modem.on_urc = lambda urc: heard.append(urc.text)
+        modem.on_urc = heard.append
         await modem.open()
         script.answers["AT+CSQ"] = '\r\n+CMTI: "ME",1\r\n\r\n+CSQ: 9,99\r\n\r\nOK\r\n\r\n+CEREG: 2\r\n'
         response = await modem.execute("AT+CSQ")
