@@ -77,6 +77,29 @@ def shape(route: Route, links: Sequence[Link], wish: Wish) -> bool:
     return _remove_orphans(route, found, links) or changed
 
 
+def step(route: Route, links: Sequence[Link], before: Wish, after: Wish) -> None:
+    """Change the rates of what is known to stand as `before`, and of nothing else: a few requests, and no reading."""
+    for link in links:
+        ifb = route.link(ifb_name(link.ifname))
+        if ifb is None:
+            raise KernelError(ifb_name(link.ifname), None, "is gone")
+        for device, old, new, upload in (
+            (link, before.rates.up_bps, after.rates.up_bps, True),
+            (ifb, before.rates.down_bps, after.rates.down_bps, False),
+        ):
+            if old is None or new is None:
+                raise KernelError(device.ifname, None, "is not shaped in both directions")
+            stands = set(map(repr, tree(before.kind, old, mtu=link.mtu, upload=upload)))
+            for want in tree(after.kind, new, mtu=link.mtu, upload=upload):
+                if repr(want) not in stands:
+                    _put(route, device, want)
+
+
+def _put(route: Route, device: Link, want: Want) -> None:
+    put = route.put_class if want.is_class else route.put_qdisc
+    put(device.ifindex, want.kind, want.handle, want.parent, want.options)
+
+
 def unshape(route: Route, links: Sequence[Link]) -> bool:
     """Take away all that is ours from these links, and every ifb of ours."""
     found = Found.read(route)
@@ -137,8 +160,7 @@ def _shape_root(route: Route, found: Found, link: Link, wish: Wish, wants: Seque
         here = here + route.classes(link.ifindex)
     missing = [want for want in wants if not any(want.is_met_by(node) for node in here)]
     for want in missing:
-        put = route.put_class if want.is_class else route.put_qdisc
-        put(link.ifindex, want.kind, want.handle, want.parent, want.options)
+        _put(route, link, want)
     return _ensure_filters(route, link, wish, upload=upload) or cleared or bool(missing)
 
 

@@ -15,7 +15,7 @@ from agent.config import ShaperSettings
 from agent.errors import KernelError
 from agent.plan import Rates
 from agent.traffic import advice, probe
-from agent.traffic.enforce import Foreign, Wish, shape, unshape
+from agent.traffic.enforce import Foreign, Wish, shape, step, unshape
 from agent.traffic.kernel import Kernel, boot_id, boot_s
 from agent.traffic.model import UNSHAPED, Capabilities, Endpoint, Link, ShaperState
 from agent.traffic.offload import OffloadGuard
@@ -34,6 +34,11 @@ class _Pause:
     subject: tuple[object, ...]
     until_s: float
     length_s: float
+    foreign_at: int | None = None  # the generation at which a stranger's qdisc was in the way: when it goes, at once
+
+    def holds(self, subject: tuple[object, ...], now_s: float, generation: int) -> bool:
+        moved = self.foreign_at is not None and self.foreign_at != generation
+        return self.subject == subject and now_s < self.until_s and not moved
 
 
 class Shaper:
@@ -52,6 +57,7 @@ class Shaper:
         self._endpoints: tuple[Endpoint, ...] = ()
         self._pause: _Pause | None = None
         self._verified: tuple[tuple[object, ...], int, float] | None = None
+        self._stands: tuple[tuple[Link, ...], Wish] | None = None  # what `_verified` has read back
         self._state = ShaperState("off")
         self._guard: OffloadGuard | None = None
         if cache is not None:
@@ -80,20 +86,23 @@ class Shaper:
 
     async def reconcile(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
         """Compare the kernel with what is wanted and make it so; says what is true afterwards."""
-        subject = (tuple(links), wanted, self._endpoints)
-        if self._pause and self._pause.subject == subject and self._now() < self._pause.until_s:
-            return replace(self._state, changed=False)
+        subject, generation = (tuple(links), wanted, self._endpoints), -1
         try:
             generation = await self._kernel.generation()
-            if self._verified is not None and self._verified[:2] == (subject, generation) and self._fresh():
+            if self._pause and self._pause.holds(subject, self._now(), generation):
                 return replace(self._state, changed=False)
+            untouched = self._verified is not None and self._verified[1] == generation and self._fresh()
+            if untouched and self._verified and self._verified[0] == subject:
+                return replace(self._state, changed=False)
+            if not untouched:
+                self._stands = None
             state = await (self._shape(links, wanted) if wanted != UNSHAPED else self._unshape(links))
         except KernelError as error:
-            state, generation = self._failed(error, wanted), -1
+            state = self._failed(error, wanted)
         # What we changed counts as seen only once it has been read back: the next call, which our own change wakes.
         settled = state.state in ("off", "enforced") and not state.changed
         self._verified = (subject, generation, self._now()) if settled else None
-        self._remember(subject, state)
+        self._remember(subject, state, generation)
         return state
 
     def _fresh(self) -> bool:
@@ -120,9 +129,21 @@ class Shaper:
             return ShaperState("unenforced", kind, wanted, "no WAN interface is there")
         classifier = "matchall" if "matchall" in capabilities.classifiers else "u32"
         wish = Wish(kind, classifier, wanted, self._endpoints, self._settings.replace_foreign)
-        changed = await self._kernel.call(lambda route: shape(route, links, wish))
+        changed = await self._enforce(tuple(links), wish)
         warning = (await self._guard.engage()).warning if self._guard else ""
         return ShaperState("enforced", kind, wanted, reason=warning, changed=changed)
+
+    async def _enforce(self, links: tuple[Link, ...], wish: Wish) -> bool:
+        """By a mere change of rates if all else stands, else by reading everything."""
+        stands, self._stands = self._stands, (links, wish)
+        if stands and stands[0] == links and replace(stands[1], rates=wish.rates) == wish:
+            try:
+                await self._kernel.call(lambda route: step(route, links, stands[1], wish))
+            except KernelError as error:
+                log.debug("step: %s; reading the kernel", error)
+            else:
+                return True
+        return await self._kernel.call(lambda route: shape(route, links, wish))
 
     async def _unshape(self, links: Sequence[Link]) -> ShaperState:
         changed = await self._kernel.call(lambda route: unshape(route, links))
@@ -142,7 +163,7 @@ class Shaper:
         hint = advice.for_error(error.code, self._capabilities)
         return ShaperState("unenforced", rates=wanted, reason=str(error), advice=hint)
 
-    def _remember(self, subject: tuple[object, ...], state: ShaperState) -> None:
+    def _remember(self, subject: tuple[object, ...], state: ShaperState, generation: int) -> None:
         if (state.state, state.reason, state.rates) != (self._state.state, self._state.reason, self._state.rates):
             level = logging.INFO if state.state in ("off", "enforced") else logging.WARNING
             log.log(level, "shaping %s: %s %s", state.state, state.qdisc or "no qdisc", state.reason or state.rates)
@@ -152,4 +173,4 @@ class Shaper:
             return
         again = self._pause is not None and self._pause.subject == subject
         length = min(self._pause.length_s * 2, LONGEST_PAUSE_S) if again and self._pause else FIRST_PAUSE_S
-        self._pause = _Pause(subject, self._now() + length, length)
+        self._pause = _Pause(subject, self._now() + length, length, generation if state.state == "foreign" else None)

@@ -171,8 +171,11 @@ def test_a_foreign_root_is_left_alone_and_named(cable: Wire) -> None:
         assert "wan0: qdisc tbf 7:" in state.reason
         assert "shaper.replace_foreign" in state.advice
         assert "tbf 7: root" in qdiscs(cable, "wan0")
+        assert (await reconcile(kernel, shaper, SLOW)).state == "foreign"  # still in the way: nothing is tried
+        cable.near.tc("qdisc", "replace", "dev", "wan0", "root", "handle", "8:", "htb")
+        assert "htb 8:" in (await reconcile(kernel, shaper, SLOW)).reason  # what changes is looked at at once
         assert (await shaper.remove(await kernel.links(["wan0"]))).state == "off"
-        assert "tbf 7: root" in qdiscs(cable, "wan0")
+        assert "htb 8: root" in qdiscs(cable, "wan0")
 
     play(cable, scenario)
 
@@ -299,3 +302,32 @@ def _watch_ifb(route: Route, asked: list[int]) -> None:
         real(route, ifname)
 
     route.add_ifb = watched  # type: ignore[method-assign]  # counts, and does the same
+
+
+def test_a_step_between_known_rates_reads_nothing_and_is_verified_after(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        full = Rates(5_000_000, 2_000_000)
+        await reconcile(kernel, shaper, full)
+        await reconcile(kernel, shaper, full)
+        links, reads = await kernel.links(["wan*"]), list[float]()
+        await kernel.call(lambda route: _count_reads(route, reads))
+        state = await shaper.reconcile(links, SLOW)
+        assert (state.state, state.changed, reads) == ("enforced", True, [])
+        assert "512Kbit" in qdiscs(cable, "wan0")
+        assert "512Kbit" in qdiscs(cable, "ifb4wan0")
+        assert not (await shaper.reconcile(links, SLOW)).changed
+        assert len(reads) == 1
+
+    play(cable, scenario)
+
+
+def test_a_step_on_what_no_longer_stands_mends_it(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        full = Rates(5_000_000, 2_000_000)
+        await reconcile(kernel, shaper, full)
+        await reconcile(kernel, shaper, full)
+        cable.near.ip("link", "del", "ifb4wan0")
+        assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
+        assert "512Kbit" in qdiscs(cable, "ifb4wan0")
+
+    play(cable, scenario)

@@ -1,0 +1,156 @@
+"""What a plain load does not show: steps under load, re-creation, MQTT on a full line, fairness between hosts."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from agent.config import ShaperSettings
+from agent.plan import Rates
+from agent.traffic import Endpoint, Kernel, LinkEvent, Shaper
+from tests.bench.shaping_load import Track, _client, _server, _watch, fastest_bps, quantile
+from tests.bench.shaping_setups import RATES
+from tests.netns import Namespace, Wire
+
+FULL = Rates(5_000_000, 2_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From full speed to throttled and back, in milliseconds, and the fastest 100 ms of each direction after it."""
+
+    apply_ms: float
+    change_ms: list[float]
+    down_bps: float
+    up_bps: float
+    track: Track
+
+
+async def step_under_load(kernel: Kernel, household: Namespace, w: Wire, kind: str) -> Step:
+    """Eight flows at 5/2 Mbit/s; in the middle the line is throttled."""
+    shaper = Shaper(kernel, ShaperSettings(qdisc=kind))
+    links = await kernel.links(["wan0"])
+    await shaper.probe()  # once a boot
+    apply_ms = await _timed(shaper, links, FULL)
+    processes = [_server(w.far, d) for d in ("down", "up")]
+    await asyncio.sleep(0.5)
+    processes += [_client(household, w.far.address, d, 4, 10) for d in ("down", "up")]
+    watching = asyncio.ensure_future(_watch(kernel, 9))
+    await asyncio.sleep(4)
+    begun = time.clock_gettime(time.CLOCK_BOOTTIME)
+    changes = [await _timed(shaper, links, RATES)]
+    track = await watching
+    # The track's zero is its first sample; the moment of the change is found from its last.
+    changed_at = track.down[-1][0] - (time.clock_gettime(time.CLOCK_BOOTTIME) - begun)
+    for process in processes:
+        process.kill()
+        process.communicate()
+    for rates in (FULL, RATES, FULL, RATES):
+        changes.append(await _timed(shaper, links, rates))
+    since = changed_at + max(changes) / 1000
+    return Step(apply_ms, changes, fastest_bps(track.down, since), fastest_bps(track.up, since), track)
+
+
+async def _timed(shaper: Shaper, links: object, rates: Rates) -> float:
+    await shaper.reconcile(links, shaper.state.rates)  # what the daemon does a moment after each change: reads it back
+    begun = time.perf_counter()
+    state = await shaper.reconcile(links, rates)  # type: ignore[arg-type]
+    taken = (time.perf_counter() - begun) * 1000
+    assert (state.state, state.changed) == ("enforced", True), state
+    return taken
+
+
+async def recreation_s(w: Wire, kind: str) -> list[float]:
+    """From the link's coming back to both directions shaped again, driven by link events as the daemon does it."""
+    taken: list[float] = []
+    kernel, wake = Kernel(), asyncio.Event()
+
+    def on_event(event: LinkEvent) -> None:
+        if event.link.ifname == "wan0":
+            wake.set()
+
+    with w.near.entered():
+        kernel.start(asyncio.get_running_loop(), on_event)
+        await kernel.links(["*"])
+    try:
+        shaper = Shaper(kernel, ShaperSettings(qdisc=kind))
+        await shaper.reconcile(await kernel.links(["wan0"]), RATES)
+        for _ in range(5):
+            before = (await kernel.links(["wan0"]))[0].ifindex
+            recreating = asyncio.ensure_future(asyncio.to_thread(w.recreate))
+            begun = await _shaped_again(kernel, shaper, wake, before)
+            taken.append(time.perf_counter() - begun)
+            await recreating
+    finally:
+        kernel.close()
+    return taken
+
+
+async def _shaped_again(kernel: Kernel, shaper: Shaper, wake: asyncio.Event, before: int) -> float:
+    """When the new link was first seen, once it is shaped."""
+    seen = 0.0
+    while True:
+        await asyncio.wait_for(wake.wait(), 20)
+        wake.clear()
+        links = await kernel.links(["wan0"])
+        if not links or links[0].ifindex == before:
+            continue
+        seen = seen or time.perf_counter()
+        state = await shaper.reconcile(links, RATES)
+        if state.state == "enforced":
+            return seen
+
+
+async def mqtt_round_trips_ms(kernel: Kernel, household: Namespace, w: Wire, kind: str) -> list[float]:
+    """Commands and answers through a broker at the operator, while the household fills both directions."""
+    shaper = Shaper(kernel, ShaperSettings(qdisc=kind))
+    shaper.manage([Endpoint(w.far.address, 1883)])
+    await shaper.reconcile(await kernel.links(["wan0"]), RATES)
+    script = [sys.executable, "-m", "tests.bench.shaping_mqtt"]
+    broker = w.far.popen(
+        "mosquitto", "-p", "1883", "-c", "/dev/stdin", stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert broker.stdin is not None
+    broker.stdin.write("listener 1883\nallow_anonymous true\n")
+    broker.stdin.close()
+    processes = [_server(w.far, d) for d in ("down", "up")]
+    await asyncio.sleep(1)
+    processes += [_client(household, w.far.address, d, 4, 25) for d in ("down", "up")]
+    await asyncio.sleep(3)
+    device = w.near.popen(*script, "device", w.far.address, "18")
+    desk = w.far.popen(*script, "desk", w.far.address, "15", stdout=subprocess.PIPE)
+    output = (await asyncio.to_thread(desk.communicate, timeout=40))[0]
+    for process in (*processes, device, broker):
+        process.kill()
+        process.wait()
+    return [float(line) for line in output.split()]
+
+
+async def two_hosts(kernel: Kernel, hosts: list[Namespace], w: Wire, kind: str) -> tuple[float, float]:
+    """Shares of the download of a host with 20 flows and one with a single flow."""
+    shaper = Shaper(kernel, ShaperSettings(qdisc=kind))
+    await shaper.reconcile(await kernel.links(["wan0"]), RATES)
+    servers = [w.far.popen("iperf3", "-s", "-1", "-p", str(5201 + n), stdout=subprocess.DEVNULL) for n in range(2)]
+    await asyncio.sleep(0.5)
+    clients = [
+        host.popen(
+            "iperf3", "-c", w.far.address, "-R", "-p", str(5201 + n), "-P", str(flows), "-t", "25",
+            stdout=subprocess.DEVNULL,
+        )
+        for n, (host, flows) in enumerate(zip(hosts, (20, 1), strict=True))
+    ]  # fmt: skip
+    await asyncio.sleep(5)
+    before = {s.epoch.ifname: s.sent_bytes for s in await kernel.samples(["lan*"])}
+    await asyncio.sleep(18)
+    after = {s.epoch.ifname: s.sent_bytes for s in await kernel.samples(["lan*"])}
+    for process in (*clients, *servers):
+        process.kill()
+        process.wait()
+    many, one = after["lan0"] - before["lan0"], after["lan1"] - before["lan1"]
+    return many / (many + one), one / (many + one)
+
+
+__all__ = ["Step", "mqtt_round_trips_ms", "quantile", "recreation_s", "step_under_load", "two_hosts"]
