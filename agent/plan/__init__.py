@@ -26,10 +26,12 @@ from agent.plan.policy import (
     usage,
 )
 from agent.plan.settling import settle
+from agent.plan.witness import Comparison, compare
 
 __all__ = [
     "COMMIT_BYTES",
     "BillingPeriod",
+    "Comparison",
     "Decision",
     "Delta",
     "Epoch",
@@ -51,6 +53,7 @@ __all__ = [
     "commit_bytes",
     "commit_due",
     "committed",
+    "compare",
     "decide",
     "forecast",
     "notices",

@@ -91,6 +91,19 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """The module's counters and the ledger's totals at the same moment."""
+
+    boot_id: str
+    received_bytes: int
+    sent_bytes: int
+    ledger_received_bytes: int
+    ledger_sent_bytes: int
+    drift_bytes: int = 0
+    seen_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     period: BillingPeriod
     rule: str = ""  # billing day, zone and start of contract that the period was made by
@@ -104,6 +117,8 @@ class Ledger:
     refused_bytes: int = 0
     refused_readings: int = 0
     resets: int = 0
+    recovered_bytes: int = 0  # from the module's counters, after power cuts
+    witness: Witness | None = None
     provisional: bool = False  # no trusted moment was ever seen: the period is a guess
     fresh: bool = False  # a fresh installation: a link that already runs gives a baseline
     started_boot_id: str = ""

@@ -39,7 +39,7 @@ def observe(ledger: Ledger, sample: Sample, moment: Moment, plan: Plan) -> tuple
     if delta.received_bytes or delta.sent_bytes:
         start_s = last.sample.boot_s if last else _watched_since(ledger, links, sample)
         span = Span(boot_id, min(start_s, sample.boot_s), sample.boot_s, delta.received_bytes, delta.sent_bytes)
-        ledger = _with_span(ledger, span)
+        ledger = with_span(ledger, span)
     return settle(ledger, moment, plan), delta
 
 
@@ -58,7 +58,7 @@ def _watched_since(ledger: Ledger, links: tuple[Last, ...], sample: Sample) -> f
     return ledger.started_s if sample.epoch.boot_id == ledger.started_boot_id else 0.0
 
 
-def _with_span(ledger: Ledger, span: Span) -> Ledger:
+def with_span(ledger: Ledger, span: Span) -> Ledger:
     pending = [*ledger.pending, span]
     if len(pending) > PENDING_SPANS:  # join the two neighbours that together are shortest: the least is lost in time
         pairs = [(b.end_s - a.start_s, i) for i, (a, b) in enumerate(pairwise(pending)) if a.boot_id == b.boot_id] or [

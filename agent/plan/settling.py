@@ -107,6 +107,7 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
 def _step_back(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> Ledger:
     """The period lies in the future: it was rolled to on a wrong clock. Nothing that was counted is forgiven by it."""
     wrong, previous = ledger.period.label, ledger.previous
+    counted = (ledger.received_bytes, ledger.sent_bytes)
     ledger = replace(ledger, rule=rule_of(plan))
     if previous is None or not previous.period.contains(moment.wall):
         ledger = replace(ledger, period=target)
@@ -125,7 +126,15 @@ def _step_back(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan
             previous=None,
             told_period=previous.period.label if ledger.told_period == wrong else ledger.told_period,
         )
-    return ledger
+    return _relabelled(ledger, moment, plan, wrong, counted)
+
+
+def _relabelled(ledger: Ledger, moment: Moment, plan: Plan, wrong: str, counted: tuple[int, int]) -> Ledger:
+    """Take what was counted under a wrong period from there in the history too."""
+    hour = moment.wall.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    day = local_date(moment.wall, plan.timezone).isoformat()
+    ledger = _with_hour(ledger, HourBytes(hour, day, wrong, -counted[0], -counted[1]))
+    return _with_hour(ledger, HourBytes(hour, day, ledger.period.label, *counted))
 
 
 def _carried(topups: tuple[TopUp, ...], beyond: int) -> tuple[TopUp, ...]:
@@ -203,14 +212,24 @@ def _charged(ledger: Ledger, spans: tuple[Span, ...], moment: Moment, plan: Plan
 
 def _noted(ledger: Ledger, spans: tuple[Span, ...], moment: Moment, plan: Plan, label: str) -> Ledger:
     """Put spans into the hours that are on their way to the history; `label` "" is a period of before the plan."""
-    hours = {(h.hour, h.day, h.period): h for h in ledger.hours}
     for span in spans:
         wall = _wall(span, moment, ledger)
         hour = wall.replace(minute=0, second=0, microsecond=0)
         day = local_date(wall, plan.timezone).isoformat()
-        key = (hour, day, label or plan_period(plan, wall).label)
-        old = hours.get(key, HourBytes(*key, 0, 0))
-        hours[key] = HourBytes(*key, old.received_bytes + span.received_bytes, old.sent_bytes + span.sent_bytes)
+        period = label or plan_period(plan, wall).label
+        ledger = _with_hour(ledger, HourBytes(hour, day, period, span.received_bytes, span.sent_bytes))
+    return ledger
+
+
+def _with_hour(ledger: Ledger, row: HourBytes) -> Ledger:
+    hours = {(h.hour, h.day, h.period): h for h in ledger.hours}
+    key = (row.hour, row.day, row.period)
+    old = hours.get(key)
+    if old is not None:
+        row = replace(
+            row, received_bytes=old.received_bytes + row.received_bytes, sent_bytes=old.sent_bytes + row.sent_bytes
+        )
+    hours[key] = row
     return replace(ledger, hours=tuple(hours.values())[-HOURS_KEPT:])
 
 
