@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent.cli.when import ZONE
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG = Path("/etc/modem-agent/config.toml")
 DEFAULT_RUN_DIR = "/run/modem-agent"
 DEFAULT_STATE_DIR = "/var/lib/modem-agent"
+DEFAULT_ZONE = "Europe/Brussels"
 SOCKET_NAME = "control.sock"
 
 
@@ -37,6 +39,7 @@ class Call:
         self.socket_given = socket
         self.json = json
         self.timeout_s = timeout
+        self._read: dict[str, Any] | None = None
 
     def config(self) -> Config:
         """The checked configuration; the defaults where the default file does not exist."""
@@ -52,25 +55,40 @@ class Call:
             return Path(self.socket_given)
         return Path(self.device_key("run_dir", DEFAULT_RUN_DIR)) / SOCKET_NAME
 
+    def plan_zone(self) -> str:
+        """The time zone that the billing period is reckoned in."""
+        plan = self._sections().get("plan")
+        zone = plan.get("timezone", DEFAULT_ZONE) if isinstance(plan, dict) else DEFAULT_ZONE
+        return zone if isinstance(zone, str) else DEFAULT_ZONE
+
     def device_key(self, key: str, default: str) -> str:
-        """One text key of [device], the rest of the file unchecked: a key that only a newer agent knows must not
-        keep a technician from asking the agent that runs. An unreadable default file counts as absent, since the
-        group that may read the socket need not be able to read the configuration."""
-        try:
-            text = self.config_path.read_text("utf-8")
-        except OSError as error:
-            if self.config_given:
-                raise ConfigError(str(self.config_path), "", f"cannot be read: {error.strerror or error}") from error
-            return default
-        except UnicodeDecodeError:
-            text = "\0"  # not TOML either; config() below says where
-        device = self._table(text).get("device", {})
+        """One path of [device]."""
+        device = self._sections().get("device", {})
         value = device.get(key, default) if isinstance(device, dict) else default
         if not isinstance(value, str) or not value.startswith("/"):
             raise ConfigError(
                 str(self.config_path), f"device.{key}", "not allowed", value=value, allowed="an absolute path"
             )
         return value
+
+    def _sections(self) -> dict[str, Any]:
+        """The file as it is, unchecked: a key that only a newer agent knows must not keep a technician from asking the
+        agent that runs. An unreadable default file counts as absent, since the group that may read the socket need not
+        be able to read the configuration."""
+        if self._read is None:
+            self._read = self._table(self._text())
+        return self._read
+
+    def _text(self) -> str:
+        try:
+            return self.config_path.read_text("utf-8")
+        except OSError as error:
+            if self.config_given:
+                raise ConfigError(str(self.config_path), "", f"cannot be read: {error.strerror or error}") from error
+            return ""
+        except UnicodeDecodeError:
+            self.config()  # raises the sentence with the line
+            raise
 
     def _table(self, text: str) -> dict[str, Any]:
         if sys.version_info >= (3, 11):
@@ -109,7 +127,9 @@ def verb(*examples: str, socket: bool = True, json: bool = True) -> Callable[[Ca
         def run(
             config: str | None, json: bool = False, socket: str | None = None, timeout: float | None = None, **rest: Any
         ) -> Any:
-            return function(Call(config=config, socket=socket, json=json, timeout=timeout), **rest)
+            call = Call(config=config, socket=socket, json=json, timeout=timeout)
+            ZONE.reckon_by(call.plan_zone)
+            return function(call, **rest)
 
         params = getattr(function, "__click_params__", [])
         run.__click_params__ = list(params)  # type: ignore[attr-defined]  # click's own way to collect options

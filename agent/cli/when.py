@@ -1,10 +1,63 @@
-"""Times as a technician reads them: local, with the day, and how long until then. Used by the verbs that show any."""
+"""Times as a technician reads them: in the household's zone, with the day, and how long until then.
+
+Used by the verbs that show any. The zone is the plan's, not the device's: a billing period that ends at midnight must
+read so on a router whose own clock runs in UTC.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # no locale decides
+
+
+class _Zone:
+    """The zone to show times in, found at the first time that is shown."""
+
+    def __init__(self) -> None:
+        self.name: Callable[[], str] | None = None
+        self._shift: Callable[[datetime], datetime] | None = None
+
+    def reckon_by(self, name: Callable[[], str]) -> None:
+        self.name, self._shift = name, None
+
+    def shift(self, when: datetime) -> datetime:
+        if self._shift is None:
+            self._shift = _shift_of(self.name() if self.name is not None else "")
+        return self._shift(when)
+
+
+ZONE = _Zone()
+
+
+def _shift_of(name: str) -> Callable[[datetime], datetime]:
+    """How an instant becomes wall time there; the device's own zone where the name means nothing on this system."""
+    if not name:
+        return lambda when: when.astimezone()
+    from zoneinfo import ZoneInfo
+
+    try:
+        zone = ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # no tzdata (a KeyError), or a POSIX rule
+        return _by_rule(name)
+    return lambda when: when.astimezone(zone)
+
+
+def _by_rule(name: str) -> Callable[[datetime], datetime]:
+    from agent.errors import PlanError
+    from agent.plan.zone import zone_offset
+
+    try:
+        offset = zone_offset(name)
+    except PlanError:
+        return lambda when: when.astimezone()
+
+    def shift(when: datetime) -> datetime:
+        found: timedelta = offset(when)
+        return when + found
+
+    return shift
 
 
 def parsed(text: str | None) -> datetime | None:
@@ -13,11 +66,11 @@ def parsed(text: str | None) -> datetime | None:
 
 
 def local(text: str | None) -> str | None:
-    """22 Nov 2026 08:15, in the device's own zone."""
+    """22 Nov 2026 08:15, where the household lives."""
     when = parsed(text)
     if when is None:
         return None
-    here = when.astimezone()
+    here = ZONE.shift(when)
     return f"{here.day} {MONTHS[here.month - 1]} {here.year} {here:%H:%M}"
 
 

@@ -52,6 +52,12 @@ def permitted(command: Command, role: str) -> None:
         raise Rejected(PERMISSION_DENIED, f"{command.name} needs the role {command.role}, not {role or 'none'}")
 
 
+def _allowed_here(agent: Agent, name: str, source: str) -> None:
+    """Giving bytes away on the device itself is the operator's to allow (plan.local_topup), even to root."""
+    if name == "plan.topup" and source.startswith("local:") and not agent.config.plan.local_topup:
+        raise Rejected(PERMISSION_DENIED, "this plan allows no top-ups on the device; support grants them")
+
+
 async def execute(
     agent: Agent,
     name: str,
@@ -64,6 +70,7 @@ async def execute(
     """Run one command to its end. Raises Rejected when it will not or could not be done; `source` goes to the event."""
     command = lookup(name)
     permitted(command, role)
+    _allowed_here(agent, name, source)
     checked = arguments.check(command.args, args)
     if command.role != "read":
         agent.event("command", {"name": name, "source": source, "role": role})
