@@ -33,6 +33,7 @@ from agent.plan import (
     observe,
     sample_interval_s,
     settle,
+    unwritten_bytes,
     usage,
 )
 from agent.store import Database, Store
@@ -116,7 +117,8 @@ class Accounting:
     def interval_s(self) -> float:
         """Seconds to the next sample: short before a threshold, never past the end of anything that ends by time."""
         moment = self._clock.now()
-        pause_s = sample_interval_s(bytes_to_next(self.ledger, self.plan), self.plan.max_bps)
+        unwritten = unwritten_bytes(self.ledger, self._saved) if self._saved else 0
+        pause_s = sample_interval_s(bytes_to_next(self.ledger, self.plan), self.plan.max_bps, unwritten)
         if moment.trusted:
             ends = [self.ledger.period.end, *(t.expires for t in self.ledger.topups if t.expires)]
             if self.ledger.override and self.ledger.override.expires:
@@ -134,10 +136,10 @@ class Accounting:
 
     def commit_due(self) -> bool:
         """Whether the ledger must go to the flash now; never while a disk that refused is left alone."""
-        now_s = self._clock.now().boot_s
-        if now_s < self._retry_at_s:
+        moment = self._clock.now()
+        if moment.boot_s < self._retry_at_s:
             return False
-        return self._told or commit_due(self.ledger, self._saved, now_s, self._changed_s) is not None
+        return self._told or commit_due(self.ledger, self._saved, self._changed_s, moment, self.plan) is not None
 
     async def commit(self) -> None:
         """Save the ledger as it stands, and what waits to be saved with it. A refusing disk is noted, not raised."""

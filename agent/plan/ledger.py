@@ -17,6 +17,7 @@ from agent.plan.model import Moment, Plan
 from agent.plan.period import BillingPeriod, plan_period
 
 REMEMBERED_IDS = 64
+HOURS_TOGETHER = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +228,16 @@ def override(ledger: Ledger, wanted: Override | None) -> Ledger:
 
 
 def closed_hours(ledger: Ledger) -> tuple[HourBytes, ...]:
-    """Hours that can go to the history. The newest stays in the ledger: its row alone is written while it fills."""
+    """Hours that go to the history with the next commit: none until HOURS_TOGETHER are closed, for three tables change
+    when they do. The newest stays: its row alone is written while it fills."""
     newest = max((h.hour for h in ledger.hours), default=None)
-    return tuple(h for h in ledger.hours if h.hour != newest)
+    closed = tuple(h for h in ledger.hours if h.hour != newest)
+    return closed if len(closed) >= HOURS_TOGETHER else ()
 
 
-def committed(ledger: Ledger, kept: Ledger) -> Ledger:
-    """The ledger after `kept` (from Database.keep) reached the disk: the hours it moved are in the history now."""
-    gone = {(h.hour, h.day, h.period): h for h in kept.hours}
+def committed(ledger: Ledger, written: Ledger) -> Ledger:
+    """The ledger after `written` reached the disk: its closed hours are in the history now, later bytes of them not."""
+    gone = {(h.hour, h.day, h.period): h for h in closed_hours(written)}
     left = []
     for hour in ledger.hours:
         old = gone.get((hour.hour, hour.day, hour.period))

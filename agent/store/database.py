@@ -25,8 +25,6 @@ from agent.store.ledger import EventTable, LedgerTable, MetaTable
 from agent.store.outbox import OutboxTable
 from agent.store.schema import MIGRATIONS
 
-HOURS_TOGETHER = 6  # closed hours move into the history so many at a time: three tables change each time
-
 
 class Database:
     """One connection. Use `open`, `open_readonly` or `open_in_memory`; `close` it."""
@@ -177,20 +175,14 @@ class Database:
         except PlanError as error:
             raise StoreError(f"{self.path}: {error}") from error
 
-    def keep(self, ledger: Ledger) -> Ledger:
-        """Save the ledger and move its closed hours into the history.
-
-        Gives what `plan.committed(ledger_in_memory, kept)` needs to drop the same hours there, once the transaction
-        has succeeded: the ledger as it was, with only the moved hours.
-        """
+    def keep(self, ledger: Ledger) -> None:
+        """Save the ledger and move its closed hours into the history; `plan.committed` then does so in memory."""
         with self.transaction():
-            closed = closed_hours(ledger)
-            moved = closed if len(closed) >= HOURS_TOGETHER else ()
+            moved = closed_hours(ledger)
             self.history.add(moved)
             self.ledger.save(to_dict(replace(ledger, hours=tuple(h for h in ledger.hours if h not in moved))))
             if not self.in_memory:
                 self._renew_generation(ledger)
-        return replace(ledger, hours=moved)
 
     def _renew_generation(self, ledger: Ledger) -> None:
         """Once a day and with each period; the mark stands in the database, so that a restart writes none."""

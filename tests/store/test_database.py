@@ -53,10 +53,12 @@ def hours(*received: int) -> tuple[HourBytes, ...]:
 def test_closed_hours_move_into_the_history_together_and_open_ones_show_there_too(path: Path) -> None:
     with Database.open(path) as db:
         few = ledger(hours=hours(100, 7))
-        assert committed(few, db.keep(few)) == few, "two hours are not worth three tables"
+        db.keep(few)
+        assert committed(few, few) == few, "two hours are not worth three tables"
         assert db.history.days() == [{"day": "2026-11-10", "received_bytes": 107, "sent_bytes": 2}]
         many = ledger(hours=hours(1, 2, 3, 4, 5, 6, 7))
-        rest = committed(many, db.keep(many))
+        db.keep(many)
+        rest = committed(many, many)
         assert [h.received_bytes for h in rest.hours] == [7]
         assert db.load_ledger() == rest
         assert db.history.days() == [{"day": "2026-11-10", "received_bytes": 28, "sent_bytes": 7}]
