@@ -27,6 +27,7 @@ from agent.store import Database
 
 EVENTS_WAITING = 200  # while the device has no name yet, or the disk refuses; the oldest go first
 IDENTITY_WAIT_S = 5.0
+FAREWELL_S = 0.4
 EVENT_NAMES = {"throttled": "throttle", "restored": "throttle", "warning": "warning"}
 
 
@@ -68,6 +69,7 @@ class Reporting:
         self._outbox: Outbox | None = None
         self._session: Session | None = None
         self._reporter: Reporter | None = None
+        self._sessions_task: asyncio.Task[None] | None = None
         self.wake = Wake()
         self.on_beat: Callable[[float], None] = lambda within_s: None
         agent.emit, agent.reborn, agent.session_state = self.event, self.rebirth, self._state
@@ -148,6 +150,7 @@ class Reporting:
         agent.accounting.save_soon()
         self.on_beat(math.inf)
         tasks = [asyncio.create_task(session.run()), asyncio.create_task(reporter.run())]
+        self._sessions_task = tasks[0]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -173,8 +176,9 @@ class Reporting:
         await agent.store.run(lambda database: database.meta.set("device", agent.device))
 
     async def stop(self, farewell: str) -> None:
-        """Say goodbye and keep what is not delivered."""
-        if self._session is not None:
+        """Say goodbye, wait a little until the broker has heard it, and keep what is not delivered."""
+        if self._session is not None and self._sessions_task is not None:
             await self._session.stop(farewell)
+            await asyncio.wait([self._sessions_task], timeout=FAREWELL_S)
         if self._outbox is not None:
             await self._outbox.flush(last=True)

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
+from agent.at import Urc
 from agent.clock import Clock
 from agent.config import ModemSettings
 from agent.daemon.pacing import Backoff, Wake
@@ -20,8 +21,6 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 15.0
 LONGEST_POLL_S = 300.0  # a module that answers each command just before its time limit
-# Unsolicited lines after which the state is read anew: registration, context, SIM, start of the module.
-TELLING = ("+CREG", "+CGREG", "+CEREG", "+C5GREG", "+CGEV", "+CPIN", "+QSIMSTAT", "^SIMST", "RDY", "+QIURC")
 
 
 def essence(reading: Reading) -> tuple[object, ...]:
@@ -38,8 +37,7 @@ class Watching:
 
     def __init__(self, settings: ModemSettings, clock: Clock, faults: Counter[str]) -> None:
         self._settings, self._clock = settings, clock
-        self._modem = Modem(settings, boot_clock=lambda: clock.now().boot_s)
-        self._modem.faults = faults
+        self._modem = Modem(settings, boot_s=lambda: clock.now().boot_s, faults=faults)
         self._modem.on_urc = self._heard
         self.modem: Modem | None = None  # while it is open
         self.reading: Reading | None = None
@@ -75,9 +73,9 @@ class Watching:
             self.modem = None
             modem.close()
 
-    def _heard(self, line: str) -> None:
-        """An unsolicited line: what it says is read properly by polling at once."""
-        if line.startswith(TELLING):
+    def _heard(self, urc: Urc) -> None:
+        """An unsolicited code: what it says is read properly by polling at once."""
+        if urc.matters:
             self.wake.set()
 
     def _read(self, reading: Reading) -> None:

@@ -14,7 +14,7 @@ import paho.mqtt.client as mqtt
 
 from simulator.demo.network import OPERATOR, inside
 
-LINE = 90
+LINE = 100  # characters of a message that are shown
 FINAL_STATES = frozenset({"succeeded", "failed", "rejected", "expired", "cancelled", "timed-out"})
 
 

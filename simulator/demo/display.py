@@ -50,7 +50,8 @@ class Display:
 
     def say(self, text: str, style: str = "") -> None:
         """One line of the story with the time since the start."""
-        self.console.print(Text(f"{self._elapsed_s():6.1f} s  ", style="dim") + Text(text, style=style))
+        line = Text(f"{self._elapsed_s():6.1f} s  ", style="dim") + Text(text, style=style)
+        self.console.print(line, soft_wrap=True)
 
     def _refresh(self) -> None:
         while not self._stop.wait(0.25):

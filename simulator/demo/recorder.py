@@ -54,15 +54,16 @@ class Recorder:
 
     def rate_bps(self, begin_s: float, end_s: float, direction: str) -> float:
         """Mean link rate in bit/s between two times, Ethernet header included, as tc(8) counts on such a link."""
-        first, last = self._mark_at(begin_s), self._mark_at(end_s)
+        first, last = self.mark_at(begin_s), self.mark_at(end_s)
         return (last.shaped_bytes(direction) - first.shaped_bytes(direction)) * 8 / (last.at_s - first.at_s)
 
     def arrived_bps(self, begin_s: float, end_s: float) -> float:
         """What came in on the WAN, ahead of the shaper: what it dropped, TCP sent again."""
-        first, last = self._mark_at(begin_s), self._mark_at(end_s)
+        first, last = self.mark_at(begin_s), self.mark_at(end_s)
         return (last.link.received_bytes - first.link.received_bytes) * 8 / (last.at_s - first.at_s)
 
-    def _mark_at(self, second: float) -> Mark:
+    def mark_at(self, second: float) -> Mark:
+        """The look that was nearest to a second."""
         return min(self.marks, key=lambda mark: abs(mark.at_s - second))
 
     def live_bps(self) -> tuple[float, float]:

@@ -216,16 +216,30 @@ class Story:
         wait_until(lambda: network.qdiscs() not in ([], ["noqueue"]), 90, "the top-up has run out")
         self.event("top-up expired")
         self.counted_exactly("before the month's end")
+        load = flows("down", 60, FLOWS)
         left_s = self.device.month_end.timestamp() - time.time()
-        self.display.say(f"midnight in {left_s:.0f} s", "bold")
+        self.display.say(f"midnight in {left_s:.0f} s, the household loads on", "bold")
         wait_until(
             lambda: network.qdiscs() in ([], ["noqueue"]), max(1, left_s) + 10, "the new month lifts the throttle"
         )
         late = time.time() - self.device.month_end.timestamp()
         self.event("new month")
         self.promise("shaper gone at the new month", "at most 2 s late, never early", f"{late:+.1f} s", 0 <= late <= 2)
+        time.sleep(1)
+        rate = self.rate_over("down", 3)
+        load.stop()
+        self.promise("full speed in the new month", "at least 4.5 Mbit/s", f"{rate / 1e6:.2f} Mbit/s", rate >= 4.5e6)
+        self._anew(self.recorder.now_s() - (time.time() - self.device.month_end.timestamp()))
+
+    def _anew(self, midnight_s: float) -> None:
+        """Usage of the new month is what the link carried since midnight, to one look of the agent at its counters."""
+        time.sleep(1.5)  # what stood in the queues has drained
         used = self.usage()["usage"]["charged_bytes"]
-        self.promise("usage starts anew", "less than 1 MB", f"{used:,} bytes", used < 1_000_000)
+        truth = network.counters().ip_bytes() - self.recorder.mark_at(midnight_s).link.ip_bytes()
+        self.promise(
+            "usage starts anew at midnight", "what came since, ±0.2 MB", f"{used:,} of {truth:,} bytes",
+            abs(used - truth) <= 200_000,
+        )  # fmt: skip
 
     def leave(self) -> None:
         took = self.device.terminate()
