@@ -1,0 +1,115 @@
+"""What the kernel can do: found by trying, kept for the boot, and told in words that help."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.config import ShaperSettings
+from agent.plan import Rates
+from agent.traffic import Capabilities, Shaper, advice, probe
+from agent.traffic.kernel import boot_id
+from tests.netns import Wire
+from tests.traffic.conftest import kernel_in
+
+FULL = Capabilities(
+    frozenset({"cake", "fq_codel", "htb", "tbf", "bfifo"}), frozenset({"matchall", "u32"}), True, True, True
+)
+
+
+@pytest.mark.root
+def test_the_probe_says_what_tc_says_and_leaves_nothing(cable: Wire) -> None:
+    links = cable.near.run("ip", "-o", "link").count("\n")
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            found = await Shaper(kernel, ShaperSettings()).probe()
+            assert (found.ifb, found.ingress, found.mirred, found.problem) == (True, True, True, "")
+            assert found.missing() == ()
+            for kind in ("cake", "fq_codel", "htb"):
+                assert (kind in found.qdiscs) == _tc_accepts(cable, kind)
+            assert "u32" in found.classifiers
+
+    asyncio.run(scenario())
+    assert cable.near.run("ip", "-o", "link").count("\n") == links
+
+
+def _tc_accepts(cable: Wire, kind: str) -> bool:
+    cable.near.run("tc", "qdisc", "add", "dev", "wan0", "root", "handle", "5:", kind, check=False)
+    accepted = f"qdisc {kind} 5:" in cable.near.tc("qdisc", "show", "dev", "wan0")
+    cable.near.run("tc", "qdisc", "del", "dev", "wan0", "root", check=False)
+    return accepted
+
+
+@pytest.mark.root
+def test_a_probe_that_was_cut_off_does_not_stand_in_the_way(cable: Wire) -> None:
+    cable.near.ip("link", "add", probe.PROBE_NAME, "type", "ifb")
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            assert not (await Shaper(kernel, ShaperSettings()).probe()).problem
+
+    asyncio.run(scenario())
+    assert probe.PROBE_NAME not in cable.near.run("ip", "link")
+
+
+@pytest.mark.root
+def test_once_a_boot(cable: Wire, tmp_path: Path) -> None:
+    """A second start in the same boot believes the first; here it is told of cake, which is then asked for."""
+    cache = tmp_path / "capabilities.json"
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            found = await Shaper(kernel, ShaperSettings(), cache=cache).probe()
+            assert probe.load(cache, boot_id()) == found
+            probe.save(cache, boot_id(), replace(found, qdiscs=found.qdiscs - {"tbf", "cake"}))
+            again = await Shaper(kernel, ShaperSettings(), cache=cache).probe()
+            assert "tbf" not in again.qdiscs
+
+    asyncio.run(scenario())
+
+
+def test_another_boot_or_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
+    cache = tmp_path / "capabilities.json"
+    assert probe.load(cache, "a") is None
+    probe.save(cache, "a", FULL)
+    assert probe.load(cache, "a") == FULL
+    assert probe.load(cache, "b") is None
+    cache.write_text("{")
+    assert probe.load(cache, "a") is None
+    probe.save(tmp_path / "absent" / "file", "a", FULL)  # no harm
+
+
+@pytest.mark.root
+def test_a_kernel_without_the_wanted_qdisc_says_what_to_install(cable: Wire, tmp_path: Path) -> None:
+    cache = tmp_path / "capabilities.json"
+    probe.save(cache, boot_id(), replace(FULL, qdiscs=frozenset({"htb"})))
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            links = await kernel.links(["wan0"])
+            for qdisc, lacking in (("cake", "cake"), ("auto", "tbf")):
+                shaper = Shaper(kernel, ShaperSettings(qdisc=qdisc), cache=cache)
+                state = await shaper.reconcile(links, Rates(512_000, 512_000))
+                assert state.state == "unenforced"
+                assert lacking in state.reason
+                assert "kmod-sched" in state.advice
+                assert "Debian" in state.advice
+
+    asyncio.run(scenario())
+
+
+def test_advice_names_packages_of_both_systems() -> None:
+    without = Capabilities(qdiscs=frozenset({"tbf"}), classifiers=frozenset({"u32"}))
+    assert without.missing() == ("ifb", "ingress", "mirred")
+    text = advice.for_missing(without.missing())
+    assert "kmod-ifb kmod-sched-core" in text
+    assert "linux-image" in text
+    assert advice.for_missing(()) == ""
+    assert "CAP_NET_ADMIN" in advice.for_error(errno.EPERM, None)
+    assert "went away" in advice.for_error(errno.ENODEV, FULL)
+    assert advice.for_error(errno.EINVAL, FULL) == ""

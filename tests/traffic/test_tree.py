@@ -1,0 +1,108 @@
+"""The trees as numbers: what is computed for a rate, and when what was read back is the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.traffic import Endpoint
+from agent.traffic.netlink import Filter, Node
+from agent.traffic.tree import (
+    CLASS_MANAGEMENT,
+    INNER,
+    KINDS,
+    LAST_MAJOR,
+    MAJOR,
+    ROOT,
+    TOP,
+    Want,
+    burst_bytes,
+    codel_us,
+    filters,
+    queue_bytes,
+    tree,
+)
+
+RATES = st.integers(8_000, 10_000_000_000)
+
+
+def test_the_numbers_at_512_kbit_s() -> None:
+    assert burst_bytes(512_000) == 1_749  # as sqm-scripts has it
+    assert codel_us(512_000) == (27_328, 122_328)
+    assert codel_us(50_000_000) == (5_000, 100_000)
+    assert queue_bytes(512_000) == 16_000
+
+
+@given(RATES, st.sampled_from(KINDS), st.integers(576, 9_000), st.booleans())
+def test_every_tree_hangs_together(rate: int, kind: str, mtu: int, upload: bool) -> None:
+    wants = tree(kind, rate, mtu=mtu, upload=upload)
+    handles = [want.handle for want in wants]
+    assert len(set(handles)) == len(handles)
+    assert wants[0].parent == ROOT
+    for place, want in enumerate(wants[1:], 1):
+        assert want.parent in (*handles[:place], TOP | 1)  # parents first; TOP:1 is the inside of a tbf
+    assert all(MAJOR <= handle >> 16 <= LAST_MAJOR for handle in handles)
+
+
+@given(RATES, st.integers(576, 9_000))
+def test_a_burst_holds_a_whole_packet(rate: int, mtu: int) -> None:
+    assert burst_bytes(rate, mtu) >= mtu + 14
+    assert queue_bytes(rate, mtu) >= 4 * (mtu + 14)
+
+
+@given(RATES, st.sampled_from(KINDS))
+def test_what_was_put_is_met_and_another_rate_is_not(rate: int, kind: str) -> None:
+    wants, others = tree(kind, rate), tree(kind, rate + max(16, rate // 50))
+    nodes = [_as_read(want) for want in wants]
+    assert all(any(want.is_met_by(node) for node in nodes) for want in wants)
+    assert not all(any(other.is_met_by(node) for node in nodes) for other in others)
+
+
+def _as_read(want: Want) -> Node:
+    return Node(want.kind, want.handle, want.parent, values=dict(want.values))
+
+
+def test_a_node_without_its_values_is_not_met() -> None:
+    (want,) = tree("cake", 512_000)
+    assert want.is_met_by(_as_read(want))
+    assert not want.is_met_by(Node("cake", TOP, ROOT))
+    assert not want.is_met_by(Node("tbf", TOP, ROOT, values=dict(want.values)))
+    assert not want.is_met_by(Node("cake", TOP, INNER, values=dict(want.values)))
+
+
+def test_upload_alone_has_its_acknowledgements_thinned() -> None:
+    (down,), (up,) = tree("cake", 512_000), tree("cake", 512_000, upload=True)
+    assert (down.options["ack_filter"], up.options["ack_filter"]) == (False, True)
+
+
+@pytest.mark.parametrize("kind", ["cake", "tbf+fq_codel", "htb+fq_codel"])
+def test_fair_queues_need_no_filter(kind: str) -> None:
+    assert filters(kind, [Endpoint("192.0.2.1", 8883)], upload=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "upload", "keys"),
+    [
+        ("192.0.2.1", True, ("0xc0000201/0xffffffff+16", "0x6/0xff+9", "0x22b3/0xffff+22")),
+        ("192.0.2.1", False, ("0xc0000201/0xffffffff+12", "0x6/0xff+9", "0x22b3/0xffff+20")),
+        (
+            "2001:db8::1", True,
+            ("0x20010db8/0xffffffff+24", "0x0/0xffffffff+28", "0x0/0xffffffff+32", "0x1/0xffffffff+36",
+             "0x6/0xff+6", "0x22b3/0xffff+42"),
+        ),
+    ],
+)  # fmt: skip
+def test_management_is_matched_by_its_far_end(address: str, upload: bool, keys: tuple[str, ...]) -> None:
+    first = filters("tbf", [Endpoint(address, 8883)], upload=upload)[0]
+    assert (first.keys, first.target) == (keys, CLASS_MANAGEMENT)
+
+
+@given(st.lists(st.ip_addresses(), min_size=1, max_size=6, unique=True), st.booleans())
+def test_filters_are_known_again_by_their_priority(addresses: list[object], upload: bool) -> None:
+    wants = filters("tbf", [Endpoint(str(a), 8883) for a in addresses], upload=upload)
+    for want in wants:
+        assert want.is_met_by(Filter("u32", want.parent, want.prio, want.protocol, 0x80000800, want.target))
+        assert 0 < want.prio < 0xFFFF
+    management = [w.prio for w in wants if w.target == CLASS_MANAGEMENT]
+    assert max(management) < min(w.prio for w in wants if w.target != CLASS_MANAGEMENT)
