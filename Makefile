@@ -1,7 +1,7 @@
 # The commands of modem-agent. Each brings along what it needs (.ci/setup); nothing is typed in between.
 PY := .venv/bin/python
 
-.PHONY: demo test check bench clean e2e deb campaign-power test-matrix bench-footprint
+.PHONY: bench-shaping demo test check bench clean e2e deb campaign-power test-matrix bench-footprint
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -30,6 +30,10 @@ deb:       ## the Debian package for bookworm, trixie and Raspberry Pi OS, into 
 test-matrix: ## the fast tests under every Python and library pairing that a release ships (ONLY=bookworm for one)
 	@.ci/setup test
 	$(PY) -m tests.matrix $(ONLY)
+
+bench-shaping:  ## the shaped line measured: real TCP on this kernel and on Debian's under QEMU, beside tc and sqm's settings
+	@.ci/setup bench
+	$(PY) -m tests.bench.shaping_line
 
 clean:     ## all that the commands above made
 	rm -rf .venv build dist out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
