@@ -64,6 +64,9 @@ class Call:
 
         return also
 
+    def cancel(self, id: str) -> bool:
+        return id != self.id and self._runner.cancel(id, self.entry.issuer)
+
     async def bound(self, change: Awaitable[T]) -> T:
         task = asyncio.ensure_future(self._settle(change))
         return await asyncio.shield(task)

@@ -23,6 +23,13 @@ async def rebirth(agent: Agent, args: dict[str, Any], progress: Progress) -> dic
     return {"v": 1}
 
 
+async def cancel(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """End a command that waits or runs; one that is writing its result ends by itself."""
+    if not progress.cancel(args["id"]):
+        raise Rejected(answers.INVALID_VALUE, f"no command {args['id']!r} is under way")
+    return {"v": 1, "cancelled": args["id"]}
+
+
 async def restart(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     await agent.restart()
     return {"v": 1}
@@ -93,6 +100,12 @@ async def _make(agent: Agent, progress: Progress) -> bytes:
 
 ROWS = (
     Command("agent.rebirth", "publish status, twins and measurements anew", rebirth),
+    Command(
+        "agent.cancel",
+        "end a command that waits or runs",
+        cancel,
+        args={"id": {"type": "string", "minLength": 1, "maxLength": 64, "required": True}},
+    ),
     Command(
         "agent.restart",
         "end the agent in order; the service manager starts it again; shaping stays in place",

@@ -37,6 +37,8 @@ async def _change(agent: Agent, progress: Progress, change: Change, **more: Any)
 
 async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Grant extra bytes. The same top-up id never counts twice, so a repeat after a power cut is harmless."""
+    if not progress.id and not agent.config.plan.local_topup:
+        raise Rejected(answers.PERMISSION_DENIED, "top-ups are the operator's here (plan.local_topup is off)")
     expires = instant(args["expires"]) if "expires" in args else None
     identity = args.get("id") or progress.id or uuid.uuid4().hex
 

@@ -34,6 +34,10 @@ class Progress(Protocol):
         """Await a change that `finish` was bound to: it goes on to its end even when the command is cancelled."""
         ...
 
+    def cancel(self, id: str) -> bool:
+        """End another command of the same channel; False when it is not under way."""
+        ...
+
 
 class Quiet:
     """The caller keeps no journal: the control socket."""
@@ -51,6 +55,9 @@ class Quiet:
 
     async def bound(self, change: Awaitable[T]) -> T:
         return await asyncio.shield(change)
+
+    def cancel(self, id: str) -> bool:
+        return False
 
 
 Run = Callable[[Agent, dict[str, Any], Progress], Awaitable[dict[str, Any]]]
