@@ -1,0 +1,44 @@
+"""modem-sim fleet: many virtual devices against a broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from simulator.fleet.broker import Mosquitto, raise_file_limit
+from simulator.fleet.fleet import Fleet, Plan
+
+
+@click.command(help="Virtual devices with the agent's real reports, outbox, commands and session, in one process.")
+@click.option("--devices", default=200, show_default=True, type=click.IntRange(1, 20_000))
+@click.option("--broker", default="", metavar="URL", help="mqtt://HOST:PORT; without it a mosquitto of its own")
+@click.option("--seconds", default=30.0, show_default=True, help="how long it reports before the troubles begin")
+@click.option("--beat", default=15, show_default=True, help="seconds between measurements (the agent's default is 900)")
+@click.option(
+    "--ramp", default=0.0, help="seconds over which the first connections are spread (default: 40 devices a second)"
+)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def command(devices: int, broker: str, seconds: float, beat: int, ramp: float, seed: int, as_json: bool) -> None:
+    logging.getLogger("agent").setLevel(logging.CRITICAL)
+    plan = Plan(devices, ramp or max(1.0, devices / 40), seconds, beat, seed=seed)
+    with tempfile.TemporaryDirectory(prefix="modem-sim-fleet-") as scratch:
+        own = None
+        if not broker:
+            raise_file_limit(devices * 3 + 200)
+            own = Mosquitto(Path(scratch))
+            own.start()
+        try:
+            tell = (lambda text: None) if as_json else click.echo
+            report = asyncio.run(Fleet(plan, broker or (own.url if own else ""), own, tell).run())
+        finally:
+            if own is not None:
+                own.stop()
+    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else "\n".join(report.lines()))
+    sys.exit(0 if report.connected == devices and not report.missing_reports and not report.done_twice else 1)

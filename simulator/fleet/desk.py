@@ -1,0 +1,97 @@
+"""The operator's back office beside a fleet: hears everything, checks the order of reports, sends commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+
+from agent.operator.client import Accepted, Closed, Connection, Event, Inbound, Message, Refused, Subscribed, Target
+from simulator.errors import SimulatorError
+from simulator.fleet.connection import LoopConnection
+
+
+class Desk:
+    """One connection that subscribes to the whole root. What it saw stands in its attributes."""
+
+    def __init__(self, host: str, port: int, root: str) -> None:
+        # A session of its own: what the broker took from a device just before it went down still comes.
+        self._target = Target(host, port, "back-office", 60, receive_maximum=1_000)
+        self._root = root
+        self.messages = self.payload_bytes = 0
+        self.kinds: Counter[str] = Counter()
+        self.repeated = 0  # reports that came more than once, as QoS 1 may
+        self.finals: dict[str, set[str]] = defaultdict(set)  # command id -> its final answers, whole
+        self.online: dict[str, str] = {}
+        self._seen: dict[tuple[str, str], set[int]] = defaultdict(set)
+        self._ready = asyncio.Event()
+        self._connection: Connection | None = None
+        self._closed = False
+
+    async def start(self) -> None:
+        self._ready.clear()
+        self._connection = LoopConnection(self._target, self._event)
+        await self._connection.open()
+        await asyncio.wait_for(self._ready.wait(), 30)
+
+    async def stop(self) -> None:
+        self._closed = True
+        if self._connection is not None:
+            await self._connection.close(graceful=True)
+
+    async def again(self) -> None:
+        """After the broker came back."""
+        for _ in range(100):
+            try:
+                if self._connection is not None:
+                    await self._connection.close(graceful=False)
+                await self.start()
+                return
+            except (OSError, asyncio.TimeoutError, TimeoutError):
+                await asyncio.sleep(0.1)
+        raise SimulatorError("the broker did not come back")
+
+    def send(self, device: str, command: str, id: str, args: dict[str, object]) -> None:
+        body = json.dumps({"v": 1, "id": id, "type": command, "args": args}).encode()
+        assert self._connection is not None
+        self._connection.publish(Message(f"{self._root}/v1/{device}/cmd/{command}/{id}/req", body))
+
+    def _event(self, event: Event) -> None:
+        match event:
+            case Accepted():
+                assert self._connection is not None
+                self._connection.subscribe(f"{self._root}/v1/#")
+            case Subscribed():
+                self._ready.set()
+            case Refused(_, reason, _) if not self._closed:
+                raise SimulatorError(f"the broker refused the desk: {reason}")
+            case Closed():
+                self._ready.set()
+            case Inbound():
+                self._take(event)
+
+    def _take(self, message: Inbound) -> None:
+        if self._connection is not None:
+            self._connection.acknowledge(message.mid)
+        parts = message.topic.split("/")
+        device, kind = parts[2], parts[3]
+        if parts[-1] == "req":
+            return
+        self.messages += 1
+        self.payload_bytes += len(message.payload)
+        self.kinds[kind] += 1
+        if not message.payload:
+            return
+        body = json.loads(message.payload)
+        if kind == "status":
+            self.online[device] = body["state"]
+        if "seq" in body:
+            seen = self._seen[(device, body["boot"])]
+            self.repeated += body["seq"] in seen
+            seen.add(body["seq"])
+        if parts[-1] == "res" and body.get("state") in ("succeeded", "failed", "rejected"):
+            self.finals[body["id"]].add(json.dumps(body, sort_keys=True))
+
+    def missing(self) -> int:
+        """Reports between the first and the last of each device that never came."""
+        return sum(max(seen) - min(seen) + 1 - len(seen) for seen in self._seen.values() if seen)
