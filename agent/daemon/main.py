@@ -19,7 +19,7 @@ from typing import Protocol
 
 from agent import __version__
 from agent.clock import Clock
-from agent.commands import execute
+from agent.commands import execute, staging
 from agent.config import Config
 from agent.control.server import ControlServer
 from agent.daemon import notify
@@ -69,7 +69,11 @@ async def _serve(config: Config) -> int:
     kernel = Kernel()
     try:
         ledger = await store.run(lambda database: database.load_ledger())
-        clock = Clock(config.clock, floor=ledger.latest if ledger else None)
+        floor = ledger.latest if ledger else None
+        now = Clock(config.clock, floor=floor).now()
+        pushed = functools.partial(staging.effective, config, boot=now.boot_id, boot_s=now.boot_s)
+        config = await store.run(lambda database: pushed(database))
+        clock = Clock(config.clock, floor=floor)
         accounting = Accounting(config.plan, clock, store, ledger or Ledger.new(config.plan, clock.now()), faults)
         patterns = config.wan.interfaces
         shaper = Shaper(kernel, config.shaper, cache=Path(config.device.run_dir) / "capabilities.json")

@@ -16,13 +16,13 @@ from typing import Any
 
 from agent import __version__
 from agent.commands import COMMANDS
-from agent.commands.authority import BrokerAuthority
+from agent.commands.authority import authority_of
 from agent.commands.runner import Runner
 from agent.daemon.accounting import Companion
 from agent.daemon.agent import LiveAgent
 from agent.daemon.pacing import Wake
 from agent.operator import Batch, Outbox, Reporter, Session, SessionState, Topics, Twins
-from agent.plan import Notice
+from agent.plan import Notice, charge_management
 from agent.store import Database
 
 EVENTS_WAITING = 200  # while the device has no name yet, or the disk refuses; the oldest go first
@@ -137,11 +137,12 @@ class Reporting:
         await outbox.open()
         twins = Twins(agent.store, outbox.wake.set)
         runner = Runner(
-            agent, outbox, BrokerAuthority(), device=agent.device, instance=secrets.token_hex(8),
-            nonce=lambda: session.nonce,
+            agent, outbox, authority_of(agent.config.commands, agent.device), device=agent.device,
+            instance=secrets.token_hex(8), nonce=lambda: session.nonce,
         )  # fmt: skip
         await runner.resume()
         session = Session(settings, topics, outbox, twins, runner.deliver, version=__version__, now=now)
+        session.on_wire = self._charge
         reporter = Reporter(
             outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
             commands=sorted(COMMANDS), now=now,
@@ -160,6 +161,11 @@ class Reporting:
         for problem in ended:
             if isinstance(problem, Exception):
                 raise problem
+
+    def _charge(self, received_bytes: int, sent_bytes: int) -> None:
+        """What reporting costs the line is the operator's traffic, unless the plan says otherwise."""
+        accounting = self._agent.accounting
+        accounting.ledger = charge_management(accounting.ledger, received_bytes, sent_bytes)
 
     async def _named(self) -> None:
         """The device's name: configured, remembered, or the module's IMEI once it is read."""

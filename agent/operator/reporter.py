@@ -111,6 +111,8 @@ class Reporter:
         async with self._reporting:
             await self._tell_news()
             await self._tell_what_is_due()
+            if self._outbox.flush_due():
+                await self._outbox.flush()
 
     async def _tell_what_is_due(self) -> None:
         status, now_s = self._look(), self._now().boot_s

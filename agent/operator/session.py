@@ -81,6 +81,7 @@ class Session:
         self._cost = Cost()
         self._state = SessionState()
         self.on_change: Callable[[SessionState], None] = lambda state: None
+        self.on_wire: Callable[[int, int], None] = lambda received_bytes, sent_bytes: None  # what it cost just now
 
     # -- what others see ---------------------------------------------------------------------------------------------
 
@@ -158,7 +159,7 @@ class Session:
         finally:
             ticker.cancel()
             self._connection = None
-            self._count((await connection.close(graceful=self._stop.is_set())).total_bytes)
+            self._count(await connection.close(graceful=self._stop.is_set()))
             self._cost = Cost()
 
     async def _converse(self, connection: Connection) -> Outcome:
@@ -253,6 +254,8 @@ class Session:
             asyncio.create_task(sender.run()),
             asyncio.create_task(self._receive(connection, inbound)),
         ]
+        for task in tasks:
+            task.add_done_callback(lambda done: self._ended_early(done, connection))
         try:
             return await self._follow(connection, sender, inbound, began_s)
         finally:
@@ -262,6 +265,14 @@ class Session:
             self._sender = None
             self._outbox.returned()
             self._twins.returned()
+
+    def _ended_early(self, task: asyncio.Task[None], connection: Connection) -> None:
+        """A task of the session that ends by itself leaves a connection that nobody serves: cut it."""
+        if not task.cancelled():
+            if (error := task.exception()) is not None:
+                self._fault("session-bug")
+                log.error("session: %r", error)
+            connection.drop()
 
     async def _follow(
         self, connection: Connection, sender: Sender, inbound: asyncio.Queue[Inbound], began_s: float
@@ -289,22 +300,23 @@ class Session:
 
     async def _look_after(self, connection: Connection, sender: Sender) -> str:
         """Count what it costs, judge whether it lives; why it must end, or nothing."""
-        cost = connection.cost()
-        self._count(cost.total_bytes - self._cost.total_bytes)
-        self._cost = cost
+        self._count(connection.cost())
         now = self._now()
         if sender.oldest_s(now.boot_s) > self._timing.puback_s:
             return "no PUBACK"
         if now.trusted and (problem := tls.expired(connection.peer_certificate(), now.wall)):
             return problem
-        if self._outbox.flush_due():
-            with contextlib.suppress(StoreError):
-                await self._outbox.flush()
         return ""
 
-    def _count(self, wire_bytes: int) -> None:
-        self.budget.add(max(0, wire_bytes), self._now().boot_s)
-        self._change()
+    def _count(self, cost: Cost) -> None:
+        """Book what this connection has cost since the last look."""
+        received = max(0, cost.received_bytes - self._cost.received_bytes)
+        sent = max(0, cost.sent_bytes - self._cost.sent_bytes)
+        self._cost = cost
+        self.budget.add(received + sent, self._now().boot_s)
+        if received or sent:
+            self.on_wire(received, sent)
+        self._change(beat_s=self.budget.beat_s(self._now().boot_s))
 
     async def _say_farewell(self, sender: Sender) -> None:
         """The last word, so that the broker need not publish the will; waits a little for what is under way."""
