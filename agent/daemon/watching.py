@@ -37,7 +37,7 @@ class Watching:
 
     def __init__(self, settings: ModemSettings, clock: Clock, faults: Counter[str]) -> None:
         self._settings, self._clock = settings, clock
-        self._modem = Modem(settings, boot_s=lambda: clock.now().boot_s, faults=faults)
+        self._modem = Modem(settings, boot_clock=lambda: clock.now().boot_s, faults=faults)
         self._modem.on_urc = self._heard
         self.modem: Modem | None = None  # while it is open
         self.reading: Reading | None = None
