@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from agent.at import Urc
+from agent.at.urc import changes
 from agent.clock import Clock
 from agent.config import ModemSettings
 from agent.daemon.pacing import Backoff, Wake
@@ -73,9 +73,9 @@ class Watching:
             self.modem = None
             modem.close()
 
-    def _heard(self, urc: Urc) -> None:
-        """An unsolicited code: what it says is read properly by polling at once."""
-        if urc.matters:
+    def _heard(self, line: str) -> None:
+        """An unsolicited line: what it says is read properly by polling at once."""
+        if changes(line):
             self.wake.set()
 
     def _read(self, reading: Reading) -> None:
