@@ -6,9 +6,11 @@ It stands in the daemon's place (agent.commands.Agent): no modem, no kernel, a h
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
@@ -20,6 +22,7 @@ from agent.modem import Identity, Operator, Reading, Registration, Signal, Sim
 from agent.operator import Outbox, Reporter, Session, Timing, Topics, Twins
 from agent.plan import Epoch, Ledger, Moment, Sample, Trust, decide, observe, usage
 from agent.store import Database
+from agent.store.schema import MIGRATIONS
 from simulator.fleet.connection import LoopConnection
 from simulator.modem.identity import luhn
 
@@ -30,7 +33,11 @@ class MemoryStore:
     """agent.store's Database without disk and thread: the same tables and statements, for the fleet alone."""
 
     def __init__(self) -> None:
-        self._database = Database.open(":memory:")
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        for step in MIGRATIONS:
+            for statement in step:
+                connection.execute(statement)
+        self._database = Database(connection, Path(":memory:"))
 
     async def run(self, fn: Callable[[Any], T]) -> T:
         with self._database.transaction():

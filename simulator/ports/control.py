@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+from simulator.causes import RECIPES, recipe
 from simulator.errors import SimulatorError, UnknownName
 from simulator.modem import SimModem
 from simulator.modem import state as settings
@@ -86,6 +87,18 @@ def _carry(modem: SimModem, args: list[str]) -> object:
     return {"received_bytes": modem.state.counters.received_bytes, "sent_bytes": modem.state.counters.sent_bytes}
 
 
+def _provoke(modem: SimModem, args: list[str]) -> object:
+    _need(args, 1, f"provoke {' | '.join(RECIPES)}")
+    for action, *rest in recipe(args[0]):
+        if action in ACTIONS:
+            perform(modem, action, rest)
+        elif action not in ("release",):
+            raise SimulatorError(
+                f"{args[0]} needs a served port: modem-sim serve, then modem-sim ctl provoke {args[0]}"
+            )
+    return status(modem)
+
+
 def _done(act: Callable[[SimModem], None]) -> Action:
     def run(modem: SimModem, args: list[str]) -> object:
         act(modem)
@@ -129,6 +142,7 @@ ACTIONS: dict[str, tuple[Action, str]] = {
     "power-cycle": (_done(lambda modem: modem.power_cycle()), "take the module's supply away and give it back"),
     "restart": (_done(lambda modem: modem.restart()), "the module restarts by itself"),
     "handover": (_done(lambda modem: modem.handover()), "go over to the next cell"),
+    "provoke": (_provoke, "CAUSE: heal everything, then make this the cause of a dead line"),
     "clock": (_clock, "TIME: what the network says the time is"),
     "sms": (_sms, "NUMBER TEXT: an SMS comes in"),
     "urc": (_urc, "TEXT: an unsolicited line"),
@@ -144,10 +158,10 @@ def perform(modem: SimModem, action: str, args: list[str]) -> object:
 
 
 class ControlServer:
-    """Listens on a unix socket that only its owner may use."""
+    """Listens on a unix socket that only its owner may use. `more` are actions that need more than the modem."""
 
-    def __init__(self, modem: SimModem, path: str) -> None:
-        self.modem, self.path = modem, path
+    def __init__(self, modem: SimModem, path: str, more: dict[str, Callable[[], object]] | None = None) -> None:
+        self.modem, self.path, self.more = modem, path, more or {}
         self._server: asyncio.AbstractServer | None = None
 
     async def open(self) -> None:
@@ -176,9 +190,18 @@ class ControlServer:
             request = json.loads(line)
             if not isinstance(request, list) or not request or not all(isinstance(word, str) for word in request):
                 raise SimulatorError("a request is a list of words: action and arguments")
-            return {"ok": perform(self.modem, request[0], request[1:])}
+            return {"ok": self._perform(request[0], request[1:])}
         except (SimulatorError, ValueError) as error:
             return {"error": str(error)}
+
+    def _perform(self, action: str, args: list[str]) -> object:
+        if action in self.more:
+            return self.more[action]()
+        if action == "provoke" and args:
+            for step, *rest in recipe(args[0]):
+                self._perform(step, rest)
+            return status(self.modem)
+        return perform(self.modem, action, args)
 
 
 def ask(path: str, words: list[str], timeout_s: float = 10.0) -> Any:

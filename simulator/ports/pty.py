@@ -6,7 +6,9 @@ away; its return makes a new terminal, under another /dev/pts number, and puts t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import fcntl
 import os
 import pty
 import termios
@@ -29,6 +31,7 @@ class PtyPort:
         self._master = self._slave = -1
         self._unsent = bytearray()
         self._watching_write = False
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def path(self) -> str:
@@ -46,13 +49,22 @@ class PtyPort:
             _point(self.link, self.device)
         self.host.loop.add_reader(self._master, self._readable)
         self.port.listen(lambda: self.host.soon(self._flush))
+        self._forgive()
         self._flush()
+
+    def _forgive(self) -> None:
+        """Undo TIOCEXCL: a terminal whose master lives keeps it after its client has closed, a real port does not."""
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self._slave, termios.TIOCNXCL)
+        self._alarm = self.host.loop.call_later(1.0, self._forgive)
 
     def close(self) -> None:
         if self._master < 0:
             return
         self.port.listen(None)
         self._flush()  # what the module said last still arrives, as from a USB FIFO
+        if self._alarm is not None:
+            self._alarm.cancel()
         self.host.loop.remove_reader(self._master)
         self._watch_write(False)
         if self.link is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from simulator.errors import SimulatorError
 from simulator.modem import SimModem
 from simulator.ports.control import ControlServer
 from simulator.ports.host import Host
@@ -28,6 +31,7 @@ class Running:
         self.stream: StreamPort | None = None
         self.tree: SysfsTree | None = None
         self._control: ControlServer | None = None
+        self._thief: subprocess.Popen[str] | None = None
 
     @property
     def path(self) -> str:
@@ -60,6 +64,25 @@ class Running:
         """Returns once the link is back, with a new terminal behind it."""
         self.host.call(self.modem.plug)
 
+    def steal(self) -> dict[str, int]:
+        """Another process opens the AT port and reads from it, as a forgotten terminal program does."""
+        self.release()
+        self._thief = subprocess.Popen(
+            [sys.executable, "-m", "simulator.verbs.steal", self.path], stdout=subprocess.PIPE, text=True
+        )
+        if self._thief.stdout is None or self._thief.stdout.readline() != "holding\n":
+            self.release()
+            raise SimulatorError(f"{self.path} could not be taken by another process")
+        return {"process": self._thief.pid}
+
+    def release(self) -> dict[str, int]:
+        """The other process goes away."""
+        if self._thief is not None:
+            self._thief.kill()
+            self._thief.communicate()
+            self._thief = None
+        return {}
+
     # -- life ------------------------------------------------------------------------------------------------------
 
     def _open(self, links: dict[int, Path], listen: str, control: str, sysfs: str) -> None:
@@ -75,7 +98,7 @@ class Running:
             self.stream = StreamPort(self.host, self.modem.at, listen)
             self.host.run(self.stream.open())
         if control:
-            self._control = ControlServer(self.modem, control)
+            self._control = ControlServer(self.modem, control, {"steal": self.steal, "release": self.release})
             self.host.run(self._control.open())
         self.host.adopt(self.modem)
 
@@ -102,6 +125,7 @@ class Running:
                 self.tree.vanish()
 
     def close(self) -> None:
+        self.release()
         self.modem.on_presence.clear()
         self.host.call(lambda: self.host.release(self.modem))
         if self.stream is not None:

@@ -99,6 +99,12 @@ class Household:
         operator_bps = self.modem.state.network.data_bps or _RADIO_BPS
         return min(wanted_bps, shaped_bps or _RADIO_BPS, operator_bps)
 
+    @property
+    def choked(self) -> bool:
+        """More is asked for than a slowed line lets through: even a ping waits for seconds."""
+        limit = self.decision.rates.down_bps or self.modem.state.network.data_bps
+        return bool(limit) and self.down_bps > limit
+
     def _observe(self, *, final: bool) -> None:
         received, sent = int(self._link[0]), int(self._link[1])
         sample = Sample(

@@ -28,7 +28,7 @@ HOUSEHOLD = {
 }
 KEYS = ("name", "about", "profile", "seed", "start", "device_clock", "poll_s", "sample_s", "settings", "plan", "step")
 STEP_KEYS = ("at", "do", "expect", "within_s", "note")
-SOURCES = ("reading", "plan", "modem", "says", "urc", "answers")
+SOURCES = ("reading", "plan", "modem", "says", "urc", "answers", "cause")
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agent.modem.cause import cause_of, evidence_of
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
 from simulator.modem import state as settings
@@ -145,6 +146,8 @@ class Player:
             return reading is not None
         if source == "plan":
             return self.household.facts().get(path)
+        if source == "cause":
+            return self._cause()
         if source == "urc":
             return "\n".join(self.observer.urcs[self._urcs_from :])
         if source == "says":
@@ -152,6 +155,23 @@ class Player:
             return None if response is None else "\n".join(response.lines)
         known = status(self.modem)
         return known[path] if path in known else settings.read(self.modem.state, path)
+
+    def _cause(self) -> str:
+        """What the agent's own reasoning makes of the module and of a line probed as far as one can see it here."""
+        gone = self.modem.state.power.state == "gone"
+        state = "absent" if gone else "ready" if self.observer.reading is not None else "hung"
+        through, slow = self.modem.data_flows, self.household.choked
+        return cause_of(
+            evidence_of(
+                state,
+                self.observer.reading,
+                gateway=through,
+                name_server=through and not slow,
+                hosts=(through and not slow,) * 2,
+                throttled=slow,
+                address=any(context.address for context in self.modem.state.contexts),
+            )
+        )
 
     def _line(self, kind: str, text: str, ok: bool | None = None) -> None:
         line = Line(self.modem.now, kind, text, ok)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import struct
+import termios
+
 import pytest
 
+import simulator
 from simulator.errors import SimulatorError, UnknownName
 from simulator.modem.fault import FAULTS
 from tests.simulator.talk import Talk
@@ -301,3 +308,14 @@ def test_a_cleared_fault_leaves_a_working_module(name: str) -> None:
     assert talk.say("AT+CSQ") == ["+CSQ: 24,99", "OK"]
     assert talk.say("AT+CEREG?")[0] in ("+CEREG: 0,1",)
     assert talk.modem.faults == {}
+
+
+def test_21_setting_dtr_fails_on_a_served_port() -> None:
+    with simulator.serve(faults=["dtr"]) as running:
+        port = os.open(running.path, os.O_RDWR | os.O_NOCTTY)
+        try:
+            with pytest.raises(OSError, match="Inappropriate ioctl") as caught:
+                fcntl.ioctl(port, termios.TIOCMBIS, struct.pack("I", termios.TIOCM_DTR))
+        finally:
+            os.close(port)
+        assert caught.value.errno in (errno.ENOTTY, errno.EINVAL)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import simulator
 from simulator.errors import DataError, UnknownName
 from simulator.modem import Cell, load, names
-from simulator.modem.fault import FAULTS
+from simulator.modem.fault import FAULTS, Fault
 from tests.simulator.talk import Talk
 
 WANTED = [
@@ -250,3 +251,23 @@ def test_a_data_file_of_ones_own_extends_a_shipped_one(tmp_path: Path) -> None:
     assert talk.say("AT+LIGHT=1", 0) == ["OK"]
     assert talk.wait(3) == b"\r\n+LIGHT: 1\r\n"
     assert talk.say("AT+QCSQ")[0].startswith('+QCSQ: "LTE"'), "the base file's rules are there"
+
+
+def test_the_readmes_vendor_and_fault_work_as_printed(tmp_path: Path) -> None:
+    readme = (Path(simulator.__file__).parent / "README.md").read_text()
+    vendor = readme.partition("```toml\nextends")[2].partition("```")[0]
+    file = tmp_path / "acme-x1.toml"
+    file.write_text("extends" + vendor)
+    talk = Talk(str(file))
+    assert talk.say("AT+ACME?") == ['+ACME: "LTE",-95,13', "OK"]
+    assert [port.role for port in talk.modem.profile.ports] == ["diag", "at"]
+    code = readme.partition("```python\nclass")[2].partition("```")[0]
+    space: dict[str, object] = {"Fault": Fault}
+    exec("class" + code, space)
+    try:
+        talk.modem.fault("shouting")
+        assert talk.say("AT+COPS?")[0] == '+COPS: 0,0,"PROXIMUS",7'
+    finally:
+        del FAULTS["shouting"]
+    known = set(re.findall(r"`([a-z0-9-]+)`", readme.partition("| | behaviour")[2].partition("A fault is")[0]))
+    assert known == set(FAULTS)

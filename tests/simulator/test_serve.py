@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import socket
+import struct
+import termios
 import time
 from pathlib import Path
 
@@ -12,6 +15,9 @@ import pytest
 import serial
 
 import simulator
+from agent.modem.cause import CAUSES
+from agent.modem.lock import holder_of
+from simulator.causes import RECIPES
 from simulator.errors import SimulatorError
 from simulator.ports import ask
 
@@ -139,6 +145,32 @@ def test_the_control_socket_changes_the_running_module(tmp_path: Path) -> None:
         with pytest.raises(SimulatorError, match="is not a number"):
             ask(control, ["set", "rsrp", "loud"])
         assert os.stat(control).st_mode & 0o777 == 0o600
+
+
+def test_every_cause_can_be_provoked_from_the_shell(tmp_path: Path) -> None:
+    control = str(tmp_path / "control.sock")
+    with simulator.serve(control=control, pace=0.01) as running:
+        assert set(RECIPES) == set(CAUSES)
+        for cause in RECIPES:
+            ask(control, ["provoke", cause])
+            if cause == "port-stolen":
+                assert "process" in holder_of(running.path)
+        ask(control, ["provoke", "none"])
+        assert holder_of(running.path) == ""
+        assert running.present
+        assert running.modem.faults == {}
+        with pytest.raises(SimulatorError, match="no cause named 'ghost'"):
+            ask(control, ["provoke", "ghost"])
+
+
+def test_an_exclusive_client_that_has_gone_leaves_the_port_free() -> None:
+    with simulator.serve() as running:
+        fd = os.open(running.path, os.O_RDWR | os.O_NOCTTY)
+        fcntl.ioctl(fd, termios.TIOCEXCL)
+        os.close(fd)
+        running.host.call(running.ptys[2]._forgive)
+        held = struct.unpack("i", fcntl.ioctl(running.ptys[2]._slave, 0x80045440, b"\0" * 4))[0]  # TIOCGEXCL
+        assert held == 0
 
 
 def test_an_unserved_control_socket_says_so(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ class Deaf(Fault):
 class ModemLines(Fault):
     name = "dtr"
     number = 21
-    help = "setting DTR or RTS fails (a pty refuses it always; an RFC 2217 endpoint refuses it with this fault)"
+    help = "setting DTR or RTS fails: a pty refuses it always (ENOTTY), so this only marks a run that wants it"
 
 
 class MidReadLoss(Fault):
