@@ -73,15 +73,39 @@ def advance(last: Last | None, sample: Sample, plan: Plan) -> tuple[Last, Delta]
         return _judged(Last(sample, sample.final), sample, Delta(*_counted(sample, plan)), sample.boot_s, plan)
     if sample.final:
         sample = _not_below(sample, last.sample)
+    if _fell(last.sample, sample) and not _fell_whole(last.sample, sample):
+        return _one_direction_fell(last, sample, plan)
     base = _base(last, sample, plan)
-    kept = Last(sample, sample.final)
     reset = _fell(base, sample)
     now, before = _counted(sample, plan), (0, 0) if reset else _counted(base, plan)
     if not reset and (now[0] < before[0] or now[1] < before[1]):
         # Packets were counted before their bytes: at most a header's worth; the next reading makes it good.
         return replace(last, closed=sample.final, suspect=None), Delta()
     delta = Delta(now[0] - before[0], now[1] - before[1], reset)
-    return _judged(kept, base, delta, sample.boot_s - base.boot_s, plan)
+    return _judged(Last(sample, sample.final), base, delta, sample.boot_s - base.boot_s, plan)
+
+
+def _one_direction_fell(last: Last, sample: Sample, plan: Plan) -> tuple[Last, Delta]:
+    """No restart of the counters does that. A veth about to be deleted has lost its peer and reads 0 received: the
+    direction that goes on is counted at once, the other keeps its old reading until the next one bears the fall out."""
+    before, merged = last.sample, _not_below(sample, last.sample)
+    received_fell = sample.received_bytes < before.received_bytes
+    if last.suspect is None or _fell(last.suspect, sample) or not _fell(before, last.suspect):
+        delta = _difference(before, merged, plan)
+        kept = Last(merged, suspect=sample)
+        return _judged(kept, before, delta, sample.boot_s - before.boot_s, plan)
+    zeroed = (
+        replace(before, received_bytes=0, received_packets=0)
+        if received_fell
+        else replace(before, sent_bytes=0, sent_packets=0)
+    )
+    delta = replace(_difference(zeroed, sample, plan), reset=True)
+    return _judged(Last(sample), before, delta, sample.boot_s - before.boot_s, plan)
+
+
+def _difference(before: Sample, after: Sample, plan: Plan) -> Delta:
+    now, then = _counted(after, plan), _counted(before, plan)
+    return Delta(max(0, now[0] - then[0]), max(0, now[1] - then[1]))
 
 
 def _judged(kept: Last, base: Sample, delta: Delta, seconds: float, plan: Plan) -> tuple[Last, Delta]:
@@ -115,6 +139,13 @@ def _another_link(last: Last, sample: Sample) -> bool:
 
 def _fell(before: Sample, after: Sample) -> bool:
     return after.received_bytes < before.received_bytes or after.sent_bytes < before.sent_bytes
+
+
+def _fell_whole(before: Sample, after: Sample) -> bool:
+    """Both directions began again; one that had carried nothing cannot tell."""
+    received = after.received_bytes < before.received_bytes or before.received_bytes == 0
+    sent = after.sent_bytes < before.sent_bytes or before.sent_bytes == 0
+    return received and sent
 
 
 def _not_below(sample: Sample, last: Sample) -> Sample:

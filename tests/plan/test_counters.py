@@ -36,8 +36,22 @@ def test_a_counter_that_falls_begins_again_and_is_no_wrap() -> None:
     assert deltas == [Delta(1_100, 1_000, reset=True)]
 
 
-def test_one_direction_falling_means_both_began_again() -> None:
-    assert follow(reading(10, 5000, 10), reading(20, 100, 60)) == [Delta(100, 60, reset=True)]
+@pytest.mark.parametrize("sent_after", [100, 130])
+def test_one_direction_that_reads_zero_once_is_no_restart(sent_after: int) -> None:
+    """What a veth tells just before it is deleted: found on the line, where it booked the sent bytes twice."""
+    steps = (reading(10, 5000, 100), reading(20, 0, sent_after), reading(20.1, 0, sent_after, final=True))
+    assert follow(*steps) == [Delta(0, sent_after - 100), Delta()]
+    back = (reading(10, 5000, 100), reading(20, 0, sent_after), reading(30, 5600, sent_after))
+    assert follow(*back) == [Delta(0, sent_after - 100), Delta(600, 0)]
+
+
+def test_one_direction_that_stays_down_began_again() -> None:
+    steps = (reading(10, 5000, 10), reading(20, 100, 60), reading(30, 150, 70), reading(40, 200, 70))
+    assert follow(*steps) == [Delta(0, 50), Delta(150, 10, reset=True), Delta(50)]
+
+
+def test_a_restart_of_a_link_that_only_received() -> None:
+    assert follow(reading(10, 5000), reading(20, 100, 7)) == [Delta(100, 7, reset=True)]
 
 
 def test_ip_bytes_are_link_bytes_less_the_header_of_each_packet() -> None:
