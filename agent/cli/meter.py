@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agent import quality
 from agent.cli import screen
-from agent.commands import quality
 
 NAMES = ("rsrp_dbm", "rsrq_db", "sinr_db", "rssi_dbm")
 LEADING = ("rsrp_dbm", "sinr_db", "rssi_dbm")  # the first that the technology has is what the trend is drawn of

@@ -44,8 +44,8 @@ def command(call: Call, watch: bool, every: float, beats: int | None, beep: bool
 
 def rows(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
     """The signal as (name, value) lines."""
+    from agent import quality
     from agent.cli.status import network
-    from agent.commands import quality
 
     values = answer.get("signal") or {}
     lines: list[tuple[str, object]] = [("Network", network(answer))]

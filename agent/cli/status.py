@@ -117,7 +117,7 @@ def band(reading: Mapping[str, Any]) -> str | None:
 
 def signal(values: Mapping[str, Any]) -> str | None:
     """good (RSRP -95 dBm, RSRQ -10 dB, SINR 12 dB)"""
-    from agent.commands import quality
+    from agent import quality
 
     shown = [
         f"{name.split('_')[0].upper()} {values[name]:g} {quality.SCALES[name][0]}"

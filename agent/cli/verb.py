@@ -76,7 +76,8 @@ class Call:
         agent that runs. An unreadable default file counts as absent, since the group that may read the socket need not
         be able to read the configuration."""
         if self._read is None:
-            self._read = self._table(self._text())
+            text = self._text()
+            self._read = self._table(text) if text else {}
         return self._read
 
     def _text(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.commands import quality
+from agent import quality
 from agent.commands.evidence import Evidence
 from agent.commands.finding import Finding, fault, ok, unknown, warning
 

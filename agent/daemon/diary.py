@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.commands import quality
+from agent import quality
 from agent.commands.bundle import redact
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from agent import quality
 from agent.cli.meter import Meter
-from agent.commands import quality
 from tests.cli import sample
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)
