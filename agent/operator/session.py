@@ -246,8 +246,12 @@ class Session:
             connection, accepted, self._outbox, self._twins, self._topics.status, self._timing, self._now, self._fault
         )
         inbound: asyncio.Queue[Inbound] = asyncio.Queue()
-        connection.subscribe(self._topics.requests)
-        sender.publish_presence(self._presence("online"))
+        try:
+            connection.subscribe(self._topics.requests)
+            sender.publish_presence(self._presence("online"))
+        except OSError as error:  # gone again between CONNACK and here
+            self._sender = None
+            return Outcome(End.LOST, 0, str(error), max(0.001, self._now().boot_s - began_s))
         self._change(connected=True, since_boot_s=began_s, last_error="", attempts=0)
         log.info("broker: connected, session %d, MQTT %s", self._number, connection.target.protocol)
         tasks = [

@@ -41,4 +41,8 @@ def command(devices: int, broker: str, seconds: float, beat: int, ramp: float, s
             if own is not None:
                 own.stop()
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else "\n".join(report.lines()))
-    sys.exit(0 if report.connected == devices and not report.missing_reports and not report.done_twice else 1)
+    sys.exit(
+        0
+        if report.connected == devices and not report.missing_reports and not (report.done_twice or report.tasks_ended)
+        else 1
+    )

@@ -44,7 +44,7 @@ class MemoryStore:
             return fn(self._database)
 
     def close(self) -> None:
-        self._database.close()
+        self._database.connection.close()
 
 
 class DeviceClock:
@@ -104,6 +104,11 @@ class Device:
     @property
     def connected(self) -> bool:
         return self.session.state.connected
+
+    @property
+    def ended(self) -> BaseException | None:
+        """What ended the session's or the reporter's task, which should end for nothing."""
+        return next((task.exception() for task in self._tasks if task.done() and not task.cancelled()), None)
 
     async def start(self) -> None:
         await self.outbox.open()

@@ -194,6 +194,8 @@ class Fleet:
         report, desk = self.report, self.desk
         report.messages, report.repeated_reports = desk.messages, desk.repeated
         report.missing_reports = desk.missing()
+        ends = [repr(device.ended) for device in self.devices if device.ended is not None]
+        report.tasks_ended, report.first_end = len(ends), ends[0] if ends else ""
         report.puback_ms = {f"p{share}": percentile(self._pubacks, share / 100) * 1000 for share in (50, 95, 99)}
         if self.broker is not None:
             report.broker_cpu_s += self.broker.cpu_s()

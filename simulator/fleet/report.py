@@ -24,6 +24,8 @@ class Report:
     puback_ms: dict[str, float] = field(default_factory=dict)
     storm_s: dict[str, float] = field(default_factory=dict)  # share of devices -> seconds until so many were back
     storm_peak_per_s: int = 0
+    tasks_ended: int = 0  # sessions and reporters that ended by an exception: a bug each
+    first_end: str = ""
     gap_devices: int = 0
     commands: int = 0
     commands_doubled: int = 0  # how many of them were sent twice
@@ -46,6 +48,7 @@ class Report:
             f"messages      {self.messages}; {self.missing_reports} missing, {self.repeated_reports} repeated",
             f"PUBACK        {latency}",
             f"gaps          {self.gap_devices} devices cut off and back",
+            *([f"ENDED         {self.tasks_ended} tasks, the first by {self.first_end}"] if self.tasks_ended else []),
             f"storm         {storm}; at most {self.storm_peak_per_s} reconnects in a second",
             f"commands      {self.commands_answered} of {self.commands} answered, {self.commands_doubled} sent twice, "
             f"{self.done_twice} done twice",
