@@ -6,6 +6,7 @@ Nothing here trusts the sender: any bytes must end in an envelope or in Rejected
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -13,6 +14,8 @@ from typing import Any, NoReturn
 from agent.errors import Rejected
 
 LONGEST_BYTES = 65_536
+ALGORITHM = "HS256"  # HMAC-SHA256: the standard library has it, on every device
+HEX = re.compile(r"[0-9A-Fa-f]{64}")
 INVALID = 7004  # USP: invalid arguments
 UNSUPPORTED_VERSION = 7001  # USP: message not supported
 
@@ -169,5 +172,7 @@ def _signature(body: dict[str, Any]) -> Signature | None:
         return None
     if not isinstance(value, dict) or set(value) != {"kid", "alg", "v"}:
         _refuse("sig must be an object of kid, alg and v")
-    texts = [_text(value, key, 128) for key in ("kid", "alg", "v")]
-    return Signature(*texts)
+    kid, algorithm, hexadecimal = (_text(value, key, 128) for key in ("kid", "alg", "v"))
+    if algorithm != ALGORITHM or not HEX.fullmatch(hexadecimal):
+        _refuse(f"sig must be {ALGORITHM}, 64 hex digits")
+    return Signature(kid, algorithm, hexadecimal)

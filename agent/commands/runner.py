@@ -96,7 +96,7 @@ class Runner:
         if left < self._rate.silent_below:
             self._fault("command-flood")
             return
-        known = await self.agent.store.run(lambda db: db.journal.get(request.id))
+        known, counters = await self.agent.store.run(lambda db: (db.journal.get(request.id), db.journal.counters()))
         if known is not None:
             await self._repeat(known)
             return
@@ -107,7 +107,7 @@ class Runner:
             if message.retained:
                 raise Rejected(answers.REQUEST_DENIED, "a retained command would run again at every connection")
             envelope = parse(message.payload, type=request.type, id=request.id, device=self._device)
-            entry, command, grant = await self._admit(envelope, entry)
+            entry, command, grant = self._admit(envelope, entry, counters)
         except Rejected as refusal:
             self._fault("command-rejected")
             state = answers.EXPIRED if refusal.code == answers.TOO_LATE else answers.REJECTED
@@ -137,11 +137,10 @@ class Runner:
             answer={},
         )
 
-    async def _admit(self, envelope: Envelope, entry: Entry) -> tuple[Entry, Command, Grant]:
+    def _admit(self, envelope: Envelope, entry: Entry, counters: Mapping[str, int]) -> tuple[Entry, Command, Grant]:
         """Every check before anything is done. Raises Rejected."""
         timely(envelope, self._now())
-        issuer = envelope.issuer
-        counter = await self.agent.store.run(lambda db: db.journal.counter(issuer))
+        counter = counters.get(envelope.issuer, -1)
         grant = self._authority.grant(envelope, self._now(), nonce=self._nonce(), last_counter=counter)
         command = self._lookup(envelope.type)
         permitted(command, grant.role)
@@ -160,7 +159,15 @@ class Runner:
     # -- running -----------------------------------------------------------------------------------------------------
 
     async def _begin(self, entry: Entry, command: Command, grant: Grant) -> None:
-        """Accepted, and running at once when nothing is in the way: one transaction for both."""
+        """Accepted, and running at once when nothing is in the way: one transaction for both.
+
+        A command that only looks, and waits for nothing, is done first and then told in its final answer alone: half
+        the flash writes and a third of the messages. A cut before that leaves it with the broker, to come again.
+        """
+        if command.at_once and grant.counter is None:
+            call = Call(self, entry)
+            await self._run(call, command)
+            return
         batch = self.outbox.batch()
         entry = self._next(batch, entry, answers.ACCEPTED)
         at_once = command.resource is None or not locks().of(command.resource).locked()
@@ -237,7 +244,7 @@ class Runner:
     async def _started(self, call: Call, command: Command) -> dict[str, Any]:
         """It is this command's turn: not too late, told to be running, then done."""
         entry = call.entry
-        if entry.state == answers.ACCEPTED:
+        if entry.state == answers.ACCEPTED:  # it had to wait
             if self._too_late(entry):
                 raise Rejected(answers.TOO_LATE, "its time to live passed before its turn came")
             batch = self.outbox.batch()

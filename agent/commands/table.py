@@ -80,6 +80,11 @@ class Command:
     survives: str = ""  # "process" or "boot": its success is that a new one has begun
     resume: Run | None = None  # what a later run of the agent does for it, instead of running it again
 
+    @property
+    def at_once(self) -> bool:
+        """Whether it only looks and needs nothing for itself, so that it can be done before it is journalled."""
+        return self.role == "read" and self.resource is None and self.repeatable and self.time_limit_s <= 30
+
     def to_dict(self) -> dict[str, Any]:
         """The row as `modem-agent commands --json` and `twin/info` show it."""
         return {

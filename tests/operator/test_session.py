@@ -41,9 +41,15 @@ def test_birth_reports_and_a_command(broker: Mosquitto, tmp_path: Path, protocol
             assert birth["state"] == "online"
             desk.send(f"{BASE}/cmd/status/one/req", envelope("status", "one"))
             await desk.until(lambda: [a for a in desk.answers("one") if a["state"] == "succeeded"])
-            assert [a["state"] for a in desk.answers("one")] == ["accepted", "running", "succeeded"]
-            assert [a["n"] for a in desk.answers("one")] == [1, 2, 3]
+            assert [(a["n"], a["state"]) for a in desk.answers("one")] == [(1, "succeeded")]
             assert desk.answers("one")[-1]["out"]["device"] == DEVICE
+            desk.send(f"{BASE}/cmd/throttle.auto/two/req", envelope("throttle.auto", "two"))
+            await desk.until(lambda: [a for a in desk.answers("two") if a["state"] == "succeeded"])
+            assert [(a["n"], a["state"]) for a in desk.answers("two")] == [
+                (1, "accepted"),
+                (2, "running"),
+                (3, "succeeded"),
+            ]
 
     asyncio.run(story())
 

@@ -1,0 +1,182 @@
+"""Cuts at every step of a report's life: what the operator received equals what the agent recorded.
+
+    python -m tests.bench.operator_cuts [CUTS] [REAL_CUTS]
+
+First part, in one process, over the real store and the real outbox: the agent is cut off before, in and after every
+transaction, between publish and PUBACK, and between PUBACK and delete; the link is cut with any part of the window
+received; a share of the cuts is a reboot. Second part, with a real mosquitto, real sessions and `kill -9`:
+tests/bench/operator_kills.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent.config import OperatorSettings
+from agent.operator.outbox import Outbox
+from agent.operator.topics import Topics
+from agent.plan import Moment, Trust
+from agent.store import Store
+from tests.bench.operator_kills import real_cuts
+from tests.bench.operator_ledger import Received
+from tests.bench.rows import Bench
+
+T = TypeVar("T")
+TOPICS = Topics("modem-agent", "cut")
+
+
+class Cut(BaseException):
+    """The power is gone."""
+
+
+class CutStore:
+    """The real store, which dies before or after a transaction when its time has come."""
+
+    def __init__(self, path: Path, dice: random.Random, chance: float) -> None:
+        self._store, self._dice, self._chance = Store(path), dice, chance
+
+    async def run(self, fn: Callable[[Any], T]) -> T:
+        fate = self._dice.random()
+        if fate < self._chance:
+            raise Cut
+
+        def inside(db: Any) -> T:
+            made = fn(db)
+            if fate < 2 * self._chance:
+                raise Cut  # in the transaction: rolled back
+            return made
+
+        made = await self._store.run(inside)
+        if fate < 3 * self._chance:
+            raise Cut  # committed, and nobody was told
+        return made
+
+    def die(self) -> None:
+        """What a kill leaves: nothing is checkpointed or written at the end."""
+        self._store._thread.submit(self._store._database.connection.close).result()
+        self._store._thread.shutdown()
+
+
+class Life:
+    """One run of the agent until it is cut."""
+
+    def __init__(self, store: CutStore, boot: str, dice: random.Random, received: Received) -> None:
+        self.outbox = Outbox(store, OperatorSettings(), TOPICS, boot=boot, now=lambda: moment(boot))
+        self.dice, self.received = dice, received
+        self.flying: list[Any] = []
+
+    async def live(self, steps: int) -> None:
+        await self.outbox.open()
+        for _ in range(steps):
+            await self.dice.choices(
+                (self.event, self.measurement, self.send, self.puback, self.link_cut, self.outbox.flush),
+                (20, 30, 30, 25, 5, 4),
+            )[0]()
+
+    async def event(self) -> None:
+        number = self.received.next_number()
+        seq = self.outbox._next
+        await self.outbox.add(TOPICS.event("test"), {"number": number})
+        self.received.recorded_event(self.outbox.boot, seq, number)
+
+    async def measurement(self) -> None:
+        number = self.received.next_number()
+        await self.outbox.measure(TOPICS.measurement("traffic"), {"number": number})
+        self.received.recorded_measurement(self.outbox.boot, self.outbox._next - 1, number)
+
+    async def send(self) -> None:
+        row = await self.outbox.take()
+        if row is not None:
+            self.flying.append(row)
+            if self.dice.random() < 0.02:
+                raise Cut  # taken, not sent
+            self.received.message(row.topic, row.payload)
+            if self.dice.random() < 0.02:
+                raise Cut  # sent, no PUBACK
+
+    async def puback(self) -> None:
+        if self.flying:
+            self.outbox.acknowledged(self.flying.pop(0))
+
+    async def link_cut(self) -> None:
+        """The broker has what was sent; the PUBACKs of it never come."""
+        self.received.cuts += 1
+        self.flying.clear()
+        self.outbox.returned()
+
+    async def drain(self) -> None:
+        """At last a quiet session: everything is sent and acknowledged."""
+        await self.outbox.open()
+        while (row := await self.outbox.take()) is not None:
+            self.received.message(row.topic, row.payload)
+            self.outbox.acknowledged(row)
+        await self.outbox.flush(last=True)
+
+
+def moment(boot: str) -> Moment:
+    return Moment(datetime(2026, 11, 22, tzinfo=timezone.utc), 1000.0, boot, Trust.SYNC)
+
+
+async def simulated(cuts: int, seed: int, folder: Path) -> Received:
+    dice, received = random.Random(seed), Received()
+    boot_number = 1
+    while received.cuts < cuts:
+        store = CutStore(folder / "agent.db", dice, 0.01)
+        life = Life(store, f"{boot_number:08x}", dice, received)
+        try:
+            await life.live(dice.randrange(1, 60))
+        except Cut:
+            pass
+        finally:
+            # What was handed to the store before the cut may still be on its way: a write in the kernel.
+            await asyncio.gather(*life.outbox._tasks, return_exceptions=True)
+            store.die()
+        received.cuts += 1
+        boot_number += dice.random() < 0.1
+    store = CutStore(folder / "agent.db", dice, 0.0)
+    await Life(store, f"{boot_number:08x}", dice, received).drain()
+    store.die()
+    return received
+
+
+def main() -> int:
+    cuts, kills = (int(sys.argv[n]) if len(sys.argv) > n else default for n, default in ((1, 10_000), (2, 300)))
+    bench = Bench("operator_cuts", 6)
+    seed = int(time.time())
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        received = asyncio.run(simulated(cuts, seed, Path(folder)))
+    problems = received.problems()
+    print(json.dumps(problems[:5]))
+    what = f"{received.cuts} cuts at every step of insert, publish, PUBACK, delete (seed {seed})"
+    bench.row(
+        what,
+        "received = recorded, in order, every gap reported",
+        f"{received.summary()}; {len(problems)} violations; {time.monotonic() - began:.0f} s",
+        not problems,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        received = real_cuts(kills, seed, Path(folder))
+    problems = received.problems()
+    print(json.dumps(problems[:5]))
+    bench.row(
+        f"{received.cuts} real cuts: kill -9 of the agent, broker restarted, link cut mid-packet (mosquitto)",
+        "received = recorded, in order, every gap reported",
+        f"{received.summary()}; {len(problems)} violations; {time.monotonic() - began:.0f} s",
+        not problems,
+    )
+    return bench.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
