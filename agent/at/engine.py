@@ -27,9 +27,8 @@ from agent.at.urc import changes, has_body, unsolicited
 
 LINE_CAP = 16_384  # the longest real line seen is a COPS=? list of 5 kB; beyond this it is noise
 LINES_CAP = 512  # lines of one response
-_BREAK = re.compile(rb"[\r\n]+")
-_NOISE = "\0\xff"  # re-enumeration and wrong baud rate leave these before a line
-_OPEN_LIST = re.compile(r"[,(]\s*$")
+_BREAK = re.compile(r"[\r\n]+")
+_NOISE = "\0\xff \t"  # re-enumeration and wrong baud rate leave these before a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Engine:
 
     def __init__(self, find_row: Callable[[Command], Row | None]) -> None:
         self._find_row = find_row
-        self._tail = bytearray()
+        self._tail = ""  # what stands without a line end
         self._events: deque[Event] = deque()
         self._pending: _Pending | None = None
         self._body_of: str | None = None  # a +CMT header that waits for its text
@@ -127,19 +126,26 @@ class Engine:
 
     def receive(self, data: bytes) -> None:
         """Take bytes as they came."""
-        self._tail += data
-        if b"\r" in data or b"\n" in data:
-            *lines, rest = _BREAK.split(self._tail)
-            self._tail = bytearray(rest)
+        text = data.decode("latin-1")  # byte by byte; a field that means more is decoded by its own parser
+        if "\r" not in text and "\n" not in text:
+            self._tail += text
+        else:
+            lines = _BREAK.split(self._tail + text)
+            self._tail = lines.pop()
             for line in lines:
                 if line:
-                    self._line(line.decode("latin-1"))
+                    self._line(line)
+        if self._tail:
+            self._rest()
+
+    def _rest(self) -> None:
+        """A prompt has no line end; noise may never have one."""
         if len(self._tail) > LINE_CAP:
             self.overlong += 1
-            self._events.append(Stray(self._tail[:80].decode("latin-1") + "…"))
-            self._tail.clear()
-        elif bytes(self._tail).lstrip(b"\0\xff") in (b"> ", b">") and self._pending and self._pending.row.prompts:
-            self._tail.clear()
+            self._events.append(Stray(self._tail[:80] + "…"))
+            self._tail = ""
+        elif self._pending and self._pending.row.prompts and self._tail.lstrip(_NOISE).rstrip() == ">":
+            self._tail = ""
             self._events.append(Prompt())
 
     def flush(self) -> None:
@@ -159,22 +165,24 @@ class Engine:
     def abandon(self) -> None:
         """Forget everything: the port was closed."""
         self._pending, self._body_of, self.suspect = None, None, False
-        self._tail.clear()
+        self._tail = ""
         self._events.clear()
 
     # -- one line -----------------------------------------------------------------------------------------------
 
     def _line(self, raw: str) -> None:
-        line = raw.lstrip(_NOISE + " \t")
+        line = raw.lstrip(_NOISE) if raw[0] in _NOISE else raw
         if self._body_of is not None:
             self._end_body(line.rstrip())
             return
         pending = self._pending
-        head, glued = unglue(line)
-        final = final_of(head)
-        if final is not None and self._take_final(final):
-            if glued:
-                self._line(glued)
+        final = final_of(line)
+        if final is not None:
+            if self._take_final(final):
+                return
+        elif line[:2] in ("OK", "ER") and (halves := unglue(line)):
+            self._line(halves[0])
+            self._line(halves[1])
             return
         line = line.rstrip()
         if not line:
@@ -275,4 +283,8 @@ def _continues(line: str, after: str) -> bool:
 
 def _unfinished(line: str) -> bool:
     """Whether a line was visibly cut by a line end inside a quoted text or a list (Nokia's COPS=?, +CUSD)."""
-    return line.count('"') % 2 == 1 or _OPEN_LIST.search(line) is not None or line.count("(") > line.count(")")
+    return (
+        line[-1] in ",("
+        or ('"' in line and line.count('"') % 2 == 1)
+        or ("(" in line and line.count("(") > line.count(")"))
+    )

@@ -84,7 +84,7 @@ def call_result(final: Final) -> bool:
     return final.name in _CALL
 
 
-def unglue(line: str) -> tuple[str, str]:
-    """`OK+CMTI: …` as two lines; the second is empty when nothing is glued."""
+def unglue(line: str) -> tuple[str, str] | None:
+    """`OK+CMTI: …` as two lines, None when nothing is glued."""
     match = _GLUED.match(line)
-    return (match[1], line[match.end() :]) if match else (line, "")
+    return (match[1], line[match.end() :]) if match else None

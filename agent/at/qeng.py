@@ -244,5 +244,8 @@ def _neighbour(f: list[str]) -> Reading | None:
     )
 
 
-_CELL = "state rat plmn ci tac pci earfcn band bandwidth_mhz rsrp_dbm rsrq_db rssi_dbm sinr_db sinr_raw sinr_scale nr"
+_CELL = (
+    "state rat access_technology plmn ci tac lac rac pci earfcn band bandwidth_mhz rsrp_dbm rsrq_db rssi_dbm sinr_db "
+    "sinr_raw sinr_scale rscp_dbm ecio_db nr"
+)
 ROWS = (Row("+QENG", (SET,), read_qeng, "Quectel", _CELL + " cells neighbours", empty_ok=False),)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from agent.at.grammar import Reading, number, quoted, split, unquote
 
@@ -27,6 +28,7 @@ class Command:
     arguments: str = ""
 
 
+@lru_cache(maxsize=512)
 def parse_command(raw: str) -> Command:
     """Understand a command as a technician types it: any case, with or without the remark that came with it."""
     text = _NOTE.sub("", raw.strip()) if raw.strip()[:2].upper() == "AT" else raw.strip()
@@ -133,6 +135,7 @@ def _plain_field(raw: str) -> object:
     return value if value is not None else (raw or None)
 
 
+@lru_cache(maxsize=128)
 def fallback_row(command: Command) -> Row:
     """For a command without a row: its own prefix, else any line that is nothing else."""
     name = command.name if command.name[:1] in tuple("+^#%*!$_&@") and len(command.name) > 1 else ""

@@ -197,7 +197,7 @@ def read_ecm(lines: Sequence[str], command: Command) -> Reading | None:
     return None if state is None else {"data_call_active": bool(state)}
 
 
-_RF = "access_technology plmn earfcn band rsrp_dbm rssi_dbm rsrq_db tac lac ci operator"
+_RF = "access_technology plmn earfcn band rsrp_dbm rssi_dbm rsrq_db tac lac rac ci operator"
 ROWS = (
     Row("#RFSTS", (EXECUTE, READ), read_rfsts, "Telit", _RF, empty_ok=False),
     Row("#MONI", (EXECUTE, READ, SET), read_moni, "Telit", "rsrp_dbm rsrq_db rssi_dbm tac ci earfcn band pci"),
