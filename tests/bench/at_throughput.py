@@ -4,7 +4,7 @@
 
 Twice: through a pseudo-terminal, as in the field, where each reads in its own way (that reader one byte at a time from
 pyserial, this one what is there), and from memory, where no kernel is measured and the engine gets 512 bytes a piece,
-what one read of a USB port brings. The ratio that counts is that of the terminal, since the byte-wise read is the reader.
+what one read of a USB port brings. The terminal's ratio counts: the byte-wise read is part of that reader.
 """
 
 from __future__ import annotations
