@@ -33,6 +33,7 @@ test-matrix: ## the fast tests under every Python and library pairing that a rel
 
 bench-shaping:  ## the shaped line measured: real TCP on this kernel and on Debian's under QEMU, beside tc and sqm's settings
 	@.ci/setup bench
+	@.ci/setup e2e
 	$(PY) -m tests.bench.shaping_line
 
 clean:     ## all that the commands above made

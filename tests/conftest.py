@@ -11,7 +11,7 @@ from collections.abc import Generator
 
 import pytest
 
-CI_CANNOT = frozenset({"cake", "fq_codel", "matchall", "netem", "sfq", "dm-log-writes", "kvm"})
+CI_CANNOT = frozenset({"cake", "fq_codel", "flowtable", "matchall", "netem", "sfq", "dm-log-writes", "kvm"})
 
 
 @pytest.hookimpl(wrapper=True)

@@ -191,7 +191,7 @@ def _ensure_filters(route: Route, link: Link, wish: Wish, *, upload: bool) -> bo
     if not wants:
         return False
     parent = wants[0].parent
-    there = route.filters(link.ifindex, parent)
+    there = [f for f in route.filters(link.ifindex, parent) if f.target]
     stale = [f for f in there if not any(w.is_met_by(f) for w in wants)]
     missing = [w for w in wants if not any(w.is_met_by(f) for f in there)]
     for old in stale:
@@ -226,8 +226,7 @@ class Ingress:
         if strangers and not wish.replace_foreign:
             kind = self.node.kind if self.node else "ingress"
             raise Foreign(link.ifname, f"redirect of {kind} at priority {strangers[0].prio}")
-        for stranger in strangers:
-            route.delete_filters(link.ifindex, INGRESS_HANDLE, stranger.prio, stranger.protocol)
+        _drop_filters(route, link, strangers)
 
 
 def _ensure_ifb(route: Route, found: Found, link: Link) -> tuple[Link, bool]:
@@ -247,13 +246,11 @@ def _ensure_ifb(route: Route, found: Found, link: Link) -> tuple[Link, bool]:
 
 
 def _ensure_redirect(route: Route, link: Link, ifb: Link, wish: Wish, ingress: Ingress) -> bool:
-    ours = ingress.ours
-    if len(ours) == 1 and ours[0].redirect == ifb.ifindex:
+    if {f.redirect for f in ingress.ours} - {0} == {ifb.ifindex}:
         return False
     if ingress.node is None:
         route.add_ingress(link.ifindex)
-    for old in ours:  # led to an ifb that is no more
-        route.delete_filters(link.ifindex, INGRESS_HANDLE, old.prio, old.protocol)
+    _drop_filters(route, link, ingress.ours)  # they lead to an ifb that is no more
     route.add_redirect(link.ifindex, wish.classifier, REDIRECT_PRIO, ifb.ifindex)
     return True
 
@@ -261,8 +258,7 @@ def _ensure_redirect(route: Route, link: Link, ifb: Link, wish: Wish, ingress: I
 def _stop_download(route: Route, found: Found, link: Link) -> bool:
     ingress = Ingress.read(route, found, link)
     ours = ingress.ours
-    for old in ours:
-        route.delete_filters(link.ifindex, INGRESS_HANDLE, old.prio, old.protocol)
+    _drop_filters(route, link, ours)
     alone = len(ingress.filters) == len(ours)
     if ingress.node is not None and ingress.node.kind == "ingress" and ours and alone:
         route.delete_ingress(link.ifindex)
@@ -271,6 +267,11 @@ def _stop_download(route: Route, found: Found, link: Link) -> bool:
     if dropped:
         del found.links[ifb_name(link.ifname)]
     return bool(ours) or dropped
+
+
+def _drop_filters(route: Route, link: Link, filters: Sequence[Filter]) -> None:
+    for prio, protocol in {(f.prio, f.protocol) for f in filters}:
+        route.delete_filters(link.ifindex, INGRESS_HANDLE, prio, protocol)
 
 
 def _drop_ifb(route: Route, found: Found, ifb: Link) -> bool:

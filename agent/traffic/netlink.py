@@ -208,10 +208,10 @@ class Route:
             return [_node(m) for m in self._ip.get_classes(index=ifindex) if m["index"] == ifindex]
 
     def filters(self, ifindex: int, parent: int) -> list[Filter]:
+        """Besides the filters themselves, a line for each priority and, of u32, for each hash table: no target, no
+        redirect. A filter whose ifb is gone reads alike."""
         with _asking(f"reading the filters of link {ifindex}"):
-            found = [_filter(m) for m in self._ip.get_filters(index=ifindex, parent=parent)]
-            # A dump also has one line per priority and, of u32, one per hash table, that match nothing themselves.
-            return [f for f in found if f.kind and (f.target or f.redirect)]
+            return [_filter(m) for m in self._ip.get_filters(index=ifindex, parent=parent)]
 
     def put_qdisc(self, ifindex: int, kind: str, handle: int, parent: int, options: Mapping[str, Any]) -> None:
         """Add a qdisc, or change the one of that handle and kind in place."""

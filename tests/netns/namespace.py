@@ -119,6 +119,12 @@ class Wire:
         self.near.ip("link", "del", self.near_if)
         self.connect()
 
+    def rename(self, name: str) -> None:
+        """The WAN link gets another name; kernels before 6.2 want it down for that."""
+        self.near.ip("link", "set", self.near_if, "down")
+        self.near.ip("link", "set", self.near_if, "name", name)
+        self.near.ip("link", "set", name, "up")
+
     def connect(self) -> None:
         self.near.ip("link", "add", self.near_if, "type", "veth", "peer", "name", self.far_if, "netns", self.far.name)
         for side, name in ((self.near, self.near_if), (self.far, self.far_if)):

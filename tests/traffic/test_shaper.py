@@ -135,7 +135,7 @@ def test_what_a_stranger_breaks_is_mended(cable: Wire, damage: tuple[str, ...]) 
         assert "UP" in cable.near.run("ip", "link", "show", "ifb4wan0")
         assert not (await reconcile(kernel, shaper, SLOW)).changed
 
-    play(cable, scenario)
+    play(cable, scenario, qdisc="tbf")
 
 
 def test_a_recreated_link_is_shaped_again(cable: Wire) -> None:
@@ -153,7 +153,7 @@ def test_a_recreated_link_is_shaped_again(cable: Wire) -> None:
 def test_a_renamed_link_gets_a_new_ifb_and_loses_the_old(cable: Wire) -> None:
     async def scenario(kernel: Kernel, shaper: Shaper) -> None:
         await reconcile(kernel, shaper, SLOW)
-        cable.near.ip("link", "set", "wan0", "name", "wan7")
+        cable.rename("wan7")
         assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
         links = cable.near.run("ip", "link")
         assert "ifb4wan7" in links
