@@ -239,6 +239,34 @@ def read_lines(lines: Sequence[str], command: Command) -> Reading | None:
     return {"lines": found} if found else None
 
 
+# -- ZTE -----------------------------------------------------------------------------------------------------------
+
+
+def read_zrssi(lines: Sequence[str], command: Command) -> Reading | None:
+    """+ZRSSI: <rsrp>,<rsrq>,<rssi> (MF286): told apart by their size, a figure of another kind is left out."""
+    f = values(lines[-1]) if lines else []
+    if len(f) < 3:
+        return None
+    figures = {"rsrp_dbm": real(f[0], -150, -30), "rsrq_db": real(f[1], -40, 0), "rssi_dbm": real(f[2], -130, -10)}
+    return known({key: plain(value) for key, value in figures.items()})
+
+
+def read_zcellinfo(lines: Sequence[str], command: Command) -> Reading | None:
+    """+ZCELLINFO: <cell>, <pci>, LTE B<band>, <earfcn>."""
+    f = values(lines[-1]) if lines else []
+    match = re.fullmatch(r"(LTE|WCDMA|NR)?\s*B([0-9]{1,3})", unquote(at(f, 2) or ""))
+    if match is None:
+        return None
+    earfcn = number(at(f, 3), 0, 262_143)
+    return {
+        "access_technology": match[1],
+        "ci": hexadecimal(f[0]),
+        "pci": number(f[1], 0, 503),
+        "band": int(match[2]),
+        "earfcn": earfcn,
+    }
+
+
 _CELL = "access_technology plmn tac ci pci earfcn band rsrp_dbm rsrq_db sinr_db"
 _SIERRA = "access_technology band earfcn rssi_dbm rsrp_dbm rsrq_db sinr_db tac ci temperature_c"
 ROWS = (
@@ -250,5 +278,7 @@ ROWS = (
     Row("+XACT", (READ,), read_xact, "Intel XMM", "modes preferred bands"),
     Row("+GTCCINFO", (READ, EXECUTE), read_gtccinfo, "Fibocom", _CELL, bare=ANY_LINE),
     Row("+GTSENRDTEMP", (SET, READ), read_temperature, "Fibocom", "temperature_c"),
+    Row("+ZRSSI", (EXECUTE, READ), read_zrssi, "ZTE", "rsrp_dbm rsrq_db rssi_dbm"),
+    Row("+ZCELLINFO", (READ, EXECUTE), read_zcellinfo, "ZTE", "access_technology ci pci band earfcn"),
     Row("+MTSM", (SET, READ, EXECUTE), read_temperature, "Fibocom", "temperature_c"),
 )
