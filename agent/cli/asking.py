@@ -39,6 +39,16 @@ def confirmed(question: str, *, yes: bool) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes", "j", "ja", "o", "oui")
 
 
+def who() -> str:
+    """Who grants or forces, as `status` will name him; the agent's own log has the kernel's word for it."""
+    import getpass
+
+    try:
+        return f"{getpass.getuser()} on the device"
+    except (KeyError, OSError):  # a user number without a name
+        return "somebody on the device"
+
+
 def show(call: Call, answer: dict[str, Any], rows: list[tuple[str, object]]) -> None:
     """The answer as JSON, or as lines of name and value."""
     if call.json:

@@ -14,7 +14,7 @@ import click
 from agent.cli import exits, screen
 from agent.cli.asking import ask
 from agent.cli.verb import Call, verb
-from agent.errors import AgentNotRunning
+from agent.errors import AgentNotRunning, NotPermitted
 
 LIMIT_S = 200.0  # AT+COPS=? takes up to three minutes
 
@@ -42,6 +42,9 @@ def command(call: Call, line: str, force: bool) -> int:
         )
     except AgentNotRunning:
         answer = _straight(call, line, force)
+    except NotPermitted as error:
+        hint = "" if force else "; --force sends it all the same, for root"
+        raise NotPermitted(f"{error}{hint}") from None
     if call.json:
         screen.print_json(answer)
     else:
@@ -53,7 +56,6 @@ def command(call: Call, line: str, force: bool) -> int:
 def _straight(call: Call, line: str, force: bool) -> dict[str, Any]:
     """Open the port ourselves: nobody else has it, since no agent runs. The same list of harmless commands holds."""
     from agent.commands.at_list import allowed
-    from agent.errors import NotPermitted
     from agent.modem import Modem
 
     config = call.config()

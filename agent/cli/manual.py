@@ -73,4 +73,5 @@ def _paragraphs(text: str) -> list[str]:
 def _roff(text: str) -> str:
     """Text with what roff would take for its own made plain."""
     safe = text.replace("\\", "\\e").replace("-", "\\-")
+    safe = "".join(c if c.isascii() else f"\\[u{ord(c):04X}]" for c in safe)  # roff reads bytes
     return "\\&" + safe if safe.startswith((".", "'")) else safe

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import click
 
 from agent.cli import screen
 from agent.cli.verb import Call, verb
+from agent.cli.when import ZONE
 from agent.errors import AgentError
 
 HOME, CLEAR_LINE, CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -67,7 +68,7 @@ def _watch(beats: Iterator[Mapping[str, Any] | AgentError], most: int | None, *,
         if live:
             sys.stdout.write(HIDE_CURSOR + HOME + CLEAR_REST)
         for beat in beats:
-            now = datetime.now().astimezone()
+            now = ZONE.shift(datetime.now(timezone.utc))
             if isinstance(beat, AgentError):
                 meter.fail(str(beat))
             elif meter.take(beat, now) and beep:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from agent.cli.asking import ask, show
+from agent.cli.asking import ask, show, who
 from agent.cli.status import speed
 from agent.cli.verb import Call, verb
+from agent.cli.when import local
 
 
 @verb("modem-agent throttle lift --reason 'medical emergency' --for 24h", "modem-agent throttle auto")
@@ -19,14 +20,14 @@ def command(call: Call, mode: str, reason: str | None, lasting: str | None) -> i
     lift gives full speed past the allowance, force the slow speed before it, auto ends either.
     """
     expires = None if lasting is None else _expiry(lasting)
-    params = {} if mode == "auto" else {"reason": reason, "expires": expires}
+    params = {} if mode == "auto" else {"reason": reason, "expires": expires, "by": who()}
     answer = ask(call, f"throttle.{mode}", params, limit_s=30.0, first=f"throttle: {mode}")
     if call.json:
         show(call, answer, [])
         return 0
     with call.client() as client:
         status = client.call("status")
-    show(call, answer, [("Throttle", mode), ("Speed", speed(status)), ("Until", expires)])
+    show(call, answer, [("Throttle", mode), ("Speed", speed(status)), ("Until", local(expires))])
     return 0
 
 

@@ -8,7 +8,7 @@ import uuid
 import click
 
 from agent.cli import exits, screen
-from agent.cli.asking import ask, confirmed, show
+from agent.cli.asking import ask, confirmed, show, who
 from agent.cli.verb import Call, verb
 
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -38,7 +38,7 @@ def command(call: Call, amount: str, number: str | None, yes: bool) -> int:
     extra = amount_of(amount)
     if not confirmed(f"This adds {screen.size(extra)} to the present period. Go on?", yes=yes):
         return exits.FAILED
-    params = {"bytes": extra, "id": number or uuid.uuid4().hex}
+    params = {"bytes": extra, "id": number or uuid.uuid4().hex, "by": who()}
     answer = ask(call, "plan.topup", params, limit_s=30.0, first="adding")
     used = answer.get("usage") or {}
     rows: list[tuple[str, object]] = [

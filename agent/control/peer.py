@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 _UCRED = struct.Struct("iII")  # struct ucred: pid, uid, gid
 _SO_PEERGROUPS = 59  # asm-generic/socket.h, Linux 4.13; not in the socket module before 3.14
-_MOST_GROUPS = 1024
+_MOST_GROUPS = 256  # Python reads an option of 1024 bytes at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def _supplementary(connection: socket.socket, uid: int, gid: int) -> tuple[int, 
     try:
         raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MOST_GROUPS)
         return struct.unpack(f"{len(raw) // 4}I", raw)
-    except OSError:  # an older kernel: what the user database says
+    except OSError:  # an older kernel, or a member of more groups: what the user database says
         with contextlib.suppress(KeyError, OSError):
             return tuple(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid))
         return ()

@@ -1,0 +1,68 @@
+"""What a verb may import: a technician waits for every module. An allow-list, so that a new one is a decision."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_looking import Answers, answers  # noqa: F401  a fixture
+
+# Each costs more than 10 ms on a desktop and ten times that on a router.
+HEAVY = {
+    "asyncio", "serial", "sqlite3", "paho", "pyroute2", "ssl", "subprocess", "logging", "http", "email", "ctypes",
+    "multiprocessing", "concurrent", "unittest", "hypothesis", "agent.config", "agent.plan", "agent.commands",
+    "agent.store", "agent.modem", "agent.traffic", "agent.operator", "agent.daemon", "agent.at",
+}  # fmt: skip
+AGENT = {
+    "agent", "agent.errors", "agent.cli", "agent.cli.exits", "agent.cli.screen", "agent.cli.verb", "agent.cli.when",
+    "agent.control", "agent.control.client", "agent.control.protocol", "agent.quality",
+}  # fmt: skip
+SCRIPT = """
+import sys
+from agent.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print(" ".join(sys.modules), file=sys.stderr)
+"""
+
+
+def modules(*words: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_help_imports_no_verb(tmp_path: Path) -> None:
+    got = modules("--help")
+    assert not got & HEAVY
+    assert {m for m in got if m.startswith("agent")} <= AGENT - {"agent.control", "agent.control.client"}
+
+
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [
+        (["status"], {"agent.cli.status"}),
+        (["status", "--json"], {"agent.cli.status"}),
+        (["usage", "--json"], {"agent.cli.usage", "agent.cli.plot"}),
+        (["signal"], {"agent.cli.signal", "agent.cli.status"}),
+        (["modem"], {"agent.cli.modem"}),
+    ],
+)
+def test_a_looking_verb_imports_what_it_needs(
+    tmp_path: Path,
+    answers: Answers,  # noqa: F811
+    words: list[str],
+    own: set[str],
+) -> None:
+    whole = answers["status"]
+    answers["usage"] = {name: whole[name] for name in ("v", "time", "clk", "usage", "period", "plan")}
+    got = modules(*words, "--socket", str(tmp_path / "control.sock"))
+    assert not got & HEAVY, got & HEAVY
+    assert {m for m in got if m.startswith("agent")} <= AGENT | own
