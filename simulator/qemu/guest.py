@@ -6,6 +6,7 @@ not touch (modules, power cuts). It is up in some 4 s under TCG and gone when th
 
 from __future__ import annotations
 
+import compileall
 import shlex
 import shutil
 import tempfile
@@ -51,6 +52,7 @@ class Guest:
         self.command = list(command)
         kernel = find_kernel()
         words = ["env", *(f"{key}={value}" for key, value in (environment or {}).items()), *command]
+        _compile(folder or Path.cwd())
         self._own_share = share is None
         self._machine: Machine | None = None
         if share is None:
@@ -108,6 +110,13 @@ class Guest:
             self._machine.close()
         if self._own_share:
             shutil.rmtree(self.share, ignore_errors=True)
+
+
+def _compile(folder: Path) -> None:
+    """Bytecode for what the guest will import: what it compiled itself would be in memory, and gone with it."""
+    for package in ("agent", "simulator", "tests"):
+        if (folder / package / "__init__.py").exists():
+            compileall.compile_dir(str(folder / package), quiet=2)
 
 
 def _tail(text: str, count: int = 15) -> str:

@@ -32,7 +32,7 @@ def power() -> None:
     lab.plug()
     started_s = uptime_s()
     lab.start()
-    first = lab.wait_for(lambda status: True, 60, "the agent to answer")
+    first = lab.wait_for(lambda status: True, 150, "the agent to answer")
     say("found", used_bytes=first["usage"]["charged_bytes"] - lab.carried_bytes(), store=first["store"])
     lab.wait_for(lambda status: status["shaper"]["state"] == "enforced", 30, "the shaping")
     say("shaped", after_s=round(uptime_s() - started_s, 2), qdisc=lab.qdisc())
