@@ -29,6 +29,11 @@ from simulator.modem.identity import luhn
 T = TypeVar("T")
 
 
+class _InMemory(Database):
+    def _renew_generation(self, ledger: Ledger) -> None:
+        """No second file beside a database that has not even a first."""
+
+
 class MemoryStore:
     """agent.store's Database without disk and thread: the same tables and statements, for the fleet alone."""
 
@@ -37,7 +42,7 @@ class MemoryStore:
         for step in MIGRATIONS:
             for statement in step:
                 connection.execute(statement)
-        self._database = Database(connection, Path(":memory:"))
+        self._database = _InMemory(connection, Path(":memory:"))
 
     async def run(self, fn: Callable[[Any], T]) -> T:
         with self._database.transaction():

@@ -15,6 +15,7 @@ from agent.modem.reading import Identity
 from simulator.modem import SimModem
 
 _STEP_S = 0.05
+_RESYNC_TRIES, _SETTLE_S = 4, 0.3
 _HELLO = ("AT", "ATE0", "ATV1", "AT+CMEE=1")
 
 
@@ -26,7 +27,7 @@ class Observer:
         self.urcs: list[str] = []
         self.reading: Reading | None = None
         self._engine = Engine(find)
-        self._greeted = False
+        self._greeted = self._late = False
         self._identity = Identity()
         self._card: dict[str, Any] = {}
         self._profile = choose(None, None, "auto")
@@ -34,12 +35,29 @@ class Observer:
 
     def _presence(self, present: bool) -> None:
         self._engine = Engine(find)
-        self._greeted = False
+        self._greeted = self._late = False
         if not present:
             self.reading = None
 
     def ask(self, text: str, timeout_s: float | None = None) -> Response | None:
         """One command; None when the module did not answer in the command's time."""
+        if self._late and not self._resynchronised():
+            return None
+        response = self._exchange(text, timeout_s)
+        self._late = response is None
+        return response
+
+    def _resynchronised(self) -> bool:
+        """After a timeout a late answer is on its way: AT until an OK, and quiet behind it."""
+        for _ in range(_RESYNC_TRIES):
+            if self._exchange("AT", 1.0) is not None:
+                self.modem.advance(self.modem.now + _SETTLE_S)
+                self.listen()
+                self._late = False
+                return True
+        return False
+
+    def _exchange(self, text: str, timeout_s: float | None) -> Response | None:
         port, modem, engine = self.modem.at, self.modem, self._engine
         port.receive(engine.submit(text, modem.now, timeout_s))
         while True:
