@@ -259,7 +259,7 @@ def read_zcellinfo(lines: Sequence[str], command: Command) -> Reading | None:
         return None
     earfcn = number(at(f, 3), 0, 262_143)
     return {
-        "access_technology": match[1],
+        "access_technology": {"LTE": "LTE", "WCDMA": "UMTS", "NR": "NR"}.get(match[1] or ""),
         "ci": hexadecimal(f[0]),
         "pci": number(f[1], 0, 503),
         "band": int(match[2]),

@@ -80,7 +80,7 @@ def damaged(chance: random.Random, original: bytes) -> tuple[str, bytes]:
 
 def judged(command: str, reply: bytes) -> list[str]:
     """What happened to one input."""
-    begun = time.perf_counter()
+    begun = time.thread_time()  # its own work, not the wait for a busy processor
     try:
         found = decode(command, reply)
         json.dumps(found)
@@ -88,7 +88,7 @@ def judged(command: str, reply: bytes) -> list[str]:
         traceback.print_exc()
         print(f"command {command!r} reply {reply!r}", file=sys.stderr)
         return ["fault exception"]
-    if time.perf_counter() - begun > SLOW_S:
+    if time.thread_time() - begun > SLOW_S:
         print(f"slow: command {command!r} reply {reply!r}", file=sys.stderr)
         return ["fault slow"]
     return ["read" if found["reading"] is not None else "not read"]
