@@ -102,16 +102,11 @@ class LiveAgent:
         await host.reboot(reason)
 
     async def reset_modem(self, level: str) -> dict[str, Any]:
-        """The radio off and on (27.007 8.2), which is what this version knows."""
-        modem = self._present_modem()
-        for text in ("AT+CFUN=4", "AT+CFUN=1"):
-            response = await modem.execute(text)
-            if not response.ok:
-                raise AgentError(f"{text}: modem answered {response.final}")
-        return {"v": 1, "level": "radio"}
+        """One rung of the recovery ladder by hand; USB and power need no module that answers."""
+        return await self.watching.module.reset(level)
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
-        raise AgentError("SMS cannot be sent by this version")
+        return await self._present_modem().send_sms(number, text)
 
     async def adopt(self, config: Config) -> None:
         """Another configuration is taken up by an orderly restart: two seconds, in which the kernel goes on shaping."""

@@ -27,6 +27,7 @@ from agent.daemon.accounting import Accounting
 from agent.daemon.agent import LiveAgent
 from agent.daemon.counting import Counting
 from agent.daemon.instance import InstanceLock
+from agent.daemon.recovering import Recovering
 from agent.daemon.reporting import Reporting
 from agent.daemon.shaping import Shaping
 from agent.daemon.supervisor import Supervisor
@@ -158,6 +159,7 @@ class Daemon:
             "shaping": agent.shaping,
             "modem": agent.watching,
             "operator": self._reporting,
+            "recovery": Recovering(agent),
         }
         for name, part in parts.items():
             part.on_beat = functools.partial(supervisor.beat, name)

@@ -47,6 +47,11 @@ class Watching:
         self.on_change: Callable[[], None] = lambda: None
         self.on_beat: Callable[[float], None] = lambda within_s: None
 
+    @property
+    def module(self) -> Modem:
+        """The module whether it answers or not, for those who mean to wake it."""
+        return self._modem
+
     async def run(self) -> None:
         """Open, poll, and begin again for ever."""
         backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
