@@ -99,6 +99,13 @@ def check_internet(evidence: Evidence) -> Finding:
             "one-host",
         )
     silent = ", ".join(host.name for host in evidence.hosts)
+    if _slow(evidence) and any(server.ok for server in evidence.resolvers or ()):
+        return warning(
+            f"{silent}: no answer in time, but the line is alive and slowed on purpose",
+            "Somebody uses all that the slow line carries. Nothing is broken; ask again when it is quieter.",
+            "throttled",
+            rank=-1,
+        )
     return fault(
         f"nothing on the internet answers ({silent})",
         "The modem is registered and has an address, and nothing comes back: an outage of the operator, or data is "
@@ -147,7 +154,7 @@ def check_speed(evidence: Evidence) -> Finding:
     state = plan.get("state")
     if state is None:
         return unknown("the agent does not say")
-    if state in ("throttled", "forced"):
+    if _slow(evidence):
         why = plan.get("reason") or state
         return warning(
             f"the line is slowed on purpose: {why}",
@@ -165,3 +172,8 @@ def _no_way_out(evidence: Evidence) -> bool:
     if evidence.links is not None and not any(link.addresses for link in evidence.links):
         return not evidence.routes
     return evidence.routes is not None and not evidence.routes
+
+
+def _slow(evidence: Evidence) -> bool:
+    """Whether the plan or the operator slows the line just now."""
+    return evidence.of_status("plan").get("state") in ("throttled", "forced")

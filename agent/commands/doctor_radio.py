@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent import quality
+from agent.at.registration import PERMANENT_CAUSES, REGISTERED
 from agent.commands.evidence import Evidence
 from agent.commands.finding import Finding, fault, ok, unknown, warning
 
@@ -10,11 +11,7 @@ _NO_MODEM = "not asked: there is no modem to ask"
 
 # +CPIN states (27.007, 8.3). PIN2 and PUK2 guard phone-book features: data works.
 _SIM_USABLE = frozenset({"READY", "SIM PIN2", "SIM PUK2"})
-_REGISTERED = frozenset({1, 5, 6, 7, 9, 10})
 _HOME = frozenset({1, 6, 9})
-
-# Reject causes of 24.301 and 24.008 that waiting or a reset never mends: the subscription or the SIM is at fault.
-_SUBSCRIPTION = frozenset({2, 3, 6, 7, 8, 11, 12, 13, 14, 15, 33, 35})
 
 
 def check_port(evidence: Evidence) -> Finding:
@@ -123,7 +120,7 @@ def check_registration(evidence: Evidence) -> Finding:
         return unknown("a module without a usable SIM cannot register")
     operator = evidence.part("operator")
     name = operator.get("name") or operator.get("plmn") or "the network"
-    if stat in _REGISTERED:
+    if stat in REGISTERED:
         if stat in _HOME:
             return ok(f"at home on {name}, {evidence.reading.get('access_technology') or 'technology unknown'}")
         return warning(
@@ -131,7 +128,9 @@ def check_registration(evidence: Evidence) -> Finding:
             "Near the border, turn the antenna towards home; otherwise ask support whether roaming is meant.",
             "roaming",
         )
-    if stat == 3:
+    if evidence.online and any(link.addresses for link in evidence.links or ()):
+        return ok(f"{registration.get('name') or stat} by the module's own word, yet data flows")
+    if stat == 3 or registration.get("reject_cause") in PERMANENT_CAUSES:
         return _denied(registration.get("reject_cause"), str(name))
     if stat == 8:
         return fault(
@@ -144,7 +143,7 @@ def check_registration(evidence: Evidence) -> Finding:
 
 def _denied(cause: object, name: str) -> Finding:
     why = f" (reject cause {cause})" if cause is not None else ""
-    permanent = cause is None or cause in _SUBSCRIPTION
+    permanent = cause is None or cause in PERMANENT_CAUSES
     return fault(
         f"{name} refuses this SIM{why}",
         "Ask support whether the SIM is active, paid for and allowed on this network; a reset does not help."
@@ -192,7 +191,7 @@ def check_signal(evidence: Evidence) -> Finding:
 
 
 def check_attach(evidence: Evidence) -> Finding:
-    if not _sim_usable(evidence) or evidence.part("registration").get("stat") not in _REGISTERED:
+    if not _sim_usable(evidence) or evidence.part("registration").get("stat") not in REGISTERED:
         return unknown("not asked: the module is not registered")
     if evidence.reading.get("attached") is False:
         return fault(
