@@ -163,8 +163,9 @@ class Fleet:
             await asyncio.sleep(self.plan.outage_s)
             await asyncio.to_thread(self.broker.start)
             began = time.monotonic()
-            await self.desk.again()
+            desk = asyncio.create_task(self.desk.again())
         else:
+            desk = None
             began = time.monotonic()
             for device in self.devices:
                 device.cut()
@@ -182,6 +183,8 @@ class Fleet:
                     self.report.storm_s[name] = time.monotonic() - began
                     del marks[name]
             await asyncio.sleep(0.05)
+        if desk is not None:
+            await desk
         self.report.storm_peak_per_s = max(returns.values(), default=0)
         self._tell(f"{back} back after {time.monotonic() - began:.1f} s")
 
