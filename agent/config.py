@@ -75,7 +75,7 @@ class OperatorSettings:
     psk_file: str = ""  # one line identity:hexkey
     alpn: str = ""
     bind_interface: str = ""  # empty: the routing table decides
-    keepalive_s: int = 600
+    keepalive_s: int = 1_000  # above beat_s: then the beat keeps the session alive and no ping is paid for
     beat_s: int = 900  # a measurement at least this often
     budget_bytes_day: int = 100_000  # on the wire, enforced by stretching the beat
     outbox_rows: int = 5_000

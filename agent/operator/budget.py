@@ -8,6 +8,8 @@ from __future__ import annotations
 
 DAY_S = 86_400.0
 LONGEST_S = 21_600.0
+DEAREST_BEAT_BYTES = 1_500
+UNASKED = 0.2
 
 
 class Budget:
@@ -31,15 +33,16 @@ class Budget:
         """A measurement was reported: learn what a beat costs, with the pings between two beats."""
         cost = self.today_bytes - self._mark_bytes
         self._mark_bytes = self.today_bytes
-        if cost > 0:
-            self._beat_bytes += (cost - self._beat_bytes) / 8
+        if cost > 0:  # a handshake or a long answer in between is no part of what the next beats will cost
+            self._beat_bytes += (min(cost, DEAREST_BEAT_BYTES) - self._beat_bytes) / 8
 
     def beat_s(self, boot_s: float) -> float:
         """The beat that the rest of the day can afford, at least the one that is configured."""
         self._roll(boot_s)
         assert self._day_began_s is not None
         left_s = self._day_began_s + DAY_S - boot_s
-        left_bytes = self.limit_bytes - self.today_bytes
+        # Part of what is left is kept for what comes unasked: commands, events, a handshake after a cut.
+        left_bytes = self.limit_bytes * (1 - UNASKED * left_s / DAY_S) - self.today_bytes
         affordable = left_s * self._beat_bytes / left_bytes if left_bytes > 0 else LONGEST_S
         return max(self.wanted_s, min(affordable, LONGEST_S))
 

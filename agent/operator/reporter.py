@@ -118,9 +118,7 @@ class Reporter:
         status, now_s = self._look(), self._now().boot_s
         beat_s = self._session.budget.beat_s(now_s)
         await self._offer_twins(status)
-        traffic = reports.traffic(
-            status, agent_bytes=self._session.budget.today_bytes, budget_bytes=self._session.budget.limit_bytes
-        )
+        traffic = reports.traffic(status, agent_bytes=self._session.budget.today_bytes)
         if self._rhythm.traffic_due(traffic, now_s, beat_s):
             await self._outbox.measure(self._topics.measurement("traffic"), traffic)
             self._session.budget.beat_done()

@@ -50,7 +50,7 @@ def _dig(source: Any, *keys: str) -> Any:
     return source
 
 
-def traffic(status: Status, *, agent_bytes: int, budget_bytes: int) -> dict[str, Any]:
+def traffic(status: Status, *, agent_bytes: int) -> dict[str, Any]:
     """`m/traffic`: what the household used, and what reporting it cost."""
     usage, plan, period = status.get("usage"), status.get("plan"), status.get("period")
     return {
@@ -63,7 +63,6 @@ def traffic(status: Status, *, agent_bytes: int, budget_bytes: int) -> dict[str,
             "ShapingRate": _dig(plan, "rates", "down_bps") or -1,  # TR-181: -1 is no shaping
         },
         "AgentBytes": agent_bytes,
-        "AgentBudgetBytes": budget_bytes,
     }
 
 

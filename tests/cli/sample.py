@@ -71,7 +71,7 @@ _STATUS: dict[str, Any] = {
         "agent_bytes": 41_000,
         "budget_bytes": 100_000,
         "beat_s": 900.0,
-        "keepalive_s": 600,
+        "keepalive_s": 1000,
     },
     "outbox": {"rows": 0, "dropped": 0},
     "faults": {},

@@ -124,7 +124,7 @@ def test_reports_of_an_outage_arrive_in_order_and_without_a_gap(broker: Mosquitt
             await desk.until(lambda: desk.bodies("/m/"))
             broker.stop(kill=True)
             for number in range(40):
-                body = reports.traffic(agent.snapshot().to_dict(), agent_bytes=1_000_000 + number, budget_bytes=0)
+                body = reports.traffic(agent.snapshot().to_dict(), agent_bytes=1_000_000 + number)
                 await agent.outbox.measure(agent.topics.measurement("traffic"), body)
                 if number % 10 == 0:
                     agent.event("warning", {"number": number})
