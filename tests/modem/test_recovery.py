@@ -1,0 +1,197 @@
+"""Recovery with hands: what is remembered before it is done, the PIN, and each rung on a module or a made-up device."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import simulator
+from agent.config import ModemSettings
+from agent.errors import CommandError, ModemError
+from agent.modem import Modem, Recovery, evidence_of, hands
+from agent.modem.cause import Evidence
+from simulator.ports import Running
+from tests.modem.test_discovery import plug
+
+Story = Callable[[Running, Modem, Recovery, list[dict[str, Any]]], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.modem.dialogue.SETTLE_S", 0.01)
+    monkeypatch.setattr(hands, "RADIO_PAUSE_S", 0.0)
+    monkeypatch.setattr(hands, "USB_PAUSE_S", 0.0)
+    monkeypatch.setattr(hands, "POWER_PAUSE_S", 0.0)
+
+
+class Boot:
+    """A boot clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def run(
+    story: Story,
+    tmp_path: Path,
+    *faults: str,
+    pin: str = "",
+    memory: dict[str, Any] | None = None,
+    boot: Boot | None = None,
+) -> None:
+    clock = boot or Boot()
+    file = tmp_path / "pin"
+    file.write_text(pin + "\n")
+    with simulator.serve("quectel-ec25", faults=list(faults)) as running:
+
+        async def whole() -> None:
+            settings = ModemSettings(port=running.path, pin_file=str(file) if pin else "")
+            modem = Modem(settings, boot_clock=clock, lock_directory=tmp_path)
+            saved: list[dict[str, Any]] = []
+
+            async def save(what: dict[str, Any]) -> None:
+                saved.append({**what, "pin-tried": modem.faults["modem.pin-tried"]})
+
+            recovery = Recovery(modem, settings, {}, save, boot_s=clock)
+            try:
+                await modem.open()
+                await story(running, modem, recovery, saved)
+            finally:
+                modem.close()
+
+        asyncio.run(whole())
+
+
+def test_a_locked_sim_gets_its_pin_once_and_it_is_remembered_first(tmp_path: Path) -> None:
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        running.modem.state.sim.pin = "2468"
+        reading = await modem.poll()
+        await recovery.consider(evidence_of("ready", reading))
+        assert saved[-1]["pins"]
+        assert saved[-1]["pin-tried"] == 0  # it stood on disk before it was tried
+        assert (await modem.poll()).sim.state == "READY"
+
+    run(story, tmp_path, "sim-pin", pin="2468")
+
+
+def test_a_wrong_pin_is_tried_once_only_and_never_the_last_attempt(tmp_path: Path) -> None:
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        running.modem.state.sim.pin = "2468"
+        left = running.modem.state.sim.pin_left
+        for _ in range(4):
+            await recovery.consider(evidence_of("ready", await modem.poll()))
+        assert running.modem.state.sim.pin_left == left - 1
+        assert modem.faults["modem.pin-tried"] == 1
+
+    run(story, tmp_path, "sim-pin", pin="1357")
+
+
+def test_a_lost_bearer_is_attached_anew_and_the_step_stands_on_disk_before(tmp_path: Path) -> None:
+    boot = Boot()
+
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        no_address = Evidence(present=True, answers=True, sim_lock="none", stat=1, address=False)
+        first = await recovery.consider(no_address)
+        assert first.rung is None
+        boot.now_s += 200
+        step = await recovery.consider(no_address)
+        assert (step.cause, step.rung) == ("apn", "attach")
+        assert saved[-1]["ladder"]["steps"][-1][1:] == ["attach", "apn"]
+        assert modem.faults["modem.reset-attach"] == 1
+        boot.now_s += 30
+        assert (await recovery.consider(no_address)).rung is None
+
+    run(story, tmp_path, boot=boot)
+
+
+def test_a_step_that_fails_is_a_step_all_the_same(tmp_path: Path) -> None:
+    boot = Boot()
+
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        modem.close()
+        missing = Evidence(present=True, answers=True, sim_lock="none", stat=1, address=False)
+        await recovery.consider(missing)
+        boot.now_s += 200
+        assert (await recovery.consider(missing)).rung is None  # no way is open while the port is closed
+
+    run(story, tmp_path, boot=boot)
+
+
+@pytest.mark.parametrize("level", ["attach", "radio", "auto"])
+def test_a_rung_by_hand_leaves_the_radio_on(level: str, tmp_path: Path) -> None:
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        told = await modem.reset(level)
+        assert told["level"] in ("attach", "radio")
+        assert (await modem.execute("AT+CFUN?")).lines == ("+CFUN: 1",)
+
+    run(story, tmp_path)
+
+
+def test_a_restart_is_asked_for_and_the_module_leaves(tmp_path: Path) -> None:
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        told = await modem.reset("module")
+        assert "AT+CFUN=1,1" in told["text"]
+
+    run(story, tmp_path)
+
+
+def test_an_unknown_rung_is_refused(tmp_path: Path) -> None:
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        with pytest.raises(ModemError, match="no such level"):
+            await modem.reset("hammer")
+
+    run(story, tmp_path)
+
+
+def test_a_usb_device_is_taken_off_the_bus_and_given_back(tmp_path: Path) -> None:
+    plug(tmp_path, "1-1.2", "2c7c", "0125", {2: "ttyUSB2"})
+    told = asyncio.run(hands.usb("1-1.2:2", tmp_path / "sys"))
+    assert "1-1.2" in told
+    assert (tmp_path / "sys/bus/usb/devices/1-1.2/authorized").read_text() == "1"
+    with pytest.raises(ModemError, match="not known"):
+        asyncio.run(hands.usb("", tmp_path / "sys"))
+    with pytest.raises(ModemError, match="not known"):
+        asyncio.run(hands.usb("9-9:2", tmp_path / "sys"))
+
+
+def test_power_goes_by_the_configured_way(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    asyncio.run(hands.power(ModemSettings(power_cycle=("touch", str(mark)))))
+    assert mark.exists()
+    gpio = tmp_path / "value"
+    gpio.write_text("1")
+    asyncio.run(hands.power(ModemSettings(power_gpio=str(gpio))))
+    assert gpio.read_text() == "1"
+    with pytest.raises(ModemError, match="no way"):
+        asyncio.run(hands.power(ModemSettings()))
+    with pytest.raises(ModemError, match="status 1"):
+        asyncio.run(hands.power(ModemSettings(power_cycle=("false",))))
+
+
+def test_the_rungs_are_those_that_this_device_has(tmp_path: Path) -> None:
+    plug(tmp_path, "1-1.2", "2c7c", "0125", {2: "ttyUSB2"})
+    settings = ModemSettings(power_cycle=("true",))
+    assert hands.available(settings, "1-1.2:2", True, tmp_path / "sys") == ("attach", "radio", "module", "usb", "power")
+    assert hands.available(ModemSettings(), "", False, tmp_path / "sys") == ()
+
+
+def test_a_message_goes_out_and_a_refusal_is_told(tmp_path: Path) -> None:
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        await modem.poll()
+        told = await modem.send_sms("+32470123456", "Votre ligne est ralentie jusqu'au 1er décembre.")
+        assert told["parts"] == 1
+        assert (await modem.send_sms("0470123456", "ê" * 80))["parts"] == 2
+        with pytest.raises(ModemError, match="not a phone number"):
+            await modem.send_sms("x", "y")
+        running.fault("no-coverage")
+        with pytest.raises(CommandError, match="network"):
+            await modem.send_sms("+32470123456", "hello")
+
+    run(story, tmp_path)
