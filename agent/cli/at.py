@@ -43,7 +43,7 @@ def command(call: Call, line: str, force: bool) -> int:
     except AgentNotRunning:
         answer = _straight(call, line, force)
     except NotPermitted as error:
-        hint = "" if force else "; --force sends it all the same, for root"
+        hint = "" if force else "; --force sends it all the same"
         raise NotPermitted(f"{error}{hint}") from None
     if call.json:
         screen.print_json(answer)

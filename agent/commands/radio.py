@@ -21,7 +21,6 @@ from agent.modem.reading import Reading
 PARTS = ("signal", "registration", "operator", "access_technology")
 CELL = ("+CEREG", "+C5GREG", "+CGREG")
 LISTEN_S = 3.0
-RAW_S = 180.0  # AT+COPS=? takes up to three minutes
 
 
 class Listening(Protocol):
@@ -62,33 +61,4 @@ async def signal(agent: Agent, args: dict[str, Any], progress: Progress) -> dict
     return {"v": 1, "time": status["time"], **{name: heard.get(name) for name in PARTS}}
 
 
-async def raw(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Any AT command, for somebody who knows what it does; in the trail under the name of whoever sent it."""
-    if agent.modem is None:
-        raise Rejected(NO_MODEM, f"modem {agent.snapshot().modem_state}: it cannot be asked")
-    response = await agent.modem.execute(args["command"].strip(), RAW_S)
-    return {"v": 1, "final": response.final, "lines": list(response.lines), "code": response.code}
-
-
-ROWS = (
-    Command("modem.signal", "what the antenna hears now, and on which cell", signal),
-    Command(
-        "modem.raw",
-        "one AT command, whatever it does: it may cut the line or lock the SIM",
-        raw,
-        args={
-            "command": {
-                "type": "string",
-                "minLength": 2,
-                "maxLength": 200,
-                "pattern": r"^[Aa][Tt][ -~]*$",
-                "required": True,
-                "help": "one line of plain characters that begins with AT",
-            }
-        },
-        role="admin",
-        time_limit_s=RAW_S + 20,
-        repeatable=False,
-        resource="modem",
-    ),
-)
+ROWS = (Command("modem.signal", "what the antenna hears now, and on which cell", signal),)

@@ -1,6 +1,7 @@
 """The real daemon on a real link, in a network namespace: doctor names each cause that the simulator provokes.
 
-The WAN is a veth to a namespace that plays the operator: gateway, two hosts and a name server are listeners there. What the module cannot show (an outage, a throttle) is provoked on the line.
+The WAN is a veth to a namespace that plays the operator: gateway, two hosts and a name server are listeners there.
+What the module cannot show (an outage, a throttle) is provoked on the line.
 """
 
 from __future__ import annotations
