@@ -34,6 +34,7 @@ class Snapshot:
     version: str
     started_boot_s: float
     modem_state: str = "absent"  # ready, absent, busy or hung
+    cause: str = "none"  # what is wrong with the line: a name of agent.modem.cause.CAUSES
     reading: Any = None  # modem.Reading, or None when nothing was ever read
     links: Sequence[Any] = ()  # traffic.Link
     usage: Any = None  # plan.Usage
@@ -58,7 +59,11 @@ class Snapshot:
             "device": self.device,
             "version": self.version,
             "agent_up_s": round(moment.boot_s - self.started_boot_s),
-            "modem": {"state": self.modem_state, "reading": self.reading.to_dict() if self.reading else None},
+            "modem": {
+                "state": self.modem_state,
+                "cause": self.cause,
+                "reading": self.reading.to_dict() if self.reading else None,
+            },
             "links": [_link(link) for link in self.links],
             "usage": usage_dict(self.usage),
             "period": _period(self.period),

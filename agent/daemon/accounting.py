@@ -28,6 +28,7 @@ from agent.plan import (
     bytes_to_next,
     commit_due,
     committed,
+    compare,
     decide,
     notices,
     observe,
@@ -68,6 +69,8 @@ class Accounting:
     def __init__(self, plan: Plan, clock: ClockLike, store: Store, ledger: Ledger, faults: Counter[str]) -> None:
         self.plan, self.ledger = plan, ledger
         self.decision = decide(ledger, plan, clock.now())
+        self.drifting = False  # the module's own counters tell another story
+        self._testimony: tuple[int, int, float] | None = None
         self.wake = Wake()  # ends the pause between two samples
         self.on_decision: Callable[[Decision], None] = lambda decision: None
         self.on_notice: Callable[[Notice], None] = lambda notice: None
@@ -89,6 +92,8 @@ class Accounting:
             if delta.refused_bytes:
                 self._faults["counter.refused"] += 1
                 log.error("%s: jump of %d bytes refused", sample.epoch.ifname, delta.refused_bytes)
+        if samples:
+            self._hear_witness(moment)
         self.review(moment)
 
     def review(self, moment: Moment | None = None) -> None:
@@ -106,6 +111,25 @@ class Accounting:
         if (self.decision.state, self.decision.rates) != (before.state, before.rates):
             log.warning("plan: %s, %s", self.decision.state, self.decision.reason)
             self.on_decision(self.decision)
+
+    def witness(self, received_bytes: int, sent_bytes: int, read_at_s: float) -> None:
+        """The module's own counters; compared once the kernel was read after them."""
+        self._testimony = (received_bytes, sent_bytes, read_at_s)
+
+    def _hear_witness(self, moment: Moment) -> None:
+        if self._testimony is None:
+            return
+        received_bytes, sent_bytes, read_at_s = self._testimony
+        self._testimony = None
+        self.ledger, found = compare(self.ledger, received_bytes, sent_bytes, read_at_s, moment, self.plan)
+        if found.refused_bytes:
+            self._faults["witness.refused"] += 1
+            log.error("the module counted %d bytes more than a power cut can have cost: refused", found.refused_bytes)
+        if found.recovered_bytes:
+            log.warning("%d bytes lost in a power cut recovered from the module's counters", found.recovered_bytes)
+        if found.drifting and not self.drifting:
+            log.warning("module and kernel count differently by %d bytes", found.drift_bytes)
+        self.drifting = found.drifting
 
     def usage(self) -> Usage:
         return usage(self.ledger, self.plan)

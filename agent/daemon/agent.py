@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from agent import __version__
@@ -48,6 +48,8 @@ class LiveAgent:
         self.session_state: Callable[[], SessionState] = SessionState
         self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
         self.reborn: Callable[[], None] = lambda: None
+        self.cause: Callable[[], str] = lambda: "none"
+        self.alarms: Callable[[], Iterable[str]] = tuple
         self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -63,6 +65,7 @@ class LiveAgent:
             version=__version__,
             started_boot_s=self._started_boot_s,
             modem_state=self.watching.state,
+            cause=self.cause(),
             reading=self.watching.reading,
             links=self.shaping.links,
             usage=accounting.usage(),
@@ -74,6 +77,7 @@ class LiveAgent:
             outbox_dropped=outbox_dropped,
             faults=dict(self._faults),
             store_state=self.store.state,
+            alarms=sorted(self.alarms()),
         )
 
     async def refresh(self) -> None:
@@ -103,6 +107,7 @@ class LiveAgent:
 
     async def reset_modem(self, level: str) -> dict[str, Any]:
         """One rung of the recovery ladder by hand; USB and power need no module that answers."""
+        self.event("modem-reset", {"level": level, "by": "command"})
         return await self.watching.module.reset(level)
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:

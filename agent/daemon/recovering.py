@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent.commands import probes
 from agent.commands.evidence import Reach
 from agent.modem import Evidence, Recovery, evidence_of
+from agent.modem.cause import cause_of
 
 if TYPE_CHECKING:
     from agent.daemon.agent import LiveAgent
@@ -28,12 +29,12 @@ MEMORY = "recovery"  # key in the store's table meta
 
 
 class Recovering:
-    """The ladder's task. `last_cause` is what the last look found."""
+    """The ladder's task. `cause` is what the last look found, whether the ladder may act on it or not."""
 
     def __init__(self, agent: LiveAgent) -> None:
         self._agent = agent
         self._received = 0
-        self.last_cause = "none"
+        self.cause = "none"
         self.on_beat: Callable[[float], None] = lambda within_s: None
 
     async def run(self) -> None:
@@ -44,12 +45,18 @@ class Recovering:
         while True:
             self.on_beat(LOOK_S + LONGEST_STEP_S)
             await asyncio.sleep(LOOK_S)
+            evidence = await self._evidence()
+            self._note(cause_of(evidence))
             if not settings.recovery:
                 continue
-            decision = await recovery.consider(await self._evidence())
-            self.last_cause = decision.cause
+            decision = await recovery.consider(evidence)
             if decision.rung:
                 agent.event("modem-reset", {"level": decision.rung, "cause": decision.cause, "reason": decision.reason})
+
+    def _note(self, cause: str) -> None:
+        if cause != self.cause:
+            log.log(logging.INFO if cause == "none" else logging.WARNING, "line: %s", cause)
+        self.cause = cause
 
     async def _evidence(self) -> Evidence:
         watching = self._agent.watching

@@ -11,7 +11,7 @@ import asyncio
 import math
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from agent import __version__
@@ -72,8 +72,9 @@ class Reporting:
         self._sessions_task: asyncio.Task[None] | None = None
         self.wake = Wake()
         self.on_beat: Callable[[float], None] = lambda within_s: None
-        agent.emit, agent.reborn, agent.session_state = self.event, self.rebirth, self._state
-        agent.outbox = self._outbox_state
+        self.on_session: Callable[[SessionState], None] = lambda state: None
+        agent.emit, agent.reborn, agent.session_state = self.event, self.rebirth, lambda: self.session
+        agent.outbox, agent.alarms = self._outbox_state, lambda: self.alarms
 
     # -- what is told
 
@@ -116,7 +117,13 @@ class Reporting:
         self._events.clear()
         return saved
 
-    def _state(self) -> SessionState:
+    @property
+    def alarms(self) -> Iterable[str]:
+        """Names of the alarms that are raised."""
+        return self._reporter.alarms if self._reporter is not None else ()
+
+    @property
+    def session(self) -> SessionState:
         return self._session.state if self._session is not None else SessionState()
 
     def _outbox_state(self) -> tuple[int, int]:
@@ -143,6 +150,7 @@ class Reporting:
         await runner.resume()
         session = Session(settings, topics, outbox, twins, runner.deliver, version=__version__, now=now)
         session.on_wire = self._charge
+        session.on_change = lambda state: self.on_session(state)
         reporter = Reporter(
             outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
             commands=sorted(COMMANDS), now=now,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from agent.daemon.pacing import Wake
 from agent.errors import KernelError
 from agent.plan import Rates
-from agent.traffic import Kernel, Link, Shaper, ShaperState
+from agent.traffic import Endpoint, Kernel, Link, Shaper, ShaperState
 
 TICK_S = 30.0
 RETRY_S = 1.0
@@ -24,10 +24,19 @@ class Shaping:
     def __init__(self, kernel: Kernel, shaper: Shaper, patterns: Sequence[str], wanted: Callable[[], Rates]) -> None:
         self._kernel, self._shaper, self._patterns, self._wanted = kernel, shaper, tuple(patterns), wanted
         self.links: tuple[Link, ...] = ()
+        self._endpoints: tuple[Endpoint, ...] = ()
         self.state = ShaperState("off")
         self.wake = Wake()
         self.on_change: Callable[[], None] = lambda: None
         self.on_beat: Callable[[float], None] = lambda within_s: None
+
+    def manage(self, peer: tuple[str, int] | None) -> None:
+        """The broker's address: what goes there is management, and first on a full line."""
+        endpoints = (Endpoint(*peer),) if peer else ()
+        if endpoints != self._endpoints:
+            self._endpoints = endpoints
+            self._shaper.manage(endpoints)
+            self.wake.set()
 
     async def run(self) -> None:
         """Reconcile for ever."""

@@ -37,20 +37,16 @@ class Watching:
 
     def __init__(self, settings: ModemSettings, clock: Clock, faults: Counter[str]) -> None:
         self._settings, self._clock = settings, clock
-        self._modem = Modem(settings, boot_clock=lambda: clock.now().boot_s, faults=faults)
-        self._modem.on_urc = self._heard
-        self.modem: Modem | None = None  # while it is open
+        self.module = Modem(settings, boot_clock=lambda: clock.now().boot_s, faults=faults)
+        self.module.on_urc = self._heard
+        self.modem: Modem | None = None  # the module while its port is open
         self.reading: Reading | None = None
         self.state = "absent"
         self.reason = ""
         self.wake = Wake()
         self.on_change: Callable[[], None] = lambda: None
+        self.on_reading: Callable[[Reading], None] = lambda reading: None
         self.on_beat: Callable[[float], None] = lambda within_s: None
-
-    @property
-    def module(self) -> Modem:
-        """The module whether it answers or not, for those who mean to wake it."""
-        return self._modem
 
     async def run(self) -> None:
         """Open, poll, and begin again for ever."""
@@ -65,7 +61,7 @@ class Watching:
             await self.wake.wait(pause_s)
 
     async def _attend(self, backoff: Backoff) -> None:
-        modem = self._modem
+        modem = self.module
         try:
             await modem.open()
             self.modem = modem
@@ -90,6 +86,7 @@ class Watching:
         if self.state != "ready":
             log.info("modem ready: %s", reading.identity.model)
         self.reading, self.state, self.reason = reading, "ready", ""
+        self.on_reading(reading)
         if changed:
             self.on_change()
 

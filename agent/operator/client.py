@@ -289,6 +289,14 @@ class Connection:
         """PUBACK for a message that is safe now."""
         self._client.acknowledge(mid)
 
+    def peer(self) -> tuple[str, int] | None:
+        """Address and port of the broker as this connection reached it."""
+        connection = self._client.socket()
+        try:
+            return connection.getpeername()[:2] if connection is not None else None
+        except OSError:
+            return None
+
     def peer_certificate(self) -> dict[str, Any] | None:
         connection = self._client.socket()
         try:

@@ -252,7 +252,7 @@ class Session:
         except OSError as error:  # gone again between CONNACK and here
             self._sender = None
             return Outcome(End.LOST, 0, str(error), max(0.001, self._now().boot_s - began_s))
-        self._change(connected=True, since_boot_s=began_s, last_error="", attempts=0)
+        self._change(connected=True, since_boot_s=began_s, last_error="", attempts=0, peer=connection.peer())
         log.info("broker: connected, session %d, MQTT %s", self._number, connection.target.protocol)
         tasks = [
             asyncio.create_task(sender.run()),

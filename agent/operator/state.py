@@ -14,6 +14,7 @@ class SessionState:
     since_boot_s: float | None = None  # when `connected` last changed
     session: int = 0  # number of the present or last session, as in the `status` topic
     broker: str = ""  # host:port
+    peer: tuple[str, int] | None = None  # address and port that this name led to, kept over a broken connection
     protocol: str = ""  # 5 or 3.1.1
     last_error: str = ""  # why the last session ended or the last attempt failed
     attempts: int = 0  # failed attempts since the last success
