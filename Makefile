@@ -36,5 +36,13 @@ bench-shaping:  ## the shaped line measured: real TCP on this kernel and on Debi
 	@.ci/setup e2e
 	$(PY) -m tests.bench.shaping_line
 
+bench-footprint: ## memory, idle processor and start of the agent, on 64 bit and in a 32-bit root
+	@.ci/setup e2e
+	$(PY) -m tests.bench.footprint
+
+campaign-power: ## 100 power cuts and 50 unplugs of a guest under traffic (CUTS=10 UNPLUGS=10 for fewer)
+	@.ci/setup e2e
+	$(PY) -m simulator.qemu.campaign --cuts $(or $(CUTS),100) --unplugs $(or $(UNPLUGS),50)
+
 clean:     ## all that the commands above made
 	rm -rf .venv build dist out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

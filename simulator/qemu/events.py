@@ -1,0 +1,39 @@
+"""What a program in a guest says: one JSON object a line, read by the host while it runs and afterwards."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from simulator.qemu.errors import GuestError
+from simulator.qemu.guest import Guest
+
+# What a lab needs besides what the kernel loads by itself when it is asked for a qdisc or a link.
+LAB_MODULES = ("virtio_blk", "ext4", "option", "cdc_ether")
+
+
+def events(output: str) -> list[dict[str, Any]]:
+    """The events in a guest's output; other lines are left out."""
+    found = []
+    for line in output.splitlines():
+        if line.startswith('{"event"'):
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue  # half a line: the power went
+    return found
+
+
+def wait_event(guest: Guest, name: str, timeout_s: float) -> dict[str, Any]:
+    """The first event of this name. GuestError with the guest's own words when it ends or takes too long."""
+    limit = time.monotonic() + timeout_s
+    while True:
+        alive = guest.machine.running
+        for event in events(guest.output):
+            if event["event"] == name:
+                return event
+        if not alive or time.monotonic() > limit:
+            what = "took too long" if alive else "ended"
+            raise GuestError(f"the guest {what} before '{name}'\n{guest.output[-3000:]}\n{guest.machine.last_lines()}")
+        time.sleep(0.05)

@@ -1,0 +1,122 @@
+"""The whole device under systemd: the package's real unit, its udev rules, an upgrade, a purge while throttled.
+
+One device is powered on once and goes through it all in order; what a test needs of the one before it says so.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.qemu import GuestError, GuestUnavailable
+from simulator.qemu.device import Device
+from simulator.qemu.image import build_package
+
+pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(600)]
+PATIENCE_S = 240  # a guest under TCG on a machine that does other things as well
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[Device]:
+    try:
+        built = Device()
+    except GuestUnavailable as reason:
+        pytest.skip(f"mmdebstrap: {reason}")
+    with built as device:
+        device.power_on(PATIENCE_S)
+        # The first report, as the operator's broker sees it, with the time since power-on.
+        listen = "ip netns exec operator mosquitto_sub -h 127.0.0.1 -t '#' -C 1 -F '%t' && cat /proc/uptime"
+        device.shell(f'setsid sh -c "until ip netns exec operator true; do sleep 1; done; {listen}" >/run/first 2>&1 &')
+        yield device
+
+
+def wait_for(what: str, look: Callable[[], Any]) -> Any:
+    limit = time.monotonic() + PATIENCE_S
+    while not (found := look()):
+        assert time.monotonic() < limit, f"not within {PATIENCE_S} s: {what}"
+        time.sleep(1)
+    return found
+
+
+def status(device: Device) -> dict[str, Any]:
+    return dict(json.loads(device.run("modem-agent", "status", "--json", timeout_s=PATIENCE_S).output))
+
+
+def active(device: Device) -> bool:
+    return device.run("systemctl", "is-active", "modem-agent", check=False).output.strip() == "active"
+
+
+def test_the_service_becomes_active_and_feeds_its_watchdog(device: Device) -> None:
+    try:
+        wait_for("modem-agent active", lambda: active(device))
+    except AssertionError:
+        raise GuestError(device.shell("journalctl --no-pager -u modem-agent | tail -40", check=False)) from None
+    shown = device.shell("systemctl show modem-agent -p WatchdogUSec -p NRestarts -p WatchdogTimestamp -p User").split(
+        "\n"
+    )
+    values = dict(line.split("=", 1) for line in shown if "=" in line)
+    assert values["WatchdogUSec"] == "1min"
+    assert values["WatchdogTimestamp"] != ""
+    assert values["NRestarts"] == "0"
+    assert values["User"] == "modem-agent"
+
+
+def test_the_kernel_and_udev_take_the_gadget_for_the_module(device: Device) -> None:
+    wait_for("the link", lambda: "wwan0" in device.run("ls", "/sys/class/net").output.split())
+    assert device.run("readlink", "/dev/modem-agent/at").output.strip() == "../ttyUSB2"
+    properties = device.run("udevadm", "info", "/dev/ttyUSB2").output
+    assert "ID_MM_PORT_IGNORE=1" in properties
+    assert "ID_VENDOR_ID=2c7c" in properties
+    assert "ID_MM_PORT_IGNORE" not in device.run("udevadm", "info", "/dev/ttyUSB1").output
+
+
+def test_the_agent_reads_the_module_and_reports_within_a_minute(device: Device) -> None:
+    wait_for("the module read", lambda: status(device)["modem"]["state"] == "ready")
+    topic, uptime = wait_for("the first report", lambda: device.run("cat", "/run/first").output.split()[:2])
+    assert topic.startswith("modem-agent/v1/")
+    print(f"first report {float(uptime):.0f} s after power-on")
+
+
+def test_an_upgrade_keeps_the_ledger_and_the_service(device: Device, tmp_path: Path) -> None:
+    device.shell("ip netns exec operator ping -q -c 20 -i 0.05 -s 1400 10.64.0.2", check=False)
+    before = status(device)["usage"]["charged_bytes"]
+    assert before > 20 * 1400
+    shutil.copy(build_package(tmp_path, "0.1.1~next"), device.share / "next.deb")
+    device.run("dpkg", "-i", "/mnt/guest/next.deb", timeout_s=PATIENCE_S)
+    wait_for("modem-agent active again", lambda: active(device))
+    assert "0.1.1~next" in device.run("dpkg-query", "-W", "modem-agent").output
+    after = status(device)["usage"]["charged_bytes"]
+    assert before <= after < before + 1_000_000
+
+
+def test_a_purge_while_throttled_leaves_the_line_free_and_nothing_behind(device: Device) -> None:
+    device.run("modem-agent", "throttle", "force", "--reason", "test", timeout_s=PATIENCE_S)
+    wait_for("the shaping", lambda: "cake 1fa0:" in device.run("tc", "qdisc", "show", "dev", "wwan0").output)
+    said = device.run("dpkg", "--purge", "modem-agent", timeout_s=PATIENCE_S).output
+    assert "1fa0" not in device.run("tc", "qdisc").output, said
+    assert "ifb4" not in device.run("ip", "-br", "link").output
+    left = "ls -A /var/lib/modem-agent /etc/modem-agent /usr/lib/modem-agent 2>/dev/null | grep -v :"
+    assert device.shell(left, check=False).split() == []
+    assert not active(device)
+
+
+def test_modemmanager_then_takes_the_module_for_a_quectel_and_connects(device: Device) -> None:
+    """After the purge the rules are gone and the port is ModemManager's: a real client for the simulated module."""
+    device.run("systemctl", "start", "ModemManager", timeout_s=PATIENCE_S)
+    wait_for("ModemManager's modem", lambda: "[Quectel] EC25" in device.run("mmcli", "-L", check=False).output)
+    device.run("mmcli", "-m", "any", "--simple-connect=apn=internet", timeout_s=PATIENCE_S)
+    seen = json.loads(device.run("mmcli", "-m", "any", "--output-json").output)["modem"]
+    assert seen["generic"]["plugin"] == "quectel"
+    assert seen["generic"]["state"] == "connected"
+    assert "ttyUSB2 (at)" in seen["generic"]["ports"]
+    assert int(seen["generic"]["signal-quality"]["value"]) > 0
+    assert seen["3gpp"]["operator-name"] == "Proximus"
+    assert seen["3gpp"]["registration-state"] == "home"
+    sim = json.loads(device.run("mmcli", "-i", "any", "--output-json", check=False).output or "{}")
+    assert sim.get("sim", {}).get("properties", {}).get("imsi", "").startswith("20601")
