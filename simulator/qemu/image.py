@@ -54,9 +54,29 @@ def _bootstrap(folder: Path, suite: str, architecture: str, packages: tuple[str,
     command += [f"--include={','.join(packages)}", '--aptopt=Acquire::Languages "none"']
     command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _SUFFIX]
     # Made by the hands of dpkg alone: no network, no time stamps of a first boot.
-    result = subprocess.run([*command, suite, str(folder)], capture_output=True, text=True, timeout=600)
+    command += [suite, str(folder)]
+    if architecture != "amd64":
+        # The security archive of a foreign architecture is now and then out of step; the main one alone will do.
+        command.append(f"deb {_main_archive(suite)} {suite} main")
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if result.returncode != 0:
         raise GuestUnavailable("mmdebstrap: " + " / ".join(result.stderr.strip().splitlines()[-3:]))
+
+
+def _main_archive(suite: str) -> str:
+    """Where this machine's apt gets Debian from."""
+    listing = [
+        find_tool("apt-get", "apt"),
+        "indextargets",
+        "--format",
+        "$(REPO_URI) $(CODENAME)",
+        "Created-By: Packages",
+    ]
+    lines = subprocess.run(listing, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    found = [uri for uri, _, codename in (line.partition(" ") for line in lines) if codename == suite]
+    if not found:
+        raise GuestUnavailable(f"apt knows no archive of {suite}")
+    return found[0]
 
 
 def build_package(folder: Path, version: str | None = None) -> Path:
