@@ -290,8 +290,8 @@ def _link_row(message: Any) -> LinkRow:
     return LinkRow(link, counters, deleted=message.get("event") == "RTM_DELLINK")
 
 
-def _flat(value: Any) -> dict[str, Any]:
-    """Options as one flat dictionary: TCA_TBF_PARMS and the like are opened, prefixes cut off."""
+def _flat(value: Any, kind: str) -> dict[str, Any]:
+    """Options as one flat dictionary: TCA_TBF_PARMS and the like are opened, prefixes such as TCA_TBF_ cut off."""
     flat: dict[str, Any] = {}
     if not isinstance(value, dict):
         return flat
@@ -300,22 +300,23 @@ def _flat(value: Any) -> dict[str, Any]:
             flat[str(key).lower()] = item
     for name, item in ((a[0], a[1]) for a in value.get("attrs", ())):
         if isinstance(item, dict):
-            flat.update(_flat(item))
+            flat.update(_flat(item, kind))
         else:
-            flat[str(name).split("_", 2)[-1].lower() if name.count("_") > 1 else str(name).lower()] = item
+            flat[str(name).removeprefix(f"TCA_{kind.upper()}_").lower()] = item
     return flat
 
 
 def _node(message: Any) -> Node:
     stats = message.get_attr("TCA_STATS2")
     basic = stats.get_attr("TCA_STATS_BASIC") if stats else None
+    kind = message.get_attr("TCA_KIND") or ""
     queue = stats.get_attr("TCA_STATS_QUEUE") if stats else None
     return Node(
-        kind=message.get_attr("TCA_KIND") or "",
+        kind=kind,
         handle=message["handle"],
         parent=message["parent"],
         ifindex=message["index"],
-        values=_flat(message.get_attr("TCA_OPTIONS")),
+        values=_flat(message.get_attr("TCA_OPTIONS"), kind),
         sent_bytes=basic["bytes"] if basic else 0,
         sent_packets=basic["packets"] if basic else 0,
         drops=queue["drops"] if queue else 0,
