@@ -35,8 +35,8 @@ def command(call: Call, line: str, force: bool) -> int:
     try:
         answer = ask(
             call,
-            "modem.raw" if force else "modem.at",
-            {"command": line},
+            "modem.at",
+            {"command": line, "force": force or None},
             limit_s=LIMIT_S,
             first=f"asking the modem: {line}",
         )

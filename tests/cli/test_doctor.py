@@ -140,3 +140,28 @@ def test_a_broken_configuration_is_a_finding_not_an_end(device: Device) -> None:
     assert "billing_day" in answer["root"]["text"]
     levels = {row["link"]: row["level"] for row in answer["links"]}
     assert levels["modem"] == "ok"  # the right sections of the file are used all the same
+
+
+def test_at_goes_straight_to_the_port_without_an_agent(device: Device, cli: Run) -> None:
+    config = device.write()
+    done = cli("at", "AT+CSQ", "--config", config)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("+CSQ: ")
+    refused = cli("at", "AT+CFUN=0", "--config", config)
+    assert refused.returncode == exits.NOT_PERMITTED
+    assert "harmless" in refused.stderr
+    assert cli("at", "AT+CFUN=0\r", "--config", config).returncode == exits.USAGE
+    device.module.unplug()
+    assert cli("at", "AT+CSQ", "--config", config).returncode == exits.NO_MODEM
+
+
+def test_a_bundle_without_an_agent(device: Device, cli: Run, tmp_path: Path) -> None:
+    out = tmp_path / "ticket.tar.gz"
+    done = cli("bundle", "--json", "--out", str(out), "--config", device.write())
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["bytes"] == out.stat().st_size
+    assert {row["file"]: row["ok"] for row in answer["files"]}["doctor.json"]
+    again = cli("bundle", "--out", str(tmp_path / "none" / "t.tar.gz"), "--config", device.write())
+    assert again.returncode == exits.FAILED
+    assert again.stderr.splitlines()[-1].startswith("modem-agent: ")

@@ -174,6 +174,21 @@ def test_what_is_wrong_with_the_module(device: Device, cause: str) -> None:
     assert device.run("doctor").returncode == 1
 
 
+def test_every_acting_verb_reaches_the_device(device: Device) -> None:
+    assert device.run("at", "AT+CSQ").stdout.startswith("+CSQ: ")
+    refused = device.run("at", "AT+CFUN=1")
+    assert refused.returncode == 4
+    assert "--force sends it all the same" in refused.stderr
+    forced = device.run("at", "--force", "AT+CFUN=1")
+    assert (forced.returncode, forced.stdout) == (0, "OK\n")
+    assert "warning: AT+CFUN=1 is sent as it is" in forced.stderr
+    assert device.run("topup", "1GB", "--yes").returncode == 4  # this plan allows none on the device
+    assert device.run("reset", "attach", "--yes").returncode == 0
+    assert device.run("ping", device.cable.far.address, "--count", "2").returncode == 0
+    names = [event["data"].get("name") for event in json.loads(device.run("log", "--json").stdout)["events"]]
+    assert {"modem.at", "modem.reset"} <= set(names)
+
+
 def test_an_outage_of_the_operator(device: Device) -> None:
     device.cable.far.ip("link", "set", "isp0", "down")
     device.cable.near.ip("neigh", "flush", "dev", "wan0")
