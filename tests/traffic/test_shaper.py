@@ -333,3 +333,43 @@ def test_a_step_on_what_no_longer_stands_mends_it(cable: Wire) -> None:
         assert "512Kbit" in qdiscs(cable, "ifb4wan0")
 
     play(cable, scenario)
+
+
+def test_a_link_that_is_down_or_in_a_bridge_is_shaped_all_the_same(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        cable.near.ip("link", "set", "wan0", "down")
+        assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
+        assert "1fa0: root" in qdiscs(cable, "wan0")  # there is no gap when it comes up
+        cable.near.ip("link", "add", "br0", "type", "bridge")
+        cable.near.ip("link", "set", "wan0", "up", "master", "br0")
+        (link,) = await kernel.links(["wan0"])
+        assert link.master
+        assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
+
+    play(cable, scenario)
+
+
+def test_a_link_deleted_in_mid_apply_is_unenforced_with_advice_until_it_is_back(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        await kernel.call(lambda route: _delete_during(route, cable))
+        state = await reconcile(kernel, shaper, SLOW)
+        assert state.state == "unenforced"
+        assert "No such device" in state.reason
+        assert "as soon as it is back" in state.advice
+        await kernel.call(lambda route: route.__dict__.pop("add_ifb"))
+        await asyncio.to_thread(cable.connect)
+        assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
+        assert "1fa0: root" in qdiscs(cable, "wan0")
+
+    play(cable, scenario)
+
+
+def _delete_during(route: Route, cable: Wire) -> None:
+    real = type(route).add_ifb
+
+    def add_ifb(ifname: str) -> None:
+        if ifname == "ifb4wan0":
+            cable.near.ip("link", "del", "wan0")
+        real(route, ifname)
+
+    route.add_ifb = add_ifb  # type: ignore[method-assign]  # does the same, after the plug was pulled
