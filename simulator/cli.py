@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
+from pathlib import Path
 
 import click
 
@@ -41,10 +41,8 @@ class Verbs(click.Group):
 
 
 def _exists(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+    """Looked up as a file: find_spec would import the package around it."""
+    return Path(__file__).parent.parent.joinpath(*module.split(".")).with_suffix(".py").exists()
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

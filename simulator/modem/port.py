@@ -26,7 +26,7 @@ class SimPort:
 
     def __init__(self, modem: SimModem, interface: int, role: str) -> None:
         self.modem, self.interface, self.role = modem, interface, role
-        self.on_output: Callable[[], None] | None = None
+        self._listener: Callable[[], None] | None = None
         self.written_bytes = 0
         self.received_bytes = 0
         self._output: deque[bytes] = deque()
@@ -36,10 +36,15 @@ class SimPort:
         """What the host wrote. A DIAG or NMEA port does not answer to AT."""
         self.received_bytes += len(data)
 
-    def listen(self, on_output: Callable[[], None] | None) -> None:
-        """Who is told that there is something to take(); None: nobody any more."""
-        self.on_output = on_output
-        if on_output is not None:
+    @property
+    def on_output(self) -> Callable[[], None] | None:
+        """Who is told that there is something to take(); None: nobody."""
+        return self._listener
+
+    @on_output.setter
+    def on_output(self, listener: Callable[[], None] | None) -> None:
+        self._listener = listener
+        if listener is not None:
             self.modem.seconds()
 
     def reset(self) -> None:

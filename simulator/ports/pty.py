@@ -48,7 +48,7 @@ class PtyPort:
         if self.link is not None:
             _point(self.link, self.device)
         self.host.loop.add_reader(self._master, self._readable)
-        self.port.listen(lambda: self.host.soon(self._flush))
+        self.port.on_output = lambda: self.host.soon(self._flush)
         self._forgive()
         self._flush()
 
@@ -61,7 +61,7 @@ class PtyPort:
     def close(self) -> None:
         if self._master < 0:
             return
-        self.port.listen(None)
+        self.port.on_output = None
         self._flush()  # what the module said last still arrives, as from a USB FIFO
         if self._alarm is not None:
             self._alarm.cancel()

@@ -43,10 +43,10 @@ class StreamPort:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.where)
             self._server = await asyncio.start_unix_server(self._serve, self.where)
-        self.port.listen(lambda: self.host.soon(self._flush))
+        self.port.on_output = lambda: self.host.soon(self._flush)
 
     async def close(self) -> None:
-        self.port.listen(None)
+        self.port.on_output = None
         if self._server is not None:
             self._server.close()
             self._cut()
