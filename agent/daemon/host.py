@@ -14,9 +14,18 @@ log = logging.getLogger(__name__)
 # The first that exists is used; each is the system's own orderly way (systemd, then OpenWrt's procd).
 REBOOT_COMMANDS: Sequence[tuple[str, ...]] = (("/bin/systemctl", "reboot"), ("/sbin/reboot",))
 
+# Where the agent is installed as a service without the right to reboot, systemd watches for this file and reboots
+# (systemd/modem-agent-reboot.path).
+REBOOT_WATCHER = "/etc/systemd/system/multi-user.target.wants/modem-agent-reboot.path"
+REBOOT_REQUEST = "/run/modem-agent/reboot"
 
-async def reboot(reason: str) -> None:
+
+async def reboot(reason: str, *, watcher: str = REBOOT_WATCHER, request: str = REBOOT_REQUEST) -> None:
     """Ask the system to reboot. Raises AgentError when it refuses."""
+    if os.path.lexists(watcher) and os.access(os.path.dirname(request), os.W_OK):
+        log.warning("asking systemd to reboot: %s", reason)
+        os.close(os.open(request, os.O_WRONLY | os.O_CREAT, 0o644))
+        return
     for command in REBOOT_COMMANDS:
         if not os.access(command[0], os.X_OK):
             continue
