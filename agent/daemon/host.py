@@ -22,9 +22,8 @@ REBOOT_REQUEST = "/run/modem-agent/reboot"
 
 async def reboot(reason: str, *, watcher: str = REBOOT_WATCHER, request: str = REBOOT_REQUEST) -> None:
     """Ask the system to reboot. Raises AgentError when it refuses."""
-    if os.path.lexists(watcher) and os.access(os.path.dirname(request), os.W_OK):
-        log.warning("asking systemd to reboot: %s", reason)
-        os.close(os.open(request, os.O_WRONLY | os.O_CREAT, 0o644))
+    if _requested(watcher, request):
+        log.warning("asked systemd to reboot: %s", reason)
         return
     for command in REBOOT_COMMANDS:
         if not os.access(command[0], os.X_OK):
@@ -36,3 +35,11 @@ async def reboot(reason: str, *, watcher: str = REBOOT_WATCHER, request: str = R
             return
         raise AgentError(f"{' '.join(command)}: {problem.decode(errors='replace').strip() or process.returncode}")
     raise AgentError("no way to reboot this system: neither systemctl nor reboot is there")
+
+
+def _requested(watcher: str, request: str) -> bool:
+    """Whether systemd watches for the file, which then is there."""
+    if not os.path.lexists(watcher) or not os.access(os.path.dirname(request), os.W_OK):
+        return False
+    os.close(os.open(request, os.O_WRONLY | os.O_CREAT, 0o644))
+    return True
