@@ -21,6 +21,7 @@ from agent.traffic.tree import REDIRECT_PRIO, TOP
 ALARM = "throttle-ineffective"
 WINDOW_S = 30.0
 EVERY_S = 3600.0
+AGAIN_S = 60.0  # while it does not bite
 TICK_S = 1.0
 TOO_FAST = 1.05  # above the wanted rate; the shapers themselves keep it within 1 %
 SLACK_BYTES = 20_000  # what is under way when a counter is read: a burst, a queue
@@ -174,6 +175,8 @@ class Proof:
         subject = (tuple(link.ifindex for link in links), state.rates)
         if state.state != "enforced":
             self._subject, self._window = None, {}
+            if self.latest is not None and not self.latest.effective:
+                self._conclude(Verdict(True, 0.0, None, None))  # nothing is shaped, so nothing is ineffective
             return
         if subject != self._subject:
             self._subject, self._window, self._due_s = subject, {}, self._now()
@@ -200,8 +203,12 @@ class Proof:
             if verdict is None:
                 self._due_s = now  # could not be compared: look again at once
             else:
-                self.latest = verdict
-                self._report(verdict)
+                self._due_s = now + (EVERY_S if verdict.effective else AGAIN_S)
+                self._conclude(verdict)
+
+    def _conclude(self, verdict: Verdict) -> None:
+        self.latest = verdict
+        self._report(verdict)
 
 
 __all__ = ["ALARM", "Passed", "Proof", "Reading", "Verdict", "judge", "read"]

@@ -208,7 +208,9 @@ def filters(kind: str, endpoints: Sequence[Endpoint], *, upload: bool) -> tuple[
 
 def _management(endpoints: Iterable[Endpoint], upload: bool) -> Iterator[WantFilter]:
     for endpoint in endpoints:
-        address = ipaddress.ip_address(endpoint.address)
+        address = _plain(endpoint.address)
+        if address is None:
+            continue
         family = ETH_P_IP if address.version == 4 else ETH_P_IPV6
         keys = (
             *_address(family, address.packed, upload),
@@ -216,6 +218,15 @@ def _management(endpoints: Iterable[Endpoint], upload: bool) -> Iterator[WantFil
             _port(family, endpoint.port, upload),
         )
         yield WantFilter(INNER, family, keys, CLASS_MANAGEMENT)
+
+
+def _plain(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address as it stands in packets: a socket of both families tells IPv4 as ::ffff:192.0.2.1. None: no address"""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, ipaddress.IPv6Address) else address
 
 
 def _protocol(family: int, number: int) -> str:

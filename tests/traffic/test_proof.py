@@ -74,7 +74,8 @@ def test_a_real_bypass_is_found_and_a_sound_line_is_not_accused(cable: Wire) -> 
             shaper = Shaper(kernel, ShaperSettings())
             links = await kernel.links(["wan0"])
             state = await shaper.reconcile(links, SLOW)
-            proof = Proof(kernel, lambda: (links, state), verdicts.append, now=clock)
+            states = [state]
+            proof = Proof(kernel, lambda: (links, states[-1]), verdicts.append, now=clock)
 
             async def window(*bypass: str) -> None:
                 await proof.tick()
@@ -94,6 +95,10 @@ def test_a_real_bypass_is_found_and_a_sound_line_is_not_accused(cable: Wire) -> 
             )
             assert verdicts[-1].cause == "bypass"
             assert "wan0 download" in verdicts[-1].text
+            states.append(ShaperState("off"))
+            await proof.tick()
+            await proof.tick()
+            assert [v.effective for v in verdicts] == [True, False, True]  # lifted: the alarm is taken back, once
 
     asyncio.run(scenario())
 

@@ -98,6 +98,13 @@ def test_management_is_matched_by_its_far_end(address: str, upload: bool, keys: 
     assert (first.keys, first.target) == (keys, CLASS_MANAGEMENT)
 
 
+def test_addresses_as_sockets_tell_them() -> None:
+    plain = filters("tbf", [Endpoint("192.0.2.1", 8883)], upload=True)
+    assert filters("tbf", [Endpoint("::ffff:192.0.2.1", 8883)], upload=True) == plain
+    assert len(filters("tbf", [Endpoint("fe80::1%wwan0", 8883)], upload=True)) == len(plain)
+    assert filters("tbf", [Endpoint("/run/broker.sock", 0)], upload=True) == filters("tbf", [], upload=True)
+
+
 @given(st.lists(st.ip_addresses(), min_size=1, max_size=6, unique=True), st.booleans())
 def test_filters_are_known_again_by_their_priority(addresses: list[object], upload: bool) -> None:
     wants = filters("tbf", [Endpoint(str(a), 8883) for a in addresses], upload=upload)
