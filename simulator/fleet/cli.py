@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,7 @@ from simulator.fleet.fleet import Fleet, Plan
 @click.option("--json", "as_json", is_flag=True)
 def command(devices: int, broker: str, seconds: float, beat: int, ramp: float, seed: int, as_json: bool) -> None:
     logging.getLogger("agent").setLevel(logging.CRITICAL)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the broker is stopped then too
     plan = Plan(devices, ramp or max(1.0, devices / 40), seconds, beat, seed=seed)
     with tempfile.TemporaryDirectory(prefix="modem-sim-fleet-") as scratch:
         own = None

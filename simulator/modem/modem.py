@@ -22,15 +22,15 @@ from simulator.modem.commands import run_standard
 from simulator.modem.facts import Facts
 from simulator.modem.fault import Fault, make
 from simulator.modem.life import Life
-from simulator.modem.port import PORT_KINDS, AtPort, NmeaPort, SimPort
+from simulator.modem.port import PORT_KINDS, AtPort, SimPort
 from simulator.modem.profile import Profile
+from simulator.modem.pulse import Pulse
 from simulator.modem.registration import Registration
 from simulator.modem.reply import Reply
 from simulator.modem.rules import Later
 from simulator.modem.sms import SmsStore
 from simulator.modem.state import Cell, State
 
-_FADE_STEP_S = 5.0
 _NEVER_SYNCHRONISED = datetime(1980, 1, 6, tzinfo=timezone.utc)
 
 
@@ -70,7 +70,7 @@ class SimModem:
         self.sms = SmsStore()
         self.registration = Registration(self)
         self.life = Life(self)
-        self.fade_now_db = 0.0
+        self.pulse = Pulse(self)
         self.on_schedule: Callable[[], None] | None = None
         self.on_presence: list[Callable[[bool], None]] = []
         self.watchers: list[Callable[[str], None]] = []
@@ -82,11 +82,7 @@ class SimModem:
         else:
             self.state.power.state = "gone"
             self.state.clock.synchronised = False
-        self._fading = False
-        self._fade()
-        self._seconds_run = False
-        for periodic in self.profile.periodic:
-            self._tick_periodic(periodic)
+        self.pulse.start()
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -108,9 +104,10 @@ class SimModem:
         with self.lock:
             return self._due[0][0] if self._due else None
 
-    def after(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Do something later, at this modem's pace."""
-        heapq.heappush(self._due, (self.now + delay_s * self.pace, next(self._order), action))
+    def after(self, delay_s: float, action: Callable[[], None], *, pace: float | None = None) -> None:
+        """Do something later, at this modem's pace, or at its own."""
+        due = self.now + delay_s * (self.pace if pace is None else pace)
+        heapq.heappush(self._due, (due, next(self._order), action))
         if self.on_schedule is not None:
             self.on_schedule()
 
@@ -160,7 +157,7 @@ class SimModem:
             settings.assign(self.state, name, value)
 
     def refresh(self) -> None:
-        self._fade()
+        self.pulse.fade()
         self.registration.refresh()
 
     def fault(self, name: str, argument: str = "") -> None:
@@ -172,7 +169,7 @@ class SimModem:
             self.faults[name] = started
             self.note(f"fault {name} {argument}".rstrip())
             started.start()
-            self.seconds()
+            self.pulse.seconds()
 
     def clear(self, name: str = "") -> None:
         """End one fault, or all."""
@@ -264,7 +261,7 @@ class SimModem:
 
     @property
     def rsrp_dbm(self) -> float:
-        return self.state.radio.rsrp_dbm + self.fade_now_db
+        return self.state.radio.rsrp_dbm + self.pulse.fade_db
 
     @property
     def covered(self) -> bool:
@@ -360,48 +357,3 @@ class SimModem:
     def restart(self, *, gone_s: float | None = None) -> None:
         """Off the bus and back, as after AT+CFUN=1,1."""
         self.life.restart(gone_s)
-
-    # -- things that go on by themselves -------------------------------------------------------------------------------
-
-    def _fade(self) -> None:
-        if self.state.radio.fade_db and not self._fading:
-            self._fading = True
-            self._again(_FADE_STEP_S, self._tick_radio)
-
-    def _tick_radio(self) -> None:
-        """The signal wanders around its mean (a slow random walk) while radio.fade_db says so."""
-        self._fading = False
-        width = self.state.radio.fade_db
-        before = self.covered
-        step = self.chance.uniform(-1, 1) * width / 3
-        self.fade_now_db = min(max(self.fade_now_db * 0.9 + step, -width), width) if width else 0.0
-        if self.covered != before:
-            self.refresh()
-        self._fade()
-
-    def seconds(self) -> None:
-        """From now on something happens every second: a fault, or a positioning port that somebody reads."""
-        if not self._seconds_run:
-            self._seconds_run = True
-            self._again(1.0, self._tick_second)
-
-    def _tick_second(self) -> None:
-        self._seconds_run = False
-        for fault in list(self.faults.values()):
-            fault.on_second()
-        if self.state.power.state == "on":
-            for port in self.ports:
-                if isinstance(port, NmeaPort) and port.on_output is not None:
-                    port.sentence()
-        if self.faults or any(isinstance(port, NmeaPort) and port.on_output for port in self.ports):
-            self.seconds()
-
-    def _tick_periodic(self, what: Later) -> None:
-        if self.state.power.state == "on":
-            self.later(what)
-        self._again(max(what.every_s, 0.1), lambda: self._tick_periodic(what))
-
-    def _again(self, period_s: float, action: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (self.now + period_s, next(self._order), action))
-        if self.on_schedule is not None:
-            self.on_schedule()

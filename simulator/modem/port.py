@@ -45,7 +45,7 @@ class SimPort:
     def on_output(self, listener: Callable[[], None] | None) -> None:
         self._listener = listener
         if listener is not None:
-            self.modem.seconds()
+            self.modem.pulse.seconds()
 
     def reset(self) -> None:
         """As after power-up."""
