@@ -147,7 +147,8 @@ def _complete(instruction: str) -> int:
 
 
 def _usage_sentence(error: click.UsageError) -> str:
-    text = error.format_message().replace("\n", " ").strip().rstrip(".")
+    text = error.format_message().replace("\n", " ").strip()
+    text = text if text.endswith("...") else text.rstrip(".")
     text = text[:1].lower() + text[1:]
     where = error.ctx.command_path if error.ctx is not None else PROGRAM
     return text if "--help" in text or text.endswith("?") else f"{text}; see '{where} --help'"

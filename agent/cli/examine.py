@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agent.cli.verb import SOCKET_NAME, Call
 from agent.commands import probes
 from agent.commands.evidence import Evidence, Reach
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, AgentNotRunning, ConfigError, NotPermitted
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -29,7 +29,7 @@ def examine(call: Call, tell: Tell) -> Evidence:
     config, evidence = _configuration(call)
     tell("asking the agent")
     evidence = _ask_agent(call, evidence)
-    if evidence.status is None:
+    if evidence.agent_dead:  # one that hangs, or that we may not ask, still holds the port
         tell("asking the modem itself")
         evidence = replace(evidence, modem=ask_modem(config, MODEM_S))
     tell("looking at the network interfaces")
@@ -107,7 +107,7 @@ def _ask_agent(call: Call, evidence: Evidence) -> Evidence:
     except ConfigError:  # told already; the agent may run with what it read before
         return _ask_at(call, evidence)
     except (AgentError, OSError) as error:
-        return replace(evidence, agent_problem=str(error))
+        return _silent(evidence, error)
     return _told(evidence, status)
 
 
@@ -119,7 +119,16 @@ def _ask_at(call: Call, evidence: Evidence) -> Evidence:
         with ControlClient(Path(DEFAULT_RUN_DIR) / SOCKET_NAME, timeout_s=5.0) as client:
             return _told(evidence, client.call("status"))
     except (AgentError, OSError) as error:
-        return replace(evidence, agent_problem=str(error))
+        return _silent(evidence, error)
+
+
+def _silent(evidence: Evidence, error: Exception) -> Evidence:
+    return replace(
+        evidence,
+        agent_problem=str(error),
+        agent_dead=isinstance(error, AgentNotRunning),
+        agent_refused=isinstance(error, NotPermitted),
+    )
 
 
 def _told(evidence: Evidence, status: Mapping[str, Any]) -> Evidence:

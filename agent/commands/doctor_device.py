@@ -23,6 +23,19 @@ def check_config(evidence: Evidence) -> Finding:
 
 
 def check_agent(evidence: Evidence) -> Finding:
+    if evidence.agent_refused:
+        return warning(
+            evidence.agent_problem,
+            "Ask again with sudo: without the agent's word the module, the plan and the shaper cannot be judged.",
+            "not-permitted",
+        )
+    if evidence.agent_problem and not evidence.agent_dead:
+        return fault(
+            f"it runs and does not answer: {evidence.agent_problem}",
+            "Restart it: 'systemctl restart modem-agent' (OpenWrt: '/etc/init.d/modem-agent restart'); then send a "
+            "bundle to support.",
+            "agent-hung",
+        )
     if evidence.agent_problem:
         return fault(
             evidence.agent_problem,

@@ -26,7 +26,7 @@ def check_port(evidence: Evidence) -> Finding:
             "port-stolen",
         )
     if modem.get("state") == "absent":
-        if evidence.online and any(link.addresses for link in evidence.links or ()):
+        if evidence.online_by_wan:
             return warning(
                 f"the line works, but no port speaks AT: {modem.get('reason') or 'none was found'}",
                 "The agent counts and shapes; it cannot read the signal. Check modem.port, and that the kernel has the "
@@ -128,8 +128,6 @@ def check_registration(evidence: Evidence) -> Finding:
             "Near the border, turn the antenna towards home; otherwise ask support whether roaming is meant.",
             "roaming",
         )
-    if evidence.online and any(link.addresses for link in evidence.links or ()):
-        return ok(f"{registration.get('name') or stat} by the module's own word, yet data flows")
     if stat == 3 or registration.get("reject_cause") in PERMANENT_CAUSES:
         return _denied(registration.get("reject_cause"), str(name))
     if stat == 8:
@@ -138,6 +136,8 @@ def check_registration(evidence: Evidence) -> Finding:
             "Ask support whether the SIM is active and allowed here; a reset does not help.",
             "registration-denied",
         )
+    if evidence.online_by_wan:
+        return ok(f"{registration.get('name') or stat} by the module's own word, yet data flows")
     return _searching(evidence)
 
 

@@ -62,6 +62,8 @@ class Evidence:
     config_warnings: tuple[str, ...] = ()
     wan_patterns: tuple[str, ...] = ("wwan0",)
     agent_problem: str = ""  # empty: it runs and answers
+    agent_dead: bool = False  # nobody listens; otherwise it hangs, or
+    agent_refused: bool = False  # this user may not ask it
     status: Mapping[str, Any] | None = None
     modem: Mapping[str, Any] | None = None  # {"state", "reason", "reading"}
     links: tuple[WanLink, ...] | None = None
@@ -97,3 +99,9 @@ class Evidence:
     def online(self) -> bool:
         """Whether anything on the internet answered."""
         return any(host.answered for host in self.hosts or ())
+
+    @property
+    def online_by_wan(self) -> bool:
+        """Whether it did so over the mobile line, as far as the routes tell; a cable may be what works."""
+        addressed = {link.ifname for link in self.links or () if link.addresses}
+        return self.online and any(route.ifname in addressed for route in self.routes or ())

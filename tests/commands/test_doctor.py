@@ -64,16 +64,37 @@ SLOW = {"state": "throttled", "reason": "40.00 GB used", "rates": {"down_bps": 5
         ("port", "port-stolen", "fault", {"modem": modem("busy")}),
         ("modem", "modem-hung", "fault", {"modem": modem("hung"), "hosts": DEAD, "resolvers": SILENT}),
         ("modem", "modem-hot", "warning", {"modem": modem(temperature_c=86)}),
-        ("SIM", "sim-missing", "fault", {"modem": modem(sim={"state": "not-inserted"}, registration={"stat": 2})}),
+        (
+            "SIM",
+            "sim-missing",
+            "fault",
+            {"modem": modem(sim={"state": "not-inserted"}, registration={"stat": 2}), "hosts": DEAD},
+        ),
         ("SIM", "sim-locked", "fault", {"modem": modem(sim={"state": "SIM PIN", "pin_attempts": 2})}),
         ("SIM", "sim-locked", "fault", {"modem": modem(sim={"state": "SIM PUK", "pin_attempts": 10})}),
         ("SIM", "sim-locked", "fault", {"modem": modem(sim={"state": "PH-NET PIN"})}),
         ("SIM", "sim-missing", "fault", {"modem": modem(sim={"state": "failure"})}),
         ("registration", "registration-denied", "fault", {"modem": modem(registration={"stat": 3, "reject_cause": 7})}),
         ("registration", "registration-denied", "fault", {"modem": modem(registration={"stat": 8})}),
-        ("registration", "no-coverage", "fault", {"modem": modem(registration={"stat": 2}, signal=NO_SIGNAL)}),
-        ("registration", "no-coverage", "fault", {"modem": modem(registration={"stat": 2}, signal=FAINT)}),
-        ("registration", "not-registered", "fault", {"modem": modem(registration={"stat": 2})}),
+        (
+            "registration",
+            "no-coverage",
+            "fault",
+            {"modem": modem(registration={"stat": 2}, signal=NO_SIGNAL), "hosts": DEAD},
+        ),
+        (
+            "registration",
+            "no-coverage",
+            "fault",
+            {"modem": modem(registration={"stat": 2}, signal=FAINT), "hosts": DEAD},
+        ),
+        ("registration", "not-registered", "fault", {"modem": modem(registration={"stat": 2}), "hosts": DEAD}),
+        (
+            "registration",
+            "no-coverage",
+            "fault",
+            {"modem": modem(registration={"stat": 2}, signal=NO_SIGNAL), "routes": (Route("eth0", "192.168.1.1"),)},
+        ),
         ("registration", "roaming", "warning", {"modem": modem(registration={"stat": 5})}),
         ("signal", "weak-signal", "warning", {"modem": modem(signal={"rsrp_dbm": -108, "sinr_db": 3.0})}),
         ("SIM", "sim-missing", "warning", {"modem": modem(sim={"state": "busy"})}),
@@ -89,7 +110,9 @@ SLOW = {"state": "throttled", "reason": "40.00 GB used", "rates": {"down_bps": 5
         ("internet", "operator-outage", "fault", {"hosts": DEAD, "resolvers": SILENT}),
         ("internet", "one-host", "warning", {"hosts": (healthy().hosts or ())[:1] + DEAD[1:]}),
         ("speed", "throttled", "warning", {"status": sample.status(plan=SLOW)}),
-        ("agent", "agent-dead", "fault", {"status": None, "agent_problem": "the agent is not running"}),
+        ("agent", "agent-dead", "fault", {"status": None, "agent_problem": "not running", "agent_dead": True}),
+        ("agent", "agent-hung", "fault", {"status": None, "agent_problem": "the agent did not answer"}),
+        ("agent", "not-permitted", "warning", {"status": None, "agent_problem": "may not", "agent_refused": True}),
         ("agent", "agent-fault", "warning", {"status": sample.status(faults={"task.modem": 2})}),
         ("clock", "clock", "warning", {"clock": "unsync"}),
         ("clock", "clock", "warning", {"wall_year": 1970}),
@@ -129,6 +152,11 @@ def test_slowed_on_purpose_explains_more_than_a_weak_signal() -> None:
     status = sample.status(plan=SLOW)
     evidence = healthy(status=status, modem=modem(signal={"rsrp_dbm": -105, "sinr_db": 2.0}))
     assert diagnose(evidence).cause == "throttled"
+
+
+def test_data_that_flows_outweighs_the_modules_word() -> None:
+    diagnosis = diagnose(healthy(modem=modem(registration={"stat": 6, "name": "sms only"})))
+    assert diagnosis.root is None
 
 
 def test_nothing_known_is_nothing_claimed() -> None:
