@@ -30,7 +30,7 @@ class DeviceLock:
         holder = holder_of(device, self._proc)
         if holder:
             raise PortBusy(f"{device}: held by {holder}")
-        path = self._directory / f"LCK..{os.path.basename(device)}"
+        path = self._directory / lock_name(device)
         for _ in range(2):
             try:
                 with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w") as file:
@@ -58,6 +58,11 @@ class DeviceLock:
             with contextlib.suppress(OSError):
                 self._file.unlink()
             self._file = None
+
+
+def lock_name(device: str) -> str:
+    """By the device itself, not the link that leads to it: two links named alike are two modems."""
+    return "LCK.." + os.path.realpath(device).removeprefix("/dev/").replace("/", "_").lstrip("_")
 
 
 def holder_of(device: str, proc: Path = PROC) -> str:

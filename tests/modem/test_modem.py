@@ -13,6 +13,7 @@ import pytest
 from agent.config import ModemSettings
 from agent.errors import CommandTimeout, PortAbsent, PortBusy
 from agent.modem import Modem
+from agent.modem.lock import lock_name
 from agent.modem.reading import Reading
 from tests.modem.scripted import ScriptedModem
 
@@ -174,7 +175,7 @@ def test_unplugging_ends_a_pending_command_and_the_module_is_found_again(tmp_pat
 
 def test_a_port_in_other_hands_is_reported_and_left_alone(tmp_path: Path) -> None:
     async def story(script: ScriptedModem, modem: Modem) -> None:
-        lock = tmp_path / f"LCK..{Path(script.path).name}"
+        lock = tmp_path / lock_name(script.path)
         lock.write_text(f"{1:>10}\n")  # process 1 lives
         with pytest.raises(PortBusy, match="process 1"):
             await modem.open()
