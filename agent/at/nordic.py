@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agent.at.band import eutra_band
 from agent.at.charset import name
 from agent.at.grammar import Reading, at, hexadecimal, number, values
 from agent.at.names import plmn
@@ -42,7 +43,44 @@ def read_cesq(lines: Sequence[str], command: Command) -> Reading | None:
     return {"rsrp_dbm": rsrp(f[0]), "rsrq_db": rsrq(f[2])} if len(f) >= 4 and number(f[0]) is not None else None
 
 
+def read_evaluation(lines: Sequence[str], command: Command) -> Reading | None:
+    """%CONEVAL: <result>,<rrc>,<energy>,<rsrp>,<rsrq>,<snr>,<cell>,<plmn>,<pci>,<earfcn>,<band>,…."""
+    f = values(lines[-1]) if lines else []
+    if number(at(f, 0), 0, 9) != 0 or len(f) < 11:
+        return None
+    return {
+        "rsrp_dbm": rsrp(f[3]),
+        "rsrq_db": rsrq(f[4]),
+        "sinr_db": scaled(f[5], 49, -25),
+        "ci": hexadecimal(f[6]),
+        "plmn": plmn(f[7]),
+        "pci": number(f[8], 0, 503),
+        "earfcn": number(f[9], 0, 262_143),
+        "band": number(f[10], 1, 512),
+    }
+
+
+def read_measurement(lines: Sequence[str], command: Command) -> Reading | None:
+    """%NCELLMEAS: <status>,<cell>,<plmn>,<tac>,<advance>,<earfcn>,<pci>,<rsrp>,<rsrq>,…."""
+    f = values(lines[-1]) if lines else []
+    if number(at(f, 0), 0, 9) != 0 or len(f) < 9:
+        return None
+    earfcn = number(f[5], 0, 262_143)
+    return {
+        "ci": hexadecimal(f[1]),
+        "plmn": plmn(f[2]),
+        "tac": hexadecimal(f[3]),
+        "earfcn": earfcn,
+        "band": eutra_band(earfcn),
+        "pci": number(f[6], 0, 503),
+        "rsrp_dbm": rsrp(f[7]),
+        "rsrq_db": rsrq(f[8]),
+    }
+
+
 ROWS = (
+    Row("%CONEVAL", (EXECUTE,), read_evaluation, "Nordic", "rsrp_dbm rsrq_db sinr_db ci plmn pci earfcn band", 10.0),
+    Row("%NCELLMEAS", (EXECUTE, READ), read_measurement, "Nordic", "ci plmn tac earfcn band pci rsrp_dbm rsrq_db"),
     Row(
         "%XMONITOR",
         (EXECUTE, READ),

@@ -19,6 +19,8 @@ TECHNOLOGY = {
     "CAT-M1": "LTE",
     "EMTC": "LTE",
     "CAT-NB": "NB-IoT",
+    "CAT-NB1": "NB-IoT",
+    "CAT-NB2": "NB-IoT",
     "NBIOT": "NB-IoT",
     "WCDMA": "UMTS",
     "TDSCDMA": "UMTS",
@@ -36,7 +38,7 @@ def rssi(raw: str | None) -> float | int | None:
     return None if value is None else plain(-value if value > 0 else value)
 
 
-def level(raw: str | None, low: float = -200, high: float = 0) -> float | int | None:
+def level(raw: str | None, low: float = -160, high: float = -10) -> float | int | None:
     return plain(real(raw, low, high))
 
 

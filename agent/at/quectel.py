@@ -121,7 +121,8 @@ def read_qcainfo(lines: Sequence[str], command: Command) -> Reading | None:
         radio = "NR" if "NR" in label.upper() else "LTE"
         width = number(at(fields, 2), 0, 400)
         table: dict[int, float] = dict(NR_BANDWIDTH) if radio == "NR" else dict(RB_BANDWIDTH)
-        tail = fields[4:] if role == "SCC" or radio == "LTE" else ["", *fields[4:]]
+        # A carrier of NR is cut behind its PCI on early firmware, and then has no state before it.
+        tail = ["", *fields[4:]] if len(fields) == 5 else fields[4:]
         carriers.append(
             {
                 "role": role,

@@ -123,14 +123,17 @@ def _in(value: int | None, step: int, low: float, high: float) -> float | int | 
 
 
 def _new_radio(f: list[str]) -> Reading:
-    """<band>,<arfcn>,<rsrp>,<rsrq>,<snr>, all three in tenths."""
+    """<band>,<arfcn>,<rsrp>,<rsrq>,<snr>; strengths in tenths."""
     arfcn = number(at(f, 1), 0, 3_279_165)
     return {
         "band": band_number(_nr_words(at(f, 0))) or nr_band(arfcn),
         "earfcn": arfcn,
         "rsrp_dbm": _in(number(at(f, 2)), 10, -160, -20),
         "rsrq_db": _in(number(at(f, 3)), 10, -50, 20),
-        "sinr_db": _in(number(at(f, 4)), 10, -30, 50),
+        # 32 beside -80.0 dBm may be 3.2 or 32 dB: no capture with a second source settles it.
+        "sinr_db": None,
+        "sinr_raw": number(at(f, 4), -400, 500),
+        "sinr_scale": "unknown",
     }
 
 

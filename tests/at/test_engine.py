@@ -209,3 +209,11 @@ def test_nothing_pending_and_nothing_lost() -> None:
     engine = Engine(find)
     engine.receive(b"\r\nRDY\r\n\r\nOK\r\n\r\n+FOO: 1\r\nbar\r\n")
     assert events(engine) == [Urc("RDY"), Stray("OK"), Urc("+FOO: 1"), Stray("bar")]
+
+
+def test_a_chain_is_answered_under_each_prefix() -> None:
+    found = decode("AT+CSQ;+COPS=3,2;+COPS?", '\r\n+CSQ: 18,99\r\n\r\n+COPS: 0,2,"20601",7\r\n\r\nOK\r\n')
+    reading = found["reading"]
+    assert isinstance(reading, dict)
+    assert (reading["rssi_dbm"], reading["plmn"]) == (-77, "20601")
+    assert (found["final"], found["stray"]) == ("OK", [])

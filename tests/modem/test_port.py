@@ -1,0 +1,105 @@
+"""The port itself: taken alone, given back, DTR left alone, with or without a descriptor."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import fcntl
+import os
+import pty
+import termios
+import tty
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.errors import PortAbsent, PortBusy
+from agent.modem.lock import DeviceLock, holder_of
+from agent.modem.port import Port
+
+TIOCGEXCL = 0x80045440  # asm-generic/ioctls.h: whether the terminal is taken exclusively
+
+
+def with_terminal(story: Callable[[str, int], None]) -> None:
+    far, near = pty.openpty()
+    tty.setraw(near)
+    try:
+        story(os.ttyname(near), near)
+    finally:
+        os.close(far)
+        os.close(near)
+
+
+def test_a_device_is_taken_exclusively_and_closing_does_not_hang_up(tmp_path: Path) -> None:
+    def story(path: str, near: int) -> None:
+        async def whole() -> None:
+            port = Port(path, on_data=lambda data: None, on_lost=lambda why: None, lock_directory=tmp_path)
+            await port.open()
+            try:
+                taken = array.array("i", [0])
+                fcntl.ioctl(near, TIOCGEXCL, taken)
+                assert taken[0]
+                assert not termios.tcgetattr(near)[2] & termios.HUPCL
+                assert (tmp_path / f"LCK..{os.path.basename(path)}").read_text() == f"{os.getpid():>10}\n"
+            finally:
+                port.close()
+                port.close()  # twice is once
+
+        asyncio.run(whole())
+        assert list(tmp_path.iterdir()) == []
+
+    with_terminal(story)
+
+
+def test_a_port_without_descriptor_is_pumped_by_a_thread(tmp_path: Path) -> None:
+    async def whole() -> None:
+        arrived: asyncio.Queue[bytes] = asyncio.Queue()
+        port = Port("loop://", on_data=arrived.put_nowait, on_lost=lambda why: None, lock_directory=tmp_path)
+        await port.open()
+        try:
+            port.write(b"AT\r")
+            got = b""
+            while got != b"AT\r":
+                got += await asyncio.wait_for(arrived.get(), 10)
+        finally:
+            port.close()
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize("where", ["/dev/no-such-port", "socket://127.0.0.1:1", "nonsense://x"])
+def test_what_cannot_be_opened_is_absent(where: str, tmp_path: Path) -> None:
+    port = Port(where, on_data=lambda data: None, on_lost=lambda why: None, lock_directory=tmp_path)
+    with pytest.raises(PortAbsent):
+        asyncio.run(port.open())
+
+
+def test_writing_to_a_closed_port_is_an_error_of_ours(tmp_path: Path) -> None:
+    port = Port("/dev/null", on_data=lambda data: None, on_lost=lambda why: None, lock_directory=tmp_path)
+    with pytest.raises(PortAbsent):
+        port.write(b"AT\r")
+
+
+def test_the_holder_of_a_device_is_named_from_proc(tmp_path: Path) -> None:
+    device = tmp_path / "ttyUSB2"
+    device.write_text("")
+    held = tmp_path / "proc" / "4321"
+    (held / "fd").mkdir(parents=True)
+    (held / "comm").write_text("ModemManager\n")
+    (held / "fd" / "9").symlink_to(device)
+    assert holder_of(str(device), tmp_path / "proc") == "ModemManager (process 4321)"
+    lock = DeviceLock(tmp_path, tmp_path / "proc")
+    with pytest.raises(PortBusy, match="ModemManager"):
+        lock.take(str(device))
+
+
+def test_a_lock_file_that_says_nothing_is_swept_and_a_folder_that_is_missing_is_no_obstacle(tmp_path: Path) -> None:
+    proc = tmp_path / "proc"
+    proc.mkdir()
+    (tmp_path / "LCK..ttyUSB2").write_bytes(b"\xff\xfe garbage")
+    lock = DeviceLock(tmp_path, proc)
+    lock.take("/dev/ttyUSB2")
+    lock.release()
+    assert not (tmp_path / "LCK..ttyUSB2").exists()
+    DeviceLock(tmp_path / "missing", proc).take("/dev/ttyUSB2")
