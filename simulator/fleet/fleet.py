@@ -23,6 +23,7 @@ from simulator.fleet.report import Report, percentile
 
 _DESCRIPTORS_A_DEVICE = 3
 _TOPUP_BYTES = 5_000_000_000
+_HOUSEHOLD_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class Fleet:
         """Every device's traffic moves every few seconds, not all in the same instant."""
         while True:
             for device in self.devices:
-                device.household(10.0)
-                await asyncio.sleep(10.0 / len(self.devices))
+                device.household(_HOUSEHOLD_S)
+                await asyncio.sleep(_HOUSEHOLD_S / len(self.devices))
 
     def _connected(self) -> int:
         return sum(device.connected for device in self.devices)
