@@ -1,7 +1,7 @@
 # The commands of modem-agent. Each brings along what it needs (.ci/setup); nothing is typed in between.
 PY := .venv/bin/python
 
-.PHONY: bench-shaping demo test check bench clean e2e deb campaign-power test-matrix bench-footprint
+.PHONY: test-brokers bench-shaping demo test check bench clean e2e deb campaign-power test-matrix bench-footprint
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -43,6 +43,10 @@ bench-footprint: ## memory, idle processor and start of the agent, on 64 bit and
 campaign-power: ## 100 power cuts and 50 unplugs of a guest under traffic (CUTS=10 UNPLUGS=10 for fewer)
 	@.ci/setup e2e
 	$(PY) -m simulator.qemu.campaign --cuts $(or $(CUTS),100) --unplugs $(or $(UNPLUGS),50)
+
+test-brokers:  ## the operator's side against RabbitMQ and NATS as well
+	@.ci/setup brokers
+	$(PY) -m pytest tests/brokers
 
 clean:     ## all that the commands above made
 	rm -rf .venv build dist out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

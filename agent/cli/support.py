@@ -55,7 +55,7 @@ class Desktop:
             password=password,
             tls=tls.context(settings, clock_trusted=True) if secure else None,
         )
-        return Desk(target, self.root)
+        return Desk(target, self.root, dots=not self.no_dots)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,6 +69,7 @@ class Desktop:
 @click.option("--psk", metavar="FILE", help="A pre-shared key: identity:hexkey.")
 @click.option("--root", default="modem-agent", show_default=True, help="First level of every topic.")
 @click.option("--mqtt", type=click.Choice(("auto", "5", "3.1.1")), default="auto", show_default=True)
+@click.option("--no-dots", is_flag=True, help="The broker bears no dot in a topic (RabbitMQ, NATS before 2.10).")
 @click.pass_context
 def group(context: click.Context, /, **options: Any) -> None:
     """The operator's desk for devices that run modem-agent."""
@@ -119,7 +120,7 @@ def send(desktop: Desktop, /, device: str, command: str, words: tuple[str, ...],
 
     async def run() -> int:
         async with desktop.desk() as desk:
-            desk.subscribe(f"cmd/{command}/{envelope['id']}/res", device)
+            desk.subscribe(f"cmd/{desk.spelled(command)}/{envelope['id']}/res", device)
             desk.ask(device, envelope)
             if not options["wait"]:
                 return await _sent(desk, envelope["id"], options["as_json"])
@@ -239,7 +240,7 @@ def ask_rebirth(desktop: Desktop, device: str, timeout: float, as_json: bool) ->
 
     async def run() -> int:
         async with desktop.desk() as desk:
-            desk.subscribe(f"cmd/agent.rebirth/{envelope['id']}/res", device)
+            desk.subscribe(f"cmd/{desk.spelled('agent.rebirth')}/{envelope['id']}/res", device)
             desk.ask(device, envelope)
             return await _follow(desk, envelope["id"], timeout, as_json)
 

@@ -57,14 +57,14 @@ def parse(payload: bytes, *, type: str, id: str, device: str) -> Envelope:
         raise Rejected(UNSUPPORTED_VERSION, f"envelope version {str(body.get('v'))[:20]!r}; this agent speaks 1")
     if body.get("id") != id:
         _refuse("id does not agree with the topic")
-    if body.get("type") != type:
+    if body.get("type") not in (type, type.replace("-", ".")):
         _refuse("type does not agree with the topic")
     audience = _text(body, "aud", 64)
     if audience and audience != device:
         _refuse("aud names another device")
     return Envelope(
         id=id,
-        type=type,
+        type=type.replace("-", "."),
         args=_object(body, "args"),
         ttl_s=_seconds(body, "ttl", 366 * 86_400),
         issued=_seconds(body, "iat", 2**40),

@@ -121,7 +121,7 @@ class Runner:
         own = message.response_topic and topics.may_answer_on(message.response_topic)
         return Entry(
             id=request.id,
-            type=request.type,
+            type=request.command,
             args={},
             issuer="",
             role="",

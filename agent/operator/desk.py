@@ -35,9 +35,9 @@ class Heard:
 class Desk:
     """`async with Desk(target, root) as desk`. Raises OperatorError when the broker is not to be had."""
 
-    def __init__(self, target: Target, root: str) -> None:
+    def __init__(self, target: Target, root: str, *, dots: bool = True) -> None:
         self.target = replace(target, clean=True, client_id=target.client_id or f"desk-{uuid.uuid4().hex[:12]}")
-        self.root = root
+        self.root, self._dots = root, dots
         self._events: asyncio.Queue[Event] = asyncio.Queue()
 
     async def __aenter__(self) -> Desk:
@@ -106,6 +106,10 @@ class Desk:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
+    def spelled(self, type: str) -> str:
+        """A command's name as a topic level; RabbitMQ makes two levels of a dot, NATS before 2.10 ends the session."""
+        return type if self._dots else type.replace(".", "-")
+
     async def delivered(self, limit_s: float = CONNECT_S) -> None:
         """Wait until the broker has the last command. Raises OperatorError."""
 
@@ -123,7 +127,7 @@ class Desk:
 
     def ask(self, device: str, envelope: Mapping[str, Any]) -> None:
         """Publish a command; its results come as messages of `cmd/{type}/{id}/res`, if subscribed to."""
-        topic = Topics(self.root, device).request(str(envelope["type"]), str(envelope["id"]))
+        topic = Topics(self.root, device).request(self.spelled(str(envelope["type"])), str(envelope["id"]))
         payload = json.dumps(envelope, separators=(",", ":")).encode()
         ttl = envelope.get("ttl")
         self._connection.publish(Message(topic, payload, expiry_s=int(ttl) if ttl else None))

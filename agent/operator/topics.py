@@ -20,6 +20,11 @@ class Request:
     type: str
     id: str
 
+    @property
+    def command(self) -> str:
+        """The command's name. RabbitMQ and old NATS bear no dot in a topic: there it is written with a dash."""
+        return self.type.replace("-", ".")
+
 
 @dataclass(frozen=True, slots=True)
 class Topics:
