@@ -75,6 +75,11 @@ class Fault:
         return None
 
     def boot_s(self, seconds: float) -> float:
+        """How long a restart takes."""
+        return seconds
+
+    def boot_line_s(self, seconds: float) -> float:
+        """When a line of the boot is said."""
         return seconds
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simulator.modem.state import Reporting
@@ -63,7 +64,10 @@ class Life:
         for fault in list(modem.faults.values()):
             fault.on_boot()
         for later in modem.profile.boot:
-            modem.later(later)
+            delay_s = later.delay_s
+            for fault in modem.faults.values():
+                delay_s = fault.boot_line_s(delay_s)
+            modem.later(replace(later, delay_s=delay_s))
         if not sim.busy:
             sim.busy = 14
             modem.after(modem.profile.timing.sim_s, self._sim_ready)

@@ -171,6 +171,16 @@ def test_14_it_comes_back_within_15_to_60_seconds() -> None:
     assert 15 <= came[0] - start <= 60
 
 
+def test_14_its_boot_lines_come_in_either_order() -> None:
+    orders = set()
+    for seed in range(12):
+        talk = Talk(seed=seed)
+        talk.modem.fault("renumber", "15")
+        said = talk.wait(30)
+        orders.add(said.index(b"SMS DONE") < said.index(b"PB DONE"))
+    assert orders == {True, False}
+
+
 def test_15_a_hang_that_resets_cure() -> None:
     talk = Talk()
     talk.modem.fault("hang", "2")

@@ -95,7 +95,8 @@ def indifferent(call: Call) -> Reply:
         return ok(f"{call.name}: {shown[call.name]}")
     if call.name == "+CMUX" and call.form != "test":
         raise Refused(4)
-    return ok() if call.form != "test" else ok(f"{call.name}: (0,1)")
+    ranges = {"+CMER": "(0-3),0,0,(0-2),(0,1)", "+IFC": "(0-2),(0-2)", "+CUSD": "(0-2)", "+ICF": "(0-7),(0-3)"}
+    return ok() if call.form != "test" else ok(f"{call.name}: {ranges.get(call.name, '(0,1)')}")
 
 
 @command("+CPAS")

@@ -124,10 +124,10 @@ def _set_events(call: Call) -> None:
 setting("+CGEREP", "(0-2),(0,1)", lambda call: f"{call.state.reporting.cgerep},0", _set_events)
 
 
-@command("+CGAUTH", "+CGQREQ", "+CGQMIN", "+CGEQREQ", "+CGSMS", "+CSCON", "+CEDRXS", "+CPSMS", "+CEMODE")
+@command("+CGAUTH", "+CGQREQ", "+CGQMIN", "+CGEQREQ", "+CGSMS", "+CSCON", "+CEDRXS", "+CPSMS", "+CEMODE", "+CGCLASS")
 def kept(call: Call) -> Reply:
     """Settings that change nothing a host could see here."""
-    shown = {"+CGSMS": "1", "+CSCON": "0,1", "+CPSMS": "0", "+CEMODE": "2"}
+    shown = {"+CGSMS": "1", "+CSCON": "0,1", "+CPSMS": "0", "+CEMODE": "2", "+CGCLASS": '"A"'}
     if call.form == "read":
         return ok(*[f"{call.name}: {shown[call.name]}"] if call.name in shown else [])
     return ok(f"{call.name}: (0-3)") if call.form == "test" else ok()
