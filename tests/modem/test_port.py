@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import PortAbsent, PortBusy
-from agent.modem.lock import DeviceLock, holder_of
+from agent.modem.lock import DeviceLock, holder_of, lock_name
 from agent.modem.port import Port
 
 TIOCGEXCL = 0x80045440  # asm-generic/ioctls.h: whether the terminal is taken exclusively
@@ -41,7 +41,7 @@ def test_a_device_is_taken_exclusively_and_closing_does_not_hang_up(tmp_path: Pa
                 fcntl.ioctl(near, TIOCGEXCL, taken)
                 assert taken[0]
                 assert not termios.tcgetattr(near)[2] & termios.HUPCL
-                assert (tmp_path / f"LCK..{os.path.basename(path)}").read_text() == f"{os.getpid():>10}\n"
+                assert (tmp_path / lock_name(path)).read_text() == f"{os.getpid():>10}\n"
             finally:
                 port.close()
                 port.close()  # twice is once
