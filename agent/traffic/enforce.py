@@ -67,12 +67,21 @@ def is_ours(handle: int) -> bool:
 
 
 def shape(route: Route, links: Sequence[Link], wish: Wish) -> bool:
-    """Bring both directions of all links to the wanted rates. Returns whether anything had to be changed."""
+    """Bring both directions of all links to the wanted rates. Returns whether anything had to be changed.
+
+    One direction that cannot be shaped keeps no other from it: the first trouble is raised at the end.
+    """
     found = Found.read(route)
-    changed = False
+    changed, troubles = False, list[KernelError]()
     for link in links:
-        changed = _shape_upload(route, found, link, wish) or changed
-        changed = _shape_download(route, found, link, wish) or changed
+        for direction in (_shape_upload, _shape_download):
+            try:
+                changed = direction(route, found, link, wish) or changed
+            except KernelError as error:
+                troubles.append(error)
+    if troubles:
+        raise troubles[0]
+    for link in links:
         changed = _set_superpackets(route, found, link, allowed=not wish.kind.startswith("htb")) or changed
     return _remove_orphans(route, found, links) or changed
 

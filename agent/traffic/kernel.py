@@ -34,6 +34,7 @@ RTMGRP_LINK, RTMGRP_TC = 0x1, 0x8
 RTM_NEWQDISC, RTM_GETTFILTER = 36, 46  # the message types of tc lie from one to the other
 _MESSAGE = struct.Struct("=IHHIIBxHi")  # nlmsghdr, then the family and ifindex of a tcmsg
 EVENT_BUFFER_BYTES = 1 << 20  # a burst of link events while the thread is busy with tc
+RETRY_S = 1.0  # after the thread's sockets broke
 _CLOSE: Any = object()
 Job = tuple[Callable[[Route], Any], "concurrent.futures.Future[Any]"]
 
@@ -116,22 +117,45 @@ class Kernel:
     # -- in the thread ---------------------------------------------------------------------------------------------
 
     def _main(self) -> None:
+        """Serve until closed. Whatever ends it, a broken socket or a bug, it begins again: counting must go on."""
+        while True:
+            try:
+                self._open_and_serve()
+            except Exception as error:  # all that could be waited for has to be answered
+                log.exception("netlink: %s", error)
+                if not self._refuse_for(RETRY_S, error):
+                    return
+            else:
+                self._refuse_for(0, None)
+                return
+
+    def _open_and_serve(self) -> None:
         route: Route | None = None
-        trouble: BaseException | None = None
+        self._stats = None
+        self._events = _event_socket()  # before the first dump: nothing may fall between them
         try:
-            self._events = _event_socket()  # before the first dump: nothing may fall between them
             self._stats = StatsSocket()
             route = Route()
+            if self._links:
+                self._resync(route)
             self._links = {row.link.ifindex: row.link for row in route.links()}
             self._serve(route)
-        except (KernelError, ImportError, OSError) as error:
-            log.error("netlink thread ends: %s", error)
-            trouble = error
         finally:
             for resource in (route, self._stats, self._events):
                 if resource is not None:
                     resource.close()
-            self._fail_rest(trouble)
+
+    def _refuse_for(self, seconds: float, trouble: Exception | None) -> bool:
+        """Answer all jobs with the trouble for so long; False once closed."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                job = self._jobs.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return True
+            if job is _CLOSE:
+                return False
+            job[1].set_exception(KernelError("netlink", None, str(trouble or "the kernel thread has ended")))
 
     def _serve(self, route: Route) -> None:
         assert self._events is not None
@@ -141,19 +165,11 @@ class Kernel:
             if self._wake_read in ready:
                 self._wake_read.recv(4096)
             while not self._jobs.empty():
+                self._drain_events(route)  # names and ifindexes as of now; should it break, the job is still queued
                 job = self._jobs.get_nowait()
                 if job is _CLOSE:
                     return
-                self._drain_events(route)  # names and ifindexes as of now
                 _run(job, route)
-
-    def _fail_rest(self, trouble: BaseException | None) -> None:
-        """Answer all that is queued and, while the thread could not start, all that will be."""
-        while trouble is not None or not self._jobs.empty():
-            job = self._jobs.get()
-            if job is _CLOSE:
-                return
-            job[1].set_exception(KernelError("netlink", None, str(trouble or "the kernel thread has ended")))
 
     def _drain_events(self, route: Route) -> None:
         assert self._events is not None

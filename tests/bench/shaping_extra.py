@@ -40,17 +40,15 @@ async def step_under_load(kernel: Kernel, household: Namespace, w: Wire, kind: s
     processes += [_client(household, w.far.address, d, 4, 10) for d in ("down", "up")]
     watching = asyncio.ensure_future(_watch(kernel, 9))
     await asyncio.sleep(4)
-    begun = time.clock_gettime(time.CLOCK_BOOTTIME)
     changes = [await _timed(shaper, links, RATES)]
+    changed_s = time.clock_gettime(time.CLOCK_BOOTTIME)
     track = await watching
-    # The track's zero is its first sample; the moment of the change is found from its last.
-    changed_at = track.down[-1][0] - (time.clock_gettime(time.CLOCK_BOOTTIME) - begun)
     for process in processes:
         process.kill()
         process.communicate()
     for rates in (FULL, RATES, FULL, RATES):
         changes.append(await _timed(shaper, links, rates))
-    since = changed_at + max(changes) / 1000
+    since = changed_s - track.start_s
     return Step(apply_ms, changes, fastest_bps(track.down, since), fastest_bps(track.up, since), track)
 
 

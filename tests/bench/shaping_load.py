@@ -27,6 +27,7 @@ PORTS = {"down": 5201, "up": 5202}
 class Track:
     """Bytes carried, over time: (seconds, bytes) since the start."""
 
+    start_s: float = 0.0  # CLOCK_BOOTTIME
     down: list[tuple[float, int]] = field(default_factory=list)
     up: list[tuple[float, int]] = field(default_factory=list)
     radio: list[tuple[float, int]] = field(default_factory=list)  # what came over the WAN, dropped or not
@@ -100,6 +101,7 @@ async def _watch(kernel: Kernel, seconds: float) -> Track:
     while True:
         samples = {s.epoch.ifname: s for s in await kernel.samples(["lan0", "wan0"])}
         first = first or samples
+        track.start_s = first["wan0"].boot_s
         at = samples["wan0"].boot_s - first["wan0"].boot_s
         track.down.append((at, samples["lan0"].sent_bytes - first["lan0"].sent_bytes))
         track.up.append((at, samples["wan0"].sent_bytes - first["wan0"].sent_bytes))

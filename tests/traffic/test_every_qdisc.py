@@ -18,7 +18,7 @@ pytestmark = pytest.mark.root
 
 FULL, SLOW = Rates(5_000_000, 2_000_000), Rates(512_000, 512_000)
 SHOWN = {
-    "cake": r"qdisc cake 1fa0: root .*bandwidth 512Kbit besteffort triple-isolate nat nowash THINNED split-gso",
+    "cake": r"qdisc cake 1fa0: root .*bandwidth 512Kbit besteffort SHARED nat nowash THINNED split-gso",
     "tbf+fq_codel": r"qdisc tbf 1fa0: root .*rate 512Kbit[\s\S]*qdisc fq_codel 1fa1: parent 1fa0:1 .*target 27\.3ms",
     "htb+fq_codel": r"qdisc htb 1fa0: root [\s\S]*qdisc fq_codel 1fa1: parent 1fa0:10 .*target 27\.3ms",
     "tbf": r"qdisc tbf 1fa0: root .*rate 512Kbit[\s\S]*qdisc htb 1fa1: parent 1fa0:1 ",
@@ -26,7 +26,8 @@ SHOWN = {
 
 
 def _pattern(kind: str, thinned: str) -> str:
-    return SHOWN[kind].replace("THINNED", thinned)
+    shared = "dual-srchost" if thinned == "ack-filter" else "dual-dsthost"
+    return SHOWN[kind].replace("THINNED", thinned).replace("SHARED", shared)
 
 
 async def needs(kernel: Kernel, kind: str) -> None:

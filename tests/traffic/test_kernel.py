@@ -8,6 +8,7 @@ import pytest
 
 from agent.errors import KernelError
 from agent.traffic import Kernel, LinkEvent
+from agent.traffic import kernel as kernel_module
 from agent.traffic.kernel import boot_id
 from tests.netns import Wire
 from tests.traffic.conftest import kernel_in, until
@@ -154,3 +155,28 @@ def test_after_close_there_is_a_clear_error() -> None:
             await kernel.links(["lo"])
 
     asyncio.run(scenario())
+
+
+def test_a_broken_socket_is_opened_again_and_what_changed_meanwhile_is_told(
+    cable: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: list[LinkEvent] = []
+
+    async def scenario() -> None:
+        async with kernel_in(cable, events) as kernel:
+
+            def break_it(route: object) -> None:
+                assert kernel._events is not None
+                kernel._events.close()
+                cable.near.ip("link", "add", "late0", "type", "veth", "peer", "name", "late1")
+
+            await kernel.call(break_it)
+            with pytest.raises(KernelError):
+                await kernel.links(["wan0"])
+            await asyncio.sleep(kernel_module.RETRY_S)
+            assert [link.ifname for link in await kernel.links(["wan0", "late0"])] == ["wan0", "late0"]
+            assert ("new", "late0") in [(e.kind, e.link.ifname) for e in events]
+            assert await kernel.samples(["wan0"])
+
+    asyncio.run(scenario())
+    assert "netlink" in caplog.text

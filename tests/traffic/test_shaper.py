@@ -373,3 +373,14 @@ def _delete_during(route: Route, cable: Wire) -> None:
         real(route, ifname)
 
     route.add_ifb = add_ifb  # type: ignore[method-assign]  # does the same, after the plug was pulled
+
+
+def test_one_direction_that_is_taken_keeps_no_other_from_being_shaped(cable: Wire) -> None:
+    cable.near.tc("qdisc", "add", "dev", "wan0", "root", "handle", "7:", "htb")
+
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        state = await reconcile(kernel, shaper, SLOW)
+        assert state.state == "foreign"
+        assert "1fa0: root" in qdiscs(cable, "ifb4wan0")  # the download is slow all the same
+
+    play(cable, scenario)
