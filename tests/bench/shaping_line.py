@@ -11,8 +11,9 @@ import argparse
 import asyncio
 import json
 import os
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -57,16 +58,22 @@ class Run:
         best = kinds[0]
         for setup in contestants:
             for ipv6, directions in self._runs(setup, first=setup is contestants[0]):
-                await self._load(setup, directions, ipv6)
+                await self._try(f"{setup.name}, {directions}", self._load(setup, directions, ipv6))
             if setup is contestants[0]:  # the one that counts most first, should the time run out
-                await self._fairness(kinds)
-                await self._commands(best)
-                await self._steps(best)
-        await self._recreation(best)
-        if not self.brief:
-            for kind in kinds[1:]:
-                await self._steps(kind)
-                await self._commands(kind)
+                await self._try("two hosts", self._fairness(kinds))
+                await self._try(f"{best}: commands", self._commands(best))
+                await self._try(f"{best}: steps", self._steps(best))
+        await self._try(f"{best}: re-creation", self._recreation(best))
+        for kind in kinds[1:] if not self.brief else ():
+            await self._try(f"{kind}: steps", self._steps(kind))
+            await self._try(f"{kind}: commands", self._commands(kind))
+
+    async def _try(self, what: str, measurement: Awaitable[None]) -> None:
+        """One that fails says so, and the others are measured all the same."""
+        try:
+            await measurement
+        except (AssertionError, OSError, ValueError, subprocess.TimeoutExpired, asyncio.TimeoutError) as error:
+            self.row(what, "", f"not measured: {type(error).__name__}: {str(error)[:120]}", False)
 
     def _runs(self, setup: Setup, *, first: bool) -> list[tuple[bool, str]]:
         """IPv6 or not, and the directions that are full."""

@@ -132,7 +132,7 @@ def _client(household: Namespace, far: str, direction: str, flows: int, seconds:
 async def _text(process: subprocess.Popen[str]) -> str:
     """A process's output; it ends by itself, but not for ever."""
     try:
-        output, _ = await asyncio.to_thread(process.communicate, timeout=30)
+        output, _ = await asyncio.to_thread(process.communicate, timeout=120)
     except subprocess.TimeoutExpired:
         process.kill()
         output, _ = process.communicate()
