@@ -334,7 +334,7 @@ class SimModem:
         seen = facts or Facts(self)
 
         def happen() -> None:
-            if self.state.power.state not in ("on", "booting") or not rules.fits(what.when, seen):
+            if self.state.power.state != "on" or not rules.fits(what.when, seen):
                 return
             for name, value in what.set.items():
                 self.put(name, rules.render(value, seen) if isinstance(value, str) else value)

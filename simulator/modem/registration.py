@@ -30,7 +30,6 @@ class Registration:
         self.session_cause = 0  # why the last context was not given
         self.attached_at: list[float] = []
         self.blocked_until = 0.0
-        self.forced: dict[str, int] = {}  # a fault holds a domain at this stat
         self._pending = 0  # generation of the search that is under way
         self._reported: dict[str, tuple[int, int, int, int]] = {}
 
@@ -109,7 +108,6 @@ class Registration:
             "cereg": stat if four_g or not up else (stat if rat == "NR5G-SA" else 0),
             "c5greg": stat if rat == "NR5G-SA" else 0,
         }
-        self.stats.update(self.forced)
         self.report()
 
     # -- reporting -------------------------------------------------------------------------------------------------

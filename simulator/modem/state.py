@@ -17,7 +17,7 @@ from simulator.errors import SimulatorError, UnknownName
 
 @dataclass
 class Power:
-    """`off`, `booting`, `on`, `hung` (takes bytes, answers nothing) or `gone` (off the bus)."""
+    """`on`, `hung` (takes bytes, answers nothing) or `gone` (off the bus)."""
 
     state: str = "on"
     functionality: int = 1  # +CFUN: 0 minimum, 1 full, 4 radio off

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from simulator.modem.port import AtPort
 
 _EXTENDED = re.compile(r"([+^#%!*$_@][A-Z0-9_]+)\s*(=\?|\?|=(.*))?", re.IGNORECASE | re.DOTALL)
-_NO_SIM_NEEDED = frozenset({"+CPIN", "+CFUN", "+CMEE", "+CGMI", "+CGMM", "+CGMR", "+CGSN", "+GSN", "+CCLK", "+CSQ"})
 
 
 def run_standard(modem: SimModem, port: AtPort, element: str) -> Reply:

@@ -11,11 +11,13 @@ from simulator.modem.state import Cell
 class _Setting(Fault):
     """A fault that is nothing but settings, put back when it ends."""
 
-    values: dict[str, object] = {}  # noqa: RUF012  # constant tables of the subclasses
+    def values(self) -> dict[str, object]:
+        raise NotImplementedError
 
     def start(self) -> None:
-        self._before = {name: self.modem.get(name) for name in self.values}
-        for name, value in self.values.items():
+        wanted = self.values()
+        self._before = {name: self.modem.get(name) for name in wanted}
+        for name, value in wanted.items():
             self.modem.put(name, value)
         self.modem.refresh()
 
@@ -30,23 +32,26 @@ class Denied(_Setting):
     number = 11
     help = "the network refuses registration (argument: the EMM cause, default 11)"
 
-    def start(self) -> None:
-        self.values = {"network.accepts": False, "network.reject_cause": int(self.amount(11))}
-        super().start()
+    def values(self) -> dict[str, object]:
+        return {"network.accepts": False, "network.reject_cause": int(self.amount(11))}
 
 
 class NoCoverage(_Setting):
     name = "no-coverage"
     number = 11
     help = "no cell is heard: searching for ever"
-    values = {"radio.coverage": False}  # noqa: RUF012
+
+    def values(self) -> dict[str, object]:
+        return {"radio.coverage": False}
 
 
 class LteOnly(_Setting):
     name = "lte-only"
     number = 11
     help = "no circuit-switched service: +CREG says 4 while +CEREG says 1"
-    values = {"network.voice": False}  # noqa: RUF012
+
+    def values(self) -> dict[str, object]:
+        return {"network.voice": False}
 
 
 class WrongApn(_Setting):
@@ -55,8 +60,10 @@ class WrongApn(_Setting):
     help = "the network accepts only the access point given (default: one nobody has); contexts are refused with 133"
     numeric = False
 
+    def values(self) -> dict[str, object]:
+        return {"network.apns": [self.argument or "subscribed.example"]}
+
     def start(self) -> None:
-        self.values = {"network.apns": [self.argument or "subscribed.example"]}
         super().start()
         self.modem.registration.drop_contexts()
         self.modem.refresh()
@@ -66,7 +73,9 @@ class Outage(_Setting):
     name = "outage"
     number = 24
     help = "registered, attached, with an address, and nothing gets through: the operator's own network is down"
-    values = {"network.data": False}  # noqa: RUF012
+
+    def values(self) -> dict[str, object]:
+        return {"network.data": False}
 
 
 class Throttled(_Setting):
@@ -74,9 +83,8 @@ class Throttled(_Setting):
     number = 24
     help = "the operator itself lets only N bit/s through (argument: N, default 512000)"
 
-    def start(self) -> None:
-        self.values = {"network.data_bps": int(self.amount(512_000))}
-        super().start()
+    def values(self) -> dict[str, object]:
+        return {"network.data_bps": int(self.amount(512_000))}
 
 
 _TOUR = (
@@ -176,9 +184,8 @@ class AttachBlocked(_Setting):
     number = 25
     help = "more than N attaches in an hour, and the network refuses for 30 minutes (argument: N, default 5)"
 
-    def start(self) -> None:
-        self.values = {"network.attaches_per_hour": int(self.amount(5))}
-        super().start()
+    def values(self) -> dict[str, object]:
+        return {"network.attaches_per_hour": int(self.amount(5))}
 
     def stop(self) -> None:
         self.modem.registration.blocked_until = 0.0
