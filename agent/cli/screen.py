@@ -7,7 +7,6 @@ to move a technician's cursor. Nothing here ever asks the daemon anything.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -26,7 +25,12 @@ def width(stream: TextIO | None = None) -> int:
     """Columns to fill: the terminal's, at least 20; 80 where there is none."""
     if not is_tty(stream):
         return 80
-    return max(20, shutil.get_terminal_size((80, 24)).columns)
+    wanted = os.environ.get("COLUMNS", "")
+    try:
+        columns = int(wanted) if wanted.isdigit() else os.get_terminal_size((stream or sys.stdout).fileno()).columns
+    except OSError:
+        columns = 0
+    return max(20, columns or 80)  # a serial console tells 0
 
 
 def is_tty(stream: TextIO | None = None) -> bool:

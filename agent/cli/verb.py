@@ -7,9 +7,9 @@ needs the configuration asks for that.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,12 +18,14 @@ from agent.cli.when import ZONE
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agent.config import Config
     from agent.control.client import ControlClient
 
 # The same as agent.config.DEFAULT_PATH and Device's defaults (a test holds them equal): importing agent.config costs
 # 25 of the 150 ms that `status` may take.
-DEFAULT_CONFIG = Path("/etc/modem-agent/config.toml")
+DEFAULT_CONFIG = "/etc/modem-agent/config.toml"
 DEFAULT_RUN_DIR = "/run/modem-agent"
 DEFAULT_STATE_DIR = "/var/lib/modem-agent"
 DEFAULT_ZONE = "Europe/Brussels"
@@ -34,26 +36,30 @@ class Call:
     """The common options of one invocation."""
 
     def __init__(self, *, config: str | None, socket: str | None, json: bool, timeout: float | None) -> None:
-        self.config_path = Path(config) if config else DEFAULT_CONFIG
+        self.config_file = config or DEFAULT_CONFIG
         self.config_given = config is not None
         self.socket_given = socket
         self.json = json
         self.timeout_s = timeout
         self._read: dict[str, Any] | None = None
 
+    @property
+    def config_path(self) -> Path:
+        from pathlib import Path
+
+        return Path(self.config_file)
+
     def config(self) -> Config:
         """The checked configuration; the defaults where the default file does not exist."""
         from agent import config
 
-        if not self.config_given and not self.config_path.exists():
-            return config.Config(file=str(self.config_path))
+        if not self.config_given and not os.path.exists(self.config_file):
+            return config.Config(file=self.config_file)
         return config.load(self.config_path)
 
-    def socket_path(self) -> Path:
+    def socket_path(self) -> str:
         """Where the agent listens: --socket, else the configured run_dir."""
-        if self.socket_given:
-            return Path(self.socket_given)
-        return Path(self.device_key("run_dir", DEFAULT_RUN_DIR)) / SOCKET_NAME
+        return self.socket_given or os.path.join(self.device_key("run_dir", DEFAULT_RUN_DIR), SOCKET_NAME)
 
     def plan_zone(self) -> str:
         """The time zone that the billing period is reckoned in."""
@@ -66,9 +72,7 @@ class Call:
         device = self._sections().get("device", {})
         value = device.get(key, default) if isinstance(device, dict) else default
         if not isinstance(value, str) or not value.startswith("/"):
-            raise ConfigError(
-                str(self.config_path), f"device.{key}", "not allowed", value=value, allowed="an absolute path"
-            )
+            raise ConfigError(self.config_file, f"device.{key}", "not allowed", value=value, allowed="an absolute path")
         return value
 
     def _sections(self) -> dict[str, Any]:
@@ -82,10 +86,11 @@ class Call:
 
     def _text(self) -> str:
         try:
-            return self.config_path.read_text("utf-8")
+            with open(self.config_file, encoding="utf-8") as file:
+                return file.read()
         except OSError as error:
             if self.config_given:
-                raise ConfigError(str(self.config_path), "", f"cannot be read: {error.strerror or error}") from error
+                raise ConfigError(self.config_file, "", f"cannot be read: {error.strerror or error}") from error
             return ""
         except UnicodeDecodeError:
             self.config()  # raises the sentence with the line

@@ -6,6 +6,8 @@ read so on a router whose own clock runs in UTC.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -35,16 +37,28 @@ def _shift_of(name: str) -> Callable[[datetime], datetime]:
     """How an instant becomes wall time there; the device's own zone where the name means nothing on this system."""
     if not name:
         return lambda when: when.astimezone()
-    from zoneinfo import ZoneInfo
+    if os.path.isfile(f"/usr/share/zoneinfo/{name}"):
+        return lambda when: _by_libc(when, name)
+    return _by_rule(name)
 
+
+def _by_libc(when: datetime, name: str) -> datetime:
+    """The system's own zone data; the zoneinfo module would cost a tool that starts for one screen 10 ms more."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = name
+    time.tzset()
     try:
-        zone = ZoneInfo(name)
-    except (KeyError, OSError, ValueError):  # no tzdata (a KeyError), or a POSIX rule
-        return _by_rule(name)
-    return lambda when: when.astimezone(zone)
+        return when.astimezone()
+    finally:
+        if before is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = before
+        time.tzset()
 
 
 def _by_rule(name: str) -> Callable[[datetime], datetime]:
+    """A POSIX rule, or a zone that the plan knows by rule on a system without zone data (OpenWrt)."""
     from agent.errors import PlanError
     from agent.plan.zone import zone_offset
 

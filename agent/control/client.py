@@ -10,13 +10,15 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import __version__
 from agent.control import protocol
 from agent.errors import AgentError, AgentNotRunning, ControlError, ControlTimeout, NotPermitted, PortAbsent, Rejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -24,7 +26,7 @@ Progress = Callable[[dict[str, Any]], None]
 class ControlClient:
     """One connection. `timeout_s` bounds each call; `agent_version` is the daemon's, known once connected."""
 
-    def __init__(self, path: Path, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, path: Path | str, *, timeout_s: float = 10.0) -> None:
         self.path, self.timeout_s = path, timeout_s
         self._socket = _connect(path, timeout_s)
         self._buffer = b""
@@ -118,7 +120,7 @@ class ControlClient:
         return message
 
 
-def _connect(path: Path, timeout_s: float) -> socket.socket:
+def _connect(path: Path | str, timeout_s: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(timeout_s)
     try:
@@ -133,7 +135,7 @@ def _connect(path: Path, timeout_s: float) -> socket.socket:
     return connection
 
 
-def _absent(path: Path, error: OSError) -> ControlError:
+def _absent(path: Path | str, error: OSError) -> ControlError:
     if isinstance(error, FileNotFoundError):
         return AgentNotRunning(f"the agent is not running (no control socket {path})")
     if isinstance(error, ConnectionRefusedError):

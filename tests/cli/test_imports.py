@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,18 @@ from tests.cli.test_looking import Answers, answers  # noqa: F401  a fixture
 # Each costs more than 10 ms on a desktop and ten times that on a router.
 HEAVY = {
     "asyncio", "serial", "sqlite3", "paho", "pyroute2", "ssl", "subprocess", "logging", "http", "email", "ctypes",
-    "multiprocessing", "concurrent", "unittest", "hypothesis", "agent.config", "agent.plan", "agent.commands",
+    "multiprocessing", "pathlib", "shutil", "zoneinfo", "concurrent", "unittest", "hypothesis", "agent.config", "agent.plan", "agent.commands",
     "agent.store", "agent.modem", "agent.traffic", "agent.operator", "agent.daemon", "agent.at",
 }  # fmt: skip
 AGENT = {
     "agent", "agent.errors", "agent.cli", "agent.cli.exits", "agent.cli.screen", "agent.cli.verb", "agent.cli.when",
     "agent.control", "agent.control.client", "agent.control.protocol", "agent.quality",
 }  # fmt: skip
+if not os.path.isfile("/usr/share/zoneinfo/Europe/Brussels"):  # then the plan's own rule for the zone is used
+    HEAVY -= {"agent.plan"}
+    AGENT |= {f"agent.plan{name}" for name in ("", ".counters", ".ledger", ".model", ".notices", ".observing", ".period",
+                                               ".policy", ".record", ".settling", ".zone")}  # fmt: skip
+
 SCRIPT = """
 import sys
 from agent.cli import main

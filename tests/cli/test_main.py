@@ -114,7 +114,7 @@ def test_every_error_has_its_status() -> None:
 
 
 def test_the_short_cuts_equal_the_configuration() -> None:
-    assert verb.DEFAULT_CONFIG == config.DEFAULT_PATH
+    assert str(config.DEFAULT_PATH) == verb.DEFAULT_CONFIG
     assert config.Device().run_dir == verb.DEFAULT_RUN_DIR
     assert config.Device().state_dir == verb.DEFAULT_STATE_DIR
     assert config.Plan().timezone == verb.DEFAULT_ZONE
