@@ -21,7 +21,7 @@ from tests.netns import Namespace
 EXECUTABLE = Path(sys.executable).with_name("modem-agent")
 
 
-def until(true: Callable[[], Any], seconds: float = 15.0) -> Any:
+def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Poll another process until something holds; nothing tells us when it does."""
     deadline = time.monotonic() + seconds
     while not (result := true()):
