@@ -105,7 +105,7 @@ class Registration:
         self.stats = {
             "creg": (stat if voice or not up else 4) if rat != "NR5G-SA" else 0,
             "cgreg": stat if rat != "NR5G-SA" else 0,
-            "cereg": stat if four_g or not up else (stat if rat == "NR5G-SA" else 0),
+            "cereg": stat if four_g or not up else 0,  # E-UTRAN only: 27.007 7.61; 5GS has a domain of its own
             "c5greg": stat if rat == "NR5G-SA" else 0,
         }
         self.report()

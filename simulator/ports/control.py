@@ -168,8 +168,11 @@ class ControlServer:
         os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
-        self._server = await asyncio.start_unix_server(self._serve, self.path)
-        os.chmod(self.path, 0o600)
+        before = os.umask(0o177)  # nobody else from the first moment on
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self.path)
+        finally:
+            os.umask(before)
 
     async def close(self) -> None:
         if self._server is not None:

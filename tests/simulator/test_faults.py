@@ -204,6 +204,12 @@ def test_15_a_hang_that_only_power_cures() -> None:
     talk.modem.power_cycle()
     talk.wait(60)
     assert talk.say("AT")[-1] == "OK"
+    talk.modem.fault("hang-power")
+    talk.modem.unplug()
+    talk.modem.plug()
+    talk.wait(60)
+    assert talk.say("AT")[-1] == "OK", "out of the socket and in again is a power cycle too"
+    assert talk.modem.faults == {}
 
 
 def test_16_a_thief_takes_lines_and_leaves_others() -> None:

@@ -50,6 +50,9 @@ class HangForPower(Fault):
     def start(self) -> None:
         self.modem.state.power.state, self.modem.state.power.resets_to_wake = "hung", -1
 
+    def on_boot(self) -> None:
+        self.modem.faults.pop(self.name, None)  # pulled out and pushed in again: its supply was gone
+
     def stop(self) -> None:
         if self.modem.state.power.state == "hung":
             self.modem.state.power.state = "on"
