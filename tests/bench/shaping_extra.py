@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from agent.config import ShaperSettings
 from agent.plan import Rates
 from agent.traffic import Endpoint, Kernel, LinkEvent, Shaper
-from tests.bench.shaping_load import Track, _client, _server, _watch, fastest_bps, quantile
+from tests.bench.shaping_load import PORTS, Track, _client, _server, _watch, fastest_bps, listening, quantile
 from tests.bench.shaping_setups import RATES
 from tests.netns import Namespace, Wire
 
@@ -36,7 +36,7 @@ async def step_under_load(kernel: Kernel, household: Namespace, w: Wire, kind: s
     await shaper.probe()  # once a boot
     apply_ms = await _timed(shaper, links, FULL)
     processes = [_server(w.far, d) for d in ("down", "up")]
-    await asyncio.sleep(0.5)
+    await listening(w.far, list(PORTS.values()))
     processes += [_client(household, w.far.address, d, 4, 10) for d in ("down", "up")]
     watching = asyncio.ensure_future(_watch(kernel, 9))
     await asyncio.sleep(4)
@@ -115,7 +115,7 @@ async def mqtt_round_trips_ms(kernel: Kernel, household: Namespace, w: Wire, kin
     broker.stdin.write("listener 1883\nallow_anonymous true\n")
     broker.stdin.close()
     processes = [_server(w.far, d) for d in ("down", "up")]
-    await asyncio.sleep(1)
+    await listening(w.far, [1883, *PORTS.values()])
     processes += [_client(household, w.far.address, d, 4, 90) for d in ("down", "up")]
     await asyncio.sleep(3)
     device = w.near.popen(*script, "device", w.far.address, "60")
@@ -132,15 +132,15 @@ async def two_hosts(kernel: Kernel, hosts: list[Namespace], w: Wire, kind: str) 
     shaper = Shaper(kernel, ShaperSettings(qdisc=kind))
     await shaper.reconcile(await kernel.links(["wan0"]), RATES)
     servers = [w.far.popen("iperf3", "-s", "-1", "-p", str(5201 + n), stdout=subprocess.DEVNULL) for n in range(2)]
-    await asyncio.sleep(0.5)
+    await listening(w.far, [5201, 5202])
     clients = [
         host.popen(
-            "iperf3", "-c", w.far.address, "-R", "-p", str(5201 + n), "-P", str(flows), "-t", "25",
+            "iperf3", "-c", w.far.address, "-R", "-p", str(5201 + n), "-P", str(flows), "-t", "60",
             stdout=subprocess.DEVNULL,
         )
         for n, (host, flows) in enumerate(zip(hosts, (20, 1), strict=True))
     ]  # fmt: skip
-    await asyncio.sleep(5)
+    await asyncio.sleep(8)
     before = {s.epoch.ifname: s.sent_bytes for s in await kernel.samples(["lan*"])}
     await asyncio.sleep(18)
     after = {s.epoch.ifname: s.sent_bytes for s in await kernel.samples(["lan*"])}

@@ -11,6 +11,7 @@ import asyncio
 import json
 import re
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -63,7 +64,7 @@ async def measure(
     wanted = ("down", "up") if directions == "both" else (directions,)
     total = seconds + WARM_UP_S
     servers = {d: _server(w.far, d) for d in wanted}
-    await asyncio.sleep(0.5)
+    await listening(w.far, [PORTS[d] for d in wanted])
     clients = {d: _client(household, far, d, flows, total) for d in wanted}
     ping = household.popen("ping", "-D", "-i", "0.1", "-w", f"{total:.0f}", far, stdout=subprocess.PIPE)
     track = await _watch(kernel, total)
@@ -75,6 +76,15 @@ async def measure(
         _rate(track.down), _rate(track.up), _rate(track.radio), goodput.get("down", 0.0), goodput.get("up", 0.0),
         (quantile(late, 0.5), quantile(late, 0.95), max(late, default=0.0)), loss, track,
     )  # fmt: skip
+
+
+async def listening(far: Namespace, ports: Sequence[int]) -> None:
+    """Wait until servers have started, which takes seconds under TCG."""
+    until = time.monotonic() + 60
+    for port in ports:
+        while not await asyncio.to_thread(far.run, "ss", "-Htln", f"sport = :{port}"):
+            assert time.monotonic() < until, f"nobody listens on port {port}"
+            await asyncio.sleep(0.1)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
