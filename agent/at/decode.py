@@ -71,9 +71,12 @@ def _one_line(command: str) -> str:
 
 
 def _bytes(reply: bytes | str) -> bytes:
-    return reply if isinstance(reply, bytes) else reply.encode("utf-8", "surrogateescape" if _lone(reply) else "strict")
-
-
-def _lone(reply: str) -> bool:
-    """Whether the text holds bytes that were read without a strict codec."""
-    return any("\udc80" <= char <= "\udcff" for char in reply)
+    """Text stands for bytes: a character up to 255 is that byte, as a log reader gives it; others go as UTF-8."""
+    if isinstance(reply, bytes):
+        return reply
+    for codec, errors in (("latin-1", "strict"), ("utf-8", "surrogateescape")):
+        try:
+            return reply.encode(codec, errors)
+        except UnicodeEncodeError:
+            continue
+    return reply.encode("utf-8", "replace")

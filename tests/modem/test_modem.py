@@ -69,12 +69,13 @@ def test_a_poll_reads_everything_an_ec25_says(tmp_path: Path) -> None:
 def test_a_full_poll_costs_at_most_12_commands_and_300_bytes(tmp_path: Path) -> None:
     async def story(script: ScriptedModem, modem: Modem) -> None:
         await modem.open()
-        await modem.poll()  # the first one reads the SIM and the contexts too
-        script.heard.clear()
-        script.bytes_heard = 0
-        await modem.poll()
-        assert len(script.heard) <= 12
-        assert script.bytes_heard <= 300
+        await modem.poll()  # the first one reads the SIM too
+        for _ in range(20):
+            script.heard.clear()
+            script.bytes_heard = 0
+            await modem.poll()
+            assert 10 <= len(script.heard) <= 12
+            assert script.bytes_heard <= 300
 
     run(story, tmp_path)
 

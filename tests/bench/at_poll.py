@@ -1,0 +1,59 @@
+"""What one full status poll of an EC25 costs: commands and bytes written, by the simulated module's own count.
+
+python -m tests.bench.at_poll [PROFILE]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import simulator
+from agent.config import ModemSettings
+from agent.modem import Modem
+
+COMMANDS, BYTES = 12, 300
+
+
+async def measured(path: str) -> list[tuple[int, int, float]]:
+    """Commands, bytes and seconds of each of eleven polls behind the first, which also reads the SIM."""
+    sent: list[bytes] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        modem = Modem(ModemSettings(port=path), lock_directory=Path(scratch))
+        try:
+            await modem.open()
+            port = modem._dialogue._port
+            assert port is not None
+            write = port.write
+            port.write = lambda data: (sent.append(data), write(data))[1]  # type: ignore[method-assign]
+            await modem.poll()
+            found = []
+            for _ in range(11):
+                sent.clear()
+                begun = time.perf_counter()
+                await modem.poll()
+                found.append((len(sent), sum(map(len, sent)), time.perf_counter() - begun))
+            return found
+        finally:
+            modem.close()
+
+
+def main() -> int:
+    profile = sys.argv[1] if len(sys.argv) > 1 else "quectel-ec25"
+    with simulator.serve(profile) as running:
+        polls = asyncio.run(measured(running.path))
+    commands, octets = max(poll[0] for poll in polls), max(poll[1] for poll in polls)
+    print(
+        f"{profile}: at most {commands} commands (of {COMMANDS}), {octets} bytes written (of {BYTES}) a poll"
+    )
+    print(
+        f"seconds a poll against the simulated module: {min(p[2] for p in polls):.3f} to {max(p[2] for p in polls):.3f}"
+    )
+    return 0 if commands <= COMMANDS and octets <= BYTES else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
