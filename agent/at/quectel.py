@@ -38,7 +38,7 @@ def read_qcsq(lines: Sequence[str], command: Command) -> Reading | None:
     if mode in ("NOSERVICE", "NO SERVICE"):
         return reading
     if mode in ("GSM", "WCDMA", "TDSCDMA"):
-        extra = {} if mode == "GSM" else {"rscp_dbm": level(at(fields, 2)), "ecio_db": level(at(fields, 3), -40)}
+        extra = {} if mode == "GSM" else {"rscp_dbm": level(at(fields, 2)), "ecio_db": level(at(fields, 3), -40, 0)}
         return known({**reading, "rssi_dbm": rssi(at(fields, 1)), **extra})
     first = 1 if mode.startswith(("NR5G", "5G")) and len(fields) == 4 else 2  # NR5G: no RSSI
     raw = number(at(fields, first + 1), 0, 250)
