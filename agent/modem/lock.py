@@ -72,15 +72,16 @@ def holder_of(device: str, proc: Path = PROC) -> str:
         pids = [name for name in os.listdir(proc) if name.isdigit() and int(name) != os.getpid()]
     except OSError:
         return ""
-    return next((_named(int(pid), proc) for pid in pids if _has_open(proc / pid / "fd", target)), "")
+    return next((_named(int(pid), proc) for pid in pids if _has_open(f"{proc}/{pid}/fd", target)), "")
 
 
-def _has_open(directory: Path, target: str) -> bool:
+def _has_open(directory: str, target: str) -> bool:
     try:
-        files = {name: os.readlink(directory / name) for name in os.listdir(directory)}
+        # Plain strings: pathlib interns every part, and thousands of process numbers a day grow that table.
+        files = {name: os.readlink(f"{directory}/{name}") for name in os.listdir(directory)}
     except OSError:
         return False
-    return target in files.values() and not _made(directory.parent, files, target)
+    return target in files.values() and not _made(Path(directory).parent, files, target)
 
 
 def _made(process: Path, files: dict[str, str], target: str) -> bool:
