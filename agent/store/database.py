@@ -180,7 +180,9 @@ class Database:
         with self.transaction():
             moved = closed_hours(ledger)
             self.history.add(moved)
-            self.ledger.save(to_dict(replace(ledger, hours=tuple(h for h in ledger.hours if h not in moved))))
+            left = tuple(h for h in ledger.hours if h not in moved)
+            # The anchor is of this process: after a restart trusted time has to agree with itself anew.
+            self.ledger.save(to_dict(replace(ledger, hours=left, anchor=None)))
             if not self.in_memory:
                 self._renew_generation(ledger)
 

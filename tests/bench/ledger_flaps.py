@@ -41,15 +41,20 @@ class VnStat:
 
     def start(self) -> None:
         """With an empty folder it makes its database and takes the interfaces that there are."""
-        self.process = subprocess.Popen(["vnstatd", "-n", "--config", str(self.config)], stdout=subprocess.DEVNULL)
+        with (self.folder / "log").open("wb") as log:
+            command = ["vnstatd", "-n", "--config", str(self.config)]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
-    def stop(self) -> tuple[int, int]:
+    def stop(self) -> tuple[int, int] | str:
+        """Its totals, or what kept it from having any."""
         assert self.process is not None
         self.process.terminate()
         self.process.wait(10)
         command = ["vnstat", "--config", str(self.config), "-i", "wan0", "--json"]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-        total = found["interfaces"][0]["traffic"]["total"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            return f"{done.stdout} {done.stderr} {(self.folder / 'log').read_text()}".replace("\n", " ").strip()[-300:]
+        total = json.loads(done.stdout)["interfaces"][0]["traffic"]["total"]
         return total["rx"], total["tx"]
 
 
@@ -104,6 +109,7 @@ class Run:
         """2.3 GB, seen by everyone, then a flap of 0.2 s: where a guessed wrap books 2^32."""
         if self.line.name != "wan0":
             self.line.rename("wan0")
+            time.sleep(7)  # vnStat looks every 5 s, and what it finds on a link that came back is a baseline to it
         self.line.pass_bytes(int(2.31 * GB), 1_200_000, frame=60_000)
         time.sleep(21)  # vnStat writes its counters every 20 s
         self.may_lose += self.line.received_within(READ_S)
@@ -147,14 +153,16 @@ def measure(bench: Bench, run: Run, events: int) -> None:
     report(bench, run, (ledger.total_received_bytes, ledger.total_sent_bytes), peer, ledger.refused_readings)
 
 
-def report(bench: Bench, run: Run, counted: tuple[int, int], peer: tuple[int, int] | None, refused: int) -> None:
+def report(bench: Bench, run: Run, counted: tuple[int, int], peer: tuple[int, int] | str | None, refused: int) -> None:
     line = run.line
     phantom = [max(0, c - real) for c, real in zip(counted, (line.received, line.sent), strict=True)]
     lost = [max(0, real - c) for c, real in zip(counted, (line.received, line.sent), strict=True)]
     happened = ", ".join(f"{n} x {kind}" for kind, n in sorted(run.counts.items()))
     passed = f"{(line.received + line.sent) / GB:.3f} GB in {line.frames} frames"
     theirs = "vnStat is not installed"
-    if peer:
+    if isinstance(peer, str):
+        theirs = f"vnStat gave no totals: {peer}"
+    elif peer:
         header = HEADER_BYTES * line.frames
         more = peer[0] + peer[1] - line.received - line.sent - header
         theirs = f"vnStat: {more / GB:+.3f} GB against what passed"

@@ -1,0 +1,155 @@
+"""What a day of the ledger writes to an ext4 disk, in blocks given to the device.
+
+    python tests/bench/ledger_writes.py [--peer]
+
+The day is played with the pure ledger, the rules of `plan.pacing` and the real database on a real ext4; the clock alone
+is advanced. After each commit the file system is flushed, so journal and inodes count in full: commits ten minutes
+apart get no discount here for coming fast. --peer adds vnStat: four minutes of real time for its cost of one save.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from agent.clock import ManualClock
+from agent.plan import (
+    Epoch,
+    Ledger,
+    Plan,
+    Sample,
+    bytes_to_next,
+    commit_due,
+    committed,
+    notices,
+    observe,
+    sample_interval_s,
+    unwritten_bytes,
+)
+from agent.store import Database
+from tests.bench.ledger_disk import Disk
+from tests.bench.rows import Bench
+
+GB, DAY_S = 10**9, 86_400.0
+WARM_UP_S = 7_200.0  # the first cycle of the WAL makes the file longer
+EVENING = datetime(2026, 11, 11, 23, tzinfo=timezone.utc)  # local midnight, ten days into the period
+CHATTER_BPS = 8_000  # a router with phones and a television at rest
+
+Rate = Callable[[float], float]  # seconds of the day -> bytes a second
+
+
+def household() -> Rate:
+    """4/3 GB a day: chatter at night, light use by day, an hour of video at 3 Mbit/s in the evening."""
+    rng = random.Random(1)
+    light = {minute: rng.random() < 0.25 for minute in range(7 * 60, 22 * 60)}
+
+    def rate(second: float) -> float:
+        minute = int(second // 60)
+        if 18 * 60 <= minute < 19 * 60 and minute % 10 < 8:
+            return 3_000_000 / 8
+        return 13_000.0 if light.get(minute) else CHATTER_BPS / 8
+
+    return rate
+
+
+def even() -> Rate:
+    return lambda second: 40 * GB / 30 / DAY_S
+
+
+def trickle() -> Rate:
+    return lambda second: CHATTER_BPS / 8
+
+
+def readings(rate: Rate, clock: ManualClock, pause_s: Callable[[], float], seconds: float) -> Iterator[int]:
+    """The counter at each reading."""
+    counter = 0.0
+    begun = clock.boot_s
+    while clock.boot_s - begun < seconds:
+        step_s = pause_s()
+        counter += rate((clock.boot_s - begun) % DAY_S) * step_s
+        clock.advance(step_s)
+        yield int(counter)
+
+
+def play(folder: Path, rate: Rate, *, used: int) -> tuple[int, int, Counter[str]]:
+    """A day and two hours, of which the day is measured: bytes counted, bytes written, commits by reason."""
+    clock, plan = ManualClock(EVENING), Plan()
+    ledger, _ = notices(Ledger.new(plan, clock.now()), plan, clock.now())
+    state: dict[str, Ledger] = {"now": replace(ledger, received_bytes=used, fresh=False)}
+    changed_s = clock.boot_s
+    reasons: Counter[str] = Counter()
+    marks: list[tuple[int, int]] = []
+
+    def pause_s() -> float:
+        unwritten = unwritten_bytes(state["now"], state["saved"]) if "saved" in state else 0
+        return sample_interval_s(bytes_to_next(state["now"], plan), plan.max_bps, unwritten)
+
+    with Disk(folder) as disk, Database.open(disk.mount / "agent.db") as database:
+        for counter in readings(rate, clock, pause_s, DAY_S + WARM_UP_S):
+            sample = Sample(Epoch("b" * 36, 3, "wwan0"), clock.boot_s, counter, counter // 12, counter // 1200, 0, 14)
+            state["now"], _ = observe(state["now"], sample, clock.now(), plan)
+            if not marks and clock.wall - EVENING >= timedelta(seconds=WARM_UP_S):
+                marks.append((state["now"].total_received_bytes + state["now"].total_sent_bytes, disk.written_bytes()))
+                reasons.clear()
+            why = commit_due(state["now"], state.get("saved"), changed_s, clock.now(), plan)
+            if why:
+                database.keep(state["now"])
+                state["saved"] = state["now"] = committed(state["now"], state["now"])
+                disk.flush()
+                changed_s = clock.boot_s
+                reasons[why] += 1
+        total = state["now"].total_received_bytes + state["now"].total_sent_bytes
+        return total - marks[0][0], disk.written_bytes() - marks[0][1], reasons
+
+
+def vnstat_save_bytes(folder: Path) -> int:
+    """What one save of vnStat writes, by three of them a minute apart."""
+    with Disk(folder) as disk:
+        config = folder / "vnstat.conf"
+        config.write_text(f'DatabaseDir "{disk.mount}"\nSaveInterval 1\nUseLogging 0\nPidFile "{folder}/pid"\n')
+        process = subprocess.Popen(["vnstatd", "-n", "--config", str(config)], stdout=subprocess.DEVNULL)
+        try:
+            time.sleep(70)
+            disk.flush()
+            before = disk.written_bytes()
+            time.sleep(180)
+            disk.flush()
+            return (disk.written_bytes() - before) // 3
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def main() -> int:
+    bench = Bench("ledger_writes", 4)
+    peer = ""
+    if "--peer" in sys.argv and shutil.which("vnstatd"):
+        with tempfile.TemporaryDirectory() as name:
+            save = vnstat_save_bytes(Path(name))
+        peer = f"vnStat: {save / 1e3:.0f} kB a save, 288 saves a day by default: {288 * save / 1e6:.1f} MB"
+    cases: tuple[tuple[str, Rate, int, bool], ...] = (
+        ("a household's day at 40 GB a month", household(), 13 * GB, True),
+        ("the same bytes spread evenly over day and night", even(), 13 * GB, True),
+        ("a trickle of 8 kbit/s, written every ten minutes", trickle(), GB, False),
+    )
+    for what, rate, used, promised in cases:
+        with tempfile.TemporaryDirectory() as name:
+            counted, written, reasons = play(Path(name), rate, used=used)
+        why = ", ".join(f"{n} by {reason}" for reason, n in sorted(reasons.items()))
+        measured = f"{written / 1e6:.2f} MB written for {counted / 1e6:.0f} MB counted ({why})"
+        bench.row(what, "< 1 MB a day" if promised else "", measured, written < 1e6 if promised else None, peer)
+        peer = ""
+    return bench.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
