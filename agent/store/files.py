@@ -5,7 +5,7 @@ Called by `Database` alone.
 Journal mode: WAL with locking_mode=EXCLUSIVE and synchronous=FULL. One fsync makes a commit, and only the changed
 pages are written, to one file that is overwritten in place. EXCLUSIVE keeps the WAL's index in memory instead of a
 shared memory map, which jffs2 cannot give (it has no shared writable mmap), and keeps a second daemon out. Pages of
-2 kB: the ledger's row fits one, and a commit dirties one or two blocks of the disk (tests/bench/ledger_writes.py).
+1 kB: the ledger's row fits one, and a commit dirties one or two blocks of the disk (tests/bench/ledger_writes.py).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from agent.plan.record import from_dict
 from agent.store.ledger import LedgerTable
 from agent.store.schema import MIGRATIONS
 
-PAGE_BYTES = 2_048
-CHECKPOINT_PAGES = 100
+PAGE_BYTES = 1_024
+CHECKPOINT_PAGES = 32  # the WAL has its full length after a few hours, and is overwritten from then on
 CACHE_KB = 256
 DAMAGED_KEPT = 2
 # What the last good generation holds: the months that cannot be had again. Not the outbox: it is large and told twice

@@ -1,0 +1,124 @@
+"""A thousand power cuts: what the store had on the disk at a random write, opened again.
+
+    python tests/bench/ledger_cuts.py [CUTS] [SEED]
+
+A Debian guest runs the store on ext4 over dm-log-writes. Here each cut builds the disk as it was: all writes up to the
+last flush, and of those after it, in every second cut, only a random part, as a disk with a cache may keep them. The
+file system is mounted (which replays its journal) and the database opened, as after power comes back.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from agent.store import Database
+from simulator.qemu import run, unavailable
+from tests.bench.ledger_writelog import FLUSH, SECTOR_BYTES, Entry, entries
+from tests.bench.rows import Bench
+
+COMMITS = 260
+DISK_MB, LOG_MB = 16, 256
+
+
+def record(folder: Path) -> list[Entry]:
+    """Every write of the run; the file system as it was made before is share/base.img."""
+    disk, log, share = folder / "disk.img", folder / "log.img", folder / "share"
+    share.mkdir()
+    for path, size in ((disk, DISK_MB), (log, LOG_MB)):
+        with path.open("wb") as file:
+            file.truncate(size << 20)
+    writer = Path(__file__).with_name("ledger_cut_writer.py")
+    shell = f"PYTHONPATH=. {sys.executable} {writer} {COMMITS}"
+    result = run(
+        ["sh", "-c", shell],
+        modules=["virtio_blk", "ext4", "dm-mod", "dm-log-writes"],
+        disks=[disk, log],
+        share=share,
+        timeout_s=400,
+    )
+    if result.exit_code:
+        raise RuntimeError(result.output[-2000:])
+    return list(entries(log))
+
+
+def cut(history: list[Entry], at: int, rng: random.Random | None, image: Path) -> int:
+    """Build the disk as power went at entry `at`; gives the last acknowledged commit."""
+    flushed = max((i for i in range(at) if history[i].flags & FLUSH), default=0)
+    acknowledged = 0
+    with image.open("r+b") as disk:
+        for index, entry in enumerate(history[:at]):
+            if entry.mark.startswith("c"):
+                acknowledged = int(entry.mark[1:])
+            if entry.data and (index <= flushed or rng is None or rng.random() < 0.5):
+                disk.seek(entry.sector * SECTOR_BYTES)
+                disk.write(entry.data)
+    return acknowledged
+
+
+def judge(image: Path, mount: Path, acknowledged: int) -> str:
+    """What power coming back finds."""
+    device = subprocess.run(
+        ["losetup", "-f", "--show", str(image)], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    try:
+        if subprocess.run(["mount", device, str(mount)], capture_output=True).returncode:
+            return "file system lost"
+        try:
+            with Database.open(mount / "agent.db") as database:
+                ledger = database.load_ledger()
+                if database.set_aside is not None:
+                    return "database damaged"
+            commits = 0 if ledger is None else ledger.total_received_bytes // 1000
+            if commits < acknowledged:
+                return "acknowledged commit lost"
+            return "sound" if commits <= acknowledged + 1 else "more than was written"
+        finally:
+            subprocess.run(["umount", str(mount)], check=True)
+    finally:
+        subprocess.run(["losetup", "-d", device], check=True)
+
+
+def main() -> int:
+    cuts = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    rng = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 4)
+    bench = Bench("ledger_cuts", 4)
+    if problem := unavailable():
+        bench.row("power cuts on ext4", "0 corrupt in 1000", f"no guest: {problem}", None)
+        return bench.finish()
+    folder = Path(tempfile.mkdtemp(prefix="ledger-cuts-"))
+    try:
+        measure(bench, folder, cuts, rng)
+    finally:
+        shutil.rmtree(folder)
+    return bench.finish()
+
+
+def measure(bench: Bench, folder: Path, cuts: int, rng: random.Random) -> None:
+    (folder / "mount").mkdir()
+    history = record(folder)
+    base = folder / "share" / "base.img"
+    found: Counter[str] = Counter()
+    for number in range(cuts):
+        image = folder / "cut.img"
+        shutil.copyfile(base, image)
+        at = rng.randrange(len(history) + 1)
+        acknowledged = cut(history, at, rng if number % 2 else None, image)
+        found[judge(image, folder / "mount", acknowledged)] += 1
+    bad = cuts - found["sound"]
+    what = f"power cuts at random writes of {COMMITS} commits ({len(history)} log entries) on ext4"
+    bench.row(
+        what,
+        f"0 of {cuts} corrupt, no acknowledged commit lost",
+        ", ".join(f"{n} {k}" for k, n in found.items()),
+        bad == 0,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
