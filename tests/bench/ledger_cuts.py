@@ -19,7 +19,7 @@ from pathlib import Path
 
 from agent.store import Database
 from simulator.qemu import run, unavailable
-from tests.bench.ledger_writelog import FLUSH, SECTOR_BYTES, Entry, entries
+from tests.bench.ledger_writelog import FLUSH, FUA, SECTOR_BYTES, Entry, entries
 from tests.bench.rows import Bench
 
 COMMITS = 260
@@ -55,7 +55,8 @@ def cut(history: list[Entry], at: int, rng: random.Random | None, image: Path) -
         for index, entry in enumerate(history[:at]):
             if entry.mark.startswith("c"):
                 acknowledged = int(entry.mark[1:])
-            if entry.data and (index <= flushed or rng is None or rng.random() < 0.5):
+            durable = rng is None or index <= flushed or bool(entry.flags & FUA)
+            if entry.data and (durable or rng.random() < 0.5):
                 disk.seek(entry.sector * SECTOR_BYTES)
                 disk.write(entry.data)
     return acknowledged
@@ -103,6 +104,7 @@ def measure(bench: Bench, folder: Path, cuts: int, rng: random.Random) -> None:
     (folder / "mount").mkdir()
     history = record(folder)
     base = folder / "share" / "base.img"
+    print(f"{len(history)} entries, {sum(bool(e.flags & FLUSH) for e in history)} of them flushes", flush=True)
     found: Counter[str] = Counter()
     for number in range(cuts):
         image = folder / "cut.img"
