@@ -20,7 +20,7 @@ from agent.clock import Clock
 from agent.config import ClockSettings
 from agent.plan import Ledger, Plan
 from agent.store import Database
-from tests.bench.ledger_line import Daemon, Line, enter_namespace
+from tests.bench.ledger_line import Daemon, Line, enter_namespace, ip
 from tests.bench.rows import Bench
 
 PLAN = Plan()
@@ -75,6 +75,8 @@ def main() -> int:
         finally:
             daemon.kill()
             line.delete()
+            if shaped():
+                ip("link", "del", SHAPED)  # the kernel goes on shaping when a daemon dies
             shutil.rmtree(folder)
         bench.row(
             f"overshoot from 40 GB to throttled at {name}",
