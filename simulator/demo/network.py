@@ -67,6 +67,7 @@ class LinkCounters:
 
 def isolate() -> None:
     """Re-execute this process in namespaces of its own: as root, or by a user namespace. Returns once inside."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # tc and mosquitto; an ordinary user's path lacks them
     if os.environ.get(ISOLATED):
         subprocess.run(["mount", "-t", "tmpfs", "demo", "/run"], check=True)
         os.mkdir("/run/netns")
