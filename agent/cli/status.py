@@ -65,6 +65,10 @@ def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Agent", f"{status['version']}, on for {screen.age(status['agent_up_s'])}"),
         ("Time", f"{local(status['time'])} ({CLOCKS.get(status['clk'], status['clk'])})"),
         ("Modem", _modem(status["modem"])),
+        (
+            "Trouble",
+            None if status["modem"].get("cause", "none") == "none" else f"{status['modem']['cause']}; ask doctor",
+        ),
         ("SIM", _sim(status["modem"])),
         ("Network", network(status["modem"].get("reading") or {})),
         ("Signal", signal((status["modem"].get("reading") or {}).get("signal") or {}) or "unknown"),
@@ -86,7 +90,8 @@ def _modem(modem: Mapping[str, Any]) -> str:
     name = " ".join(str(v) for v in (identity.get("manufacturer"), identity.get("model")) if v)
     warm = reading.get("temperature_c")
     parts = [modem["state"], name, None if warm is None else f"{warm:g} C"]
-    return ", ".join(str(p) for p in parts if p)
+    shown = ", ".join(str(p) for p in parts if p)
+    return f"{shown}: {modem['reason']}" if modem.get("reason") else shown
 
 
 def _sim(modem: Mapping[str, Any]) -> str | None:

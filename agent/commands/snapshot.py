@@ -35,6 +35,7 @@ class Snapshot:
     started_boot_s: float
     modem_state: str = "absent"  # ready, absent, busy or hung
     cause: str = "none"  # what is wrong with the line: a name of agent.modem.cause.CAUSES
+    modem_reason: str = ""  # why it is not ready, for a technician
     reading: Any = None  # modem.Reading, or None when nothing was ever read
     links: Sequence[Any] = ()  # traffic.Link
     usage: Any = None  # plan.Usage
@@ -61,6 +62,7 @@ class Snapshot:
             "agent_up_s": round(moment.boot_s - self.started_boot_s),
             "modem": {
                 "state": self.modem_state,
+                "reason": self.modem_reason,
                 "cause": self.cause,
                 "reading": self.reading.to_dict() if self.reading else None,
             },

@@ -65,6 +65,7 @@ class LiveAgent:
             version=__version__,
             started_boot_s=self._started_boot_s,
             modem_state=self.watching.state,
+            modem_reason=self.watching.reason,
             cause=self.cause(),
             reading=self.watching.reading,
             links=self.shaping.links,
