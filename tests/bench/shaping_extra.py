@@ -37,11 +37,14 @@ async def step_under_load(kernel: Kernel, household: Namespace, w: Wire, kind: s
     apply_ms = await _timed(shaper, links, FULL)
     processes = [_server(w.far, d) for d in ("down", "up")]
     await listening(w.far, list(PORTS.values()))
-    processes += [_client(household, w.far.address, d, 4, 10) for d in ("down", "up")]
-    watching = asyncio.ensure_future(_watch(kernel, 9))
+    processes += [_client(household, w.far.address, d, 4, 60) for d in ("down", "up")]
+    ended = asyncio.Event()
+    watching = asyncio.ensure_future(_watch(kernel, 60, ended))
     await asyncio.sleep(4)
     changes = [await _timed(shaper, links, RATES)]
     changed_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    await asyncio.sleep(4)
+    ended.set()
     track = await watching
     for process in processes:
         process.kill()

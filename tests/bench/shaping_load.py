@@ -93,19 +93,21 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def fastest_bps(points: Sequence[tuple[float, int]], since_s: float, window_s: float = 0.1) -> float:
-    """The highest rate over any window of that length after a moment."""
+    """The highest rate over any window of that length after a moment; NaN if too little was seen after it."""
     late = [(at, octets) for at, octets in points if at >= since_s]
+    if not late or late[-1][0] - since_s < 10 * window_s:
+        return float("nan")
     best, first = 0.0, 0
     for last, (at, octets) in enumerate(late):
         while first + 1 < last and at - late[first + 1][0] >= window_s:
             first += 1
         if at - late[first][0] >= window_s:
-            best = max(best, (octets - late[first][1]) * 8 / (at - late[first][0]))
+            best = max((octets - late[first][1]) * 8 / (at - late[first][0]), best)
     return best
 
 
-async def _watch(kernel: Kernel, seconds: float) -> Track:
-    """Counters of the modem's links until the time is over."""
+async def _watch(kernel: Kernel, seconds: float, ended: asyncio.Event | None = None) -> Track:
+    """Counters of the modem's links until the time is over, or the event has come."""
     track = Track()
     first: dict[str, Sample] = {}
     while True:
@@ -116,7 +118,7 @@ async def _watch(kernel: Kernel, seconds: float) -> Track:
         track.down.append((at, samples["lan0"].sent_bytes - first["lan0"].sent_bytes))
         track.up.append((at, samples["wan0"].sent_bytes - first["wan0"].sent_bytes))
         track.radio.append((at, samples["wan0"].received_bytes - first["wan0"].received_bytes))
-        if at >= seconds:
+        if at >= seconds or (ended is not None and ended.is_set()):
             return track
         await asyncio.sleep(SAMPLE_S)
 
