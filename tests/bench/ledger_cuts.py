@@ -75,7 +75,7 @@ def judge(image: Path, mount: Path, acknowledged: int) -> str:
             try:
                 database = Database.open(mount / "agent.db")
             except StoreError as error:
-                return "file system damaged" if "needs cleaning" in str(error) else "not opened"
+                return f"not opened ({str(error)[-50:]})"
             with database:
                 ledger = database.load_ledger()
                 if database.set_aside is not None:
