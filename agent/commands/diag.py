@@ -107,7 +107,10 @@ async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     await _book(agent, down.cost)
     out: dict[str, Any] = {
         "v": 1,
-        "down_bps": _rate(down.body_bytes, down.body_s),
+        # What was buffered before the first look came in no time: then the wait for it counts too.
+        "down_bps": _rate(
+            down.body_bytes, down.body_s if down.body_s > 0.05 else down.body_s + down.first_byte_ms / 1000
+        ),
         "down_bytes": down.body_bytes,
         "first_byte_ms": _ms(down.first_byte_ms),
         "wire_bytes": down.cost.total_bytes,

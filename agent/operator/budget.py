@@ -9,7 +9,7 @@ from __future__ import annotations
 DAY_S = 86_400.0
 LONGEST_S = 21_600.0
 DEAREST_BEAT_BYTES = 1_500
-UNASKED = 0.2
+UNASKED, SPARE = 0.2, 0.05
 
 
 class Budget:
@@ -42,7 +42,7 @@ class Budget:
         assert self._day_began_s is not None
         left_s = self._day_began_s + DAY_S - boot_s
         # Part of what is left is kept for what comes unasked: commands, events, a handshake after a cut.
-        left_bytes = self.limit_bytes * (1 - UNASKED * left_s / DAY_S) - self.today_bytes
+        left_bytes = self.limit_bytes * (1 - SPARE - UNASKED * left_s / DAY_S) - self.today_bytes
         affordable = left_s * self._beat_bytes / left_bytes if left_bytes > 0 else LONGEST_S
         return max(self.wanted_s, min(affordable, LONGEST_S))
 

@@ -64,6 +64,11 @@ class Twins:
             twin.due = bool(twin.payload)
         self._wake()
 
+    @property
+    def due(self) -> bool:
+        """Whether something is to be sent."""
+        return any(twin.due for twin in (self._twins or {}).values())
+
     def take(self) -> Twin | None:
         """The next twin to send."""
         for twin in (self._twins or {}).values():

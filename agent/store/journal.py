@@ -130,8 +130,8 @@ def _entry(row: tuple[Any, ...]) -> Entry:
 class AuditTable:
     """Who asked for what and what came of it, each entry chained to the one before by its hash.
 
-    The chain shows that nothing in between was changed or taken out; it cannot stop root from writing a new one, so
-    the head of the chain is reported to the operator with every answer's event.
+    The chain shows that nothing in between was changed or taken out. It cannot stop root from writing a new one: an
+    operator who wants to know that too keeps the hash of the last entry that `log.get` gave, and finds it again later.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:

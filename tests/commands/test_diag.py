@@ -1,0 +1,148 @@
+"""Diagnostics on loopback: real echoes, real sockets, and what they cost booked as the operator's traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.commands import execute, icmp, names
+from agent.commands.module import networks
+from agent.config import Config
+from agent.errors import AgentError, Rejected
+from tests.commands.standin import StandIn
+
+
+class Pages(BaseHTTPRequestHandler):
+    """/zeros/N sends N zeros, POST swallows, everything else is 404."""
+
+    def do_GET(self) -> None:
+        size = int(self.path.rpartition("/")[2]) if self.path.startswith("/zeros/") else -1
+        self.send_response(200 if size >= 0 else 404)
+        self.send_header("Content-Length", str(max(0, size)))
+        self.end_headers()
+        try:
+            for _ in range(max(0, size) // 10_000):
+                self.wfile.write(b"\0" * 10_000)
+        except OSError:
+            self.close_connection = True  # the agent has had enough
+
+    def do_POST(self) -> None:
+        left = int(self.headers["Content-Length"])
+        while left > 0 and (part := self.rfile.read(min(65_536, left))):
+            left -= len(part)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def pages() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    server.daemon_threads = False
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def run(tmp_path: Path, name: str, args: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    async def story() -> tuple[dict[str, Any], Any]:
+        with StandIn(tmp_path, Config()) as agent:
+            return await execute(agent, name, args, role="admin", source="test"), agent.ledger
+
+    return asyncio.run(story())
+
+
+def test_ping(tmp_path: Path) -> None:
+    try:
+        out, _ = run(tmp_path, "diag.ping", {"host": "127.0.0.1", "count": 3})
+    except Rejected as refusal:
+        if "not permitted" in refusal.reason:
+            pytest.skip("ICMP echo sockets: not permitted to this user")
+        raise
+    assert (out["sent"], out["received"]) == (3, 3)
+    assert 0 < out["min_ms"] <= out["median_ms"] <= out["max_ms"] < 1_000
+
+
+def test_traceroute(tmp_path: Path) -> None:
+    out, _ = run(tmp_path, "diag.traceroute", {"host": "127.0.0.1"})
+    assert out["reached"]
+    assert [hop["host"] for hop in out["hops"]] == ["127.0.0.1"]
+
+
+def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match=r"nothing\.invalid"):
+        run(tmp_path, "diag.ping", {"host": "nothing.invalid"})
+
+
+def test_http_is_bounded_and_booked(tmp_path: Path, pages: str) -> None:
+    out, ledger = run(tmp_path, "diag.http", {"url": f"{pages}/zeros/5000000", "bytes": 100_000})
+    assert (out["status"], out["bytes"]) == (200, 100_000)
+    booked = ledger.management_received_bytes + ledger.management_sent_bytes
+    assert booked == out["wire_bytes"] >= 100_000
+    out, _ = run(tmp_path / "other", "diag.http", {"url": f"{pages}/absent"})
+    assert out["status"] == 404
+
+
+def test_speed_both_ways(tmp_path: Path, pages: str) -> None:
+    args = {"url": f"{pages}/zeros/1000000", "upload_url": f"{pages}/up", "bytes": 1_000_000}
+    out, ledger = run(tmp_path, "diag.speed", args)
+    assert out["down_bytes"] == 1_000_000
+    assert out["down_bps"] > 1_000_000
+    assert out["up_bps"] > 1_000_000
+    assert ledger.management_received_bytes > 1_000_000
+    assert ledger.management_sent_bytes > 1_000_000
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="Connection refused"):
+        run(tmp_path, "diag.http", {"url": "http://127.0.0.1:9/"})
+
+
+def reply(rcode: int, *addresses: bytes) -> bytes:
+    head = struct.pack(">6H", 7, 0x8180 | rcode, 1, len(addresses), 0, 0)
+    body = b"\1a\2be\0" + struct.pack(">2H", 1, 1)
+    return head + body + b"".join(b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + a for a in addresses)
+
+
+def test_name_server_answers() -> None:
+    assert names.read_answer(reply(0, b"\x7f\0\0\1", b"\xc0\0\2\1"), "A") == ("NOERROR", ("127.0.0.1", "192.0.2.1"))
+    assert names.read_answer(reply(3), "A") == ("NXDOMAIN", ())
+    assert names.question("a.be", "A", 7)[12:] == b"\1a\2be\0\0\1\0\1"
+    for name in ("", ".", "x" * 64 + ".be", "a..b" * 100):
+        with pytest.raises(AgentError, match="no host name"):
+            names.question(name, "A", 1)
+
+
+@given(st.binary(max_size=60))
+def test_any_answer_of_a_name_server(data: bytes) -> None:
+    with contextlib.suppress(AgentError):  # and nothing else
+        rcode, addresses = names.read_answer(reply(0)[:12] + data, "A")
+        assert rcode == "NOERROR"
+        assert all(address.count(".") == 3 for address in addresses)
+
+
+def test_checksum_is_that_of_the_rfc() -> None:
+    assert icmp._checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0x220D  # RFC 1071, section 3: sum ddf2
+
+
+def test_networks_of_a_scan() -> None:
+    line = '+COPS: (2,"Proximus","PROXIMUS","20601",7),(3,"Orange B","Orange","20610"),,(0,1,3,4),(0,1,2)'
+    assert networks([line]) == [
+        {"plmn": "20601", "name": "Proximus", "state": "current", "act": 7},
+        {"plmn": "20610", "name": "Orange B", "state": "forbidden", "act": None},
+    ]
