@@ -166,6 +166,7 @@ class Reporting:
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
+            await runner.stop()  # what runs is left to the next start, which finds it in the journal
         for problem in ended:
             if isinstance(problem, Exception):
                 raise problem

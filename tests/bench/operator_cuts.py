@@ -79,7 +79,7 @@ class Life:
         for _ in range(steps):
             await self.dice.choices(
                 (self.event, self.measurement, self.send, self.puback, self.link_cut, self.outbox.flush),
-                (20, 30, 30, 25, 5, 4),
+                (20, 30, 80, 80, 5, 4),
             )[0]()
 
     async def event(self) -> None:
