@@ -1,7 +1,7 @@
 # The commands of modem-agent. Each brings along what it needs (.ci/setup); nothing is typed in between.
 PY := .venv/bin/python
 
-.PHONY: test-brokers bench-shaping demo test check bench clean e2e deb campaign-power test-matrix bench-footprint
+.PHONY: bench campaign fuzz report report-check test-brokers bench-shaping demo test check clean e2e deb campaign-power test-matrix bench-footprint
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -9,7 +9,7 @@ demo:      ## the main job on real traffic, in three network namespaces, in thre
 
 test: check   ## all checks and all fast tests
 	@.ci/setup test
-	$(PY) -m pytest -m "not qemu and not brokers"
+	$(PY) -m pytest -m "not qemu and not brokers and not browser"
 
 check:     ## ruff, mypy, import-linter
 	@.ci/setup test
@@ -30,6 +30,26 @@ deb:       ## the Debian package for bookworm, trixie and Raspberry Pi OS, into 
 test-matrix: ## the fast tests under every Python and library pairing that a release ships (ONLY=bookworm for one)
 	@.ci/setup test
 	$(PY) -m tests.matrix $(ONLY)
+
+bench:     ## every number with its target and its peer, in one table: report/bench.md (SHORT=1 for CI's form)
+	@.ci/setup bench
+	$(PY) -m tests.bench.all $(if $(SHORT),--short)
+
+campaign:  ## household life with faults of every kind, against an oracle (SEED=n repeats one; SHORT=1 for CI's form)
+	@.ci/setup test
+	$(PY) -m tests.campaign $(if $(SEED),--seed $(SEED)) $(if $(SHORT),--short)
+
+fuzz:      ## AT input, envelopes, configuration, UCI and control socket, each for a fixed time (SECONDS_EACH=60)
+	@.ci/setup test
+	$(PY) -m tests.fuzz --seconds $(or $(SECONDS_EACH),60)
+
+report:    ## report/index.html: one page of all that was measured
+	@.ci/setup test
+	$(PY) -m tests.bench.report
+
+report-check: report ## the page looked at in a real browser
+	@.ci/setup report
+	$(PY) -m pytest tests/bench/test_report.py
 
 bench-shaping:  ## the shaped line measured: real TCP on this kernel and on Debian's under QEMU, beside tc and sqm's settings
 	@.ci/setup bench

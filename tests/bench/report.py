@@ -1,0 +1,268 @@
+"""`make report`: report/index.html, one page for whoever decides about 12 000 modems.
+
+    python -m tests.bench.report [--demo FOLDER]
+
+Made of what was measured: out/demo (rate over time, the demo's promises), report/bench/*.json, report/campaign.json.
+It loads nothing and runs no script. A plot whose numbers were not measured says which command measures them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from tests.bench import report_svg as svg
+from tests.bench.all import collect, verdict, write_table
+from tests.bench.rows import REPORT, machine
+
+STYLE = """
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1c2430; background: #f6f7f9; margin: 0; }
+main { max-width: 1000px; margin: 0 auto; padding: 24px 20px 60px; }
+h1 { font-size: 28px; margin: 0 0 6px; } h2 { font-size: 20px; margin: 36px 0 4px; }
+p { margin: 6px 0 12px; max-width: 74ch; } .quiet { color: #5b6675; font-size: 14px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; margin: 18px 0; }
+.tile { background: #fff; border: 1px solid #dde2e8; border-radius: 8px; padding: 12px 14px; }
+.tile b { display: block; font-size: 24px; } .tile span { font-size: 13px; color: #5b6675; }
+figure { margin: 8px 0 0; background: #fff; border: 1px solid #dde2e8; border-radius: 8px; padding: 12px; }
+figcaption { font-size: 13.5px; color: #5b6675; margin-top: 6px; }
+.absent { background: #fff8e5; border: 1px dashed #c9a227; border-radius: 8px; padding: 12px 14px; }
+svg.plot { width: 100%; height: auto; display: block; }
+svg text { font-family: inherit; fill: #1c2430; } svg .small { font-size: 12px; } svg .label { font-size: 12.5px; }
+svg .grid { stroke: #e6eaef; } svg .mark { stroke: #9aa5b1; stroke-dasharray: 2 3; }
+svg .level { stroke: #b3261e; stroke-dasharray: 6 4; }
+svg .bar { fill: #1f6fb4; } svg .bar.peer { fill: #b9c2cc; } svg .bar.bad { fill: #b3261e; }
+.scroll { overflow-x: auto; background: #fff; border: 1px solid #dde2e8; border-radius: 8px; margin-top: 8px; }
+table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
+th, td { text-align: left; vertical-align: top; padding: 6px 9px; border-bottom: 1px solid #eceff3; }
+th { background: #f0f3f6; }
+.kept { color: #1d7a3a; } .missed { color: #b3261e; font-weight: 700; } .open { color: #7a6a1f; }
+"""
+PING = re.compile(r"ping [\d.]+/([\d.]+)/[\d.]+ ms")
+KILOBYTES = re.compile(r"^([\d.]+) kB")
+MEGABYTES = re.compile(r"^([\d.]+) MB")
+Rows = list[dict[str, Any]]
+
+
+def page(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
+    """The whole page."""
+    date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    body = [
+        "<h1>modem-agent: what it does, measured</h1>",
+        "<p>An agent on a 4G modem that counts a household's data, slows the line to 512 kbit/s past 40 GB instead of"
+        " cutting it, gives full speed back on the new month, and lets support help from afar. Everything on this page"
+        " was measured by running it; what was not measured says so, and what was missed stands as missed.</p>",
+        f'<p class="quiet">Drawn {date} on {escape(machine())}.</p>',
+        tiles(rows, demo, campaign),
+    ]
+    for title, words, draw in SECTIONS:
+        body += [f"<h2>{title}</h2>", f"<p>{words}</p>", draw(rows, demo, campaign)]
+    body += [demo_table(demo), "<h2>Every number</h2>", table(rows)]
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    title = "<title>modem-agent: what it does, measured</title>"
+    return f'<!doctype html><html lang="en"><head>{head}{title}<style>{STYLE}</style></head><body><main>{"".join(body)}</main></body></html>\n'  # noqa: E501
+
+
+def tiles(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
+    judged = [row for row in rows if row["kept"] is not None]
+    kept = sum(row["kept"] for row in judged)
+    absent = len([row for row in rows if not row["date"]])
+    facts = [
+        (f"{kept} of {len(judged)}", "numbers with a target that were kept in the newest run"),
+        (str(len(judged) - kept), "numbers missed; each stands in the table below"),
+        (str(absent), "benches that were not run this time"),
+    ]
+    promises = demo_rows(demo)
+    if promises:
+        done = sum("missed" not in row[3] for row in promises)
+        facts.append((f"{done} of {len(promises)}", "promises kept in the demo on real traffic"))
+    if campaign:
+        facts.append((f"{sum(campaign['faults'].values()):,}", "faults injected at random in the campaign"))
+        facts.append((str(len(campaign["violations"])), "times the agent was then wrong"))
+    return (
+        '<div class="tiles">'
+        + "".join(f'<div class="tile"><b>{escape(b)}</b><span>{escape(s)}</span></div>' for b, s in facts)
+        + "</div>"
+    )
+
+
+def figure(plot: str, caption: str) -> str:
+    return f"<figure>{plot}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def absent(what: str, command: str) -> str:
+    return f'<div class="absent">{escape(what)} was not measured yet: <code>{escape(command)}</code></div>'
+
+
+# -- the plots -----------------------------------------------------------------------------------------------------
+
+
+def rate(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
+    file = demo / "rate.json"
+    if not file.exists():
+        return absent("The rate", "make demo")
+    data = json.loads(file.read_text())
+    series = {
+        way: [(mark["s"], mark[f"{key}_bps"] / 1000) for mark in data["rate"]]
+        for way, key in (("download, kbit/s", "down"), ("upload, kbit/s", "up"))
+    }
+    marks = [(at, words) for at, words in data["events"]]
+    plot = svg.lines(
+        series, x_title="seconds", y_title="kbit/s on the link", name="rate", marks=marks, level=(512, "512 kbit/s")
+    )
+    return figure(plot, "From the demo: real TCP from the household, the kernel's own counters ten times a second.")
+
+
+def ping(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
+    found = []
+    for row in rows:
+        hit = PING.search(row["measured"])
+        if row["bench"].startswith("shaping") and hit:
+            kind = "" if "agent" in row["what"] else "peer"
+            found.append((row["what"].partition(": ")[2] or row["what"], float(hit[1]), kind))
+    if not found:
+        return absent("Ping under load", "make bench-shaping")
+    found = sorted(found, key=lambda one: (one[2], one[1]))[:24]
+    plot = svg.bars(found, name="ping", unit="ms", level=(75, "75 ms"), log_floor=5.0)
+    caption = (
+        "95 of 100 pings were faster than this while four TCP flows each way filled the line."
+        " Grey: the same line with tc or with sqm-scripts' settings, same run. Logarithmic."
+    )
+    return figure(plot, caption)
+
+
+def usage(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
+    if not campaign or len(campaign.get("usage", [])) < 2:
+        return absent("Usage against the truth", "make campaign")
+    truth = [(day, real / 1e9) for day, real, _ in campaign["usage"]]
+    ledger = [(day, counted / 1e9) for day, _, counted in campaign["usage"]]
+    plot = svg.lines(
+        {"the ledger, GB": ledger, "what really passed, GB": truth},
+        x_title="simulated days",
+        y_title="GB",
+        name="usage",
+    )
+    lost, phantom = campaign["lost_bytes"], campaign["phantom_bytes"]
+    passed = campaign["usage"][-1][1]
+    return figure(plot, f"Through the fault campaign: of {passed / 1e9:.1f} GB {lost / 1e6:.1f} MB were lost in power"
+                        f" cuts and deletions, {phantom} bytes were booked that nobody used.")  # fmt: skip
+
+
+def faults(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
+    if not campaign:
+        return absent("The fault campaign", "make campaign")
+    kinds = sorted(campaign["faults"].items(), key=lambda item: -item[1])
+    plot = svg.bars([(kind, float(count), "") for kind, count in kinds], name="faults", unit="")
+    return figure(plot, f"Seed {campaign['seed']}, {campaign['simulated_days']:.0f} simulated days,"
+                        f" {len(campaign['violations'])} violations.")  # fmt: skip
+
+
+def memory(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
+    found = []
+    for row in rows:
+        hit = MEGABYTES.match(row["measured"])
+        if row["bench"] == "footprint" and "PSS" in row["what"] and hit:
+            found.append((row["what"], float(hit[1]), ""))
+    parts = []
+    if found:
+        plot = svg.bars(found, name="memory", unit="MB", level=(30, "30 MB"))
+        parts.append(figure(plot, "The real daemon after its steady state, in proportional set size."))
+    if campaign and len(campaign.get("memory", [])) > 1:
+        series = {"resident, MB": [(day, kilobytes / 1000) for day, kilobytes in campaign["memory"]]}
+        plot = svg.lines(series, x_title="simulated days", y_title="MB", name="memory-days")
+        parts.append(figure(plot, "The campaign's process (the agent's parts and the simulated world around them)."))
+    return "".join(parts) or absent("Memory", "make bench-footprint, make campaign")
+
+
+def wire(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
+    found = [
+        (row["what"].partition(",")[0], float(hit[1]), "" if row["kept"] else "bad")
+        for row in rows
+        if row["bench"].startswith("operator") and (hit := KILOBYTES.match(row["measured"]))
+    ]
+    if not found:
+        return absent("Bytes to the operator", "make bench")
+    return figure(
+        svg.bars(found, name="wire", unit="kB", level=(100, "100 kB a day")), "TLS and reconnections included."
+    )
+
+
+Draw = Callable[[Rows, Path, "dict[str, Any] | None"], str]
+SECTIONS: tuple[tuple[str, str, Draw], ...] = (
+    ("The line through 40 GB", "The household downloads, crosses its 40 GB, is slowed, gets 1 GB from support, loses"
+     " its modem and its agent, and begins a new month.", rate),
+    ("A slow line that still works", "How long a ping takes while downloads fill the 512 kbit/s.", ping),
+    ("Counting", "Days of household life with power cuts, unplugged modems and wrong clocks.", usage),
+    ("Faults", "What was done to it, drawn at random and overlapping.", faults),
+    ("Memory", "What it takes of a small router.", memory),
+    ("Bytes to the operator", "What the reports themselves cost.", wire),
+)  # fmt: skip
+
+
+# -- the tables ----------------------------------------------------------------------------------------------------
+
+
+def demo_rows(demo: Path) -> list[list[str]]:
+    file = demo / "promises.md"
+    if not file.exists():
+        return []
+    lines = [line for line in file.read_text().splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def demo_table(demo: Path) -> str:
+    found = demo_rows(demo)
+    head = "<h2>The demo's promises</h2>"
+    if not found:
+        return head + absent("The demo", "make demo")
+    cells = "".join(
+        f"<tr><td>{escape(row[0])}</td><td>{escape(row[1])}</td><td>{escape(row[2])}</td>{_verdict(row[3].strip('*'))}</tr>"
+        for row in found
+    )
+    return f'{head}<div class="scroll"><table><tr><th>what</th><th>promised</th><th>measured</th><th></th></tr>{cells}</table></div>'  # noqa: E501
+
+
+def table(rows: Rows) -> str:
+    head = "".join(f"<th>{name}</th>" for name in ("bench", "what", "target", "measured", "peer, same run", "", "date"))
+    cells = []
+    for row in rows:
+        plain = [escape(str(row[key])) for key in ("bench", "what", "target", "measured", "peer")]
+        date = escape(row["date"][:10])
+        cells.append(
+            "<tr>"
+            + "".join(f"<td>{cell}</td>" for cell in plain)
+            + _verdict(verdict(row).strip("*"))
+            + f"<td>{date}</td></tr>"
+        )
+    machines = "; ".join(sorted({row["machine"] for row in rows if row["machine"]}))
+    return f'<p class="quiet">Measured on: {escape(machines)}</p><div class="scroll"><table><tr>{head}</tr>{"".join(cells)}</table></div>'  # noqa: E501
+
+
+def _verdict(word: str) -> str:
+    kind = {"kept": "kept", "missed": "missed"}.get(word, "open")
+    return f'<td class="{kind}">{word}</td>'
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--demo", type=Path, default=Path("out/demo"), help="what make demo left")
+    options = parser.parse_args()
+    campaign_file = REPORT.parent / "campaign.json"
+    campaign = json.loads(campaign_file.read_text()) if campaign_file.exists() else None
+    write_table([]) if not (REPORT.parent / "bench.json").exists() else None
+    out = REPORT.parent / "index.html"
+    out.write_text(page(collect([]), options.demo, campaign))
+    print(out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

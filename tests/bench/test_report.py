@@ -1,0 +1,150 @@
+"""The runner's table and the report's page, the page in a real browser too (`make report-check`)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench import all as runner
+from tests.bench import report, rows
+
+CAMPAIGN = {
+    "seed": 1, "simulated_days": 3.0, "faults": {"power cut": 12, "link re-created": 30, "disk full": 4},
+    "violations": [], "lost_bytes": 1_000_000, "phantom_bytes": 0,
+    "usage": [[0, 0, 0], [1, 10**9, 10**9], [3, 4 * 10**9, 4 * 10**9 - 10**6]],
+    "memory": [[0, 50_000], [3, 51_000]],
+}  # fmt: skip
+SIZES = """<script>
+const plots = [...document.querySelectorAll('svg.plot')].map(p => [p.id, Math.round(p.getBoundingClientRect().width)]);
+const out = [...document.querySelectorAll('svg.plot text')].filter(t => {
+  const a = t.getBoundingClientRect(), b = t.closest('svg').getBoundingClientRect();
+  return a.left < b.left - 1 || a.right > b.right + 1 || a.top < b.top - 1 || a.bottom > b.bottom + 1;
+}).map(t => t.textContent);
+document.documentElement.dataset.seen = JSON.stringify(
+  {plots, out, page: document.documentElement.scrollWidth, window: innerWidth});
+</script></body>"""
+
+
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which some benches left rows and others did not."""
+    folder = tmp_path / "report" / "bench"
+    for module in (rows, runner, report):
+        monkeypatch.setattr(module, "REPORT", folder)
+    bench = rows.Bench("shaping_line", 5)
+    bench.row("Linux: agent: tbf, down, IPv4", "p95 ≤ 75 ms", "link down 511, ping 13/24/25 ms, lost 0 %", True)
+    bench.row("Linux: tc: htb, default FIFO, down | up", "", "link down 487, ping 4200/6061/6114 ms", None)
+    assert bench.finish() == 0
+    bench = rows.Bench("operator_day", 6)
+    bench.row("a day of a typical household, TLS", "at most 100 kB on the wire", "112.0 kB, 140 messages", False)
+    assert bench.finish() == 1
+    return tmp_path
+
+
+@pytest.fixture
+def demo(measured: Path) -> Path:
+    folder = measured / "demo"
+    folder.mkdir()
+    marks = [{"s": s / 2, "down_bps": 5e6 if s < 40 else 5.12e5, "up_bps": 1e5} for s in range(120)]
+    (folder / "rate.json").write_text(json.dumps({"rate": marks, "events": [[20, "40 GB crossed"]]}))
+    (folder / "promises.md").write_text("| a | b | c | |\n|---|---|---|---|\n| <full> | x | y | **missed** |\n")
+    return folder
+
+
+def test_the_table_says_what_was_kept_missed_and_not_run(measured: Path) -> None:
+    found = runner.write_table([runner.Run("ledger_flaps", 3.0, "out of time", "stopped after 3 s")])
+    text = (measured / "report" / "bench.md").read_text()
+    assert "| kept |" in text
+    assert "| **missed** |" in text
+    assert re.search(r"\| ledger_flaps \|.*stopped after 3 s.*\| not measured \|", text)
+    assert re.search(r"\| at_fuzz \|.*not run.*\| not measured \|", text)
+    assert "down \\| up" in text  # a bar in a cell would break the table
+    assert json.loads((measured / "report" / "bench.json").read_text()) == found
+
+
+def test_every_script_of_the_rooms_is_found_and_no_library_of_theirs() -> None:
+    found = runner.scripts()
+    assert {"at_fuzz", "ledger_flaps", "operator_day", "shaping_line", "simulator_modems", "cli_startup"} <= set(found)
+    assert not {"rows", "all", "report", "shaping_plot", "operator_ledger", "ledger_line"} & set(found)
+
+
+@pytest.mark.parametrize(("body", "outcome"), [
+    ("import sys; print('broke here'); sys.exit(3)", "failed"),
+    ("import time; time.sleep(60)", "out of time"),
+    ("print('no rows')", "ok"),
+])  # fmt: skip
+def test_what_becomes_of_a_script(measured: Path, monkeypatch: pytest.MonkeyPatch, body: str, outcome: str) -> None:
+    package = measured / "tests" / "bench"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "at_probe.py").write_text(body)
+    monkeypatch.chdir(measured)
+    done = runner.run("at_probe", short=False, limit_s=3.0)
+    assert done.outcome == outcome
+    assert done.took_s < 30
+    if outcome == "failed":
+        assert "broke here" in done.detail
+
+
+def test_a_page_without_any_measurement_says_how_to_get_one(tmp_path: Path) -> None:
+    made = report.page([], tmp_path, None)
+    assert "<svg" not in made
+    for command in ("make demo", "make bench-shaping", "make campaign", "make bench"):
+        assert command in made
+
+
+def test_the_page_is_self_contained_and_escapes(demo: Path) -> None:
+    made = report.page(runner.collect([]), demo, CAMPAIGN)
+    assert not re.search(r"<(script|link|img|iframe)|https?://|url\(", made)
+    assert "&lt;full&gt;" in made
+    assert re.findall(r'<svg id="([\w-]+)"', made) == ["rate", "ping", "usage", "faults", "memory-days", "wire"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1200, 600])
+def test_a_browser_shows_every_plot_whole(demo: Path, width: int) -> None:
+    """Laid out by Chromium: each plot has its width, no word leaves its plot, the page does not scroll sideways."""
+    made = report.page(runner.collect([]), demo, CAMPAIGN)
+    seen, picture = look(made, demo, width)
+    assert [name for name, _ in seen["plots"]] == ["rate", "ping", "usage", "faults", "memory-days", "wire"]
+    assert all(wide > 0.6 * min(width, 1000) for _, wide in seen["plots"])
+    assert seen["out"] == []
+    assert seen["page"] <= seen["window"]
+    assert picture.stat().st_size > 20_000
+
+
+@pytest.mark.browser
+def test_a_browser_shows_the_report_that_was_made(tmp_path: Path) -> None:
+    """report/index.html as `make report` left it; its picture is kept beside it for people."""
+    index = Path("report/index.html")
+    if not index.exists():
+        pytest.skip("report: none was made; make report")
+    seen, picture = look(index.read_text(), tmp_path, 1200)
+    assert seen["out"] == []
+    assert seen["page"] <= seen["window"]
+    shutil.copy(picture, index.with_name("screenshot.png"))
+
+
+def look(made: str, folder: Path, width: int) -> tuple[dict[str, Any], Path]:
+    """What the browser made of a page: the sizes of its plots, and a picture of the window."""
+    if not shutil.which("chromium"):
+        pytest.skip("chromium: not installed")
+    file, picture = folder / "page.html", folder / "page.png"
+    file.write_text(made.replace("</body>", SIZES))
+    flags = [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}", f"--window-size={width},5200",
+    ]  # fmt: skip
+    command = ["chromium", *flags, f"--screenshot={picture}", "--dump-dom", file.as_uri()]
+    run = subprocess.run(command, capture_output=True, timeout=100, check=True)
+    hit = re.search(r'data-seen="([^"]*)"', run.stdout.decode())
+    assert hit, run.stderr.decode()[-500:]
+    return json.loads(hit[1].replace("&quot;", '"')), picture
