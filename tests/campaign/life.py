@@ -1,0 +1,235 @@
+"""One run of the agent in the simulated world: the real accounting, clock, outbox, reporting and command runner.
+
+Built like the daemon builds it; what needs a radio, a kernel or a socket is the world's. A run ends by itself, or
+when the power goes: then every task of it ends and nothing it held in memory survives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from agent.clock import Clock
+from agent.commands import Snapshot, staging
+from agent.commands.authority import BrokerAuthority
+from agent.commands.runner import Runner
+from agent.commands.table import Command, Progress
+from agent.config import Config
+from agent.daemon.accounting import Accounting
+from agent.daemon.reporting import Reporting
+from agent.errors import StoreError
+from agent.operator import Outbox, SessionState, Topics
+from agent.plan import Ledger, Moment
+from tests.bench.operator_ledger import Received
+from tests.campaign.world import Broker, Cut, Disk, Kernel, World
+
+DEVICE = "imei::990000862471854"
+LONGEST_STEP_S = 30.0
+logging.getLogger("agent").setLevel(logging.CRITICAL)
+
+
+class Life:
+    """agent.commands.Agent, from a start to an end."""
+
+    def __init__(self, world: World, disk: Disk, broker: Broker, config: Config, received: Received, ran: Counter[str]):
+        self.world, self.disk, self.broker, self.received = world, disk, broker, received
+        self.store, self.modem, self.file_config, self.config = disk, None, config, config
+        self.ran, self.faults = ran, Counter[str]()
+        self.promised: list[int] = []  # numbers of events that are on the disk
+        self._numbers: dict[int, None] = {}
+        self.device = DEVICE
+        self.connected_s: float | None = None
+        self.wants_restart = False
+        self.flying: list[Any] = []
+        self._delivering: set[asyncio.Task[None]] = set()
+        self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
+        self.reborn: Callable[[], None] = lambda: None
+
+    async def start(self) -> None:
+        """As agent.daemon.assembly does it."""
+        self.disk.power_on()
+        database = self.disk._database
+        assert database is not None
+        world, ledger = self.world, database.load_ledger()
+        with database.transaction():
+            self.config = staging.effective(self.file_config, database, world.boot_id, world.boot_s())
+        self.clock = Clock(self.config.clock, floor=ledger.latest if ledger else None, system=Kernel(world))
+        first = ledger or Ledger.new(self.config.plan, self.clock.now())
+        self.accounting = Accounting(self.config.plan, self.clock, self.disk, first, self.faults)
+        self.topics = Topics(self.config.operator.root, DEVICE)
+        now = self.clock.now
+        self.box = Outbox(self.disk, self.config.operator, self.topics, boot=world.boot_id, now=now)
+        self.reporting = Reporting(self)
+        self.reporting._outbox = self.box
+        self.accounting.on_notice = self.reporting.notice
+        self.accounting.companion = self.reporting.companion
+        self.runner = Runner(
+            self, self.box, BrokerAuthority(), device=DEVICE, instance=f"{world.loop.time()}", nonce=lambda: "n",
+            commands={"test.once": Command("test.once", "runs once", self._once, resource="once", repeatable=False)},
+        )  # fmt: skip
+        await self.box.open()
+        await self.runner.resume()
+
+    async def _once(self, agent: Any, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        self.ran[progress.id] += 1
+        await asyncio.sleep(self.world.dice.choice((0, 0, 1, 40)))
+        return {"v": 1}
+
+    # -- one turn of the loop
+
+    async def turn(self, longest_s: float = LONGEST_STEP_S) -> None:
+        """Sample, commit, hear and tell the operator, and let time pass until the next sample."""
+        sample = self.world.sample()
+        self.accounting.take([sample] if sample else [])
+        await self.commit_if_due()
+        rates = self.accounting.decision.rates
+        self.world.shaped_bps = (rates.down_bps, rates.up_bps)
+        await self._converse()
+        await asyncio.sleep(min(longest_s, self.accounting.interval_s()))
+        if self.disk.dead:
+            raise Cut
+
+    async def commit_if_due(self) -> None:
+        if self.accounting.commit_due():
+            before = self.accounting._saved
+            await self.accounting.commit()
+            if self.accounting._saved is not before and not self.reporting._events:
+                self.promised += self._numbers
+                self._numbers.clear()
+
+    def tell(self) -> None:
+        """An event of the household, by its number."""
+        number = self.received.next_number()
+        self._numbers[number] = None
+        self.emit("test", {"number": number})
+
+    async def measure(self) -> None:
+        number = self.received.next_number()
+        try:
+            await self.box.measure(self.topics.measurement("traffic"), {"number": number})
+        except StoreError:
+            return
+        self.received.recorded_measurement(self.box.boot, self.box._next - 1, number)
+
+    async def _converse(self) -> None:
+        """The line to the broker, where it stands: commands in, reports out, acknowledged a turn later."""
+        reachable = self.broker.up and not self.config.operator.url.endswith("away.test")
+        if not reachable:
+            if self.connected_s is not None:
+                self.connected_s = None
+                self.flying.clear()
+                self.box.returned()
+            return
+        if self.connected_s is None:
+            self.connected_s = self.world.boot_s()
+        for row in self.flying:
+            self.box.acknowledged(row)
+        self.flying.clear()
+        if self.broker.waiting and not self._delivering:
+            messages, self.broker.waiting[:] = list(self.broker.waiting), []
+            task = asyncio.ensure_future(self._deliver(messages))
+            self._delivering.add(task)
+            task.add_done_callback(self._delivering.discard)
+        try:
+            while len(self.flying) < 20 and (row := await self.box.take()) is not None:
+                self.flying.append(row)
+                self.broker.heard(row.topic, row.payload)
+            if self.box.flush_due():
+                await self.box.flush()
+        except StoreError:
+            self.faults["outbox"] += 1
+
+    async def _deliver(self, messages: list[Any]) -> None:
+        """One after the other, as the session does; MQTT gives again what was not acknowledged."""
+        while messages:
+            try:
+                await self.runner.deliver(messages[0])
+            except StoreError:
+                break
+            except BaseException:
+                self.broker.waiting[:0] = messages
+                raise
+            messages.pop(0)
+        self.broker.waiting[:0] = messages
+
+    # -- the end
+
+    async def end(self, *, orderly: bool) -> None:
+        """Everything of this run is over; an orderly end commits first."""
+        if orderly and not self.disk.dead:
+            try:
+                await self._farewell()
+            except (StoreError, Cut):
+                self.faults["farewell"] += 1
+        self.disk.dead = True
+        tasks = {*self._delivering, *self.runner._tasks, *self.box._tasks}
+        for task in tasks:
+            task.cancel()
+        while tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
+            tasks = {t for t in (*self._delivering, *self.runner._tasks, *self.box._tasks) if not t.done()}
+        self.disk.die()
+
+    async def _farewell(self) -> None:
+        sample = self.world.sample()
+        self.accounting.take([sample] if sample else [])
+        await self.accounting.commit()
+        if not self.disk.full and not self.reporting._events:
+            self.promised += self._numbers
+            self._numbers.clear()
+        await self.runner.stop()
+        await self.box.flush(last=True)
+
+    # -- agent.commands.Agent
+
+    def session_state(self) -> SessionState:
+        return SessionState(connected=self.connected_s is not None, since_boot_s=self.connected_s)
+
+    def snapshot(self) -> Snapshot:
+        now = self.clock.now()
+        return Snapshot(
+            moment=now, device=DEVICE, version="0", started_boot_s=now.boot_s, usage=self.accounting.usage(),
+            period=self.accounting.period, decision=self.accounting.decision, session=self.session_state(),
+        )  # fmt: skip
+
+    async def refresh(self) -> None:
+        sample = self.world.sample()
+        self.accounting.take([sample] if sample else [])
+
+    async def change_ledger(self, change: Callable[[Ledger, Moment], Ledger], also: Any = None) -> Ledger:
+        return await self.accounting.change(change, also)
+
+    def event(self, name: str, details: dict[str, Any]) -> None:
+        self.emit(name, details)
+
+    async def rebirth(self) -> None:
+        self.faults["rebirth"] += 1
+
+    async def restart(self) -> None:
+        self.wants_restart = True
+
+    async def reboot(self, reason: str) -> None:
+        self.wants_restart = True
+
+    async def reset_modem(self, level: str) -> dict[str, Any]:
+        return {"done": level}
+
+    async def send_sms(self, number: str, text: str) -> dict[str, Any]:
+        return {"reference": 1}
+
+    async def adopt(self, config: Config) -> None:
+        self.wants_restart = True
+
+
+def campaign_config(billing_day: int) -> Config:
+    base = Config()
+    return replace(
+        base,
+        plan=replace(base.plan, allowance_bytes=4_000_000_000, max_bps=20_000_000, billing_day=billing_day),
+        operator=replace(base.operator, url="mqtt://broker.test"),
+        commands=replace(base.commands, rate_per_minute=10_000),
+    )

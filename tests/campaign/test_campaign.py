@@ -1,0 +1,81 @@
+"""The campaign's short form, that its seed repeats it, and that its oracle is no decoration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.commands import staging
+from agent.store import Database
+from tests.campaign import weather
+from tests.campaign.life import campaign_config
+from tests.campaign.story import Story, campaign
+
+SHORT = 80
+
+
+@pytest.mark.timeout(300)
+def test_a_short_campaign_finds_nothing() -> None:
+    story = campaign(3, SHORT)
+    assert story.oracle.violations == []
+    assert sum(story.faults.values()) >= SHORT
+    assert story.oracle.checks["bytes"] > SHORT
+    assert story.oracle.checks["month"] > 0
+    assert story.oracle.checks["restart"] > 0
+    assert story.oracle.finals
+
+
+@pytest.mark.timeout(300)
+def test_a_seed_repeats_a_campaign() -> None:
+    first, second = campaign(5, 25), campaign(5, 25)
+    assert first.faults == second.faults
+    assert first.usage == second.usage
+    assert first.world.truth_bytes == second.world.truth_bytes > 0
+
+
+def double_count(story: Story) -> None:
+    ledger = story.life.accounting.ledger
+    story.life.accounting.ledger = replace(ledger, total_received_bytes=ledger.total_received_bytes + 1)
+
+
+def forget(story: Story) -> None:
+    ledger = story.life.accounting.ledger
+    story.life.accounting.ledger = replace(ledger, total_sent_bytes=ledger.total_sent_bytes - 1)
+
+
+def run_again(story: Story) -> None:
+    story.oracle.ran.update(dict.fromkeys(story.oracle.issued, 2))
+
+
+def swallow(story: Story) -> None:
+    """A broker's message that never reached the operator."""
+    for key in list(story.received._bodies)[:3]:
+        del story.received._bodies[key]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("sabotage", "told"), [
+    (double_count, "1 phantom bytes"), (forget, "1 bytes lost"), (run_again, " times"), (swallow, "gap"),
+])  # fmt: skip
+def test_the_oracle_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch, sabotage: weather.Fault, told: str) -> None:
+    calm = {kind: weather.WEATHER[kind] for kind in ("burst of traffic", "command sent twice")}
+    monkeypatch.setattr(weather, "WEATHER", calm)
+    monkeypatch.setattr("tests.campaign.story.WEATHER", {**calm, "sabotage": (30, sabotage)})
+    story = campaign(9, 14)
+    assert story.faults["sabotage"]
+    assert any(told in sentence for sentence in story.oracle.violations)
+
+
+def test_a_pushed_configuration_that_keeps_the_broker_away_is_rolled_back(tmp_path: Path) -> None:
+    """In its limit it is in force, out of it the last good one; a reboot in between starts its limit anew, once."""
+    config = campaign_config(1)
+    bad = {"operator.url": "mqtt://away.test"}
+    with Database.open(tmp_path / "agent.db") as database, database.transaction():
+        staging.begin(database, staging.Trial("c1", bad, "boot-1", 100.0, 300.0))
+        assert staging.effective(config, database, "boot-1", 200.0).operator.url.endswith("away.test")
+        assert staging.effective(config, database, "boot-2", 20.0).operator.url.endswith("away.test")
+        assert staging.effective(config, database, "boot-2", 301.0).operator.url == config.operator.url
+        assert staging.effective(config, database, "boot-3", 5.0).operator.url == config.operator.url
+        assert staging.trial(database) is None
