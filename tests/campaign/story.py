@@ -190,12 +190,19 @@ def resident_kb() -> int:
 def campaign(seed: int, faults: int) -> Story:
     """One campaign from a seed, on a loop of its own."""
     loop = SimulatedLoop()
+    loop.set_exception_handler(_unless_cut)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         try:
             story = loop.run_until_complete(_told(seed, faults, Path(folder), loop))
         finally:
             loop.close()
     return story
+
+
+def _unless_cut(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A task that the cut ended has nobody to tell; any other exception that nobody took is a fault of ours."""
+    if not isinstance(context.get("exception"), Cut):
+        loop.default_exception_handler(context)
 
 
 async def _told(seed: int, faults: int, folder: Path, loop: asyncio.AbstractEventLoop) -> Story:
