@@ -25,7 +25,7 @@ from simulator.qemu.errors import GuestError
 
 _QUIET = (
     "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr cryptomgr.notests audit=0 random.trust_cpu=on "
-    "tsc=reliable"
+    "tsc=reliable no_timer_check"
 )
 
 
