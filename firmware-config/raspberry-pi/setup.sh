@@ -168,7 +168,7 @@ table inet modem_agent {
 	chain input {
 		type filter hook input priority filter; policy accept;
 		iifname "wwan*" ct state established,related accept
-		iifname "wwan*" meta l4proto { icmp, ipv6-icmp } accept
+		iifname "wwan*" meta l4proto { 1, 58 } accept  # ICMP and ICMPv6
 		iifname "wwan*" udp sport { 67, 547 } accept
 		iifname "wwan*" drop
 	}
@@ -207,7 +207,7 @@ done
 
 config="$root/etc/modem-agent/config.toml"
 if [ -n "$broker" ] || [ -n "$apn" ]; then
-	set -- --config /etc/modem-agent/config.toml --yes --wan 'wwan*'
+	set -- --config /etc/modem-agent/config.toml --yes --no-doctor --wan 'wwan*'
 	[ -z "$apn" ] || set -- "$@" --apn "$apn"
 	[ -z "$broker" ] || set -- "$@" --broker "$broker"
 	within modem-agent setup "$@" || die "the agent did not take this configuration"

@@ -67,6 +67,7 @@ def test_it_ends_as_doctor_does(cli: Run, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(
         f'[device]\nrun_dir = "{tmp_path}/run"\nstate_dir = "{tmp_path}/state"\n[wan]\ninterfaces=["none9"]\n'
+        '[probe]\nhosts = ["127.0.0.1:9"]\nname_servers = ["127.0.0.1"]\n'
     )
     done = cli("setup", "--yes", "--config", str(file))
     assert "written and checked" in done.stdout

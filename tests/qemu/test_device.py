@@ -18,8 +18,8 @@ from simulator.qemu import GuestUnavailable
 from simulator.qemu.device import Device
 from simulator.qemu.image import build_package
 
-pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(600)]
-PATIENCE_S = 240  # a guest under TCG on a machine that does other things as well
+pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(1500)]
+PATIENCE_S = 480  # a guest under TCG, on a machine that may have other things to do as well
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from simulator.qemu import Guest
 from simulator.qemu.events import LAB_MODULES, events, wait_event
 
-pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(1500)]
 PATIENCE_S = 420
 NO_CLOCK = "1970-01-01T00:00:00"
 

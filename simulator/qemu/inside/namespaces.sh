@@ -6,7 +6,7 @@ ip netns add operator
 ip -n operator link set lo up
 ip netns add household
 ip -n household link set lo up
-lan= house=
+lan="" house=""
 for link in /sys/class/net/*; do
 	[ -e "$link/device/driver" ] || continue
 	case $(readlink -f "$link/device/driver") in */virtio_net) ;; *) continue ;; esac
