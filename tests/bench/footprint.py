@@ -29,6 +29,9 @@ DAY_S = 90  # at a poll and a report a second, with a status a second on top
 IDLE_S = 40
 MOST_PSS_MB = {"64 bit": 30.0, "32 bit": 22.0}
 
+# As systemd/modem-agent.service sets them.
+UNIT_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536"}
+
 CONFIG = """[device]
 state_dir = "{work}/state"
 run_dir = "{work}"
@@ -86,7 +89,8 @@ class Daemon:
         self._log = (WORK / "log").open("wb")
         self.started_s = time.monotonic()
         words = [*command, "-m", "agent.cli", "run", "--config", str(WORK / "config.toml")]
-        self.process = subprocess.Popen(words, stdout=self._log, stderr=self._log, cwd=PROJECT)
+        environment = {**os.environ, **UNIT_ENVIRONMENT}
+        self.process = subprocess.Popen(words, stdout=self._log, stderr=self._log, cwd=PROJECT, env=environment)
 
     def pss_mb(self) -> float:
         lines = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()
