@@ -16,7 +16,7 @@ from simulator.qemu import Guest
 from simulator.qemu.events import LAB_MODULES, events, wait_event
 
 pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(1500)]
-PATIENCE_S = 420
+PATIENCE_S = 600  # a minute on two idle cores
 NO_CLOCK = "1970-01-01T00:00:00"
 
 
