@@ -44,7 +44,6 @@ class GuestModem:
         for number, device in enumerate(self.gadget.ports):
             if number in by_interface:
                 port = GadgetPort(self.host, by_interface[number], str(wait_for(device)))
-                port.open()
                 port.show(True)
                 self._ports.append(port)
         self.modem.on_presence.append(self._presence)
