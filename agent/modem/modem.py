@@ -22,7 +22,7 @@ from agent.at.pdu import submit
 from agent.config import ModemSettings
 from agent.errors import CommandError, CommandTimeout, ModemError, PortAbsent
 from agent.modem import hands
-from agent.modem.assemble import assemble
+from agent.modem.assemble import SIGNAL_SOURCES, assemble
 from agent.modem.dialogue import Dialogue
 from agent.modem.discovery import SYSFS, Candidate, candidates, device_at, place_of
 from agent.modem.lock import LOCK_DIRECTORY
@@ -236,6 +236,8 @@ class Modem:
                 if command in self.profile.seldom:
                     self._seldom[name] = reading
         self._polls += 1
+        if not any(name in answers for name in SIGNAL_SOURCES):  # a clone that refuses its vendor's commands
+            answers["+CSQ"] = await self._patient("AT+CSQ") or {}
         await self._name_operator(answers)
         await self._read_card((answers.get("+CPIN") or {}).get("usable") is True)
         return assemble(
