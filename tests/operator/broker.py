@@ -43,7 +43,7 @@ class Mosquitto:
         folder.chmod(0o755)
         self.config.write_text(
             f"listener {self.port} 127.0.0.1\n{tls}"
-            f"persistence true\npersistence_location {folder}/\nautosave_interval 0\n"
+            f"set_tcp_nodelay true\npersistence true\npersistence_location {folder}/\nautosave_interval 0\n"
             f"log_dest file {folder}/mosquitto.log\nlog_type all\nuser root\n{extra}"
         )
 
