@@ -25,7 +25,6 @@ from tests.campaign.world import Broker, Cut, Disk, SimulatedLoop, World
 
 QUIET_S = 5400.0
 DISK_WELL_S = 120.0  # after a full disk has room again, a cut so soon is still excused
-MOUTHFUL = 400  # points of each curve that are kept
 
 
 class Story:

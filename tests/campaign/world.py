@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from agent.errors import StoreError
 from agent.operator.client import Inbound
@@ -236,4 +236,3 @@ class Broker:
     up: bool = True
     waiting: list[Inbound] = field(default_factory=list)
     heard: Callable[[str, bytes], None] = lambda topic, payload: None
-    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
