@@ -6,6 +6,7 @@ counting and shaping go on without it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from agent.modem import Modem, Reading
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 15.0
+GAP_S = 1.0  # between two polls: a storm of unsolicited codes must not make the module answer without a pause
 LONGEST_POLL_S = 300.0  # a module that answers each command just before its time limit
 
 
@@ -69,7 +71,8 @@ class Watching:
                 self.on_beat(self._settings.poll_s + LONGEST_POLL_S)
                 self._read(await modem.poll())
                 backoff.reset()
-                await self.wake.wait(self._settings.poll_s)
+                await asyncio.sleep(GAP_S)
+                await self.wake.wait(self._settings.poll_s - GAP_S)
         finally:
             self.modem = None
             modem.close()

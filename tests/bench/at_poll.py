@@ -46,9 +46,7 @@ def main() -> int:
     with simulator.serve(profile) as running:
         polls = asyncio.run(measured(running.path))
     commands, octets = max(poll[0] for poll in polls), max(poll[1] for poll in polls)
-    print(
-        f"{profile}: at most {commands} commands (of {COMMANDS}), {octets} bytes written (of {BYTES}) a poll"
-    )
+    print(f"{profile}: at most {commands} commands (of {COMMANDS}), {octets} bytes written (of {BYTES}) a poll")
     print(
         f"seconds a poll against the simulated module: {min(p[2] for p in polls):.3f} to {max(p[2] for p in polls):.3f}"
     )
