@@ -94,7 +94,8 @@ class Oracle:
         plan = life.config.plan
         truly = period_at(world.now, plan.billing_day, plan.timezone)
         if truly.start != self._period_start:
-            self._period_start, self._period_truth, self._period_clean = truly.start, 0, sure
+            installed = self._period_start is None  # the ledger begins with the world
+            self._period_start, self._period_truth, self._period_clean = truly.start, 0, sure or installed
         else:
             self._period_truth += passed_bytes
         if not sure:
