@@ -150,8 +150,8 @@ def usage(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
         y_title="GB",
         name="usage",
     )
-    lost, phantom = campaign["lost_bytes"], campaign["phantom_bytes"]
-    passed = campaign["usage"][-1][1]
+    _, passed, counted = campaign["usage"][-1]
+    lost, phantom = passed - counted, campaign["phantom_bytes"]
     return figure(plot, f"Through the fault campaign: of {passed / 1e9:.1f} GB {lost / 1e6:.1f} MB were lost in power"
                         f" cuts and deletions, {phantom} bytes were booked that nobody used.")  # fmt: skip
 

@@ -120,6 +120,7 @@ class Story:
                     self._wanted = ("orderly", 2.0)
                 if self._wanted is not None:
                     await self._restart(*self._wanted)
+                    began = self.world.loop.time()  # time without power is no agent's time
                 if self.dice.random() < 0.05:
                     await self.life.measure()
                 await self.life.turn(max(0.3, until - self.world.loop.time()))
