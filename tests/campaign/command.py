@@ -10,10 +10,13 @@ row for the bench. Exit status 1 if the agent was wrong once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import logging
 import multiprocessing
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -22,6 +25,18 @@ from tests.campaign.story import campaign
 
 FAULTS, SHORT_FAULTS, A_CAMPAIGN = 10_000, 500, 1_000
 SHOWN = 400  # points of the curves that the report gets
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """What the agent logs of the faults that are provoked, by the thousand, is kept off for a while."""
+    log = logging.getLogger("agent")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def one(seed: int, faults: int) -> dict[str, Any]:
@@ -52,11 +67,15 @@ def thinned(points: list[Any]) -> list[Any]:
     return [*points[::step], *points[-1:]]
 
 
+def _quiet_for_good() -> None:
+    logging.getLogger("agent").setLevel(logging.CRITICAL)
+
+
 def run(seed: int, faults: int, processes: int) -> list[dict[str, Any]]:
     """All campaigns, printed as they end."""
     parts = [(seed + n, min(A_CAMPAIGN, faults - n * A_CAMPAIGN)) for n in range(-(-faults // A_CAMPAIGN))]
     found = []
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, initializer=_quiet_for_good) as pool:
         for done in [pool.apply_async(one, part) for part in parts]:
             found.append(done.get())
             told(found[-1])

@@ -7,7 +7,6 @@ when the power goes: then every task of it ends and nothing it held in memory su
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +28,6 @@ from tests.campaign.world import Broker, Cut, Disk, Kernel, World
 
 DEVICE = "imei::990000862471854"
 LONGEST_STEP_S = 30.0
-logging.getLogger("agent").setLevel(logging.CRITICAL)
 
 
 class Life:
