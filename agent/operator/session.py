@@ -230,7 +230,7 @@ class Session:
 
     def _other_protocol(self, outcome: Outcome) -> None:
         """A broker that speaks 3.1.1 alone refuses MQTT 5 by code, or just closes."""
-        if outcome.end is End.UNREACHABLE and outcome.reason.startswith("closed before CONNACK"):
+        if outcome.end is End.UNREACHABLE and outcome.reason.startswith(("closed before CONNACK", "no CONNACK")):
             self._unanswered += 1
         if outcome.code == backoff.UNSUPPORTED_PROTOCOL or self._unanswered >= 2:
             self._unanswered = 0

@@ -44,6 +44,7 @@ warn_percent = [80, 95]
 
 [operator]
 url = "mqtt://{address}:{broker}"
+protocol = "{protocol}"
 beat_s = 30
 
 [log]
@@ -66,13 +67,13 @@ def month_end_in(seconds: float) -> tuple[datetime, int, str]:
 class Device:
     """Files below `out`, and the daemon in the modem's namespace."""
 
-    def __init__(self, out: Path, port: str, month_end_s: float) -> None:
+    def __init__(self, out: Path, port: str, month_end_s: float, protocol: str = "auto") -> None:
         self.month_end, day, zone = month_end_in(month_end_s)
         self.file = out / "config.toml"
         self.file.write_text(
             CONFIG.format(
                 out=out, port=port, allowance=ALLOWANCE_BYTES, day=day, zone=zone,
-                address=BROKER_ADDRESS, broker=BROKER_PORT,
+                address=BROKER_ADDRESS, broker=BROKER_PORT, protocol=protocol,
             )
         )  # fmt: skip
         for folder in ("state", "run"):
