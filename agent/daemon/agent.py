@@ -49,6 +49,7 @@ class LiveAgent:
         self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
         self.reborn: Callable[[], None] = lambda: None
         self.cause: Callable[[], str] = lambda: "none"
+        self.faults_told: Callable[[], dict[str, int]] = dict
         self.alarms: Callable[[], Iterable[str]] = tuple
         self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -76,7 +77,7 @@ class LiveAgent:
             session=self.session_state(),
             outbox_rows=outbox_rows,
             outbox_dropped=outbox_dropped,
-            faults=dict(self._faults),
+            faults={**self._faults, **self.faults_told()},
             store_state=self.store.state,
             alarms=sorted(self.alarms()),
         )

@@ -69,12 +69,14 @@ class Reporting:
         self._outbox: Outbox | None = None
         self._session: Session | None = None
         self._reporter: Reporter | None = None
+        self._runner: Runner | None = None
         self._sessions_task: asyncio.Task[None] | None = None
         self.wake = Wake()
         self.on_beat: Callable[[float], None] = lambda within_s: None
         self.on_session: Callable[[SessionState], None] = lambda state: None
         agent.emit, agent.reborn, agent.session_state = self.event, self.rebirth, lambda: self.session
         agent.outbox, agent.alarms = self._outbox_state, lambda: self.alarms
+        agent.faults_told = lambda: self.faults
 
     # -- what is told
 
@@ -123,6 +125,16 @@ class Reporting:
         return self._reporter.alarms if self._reporter is not None else ()
 
     @property
+    def faults(self) -> dict[str, int]:
+        """What went wrong with the session and with commands, counted since the start."""
+        told: dict[str, int] = {}
+        if self._session is not None:
+            told |= {f"operator.{name}": number for name, number in self._session.faults.items()}
+        if self._runner is not None:
+            told |= {f"commands.{name}": number for name, number in self._runner.faults.items()}
+        return told
+
+    @property
     def session(self) -> SessionState:
         return self._session.state if self._session is not None else SessionState()
 
@@ -147,6 +159,7 @@ class Reporting:
             agent, outbox, authority_of(agent.config.commands, agent.device), device=agent.device,
             instance=secrets.token_hex(8), nonce=lambda: session.nonce,
         )  # fmt: skip
+        self._runner = runner
         await runner.resume()
         session = Session(settings, topics, outbox, twins, runner.deliver, version=__version__, now=now)
         session.on_wire = self._charge

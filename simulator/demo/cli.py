@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ def command(out: Path) -> None:
 
     try:
         isolate()
+        for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends the demo's processes, too
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
         kept = _play(out.resolve())
     except SetupError as error:
         click.echo(f"demo: {error}", err=True)

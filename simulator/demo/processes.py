@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from simulator.demo.network import BROKER_ADDRESS, OPERATOR, SetupError, inside
 
@@ -37,6 +37,8 @@ class Processes:
         return process
 
     def close(self) -> None:
+        for load in list(Load.running):
+            load.stop()
         for process in reversed(self._running):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -88,12 +90,16 @@ def wait_until(ready: Callable[[], object], timeout_s: float, what: str) -> Any:
 class Load:
     """One run of simulator.demo.load in the household."""
 
+    running: ClassVar[set[Load]] = set()
+
     def __init__(self, *words: str) -> None:
         command = ["ip", "netns", "exec", "household", sys.executable, "-m", "simulator.demo.load", *words]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self.running.add(self)
 
     def result(self) -> Any:
         output, _ = self._process.communicate(timeout=120)
+        self.running.discard(self)
         if self._process.returncode != 0:
             raise SetupError("the household's load failed")
         return json.loads(output)
@@ -101,6 +107,7 @@ class Load:
     def stop(self) -> None:
         self._process.kill()
         self._process.communicate()
+        self.running.discard(self)
 
 
 def flows(direction: str, seconds: float, count: int = 4) -> Load:

@@ -134,6 +134,7 @@ def test_nonsense_on_a_command_topic_is_counted_and_survived(
             good = {"v": 1, "id": "good1", "type": "status", "args": {}, "ttl": 60, "aud": "test-device"}
             desk.send(f"{topic}/good1/req", json.dumps(good).encode())
             await desk.until(lambda: [b for b in desk.bodies("good1/res") if b["state"] == "succeeded"])
+            assert running.ask("status")["faults"]["commands.command-rejected"] == 1
 
     extra = f'[operator]\nurl = "{broker.url}"\n'
     folder = tmp_path / "agent"
