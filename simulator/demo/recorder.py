@@ -70,6 +70,8 @@ class Recorder:
         """Down and up over the last second, for the display."""
         if len(self.marks) < 3:
             return 0.0, 0.0
+        if (self.mark_at(self.marks[-1].at_s - 1.0).ifb is None) != (self.marks[-1].ifb is None):
+            return 0.0, 0.0  # the shaper came or went in this second: two counters of different links
         end = self.marks[-1].at_s
         return self.rate_bps(end - 1.0, end, "down"), self.rate_bps(end - 1.0, end, "up")
 
