@@ -232,7 +232,7 @@ class Story:
         late = time.time() - self.device.month_end.timestamp()
         self.event("new month")
         self.promise("shaper gone at the new month", "at most 2 s late, never early", f"{late:+.1f} s", 0 <= late <= 2)
-        load.stop()  # flows that were held at 512 kbit/s come out of TCP's back-off when they will; new ones tell the rate
+        load.stop()  # flows that were held at 512 kbit/s leave TCP's back-off when they will: new ones tell the rate
         load = flows("down", 20, FLOWS)
         self._flowing("down")
         rate = self.rate_over("down", 3)
