@@ -1,7 +1,7 @@
 """Where kernels and images are kept, and how they get there: Debian packages, fetched once by apt.
 
-Called by the kernel and image builders. Each entry is made in a side folder and renamed when whole, under a lock, so
-that a killed build leaves nothing half done and two test runs do not build the same thing twice.
+Called by the kernel and image builders. Each entry is made in a side folder and renamed when whole, under a lock of its
+own, so that a killed build leaves nothing half done and two test runs do not build the same thing twice.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ def entry(name: str, build: Callable[[Path], None]) -> Path:
     if place.is_dir():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(cache_dir() / "lock"):
+    with _locked(place.parent / f".lock-{place.name}"):
         if not place.is_dir():
-            side = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
+            for left in place.parent.glob(f".building-{place.name}-*"):  # by a build that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            side = Path(tempfile.mkdtemp(prefix=f".building-{place.name}-", dir=place.parent))
             try:
                 build(side)
                 side.chmod(0o755)
