@@ -54,9 +54,13 @@ def context(settings: OperatorSettings, *, clock_trusted: bool) -> ssl.SSLContex
 
 def _create(settings: OperatorSettings) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=settings.ca_file or None)
+        made = ssl.create_default_context(cafile=settings.ca_file or None)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(settings.ca_file, "", f"not a file of CA certificates: {error}") from error
+    # Python 3.13 also asks for formalities of RFC 5280 (an authority key identifier, say) that private CAs often lack:
+    # a firmware with a newer Python would lock its own fleet out. Chain, name and dates are judged as before.
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return made
 
 
 def _with_alpn(made: ssl.SSLContext, settings: OperatorSettings) -> ssl.SSLContext:

@@ -24,6 +24,9 @@ from tests.operator.desk import Desk
 from tests.operator.pki import Pki
 
 
+needs_psk = pytest.mark.skipif(sys.version_info < (3, 13), reason="psk: this Python's ssl has no TLS-PSK (3.13 on)")
+
+
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     made = Pki(tmp_path_factory.mktemp("pki"))
@@ -109,29 +112,62 @@ def test_alpn_and_lowest_version(pki: Pki) -> None:
         tls.context(OperatorSettings(ca_file=pki.path("ca.key") + "x"), clock_trusted=True)
 
 
-def test_psk(tmp_path: Path) -> None:
-    """On Python 3.13 a real session; before it, a clear refusal."""
+def keyed(tmp_path: Path) -> OperatorSettings:
     key = tmp_path / "psk"
     key.write_text("device1:" + bytes(range(16)).hex() + "\n")
     key.chmod(0o600)
-    settings = OperatorSettings(psk_file=str(key))
-    if sys.version_info < (3, 13):
-        with pytest.raises(ConfigError, match=r"Python 3\.13"):
-            tls.context(settings, clock_trusted=False)
-        return
+    return OperatorSettings(psk_file=str(key))
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="no-psk: this Python has it")
+def test_psk_on_a_python_without_it_is_refused_clearly(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Python 3\.13"):
+        tls.context(keyed(tmp_path), clock_trusted=False)
+
+
+@needs_psk
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_psk_opens_a_session_without_certificates(tmp_path: Path, protocol: str) -> None:
+    """The key's identity is the broker's user: the ACL holds for it as for a certificate's name."""
+    settings = keyed(tmp_path)
     folder = tmp_path / "broker"
     folder.mkdir()
-    (folder / "psk").write_text(key.read_text())
+    (folder / "psk").write_text(Path(settings.psk_file).read_text())
+    (folder / "acl").write_text("user device1\ntopic readwrite #\n")
+    lines = f"psk_hint test\npsk_file {folder}/psk\nuse_identity_as_username true\n"
+    with Mosquitto(folder, f"acl_file {folder}/acl\n", tls=lines) as broker:
+
+        async def story() -> None:
+            url = f"mqtts://127.0.0.1:{broker.port}"
+            config = config_for(url, psk_file=settings.psk_file, protocol=protocol)
+            async with StandIn(tmp_path, config) as agent:
+                for _ in range(500):
+                    if agent.session.state.connected and not agent.outbox.rows:
+                        break
+                    await asyncio.sleep(0.01)
+                assert agent.session.state.connected, agent.session.state.last_error
+                assert agent.outbox.rows == 0  # the broker took what this user may write
+                assert "refused-publish" not in agent.session.faults
+
+        asyncio.run(story())
+        assert "u'device1'" in broker.log()
+
+
+@needs_psk
+def test_a_wrong_psk_opens_nothing(tmp_path: Path) -> None:
+    settings = keyed(tmp_path)
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    (folder / "psk").write_text("device1:" + bytes(range(1, 17)).hex() + "\n")
     with Mosquitto(folder, tls=f"psk_hint test\npsk_file {folder}/psk\n") as broker:
 
         async def story() -> None:
-            config = config_for(f"mqtts://127.0.0.1:{broker.port}", psk_file=str(key))
-            async with StandIn(tmp_path, config) as agent:
-                for _ in range(500):
-                    if agent.session.state.connected:
-                        return
-                    await asyncio.sleep(0.01)
-                raise AssertionError(agent.session.state.last_error)
+            config = config_for(f"mqtts://127.0.0.1:{broker.port}", psk_file=settings.psk_file)
+            with StandIn(tmp_path, config) as agent:
+                await agent.outbox.open()
+                outcome = await agent.session._attempt()
+                assert outcome.end is End.UNREACHABLE
+                assert "SSL" in outcome.reason
 
         asyncio.run(story())
 
