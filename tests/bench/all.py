@@ -35,7 +35,7 @@ SHORT_NUMBERS = {
     "cli_watch": ["10"],
     "ledger_flaps": ["60"],
     "operator_commands": ["400"],
-    "operator_cuts": ["600", "20"],
+    "operator_cuts": ["300", "300"],
     "simulator_fleet": ["100"],
 }
 # What one script takes in the whole run, so that all of them fit twenty minutes; the guests have commands of their own.

@@ -1,11 +1,11 @@
 """Cuts at every step of a report's life: what the operator received equals what the agent recorded.
 
-    python -m tests.bench.operator_cuts [CUTS] [REAL_CUTS]
+    python -m tests.bench.operator_cuts [CUTS] [MORE_CUTS]
 
-First part, in one process, over the real store and the real outbox: the agent is cut off before, in and after every
-transaction, between publish and PUBACK, and between PUBACK and delete; the link is cut with any part of the window
-received; a share of the cuts is a reboot. Second part, with a real mosquitto, real sessions and `kill -9`:
-tests/bench/operator_kills.py.
+First part (operator_kills.py): real agents with a real mosquitto. The agent is killed by kill -9 before, in and after
+every transaction, after insert, after delete, before and after publish, at a PUBACK and after it, and anywhere; the
+broker is killed or ended; the link is cut mid-packet; a tenth of the kills is a reboot. Second part, in one process and
+on the disk: the store and the outbox alone, with transactions that fail and are rolled back as well.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from agent.plan import Moment, Trust
 from agent.store import Store
 from tests.bench.operator_kills import real_cuts
 from tests.bench.operator_ledger import Received
+from tests.bench.operator_nursery import memory
 from tests.bench.rows import Bench
 
 T = TypeVar("T")
@@ -149,28 +150,25 @@ async def simulated(cuts: int, seed: int, folder: Path) -> Received:
 
 
 def main() -> int:
-    cuts, kills = (int(sys.argv[n]) if len(sys.argv) > n else default for n, default in ((1, 10_000), (2, 300)))
+    kills, cuts = (int(sys.argv[n]) if len(sys.argv) > n else default for n, default in ((1, 10_000), (2, 10_000)))
     bench = Bench("operator_cuts", 6)
     seed = int(time.time())
+    with tempfile.TemporaryDirectory(dir=memory()) as folder:
+        real, took_s = real_cuts(kills, seed, Path(folder))
+    print(json.dumps(real.problems[:5]))
+    bench.row(
+        f"{real.total} real cuts: kill -9 of the agent at every step, mosquitto killed, link cut (seed {seed})",
+        "received = recorded, in order, every gap reported",
+        f"{real.summary()}; {len(real.problems)} violations; {took_s:.0f} s",
+        not real.problems and real.total >= kills,
+    )
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         received = asyncio.run(simulated(cuts, seed, Path(folder)))
     problems = received.problems()
     print(json.dumps(problems[:5]))
-    what = f"{received.cuts} cuts at every step of insert, publish, PUBACK, delete (seed {seed})"
     bench.row(
-        what,
-        "received = recorded, in order, every gap reported",
-        f"{received.summary()}; {len(problems)} violations; {time.monotonic() - began:.0f} s",
-        not problems,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        received = real_cuts(kills, seed, Path(folder))
-    problems = received.problems()
-    print(json.dumps(problems[:5]))
-    bench.row(
-        f"{received.cuts} real cuts: kill -9 of the agent, broker restarted, link cut mid-packet (mosquitto)",
+        f"{received.cuts} cuts in one process, transactions that fail included (seed {seed})",
         "received = recorded, in order, every gap reported",
         f"{received.summary()}; {len(problems)} violations; {time.monotonic() - began:.0f} s",
         not problems,

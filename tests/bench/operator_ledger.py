@@ -18,6 +18,9 @@ class Received:
         self.cuts = 0
         self.duplicates = 0
         self._number = 0
+        self._begun: set[int] | None = None  # None: nobody says what it begins
+        self._keys: dict[int, Key] = {}
+        self._session = 0
         self._bodies: dict[Key, dict[str, Any]] = {}
         self._events: dict[Key, int] = {}
         self._measurements: dict[Key, int] = {}
@@ -30,6 +33,12 @@ class Received:
         return self._number
 
     # -- what the agent claims
+
+    def begun(self, number: int) -> None:
+        """What is about to be recorded: whether it was, nobody knows if the agent is cut off now."""
+        if self._begun is None:
+            self._begun = set()
+        self._begun.add(number)
 
     def recorded_event(self, boot: str, seq: int, number: int) -> None:
         self._events[boot, seq] = number
@@ -51,10 +60,26 @@ class Received:
                 self._problems.append(f"{key} came with another content")
             return
         self._bodies[key] = body
+        self._invented(key, body)
         lane = (key[0], "/m/" in topic)
         if key[1] < self._newest.get(lane, 0):
             self._problems.append(f"{key} came after {self._newest[lane]} of its lane")
         self._newest[lane] = max(self._newest.get(lane, 0), key[1])
+
+    def _invented(self, key: Key, body: dict[str, Any]) -> None:
+        """What was recorded once comes under one key, and nothing comes that was never begun."""
+        number = body.get("number")
+        if number is None:
+            return
+        if self._keys.setdefault(number, key) != key:
+            self._problems.append(f"{number} came under {self._keys[number]} and {key}")
+
+    def presence(self, body: dict[str, Any]) -> None:
+        """`status` as it is published: no two connections bear one session number."""
+        if body["state"] == "online":
+            if body["session"] <= self._session:
+                self._problems.append(f"session {body['session']} came after {self._session}")
+            self._session = max(self._session, body["session"])
 
     # -- the comparison
 
@@ -72,6 +97,8 @@ class Received:
                 out.append(f"measurement {key} is missing and was not reported")
             elif key in self._bodies and self._bodies[key].get("number") != number:
                 out.append(f"measurement {key} came as another one")
+        if self._begun is not None:
+            out += [f"{number} was never begun" for number in self._keys if number not in self._begun]
         highest: dict[str, int] = {}
         for boot, seq in self._bodies:
             highest[boot] = max(highest.get(boot, 0), seq)
@@ -82,8 +109,21 @@ class Received:
         return out
 
     def summary(self) -> str:
-        lost = len([key for key in self._lost if key not in self._bodies])
+        return self.sum_up([self])
+
+    @staticmethod
+    def sum_up(all_of_them: list[Received]) -> str:
+        events, measurements, keys, duplicates, lost = (
+            sum(numbers)
+            for numbers in zip(
+                *(
+                    (len(r._events), len(r._measurements), len(r._bodies), r.duplicates, len(r._lost - set(r._bodies)))
+                    for r in all_of_them
+                ),
+                strict=True,
+            )
+        )
         return (
-            f"{len(self._events)} events and {len(self._measurements)} measurements recorded, {len(self._bodies)} keys "
-            f"received, {self.duplicates} duplicates, {lost} numbers reported lost"
+            f"{events} events and {measurements} measurements recorded, {keys} keys received, {duplicates} duplicates, "
+            f"{lost} numbers reported lost"
         )

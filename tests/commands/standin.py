@@ -38,15 +38,25 @@ class HandClock:
 class StandIn:
     """agent.commands.Agent over a real store; `with` closes it."""
 
+    clock_type: type[HandClock] = HandClock
+
     def __init__(
-        self, folder: Path, config: Config, *, authority: Authority | None = None, instance: str = "1"
+        self,
+        folder: Path,
+        config: Config,
+        *,
+        authority: Authority | None = None,
+        instance: str = "1",
+        device: str = DEVICE,
+        boot: str = BOOT,
     ) -> None:
-        self.config, self.clock = config, HandClock()
+        self.config, self.clock, self.device = config, self.clock_type(), device
+        self.clock.boot_id = boot
         self.store = Store(folder / "agent.db")
         self.modem: Any = None
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.asked: list[str] = []
-        self.topics = Topics(config.operator.root, DEVICE)
+        self.topics = Topics(config.operator.root, device)
         now = self.clock.now
         self.ledger = Ledger.new(config.plan, now())
         self.outbox = Outbox(self.store, config.operator, self.topics, boot=self.clock.boot_id, now=now)
@@ -55,7 +65,7 @@ class StandIn:
             self,
             self.outbox,
             authority or BrokerAuthority(),
-            device=DEVICE,
+            device=device,
             instance=instance,
             nonce=lambda: self.nonce,
         )
@@ -88,7 +98,7 @@ class StandIn:
         now = self.clock.now()
         return Snapshot(
             moment=now,
-            device=DEVICE,
+            device=self.device,
             version="0",
             started_boot_s=1000.0,
             usage=usage(self.ledger, self.config.plan),

@@ -23,7 +23,6 @@ from tests.operator.broker import Mosquitto
 from tests.operator.desk import Desk
 from tests.operator.pki import Pki
 
-
 needs_psk = pytest.mark.skipif(sys.version_info < (3, 13), reason="psk: this Python's ssl has no TLS-PSK (3.13 on)")
 
 
