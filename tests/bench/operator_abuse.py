@@ -109,10 +109,9 @@ class Household:
         return device_id(self.number)
 
     def hear(self, topic: str, body: dict[str, Any]) -> None:
-        if topic.endswith("/status"):
-            if body["state"] == "online":
-                self.nonce = body["nonce"]
-                self.born.set()
+        if topic.endswith("/status") and body["state"] == "online":
+            self.nonce = body["nonce"]
+            self.born.set()
         if not topic.endswith("/res") or (body["boot"], body["seq"]) in self.heard:
             return
         self.heard.add((body["boot"], body["seq"]))

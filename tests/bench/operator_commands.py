@@ -65,8 +65,8 @@ def main() -> int:
         abuse, took_s = abused(commands, seed, Path(folder))
     print(json.dumps(abuse.problems[:5]))
     bench.row(
-        f"{abuse.sent} signed commands, {abuse.deliveries} deliveries with duplicates, replays, swaps; "
-        f"{abuse.lives} lives of agents ended by kill -9, {abuse.reboots} reboots, {abuse.link_cuts} link cuts (seed {seed})",
+        f"{abuse.sent} signed commands, {abuse.deliveries} deliveries with duplicates, replays, swaps; {abuse.lives} "
+        f"agents killed by kill -9, {abuse.reboots} reboots, {abuse.link_cuts} link cuts (seed {seed})",
         "each done once or refused, one final answer each",
         f"{abuse.summary()}; {len(abuse.problems)} violations; {took_s:.0f} s",
         not abuse.problems,
