@@ -19,7 +19,8 @@ from agent.cli.verb import Call, verb
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish", "man")))
 def command(call: Call, shell: str) -> None:
     """Print the completion script of a shell, or the manual page."""
-    from agent.cli import COMPLETE, PROGRAM, group
+    from agent.cli import COMPLETE, PROGRAM
+    from agent.cli.group import group
 
     if shell == "man":
         from agent.cli.manual import page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
@@ -62,6 +63,7 @@ def _watch(beats: Iterator[Mapping[str, Any] | AgentError], most: int | None, *,
     """Draw each beat. Ctrl-C is the ordinary end; what was best stays on the screen."""
     from agent.cli.meter import Meter
 
+    gc.enable()
     meter = Meter()
     live = not as_json and screen.colours()
     try:

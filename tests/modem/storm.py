@@ -7,7 +7,6 @@ nothing is ready to be read, so a timeout of ten seconds costs milliseconds and 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import random
@@ -25,10 +24,12 @@ from agent.modem import Modem
 from simulator.modem import SimModem
 from simulator.ports.host import Host
 from simulator.ports.pty import PtyPort
+from tests.modem.growth import Growth
 
 T = TypeVar("T")
 POLL_S = 60.0
 LONGEST_RETRY_S = 15.0
+SAMPLES = 48  # of memory, over the run
 NEWS = (
     "+CREG: 2", '+CEREG: 1,"1A2B","1F0C25",7', '+CMTI: "ME",3', "RING", '+QIND: "csq",20,99', "+CTZV: +4", "^RSSI:17",
     "+CGEV: NW PDN DEACT 1", "NO CARRIER", "OK?", "+QENG: garbage", "\x00\xff+UNKNOWN: 1,2,3",
@@ -93,26 +94,26 @@ class Result:
     worst_gap_s: float = 0.0  # from the module being back to the next reading
     descriptors_before: int = 0
     descriptors_after: int = 0
-    rss_early_kb: int = 0
-    rss_late_kb: int = 0
+    growth: Growth = field(default_factory=Growth)
     faults: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
 
-def storm(hours: float, seed: int = 1, real_wait_s: float = 0.004) -> Result:
-    """Run it on a loop of its own."""
+def storm(hours: float, seed: int = 1, real_wait_s: float = 0.004, *, traced: bool = False) -> Result:
+    """Run it on a loop of its own; `traced` tells who holds the memory that grew, at some cost of time."""
     loop = _Loop(real_wait_s)
     try:
-        return loop.run_until_complete(_Story(loop, hours * 3600, seed).run())
+        return loop.run_until_complete(_Story(loop, hours * 3600, seed, traced).run())
     finally:
         loop.close()
 
 
 class _Story:
-    def __init__(self, loop: asyncio.AbstractEventLoop, length_s: float, seed: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, length_s: float, seed: int, traced: bool) -> None:
         self._loop, self._length_s = loop, length_s
         self._chance = random.Random(seed)
-        self._result = Result()
+        self._result = Result(growth=Growth(traced=traced))
+        self._sample_at_s = 0.0
         self._well_since: float | None = 0.0  # the module is there and answers; None: it is not
         self._read_since_well = True
         self._imei = ""
@@ -139,7 +140,7 @@ class _Story:
                 port.close()
         self._result.faults = Counter(modem.faults)
         self._result.simulated_s = self._loop.time()
-        self._result.rss_late_kb = _rss_kb()
+        self._result.growth.finish()
         gc.collect()
         self._result.descriptors_after = _descriptors()
         return self._result
@@ -164,9 +165,9 @@ class _Story:
         """One reading: nothing in it may be wrong, whatever the weather."""
         result = self._result
         result.readings += 1
-        if result.readings == 30:
-            gc.collect()
-            result.rss_early_kb = _rss_kb()
+        if self._loop.time() >= self._sample_at_s:
+            result.growth.take(self._loop.time(), self._length_s)
+            self._sample_at_s = self._loop.time() + self._length_s / SAMPLES
         if self._well_since is not None and not self._read_since_well:
             result.worst_gap_s = max(result.worst_gap_s, self._loop.time() - self._well_since)
             self._read_since_well = True
@@ -243,9 +244,3 @@ class _Story:
 
 def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
-
-
-def _rss_kb() -> int:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
-    return 0

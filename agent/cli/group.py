@@ -1,0 +1,107 @@
+"""click's side of the executable: which word is which verb, and which error ends in which sentence and status.
+
+Used by main() once a verb is asked for, and by the completion scripts and the manual page.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from agent import __version__
+from agent.cli import ABOUT, COMPLETE, PROGRAM, VERBS, exits, overview, screen
+from agent.errors import AgentError
+
+
+class Verbs(click.Group):
+    """Finds a verb's module by its name, and knows the short help of all without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"agent.cli.{cmd_name}")
+        command = module.command
+        command.name = cmd_name
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise click.UsageError(f"there is no verb '{args[0]}'{_nearest(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(overview(ctx.terminal_width or screen.width()))
+
+
+def _nearest(word: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, VERBS, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; '{PROGRAM} --help' lists them"
+
+
+@click.group(cls=Verbs, help=ABOUT)
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+def group() -> None:
+    """All verbs; one of them does the work."""
+
+
+def run(words: list[str]) -> int:
+    """The exit status of a command line; every error that is meant ends here as one line."""
+    as_json = "--json" in words
+    try:
+        if COMPLETE in os.environ:
+            return _complete(os.environ[COMPLETE])
+        # Not group.main(): it ends the process by itself when a pipe is closed, with a status of its own.
+        # And click's own help is never narrower than 50 columns, which some consoles are.
+        with group.make_context(PROGRAM, words, terminal_width=min(80, screen.width())) as context:
+            status = group.invoke(context)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.UsageError as error:
+        return _fail(_usage_sentence(error), exits.USAGE, as_json)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", exits.INTERRUPTED, as_json)
+    except click.ClickException as error:
+        return _fail(error.format_message(), exits.FAILED, as_json)
+    except BrokenPipeError:
+        return exits.PIPE_CLOSED
+    except (AgentError, OSError) as error:
+        return _fail(str(error), exits.status_of(error), as_json)
+    return status if isinstance(status, int) else exits.OK
+
+
+def _complete(instruction: str) -> int:
+    """What the completion script of a shell asks at each TAB."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(group, {}, PROGRAM, COMPLETE, instruction)
+
+
+def _usage_sentence(error: click.UsageError) -> str:
+    text = error.format_message().replace("\n", " ").strip()
+    text = text if text.endswith("...") else text.rstrip(".")
+    text = text[:1].lower() + text[1:]
+    where = error.ctx.command_path if error.ctx is not None else PROGRAM
+    return text if "--help" in text or text.endswith("?") else f"{text}; see '{where} --help'"
+
+
+def _fail(sentence: str, status: int, as_json: bool) -> int:
+    line = " ".join(sentence.split())
+    print(f"{PROGRAM}: {line}", file=sys.stderr)
+    if as_json:
+        try:
+            screen.print_json(
+                {"v": 1, "error": {"code": status, "name": exits.NAMES.get(status, "failed"), "message": line}}
+            )
+        except BrokenPipeError:
+            return exits.PIPE_CLOSED
+    return status
