@@ -1,4 +1,4 @@
-"""What every test may lean on: the rule for skips.
+"""What every test may lean on: the rule for skips, and how many processes share the work.
 
 A test that needs something a machine may lack skips with "<feature>: why". In CI (CI=true) such a skip is a failure,
 unless the feature is one that CI is known to be without: what its kernel lacks runs under QEMU (`make e2e`), what its
@@ -13,6 +13,12 @@ from collections.abc import Generator
 import pytest
 
 CI_CANNOT = frozenset({"cake", "fq_codel", "flowtable", "matchall", "netem", "sfq", "dm-log-writes", "kvm", "psk"})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: one more than there are processors, as most tests wait for a process or a timer most of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,8 @@
 
 A script is `<room>_<what>.py` (or `footprint*.py`) that can be run by itself; each gets a limit of time, and what is
 left of the budget. The table is drawn from `report/bench/*.json` as they were written: what was not run, ran out of
-time or left no rows stands there as such. Exit status 1 if a number was missed or a script failed.
+time or left no rows stands there as such. Exit status 1 if a script broke, was stopped or found a fault; 3 if a number
+that depends on the machine was missed (in the short form, which runs anywhere, that is told and is no failure).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.rows import REPORT, machine
+from tests.bench.rows import FAULT, KEPT, MISSED, REPORT, machine
 
 HERE = Path(__file__).parent
 ROOMS = ("at_", "ledger_", "shaping_", "operator_", "simulator_", "cli_", "footprint")
@@ -41,6 +42,7 @@ SHORT_NUMBERS = {
 # What one script takes in the whole run, so that all of them fit twenty minutes; the guests have commands of their own.
 WHOLE_NUMBERS = {"at_storm": ["6"], "shaping_line": ["--here"]}
 OWN_COMMAND = {"footprint": "make bench-footprint"}  # needs a 32-bit root, built for ten minutes the first time
+OUTCOMES = {KEPT: "ok", MISSED: "missed", FAULT: "fault"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,12 @@ class Run:
 
     name: str
     took_s: float
-    outcome: str  # ok, missed, failed, out of time, not run
+    outcome: str  # ok, missed, fault, failed, out of time, not run
     detail: str = ""
+
+    @property
+    def broken(self) -> bool:
+        return self.outcome in ("fault", "failed", "out of time")
 
 
 def scripts() -> list[str]:
@@ -92,11 +98,9 @@ def run(name: str, short: bool, limit_s: float) -> Run:
                 raise
             return Run(name, time.monotonic() - began, "out of time", f"stopped after {limit_s:.0f} s")
     took_s = time.monotonic() - began
-    last = _last_line(log)
-    written = (REPORT / f"{name}.json").exists()
-    if status == 0:
-        return Run(name, took_s, "ok", "" if written else last)
-    return Run(name, took_s, "missed" if written else "failed", "" if written else f"status {status}: {last}")
+    if status not in OUTCOMES or not (REPORT / f"{name}.json").exists():  # only a script that came to its end has rows
+        return Run(name, took_s, "failed", f"status {status}, no rows: {_last_line(log)}")
+    return Run(name, took_s, OUTCOMES[status])
 
 
 def _gone(process: subprocess.Popen[bytes]) -> None:
@@ -200,12 +204,16 @@ def main() -> int:
         parser.error(f"no such bench; there are {', '.join(scripts())}")
     budget_s = options.budget or (SHORT_BUDGET_S if options.short else BUDGET_S)
     REPORT.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(FAULT))  # an exception, so that the script that runs is ended too
     runs = [] if options.table else run_all(names, options.short, budget_s)
     rows = write_table(runs)
     print("\n" + markdown(rows))
     print(f"{REPORT.parent}/bench.md and bench.json")
-    missed = [row for row in rows if row["kept"] is False]
-    return int(bool(missed) or any(run.outcome in ("failed", "out of time") for run in runs))
+    broken = [run for run in runs if run.broken]
+    for one in broken:
+        print(f"{one.outcome}: {one.name} {one.detail}; see {REPORT / one.name}.log")
+    missed = any(row["kept"] is False for row in rows)
+    return FAULT if broken else MISSED if missed and not options.short else KEPT
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Feeds the decoder a million damaged, spliced and random replies and prints what came of it.
 
-    python tests/bench/at_fuzz.py [COUNT] [SEED]
+    python -m tests.bench.at_fuzz [COUNT] [SEED]
 
-To raise, to take longer than a quarter of a second, or to give what is no JSON is a fault; the last line is `faults 0`
-when there was none. The inputs follow from the seed alone.
+To raise, to take longer than a quarter of a second, or to give what is no JSON is a fault. The inputs follow from the
+seed alone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from agent.at import COMMANDS, decode
+from tests.bench.rows import Bench
 
 DATA = Path(__file__).parents[1] / "at" / "data" / "at-captures.jsonl"
 NEWS = (
@@ -49,8 +50,11 @@ def main() -> int:
     for name, times in sorted(outcome.items()):
         print(f"{name:<24} {times}")
     faults = sum(times for name, times in outcome.items() if name.startswith("fault"))
-    print(f"inputs {count} in {time.perf_counter() - begun:.0f} s, faults {faults}")
-    return 1 if faults else 0
+    bench = Bench("at_fuzz", 3)
+    took_s, read = time.perf_counter() - begun, outcome["read"]
+    measured = f"{faults} faults; {read} gave a reading; {took_s:.0f} s"
+    bench.row(f"{count} damaged replies decoded", "0 exceptions, none slow", measured, not faults, exact=True)
+    return bench.finish()
 
 
 def _form(kind: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import simulator
 from agent.config import ModemSettings
 from agent.modem import Modem
+from tests.bench.rows import Bench
 
 COMMANDS, BYTES = 12, 300
 
@@ -46,11 +47,13 @@ def main() -> int:
     with simulator.serve(profile) as running:
         polls = asyncio.run(measured(running.path))
     commands, octets = max(poll[0] for poll in polls), max(poll[1] for poll in polls)
-    print(f"{profile}: at most {commands} commands (of {COMMANDS}), {octets} bytes written (of {BYTES}) a poll")
-    print(
-        f"seconds a poll against the simulated module: {min(p[2] for p in polls):.3f} to {max(p[2] for p in polls):.3f}"
-    )
-    return 0 if commands <= COMMANDS and octets <= BYTES else 1
+    seconds = [poll[2] for poll in polls]
+    bench = Bench("at_poll", 3)
+    bench.row(f"commands in a full status poll of a {profile}", f"at most {COMMANDS}", f"{commands}",
+              commands <= COMMANDS, exact=True)  # fmt: skip
+    bench.row("bytes written for it", f"at most {BYTES}", f"{octets}", octets <= BYTES, exact=True)
+    bench.row("time it takes against the simulated module", "", f"{min(seconds):.3f} to {max(seconds):.3f} s", None)
+    return bench.finish()
 
 
 if __name__ == "__main__":

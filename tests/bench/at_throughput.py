@@ -1,6 +1,6 @@
 """Engine throughput against python-gsmmodem-new's reader, on the same recorded stream, in one run; prints the ratio.
 
-    pip install python-gsmmodem-new; python tests/bench/at_throughput.py [REPEATS]
+    python -m tests.bench.at_throughput [REPEATS]
 
 Twice: through a pseudo-terminal, as in the field, where each reads in its own way (that reader one byte at a time from
 pyserial, this one what is there), and from memory, where no kernel is measured and the engine gets 512 bytes a piece,
@@ -19,6 +19,7 @@ import tty
 from pathlib import Path
 
 from agent.at import Engine, Response, find
+from tests.bench.rows import Bench
 
 DATA = Path(__file__).parents[1] / "at" / "data" / "at-captures.jsonl"
 TARGET = 10.0
@@ -164,22 +165,27 @@ def main() -> int:
     ours = min((engine_s(exchanges, 512) for _ in range(ROUNDS)), key=lambda found: found[0])
     single = min((engine_s(exchanges, 1) for _ in range(ROUNDS)), key=lambda found: found[0])
     assert ours[1] == single[1] == len(exchanges), (ours, single, len(exchanges))
-    print(f"engine, 512 bytes a read: {len(data) / ours[0] / 1e6:8.3f} MB/s ({ours[1]} commands ended)")
     print(f"engine, one byte a read:  {len(data) / single[0] / 1e6:8.3f} MB/s")
+    bench = Bench("at_throughput", 3)
+    what, target = f"a recorded stream of {len(data)} bytes, {len(exchanges)} exchanges", f"at least {TARGET:g} times"
     try:
         other = min((other_s(data) for _ in range(ROUNDS)), key=lambda found: found[0])
     except ImportError as error:
-        print(f"python-gsmmodem-new is not installed ({error}); no ratio")
-        return 1
-    print(f"python-gsmmodem-new:      {len(data) / other[0] / 1e6:8.3f} MB/s ({other[1]} lines handed on)")
-    print(f"from memory: ratio {other[0] / ours[0]:.1f}, byte by byte {other[0] / single[0]:.1f}")
+        bench.row(what, target, f"not measured: python-gsmmodem-new is not installed ({error})", None)
+        return bench.finish()
     ours_s = min(engine_terminal_s(data) for _ in range(ROUNDS))
-    other_s_ = min(other_terminal_s(data) for _ in range(ROUNDS))
-    print(
-        f"through a terminal: engine {len(data) / ours_s / 1e6:.3f} MB/s, other {len(data) / other_s_ / 1e6:.3f} MB/s"
-    )
-    print(f"ratio {other_s_ / ours_s:.1f} (at least {TARGET:g} is asked)")
-    return 0 if other_s_ / ours_s >= TARGET else 1
+    theirs_s = min(other_terminal_s(data) for _ in range(ROUNDS))
+    for way, own, peer, promised in (
+        ("through a terminal", ours_s, theirs_s, target),
+        ("from memory, 512 bytes a read", ours[0], other[0], ""),
+        ("from memory, one byte a read", single[0], other[0], ""),
+    ):
+        ratio = peer / own
+        bench.row(
+            f"{what}, {way}", promised, f"{ratio:.1f} times, {len(data) / own / 1e6:.2f} MB/s",
+            ratio >= TARGET if promised else None, f"python-gsmmodem-new {len(data) / peer / 1e6:.3f} MB/s",
+        )  # fmt: skip
+    return bench.finish()
 
 
 if __name__ == "__main__":

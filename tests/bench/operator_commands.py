@@ -70,6 +70,7 @@ def main() -> int:
         "each done once or refused, one final answer each",
         f"{abuse.summary()}; {len(abuse.problems)} violations; {took_s:.0f} s",
         not abuse.problems,
+        exact=True,
     )
     return bench.finish()
 

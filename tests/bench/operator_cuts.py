@@ -172,6 +172,7 @@ def main() -> int:
         "received = recorded, in order, every gap reported",
         f"{received.summary()}; {len(problems)} violations; {time.monotonic() - began:.0f} s",
         not problems,
+        exact=True,
     )
     return bench.finish()
 

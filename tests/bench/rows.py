@@ -3,6 +3,9 @@
 Every script in this folder makes a `Bench`, adds rows and ends with `sys.exit(bench.finish())`: the rows go to standard
 output as a Markdown table, and to `report/bench/<script>.json`, from which `make bench` and `make report` draw the one
 table of all. A number that is missed stands there as missed; one that could not be measured says why.
+
+The exit status tells a slow machine from a fault: KEPT, MISSED (it ran whole, a number that depends on the machine was
+missed), FAULT (an exact number was missed: a byte, a message, a command; a script that breaks ends with it too).
 """
 
 from __future__ import annotations
@@ -10,22 +13,28 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 REPORT = Path(os.environ.get("MODEM_AGENT_REPORT", "report")) / "bench"
+KEPT, FAULT, MISSED = 0, 1, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`kept` is None where nothing was promised, or where the number was not measured (`measured` then says why)."""
+    """`kept` is None where nothing was promised, or where the number was not measured (`measured` then says why).
+
+    `exact` numbers are the same on any machine, however slow or busy: to miss one is a fault.
+    """
 
     what: str
     target: str
     measured: str
     kept: bool | None
     peer: str = ""
+    exact: bool = False
 
 
 class Bench:
@@ -35,23 +44,27 @@ class Bench:
         self.name, self.issue = name, issue
         self.rows: list[Row] = []
 
-    def row(self, what: str, target: str, measured: str, kept: bool | None, peer: str = "") -> None:
-        self.rows.append(Row(what, target, measured, kept, peer))
+    def row(
+        self, what: str, target: str, measured: str, kept: bool | None, peer: str = "", *, exact: bool = False
+    ) -> None:
+        self.rows.append(Row(what, target, measured, kept, peer, exact))
         print(f"{_mark(kept):>12}  {what}: {measured}" + (f"   [{peer}]" if peer else ""), flush=True)
 
     def finish(self) -> int:
-        """Write the rows; exit status 1 if one number was missed."""
+        """Write the rows; the exit status of the script."""
         REPORT.mkdir(parents=True, exist_ok=True)
         document = {
             "bench": self.name,
             "issue": self.issue,
+            "arguments": sys.argv[1:],
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "machine": machine(),
             "rows": [asdict(row) for row in self.rows],
         }
         (REPORT / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n")
         print("\n" + markdown(self.rows))
-        return int(any(row.kept is False for row in self.rows))
+        missed = [row for row in self.rows if row.kept is False]
+        return FAULT if any(row.exact for row in missed) else MISSED if missed else KEPT
 
 
 def machine() -> str:

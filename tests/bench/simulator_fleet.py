@@ -49,13 +49,14 @@ def main() -> int:
     )
     bench.row(
         "reports missing after gaps and storm", "0", str(report.missing_reports), report.missing_reports == 0,
-        peer=f"{report.messages} messages, {report.repeated_reports} repeated",
+        peer=f"{report.messages} messages, {report.repeated_reports} repeated", exact=True,
     )  # fmt: skip
     bench.row(
         "commands answered; done twice though sent twice",
         "all; 0",
         f"{report.commands_answered} of {report.commands}; {report.done_twice} of {report.commands_doubled}",
         report.commands_answered == report.commands and not report.done_twice,
+        exact=True,
     )
     day_kb = (report.birth_bytes + 96 * report.beat_bytes) / 1000
     bench.row(

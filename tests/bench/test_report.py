@@ -43,7 +43,7 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert bench.finish() == 0
     bench = rows.Bench("operator_day", 6)
     bench.row("a day of a typical household, TLS", "at most 100 kB on the wire", "112.0 kB, 140 messages", False)
-    assert bench.finish() == 1
+    assert bench.finish() == rows.MISSED
     return tmp_path
 
 
@@ -74,10 +74,30 @@ def test_every_script_of_the_rooms_is_found_and_no_library_of_theirs() -> None:
     assert not {"rows", "all", "report", "shaping_plot", "operator_ledger", "ledger_line"} & set(found)
 
 
+WRITES = "import pathlib; pathlib.Path('report/bench/at_probe.json').write_text('{}')\n"
+
+
+@pytest.mark.parametrize(("kept", "exact", "status"), [
+    ((True, None), True, rows.KEPT), ((True, False), False, rows.MISSED), ((False, True), True, rows.FAULT),
+])  # fmt: skip
+def test_a_slow_machine_is_told_from_a_fault(
+    measured: Path, kept: tuple[bool | None, ...], exact: bool, status: int
+) -> None:
+    bench = rows.Bench("at_probe", 3)
+    for one in kept:
+        bench.row("what", "0", "1", one, exact=exact)
+    assert bench.finish() == status
+
+
 @pytest.mark.parametrize(("body", "outcome"), [
     ("import sys; print('broke here'); sys.exit(3)", "failed"),
     ("import time; time.sleep(60)", "out of time"),
-    ("print('no rows')", "ok"),
+    ("print('no rows')", "failed"),
+    ("raise SystemExit(0)", "failed"),
+    (WRITES + "raise SystemExit(0)", "ok"),
+    (WRITES + "raise SystemExit(3)", "missed"),
+    (WRITES + "raise SystemExit(1)", "fault"),
+    (WRITES + "raise SystemExit(139)", "failed"),
 ])  # fmt: skip
 def test_what_becomes_of_a_script(measured: Path, monkeypatch: pytest.MonkeyPatch, body: str, outcome: str) -> None:
     package = measured / "tests" / "bench"
@@ -89,7 +109,7 @@ def test_what_becomes_of_a_script(measured: Path, monkeypatch: pytest.MonkeyPatc
     done = runner.run("at_probe", short=False, limit_s=3.0)
     assert done.outcome == outcome
     assert done.took_s < 30
-    if outcome == "failed":
+    if "broke here" in body:
         assert "broke here" in done.detail
 
 

@@ -86,7 +86,7 @@ def main() -> int:
         for sentence in found:
             print(f"  FINDING {target}: {sentence}")
         what = f"{target}: {options.seconds:g} s from a corpus of {len(seeds(target))} (seed {options.seed})"
-        bench.row(what, "no finding", f"{tried} inputs, {len(found)} findings", not found)
+        bench.row(what, "no finding", f"{tried} inputs, {len(found)} findings", not found, exact=True)
     return bench.finish()
 
 
