@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def scripts() -> list[str]:
     found = []
     for path in sorted(HERE.glob("*.py")):
         text = path.read_text()
-        if path.name.startswith(ROOMS) and '__name__ == "__main__"' in text and "def main(" in text:
+        if path.name.startswith(ROOMS) and '__name__ == "__main__"' in text and re.search(r"\bBench\(", text):
             found.append(path.stem)
     return sorted(found, key=lambda name: next(n for n, room in enumerate(ROOMS) if name.startswith(room)))
 

@@ -88,7 +88,10 @@ def other_s(data: bytes) -> tuple[float, int]:
 
 
 def _terminal(data: bytes) -> tuple[int, threading.Thread]:
-    """A raw pseudo-terminal whose far end writes the stream and leaves; the near end's descriptor."""
+    """A raw pseudo-terminal's near end, and a thread that will write the stream to the far one.
+
+    It is started when the near end is open for good: to open it anew throws away what came before.
+    """
     far, near = pty.openpty()
     tty.setraw(near)
 
@@ -96,15 +99,14 @@ def _terminal(data: bytes) -> tuple[int, threading.Thread]:
         for start in range(0, len(data), 512):
             os.write(far, data[start : start + 512])
 
-    writer = threading.Thread(target=write, daemon=True)
-    writer.start()
-    return near, writer
+    return near, threading.Thread(target=write, daemon=True)
 
 
 def engine_terminal_s(data: bytes) -> float:
     """Seconds for the engine behind os.read, as the agent's port reads; the whole stream as one long answer."""
     near, writer = _terminal(data)
     engine, got = Engine(find), 0
+    writer.start()
     begun = time.perf_counter()
     while got < len(data):
         chunk = os.read(near, 4096)
@@ -149,6 +151,7 @@ def other_terminal_s(data: bytes) -> float:
     reader = SerialComms("terminal", notifyCallbackFunc=lambda lines: None, fatalErrorCallbackFunc=lambda error: None)
     reader.serial = _Counted()
     reader.alive = True
+    writer.start()
     begun = time.perf_counter()
     reader._readLoop()
     took = time.perf_counter() - begun

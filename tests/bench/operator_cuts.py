@@ -161,6 +161,7 @@ def main() -> int:
         "received = recorded, in order, every gap reported",
         f"{real.summary()}; {len(real.problems)} violations; {took_s:.0f} s",
         not real.problems and real.total >= kills,
+        exact=True,
     )
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
