@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import report_svg as svg
-from tests.bench.all import collect, verdict, write_table
+from tests.bench.all import scripts
 from tests.bench.rows import REPORT, machine
+from tests.bench.table import by_subject, cells, collect, days, verdict, write
 
 STYLE = """
 :root { color-scheme: light; }
@@ -28,6 +29,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1c2430; background: #f6f7f9; margin: 0; }
 main { max-width: 1000px; margin: 0 auto; padding: 24px 20px 60px; }
 h1 { font-size: 28px; margin: 0 0 6px; } h2 { font-size: 20px; margin: 36px 0 4px; }
+h3 { font-size: 16px; margin: 22px 0 0; }
 p { margin: 6px 0 12px; max-width: 74ch; } .quiet { color: #5b6675; font-size: 14px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; margin: 18px 0; }
 .tile { background: #fff; border: 1px solid #dde2e8; border-radius: 8px; padding: 12px 14px; }
@@ -65,7 +67,7 @@ def page(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
     ]
     for title, words, draw in SECTIONS:
         body += [f"<h2>{title}</h2>", f"<p>{words}</p>", draw(rows, demo, campaign)]
-    body += [demo_table(demo), "<h2>Every number</h2>", table(rows)]
+    body += [demo_table(demo), "<h2>Every number</h2>", tables(rows)]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     title = "<title>modem-agent: what it does, measured</title>"
     return f'<!doctype html><html lang="en"><head>{head}{title}<style>{STYLE}</style></head><body><main>{"".join(body)}</main></body></html>\n'  # noqa: E501
@@ -224,29 +226,30 @@ def demo_table(demo: Path) -> str:
     if not found:
         return head + absent("The demo", "make demo")
     cells = "".join(
-        f"<tr><td>{escape(row[0])}</td><td>{escape(row[1])}</td><td>{escape(row[2])}</td>{_verdict(row[3].strip('*'))}</tr>"
+        f"<tr><td>{escape(row[0])}</td><td>{escape(row[1])}</td><td>{escape(row[2])}</td>{_verdict(row[3])}</tr>"
         for row in found
     )
     return f'{head}<div class="scroll"><table><tr><th>what</th><th>promised</th><th>measured</th><th></th></tr>{cells}</table></div>'  # noqa: E501
 
 
-def table(rows: Rows) -> str:
-    head = "".join(f"<th>{name}</th>" for name in ("bench", "what", "target", "measured", "peer, same run", "", "date"))
-    cells = []
-    for row in rows:
-        plain = [escape(str(row[key])) for key in ("bench", "what", "target", "measured", "peer")]
-        date = escape(row["date"][:10])
-        cells.append(
-            "<tr>"
-            + "".join(f"<td>{cell}</td>" for cell in plain)
-            + _verdict(verdict(row).strip("*"))
-            + f"<td>{date}</td></tr>"
+def tables(rows: Rows) -> str:
+    """Every number, a table a subject."""
+    head = "".join(f"<th>{name}</th>" for name in ("what", "target", "measured", "peer, same run", ""))
+    parts = []
+    for subject, part in by_subject(rows).items():
+        lines = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells(row)[:-1]) + _verdict(verdict(row)) + "</tr>"
+            for row in part
         )
-    machines = "; ".join(sorted({row["machine"] for row in rows if row["machine"]}))
-    return f'<p class="quiet">Measured on: {escape(machines)}</p><div class="scroll"><table><tr>{head}</tr>{"".join(cells)}</table></div>'  # noqa: E501
+        parts.append(
+            f'<h3>{escape(subject)} <span class="quiet">{days(part)}</span></h3>'
+            f'<div class="scroll"><table><tr>{head}</tr>{lines}</table></div>'
+        )
+    return "".join(parts)
 
 
 def _verdict(word: str) -> str:
+    word = word.strip("*")
     kind = {"kept": "kept", "missed": "missed"}.get(word, "open")
     return f'<td class="{kind}">{word}</td>'
 
@@ -257,9 +260,10 @@ def main() -> int:
     options = parser.parse_args()
     campaign_file = REPORT.parent / "campaign.json"
     campaign = json.loads(campaign_file.read_text()) if campaign_file.exists() else None
-    write_table([]) if not (REPORT.parent / "bench.json").exists() else None
+    rows = collect(scripts(), {})
+    write(rows)
     out = REPORT.parent / "index.html"
-    out.write_text(page(collect([]), options.demo, campaign))
+    out.write_text(page(rows, options.demo, campaign))
     print(out)
     return 0
 

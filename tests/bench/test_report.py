@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.bench import all as runner
-from tests.bench import report, rows
+from tests.bench import report, rows, table
 
 CAMPAIGN = {
     "seed": 1, "simulated_days": 3.0, "faults": {"power cut": 12, "link re-created": 30, "disk full": 4},
@@ -35,7 +35,7 @@ document.documentElement.dataset.seen = JSON.stringify(
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which some benches left rows and others did not."""
     folder = tmp_path / "report" / "bench"
-    for module in (rows, runner, report):
+    for module in (rows, table, runner, report):
         monkeypatch.setattr(module, "REPORT", folder)
     bench = rows.Bench("shaping_line", 5)
     bench.row("Linux: agent: tbf, down, IPv4", "p95 ≤ 75 ms", "link down 511, ping 13/24/25 ms, lost 0 %", True)
@@ -57,9 +57,17 @@ def demo(measured: Path) -> Path:
     return folder
 
 
+def collected() -> table.Rows:
+    return table.collect(runner.scripts(), {})
+
+
 def test_the_table_says_what_was_kept_missed_and_not_run(measured: Path) -> None:
-    found = runner.write_table([runner.Run("ledger_flaps", 3.0, "out of time", "stopped after 3 s")])
+    stopped = runner.troubles([runner.Run("ledger_flaps", 3.0, "out of time", "stopped after 3 s")])
+    found = table.collect(runner.scripts(), stopped)
+    table.write(found)
     text = (measured / "report" / "bench.md").read_text()
+    assert "1 of 2 numbers kept, 1 missed" in text
+    assert text.index("## Shaping (") < text.index("## The operator's side (") < text.index("## Not measured")
     assert "| kept |" in text
     assert "| **missed** |" in text
     assert re.search(r"\| ledger_flaps \|.*stopped after 3 s.*\| not measured \|", text)
@@ -68,10 +76,32 @@ def test_the_table_says_what_was_kept_missed_and_not_run(measured: Path) -> None
     assert json.loads((measured / "report" / "bench.json").read_text()) == found
 
 
+def test_the_readme_gets_the_newest_table_between_its_marks(measured: Path) -> None:
+    readme = measured / "README.md"
+    readme.write_text(f"before\n{table.BEGIN}\nyesterday\n{table.END}\nafter\n")
+    table.put_into(readme, collected())
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith(f"{table.END}\nafter\n")
+    assert "yesterday" not in text
+    assert "112.0 kB, 140 messages |  | **missed** |" in text
+    table.put_into(readme, collected())
+    assert readme.read_text() == text
+    readme.write_text("no place")
+    with pytest.raises(ValueError, match="no place between"):
+        table.put_into(readme, collected())
+
+
+def test_the_readme_has_a_place_for_the_table() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    assert 0 < text.index(table.BEGIN) < text.index(table.END)
+
+
 def test_every_script_of_the_rooms_is_found_and_no_library_of_theirs() -> None:
     found = runner.scripts()
     assert {"at_fuzz", "ledger_flaps", "operator_day", "shaping_line", "simulator_modems", "cli_startup"} <= set(found)
     assert not {"rows", "all", "report", "shaping_plot", "operator_ledger", "ledger_line"} & set(found)
+    assert set(runner.PLANS) <= set(found)  # no plan for a script that is gone
 
 
 WRITES = "import pathlib; pathlib.Path('report/bench/at_probe.json').write_text('{}')\n"
@@ -106,11 +136,33 @@ def test_what_becomes_of_a_script(measured: Path, monkeypatch: pytest.MonkeyPatc
     (package / "__init__.py").touch()
     (package / "at_probe.py").write_text(body)
     monkeypatch.chdir(measured)
-    done = runner.run("at_probe", short=False, limit_s=3.0)
+    with runner.Runner(short=False, budget_s=60.0) as running:
+        done = running.run("at_probe", limit_s=3.0)
     assert done.outcome == outcome
     assert done.took_s < 30
     if "broke here" in body:
         assert "broke here" in done.detail
+
+
+def test_those_that_measure_time_come_first_and_what_is_beyond_the_budget_is_told(
+    measured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def run(self: runner.Runner, name: str, limit_s: float) -> runner.Run:
+        order.append(name)
+        return runner.Run(name, 1.0, "ok")
+
+    monkeypatch.setattr(runner.Runner, "run", run)
+    names = runner.scripts()
+    with runner.Runner(short=True, budget_s=60.0) as running:
+        done = running.all(names)
+    assert [one.name for one in done] == names
+    alone = [name for name, plan in runner.PLANS.items() if plan.alone]
+    assert set(order[: len(alone)]) == set(alone)
+    assert "footprint" not in order
+    with runner.Runner(short=True, budget_s=1.0) as running:
+        assert {one.outcome for one in running.all(names)} == {"not run"}
 
 
 def test_a_page_without_any_measurement_says_how_to_get_one(tmp_path: Path) -> None:
@@ -121,7 +173,7 @@ def test_a_page_without_any_measurement_says_how_to_get_one(tmp_path: Path) -> N
 
 
 def test_the_page_is_self_contained_and_escapes(demo: Path) -> None:
-    made = report.page(runner.collect([]), demo, CAMPAIGN)
+    made = report.page(collected(), demo, CAMPAIGN)
     assert not re.search(r"<(script|link|img|iframe)|https?://|url\(", made)
     assert "&lt;full&gt;" in made
     assert re.findall(r'<svg id="([\w-]+)"', made) == ["rate", "ping", "usage", "faults", "memory-days", "wire"]
@@ -131,7 +183,7 @@ def test_the_page_is_self_contained_and_escapes(demo: Path) -> None:
 @pytest.mark.parametrize("width", [1200, 600])
 def test_a_browser_shows_every_plot_whole(demo: Path, width: int) -> None:
     """Laid out by Chromium: each plot has its width, no word leaves its plot, the page does not scroll sideways."""
-    made = report.page(runner.collect([]), demo, CAMPAIGN)
+    made = report.page(collected(), demo, CAMPAIGN)
     seen, picture = look(made, demo, width)
     assert [name for name, _ in seen["plots"]] == ["rate", "ping", "usage", "faults", "memory-days", "wire"]
     assert all(wide > 0.6 * min(width, 1000) for _, wide in seen["plots"])
