@@ -12,7 +12,7 @@ import socket
 import struct
 
 from agent.errors import KernelError
-from agent.traffic.netlink import Counters
+from agent.traffic.messages import Counters
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _STATS = struct.Struct("=BBHII")  # if_stats_msg: family, pad, pad, ifindex, filter mask

@@ -7,15 +7,17 @@ away what somebody else has put there, unless told to.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.errors import KernelError
 from agent.plan import Rates
+from agent.traffic.messages import Filter, Node
 from agent.traffic.model import IFB_PREFIX, Endpoint, Link, ifb_name
-from agent.traffic.netlink import INGRESS_HANDLE, INGRESS_PARENT, ROOT, Filter, Node, Route
+from agent.traffic.netlink import INGRESS_HANDLE, INGRESS_PARENT, ROOT, Route
 from agent.traffic.offload import set_gro
-from agent.traffic.tree import LAST_MAJOR, MAJOR, REDIRECT_PRIO, Want, filters, tree
+from agent.traffic.tree import INNER, LAST_MAJOR, MAJOR, REDIRECT_PRIO, Want, filters, tree
 
 GSO_MAX_SEGS = 65_535  # the kernel's own value
 
@@ -76,7 +78,8 @@ def shape(route: Route, links: Sequence[Link], wish: Wish) -> bool:
     for link in links:
         for direction in (_shape_upload, _shape_download):
             try:
-                changed = direction(route, found, link, wish) or changed
+                with route.together():
+                    changed = direction(route, found, link, wish) or changed
             except KernelError as error:
                 troubles.append(error)
     if troubles:
@@ -87,26 +90,36 @@ def shape(route: Route, links: Sequence[Link], wish: Wish) -> bool:
 
 
 def step(route: Route, links: Sequence[Link], before: Wish, after: Wish) -> None:
-    """Change the rates of what is known to stand as `before`, and of nothing else: a few requests, and no reading."""
-    for link in links:
-        ifb = route.link(ifb_name(link.ifname))
-        if ifb is None:
-            raise KernelError(ifb_name(link.ifname), None, "is gone")
-        for device, old, new, upload in (
-            (link, before.rates.up_bps, after.rates.up_bps, True),
-            (ifb, before.rates.down_bps, after.rates.down_bps, False),
-        ):
-            if old is None or new is None:
-                raise KernelError(device.ifname, None, "is not shaped in both directions")
-            stands = set(map(repr, tree(before.kind, old, mtu=link.mtu, upload=upload)))
-            for want in tree(after.kind, new, mtu=link.mtu, upload=upload):
-                if repr(want) not in stands:
-                    _put(route, device, want)
+    """Change the rates of what is known to stand as `before`, and of nothing else: one datagram, and no reading."""
+    with route.together():
+        for link in links:
+            for ifindex, old, new, upload in (
+                (link.ifindex, before.rates.up_bps, after.rates.up_bps, True),
+                (_ifindex(ifb_name(link.ifname)), before.rates.down_bps, after.rates.down_bps, False),
+            ):
+                if old is None or new is None:
+                    raise KernelError(link.ifname, None, "is not shaped in both directions")
+                stands = set(map(repr, tree_on(link, before.kind, old, upload=upload)))
+                for want in tree_on(link, after.kind, new, upload=upload):
+                    if repr(want) not in stands:
+                        _put(route, ifindex, want)
 
 
-def _put(route: Route, device: Link, want: Want) -> None:
+def _ifindex(ifname: str) -> int:
+    try:
+        return socket.if_nametoindex(ifname)
+    except OSError as error:
+        raise KernelError(ifname, error.errno, str(error.strerror)) from error
+
+
+def tree_on(link: Link, kind: str, rate_bps: int, *, upload: bool) -> tuple[Want, ...]:
+    """The tree for one direction of a link; its ifb carries packets with the link's own header."""
+    return tree(kind, rate_bps, mtu=link.mtu, upload=upload, header_bytes=link.header_bytes)
+
+
+def _put(route: Route, ifindex: int, want: Want) -> None:
     put = route.put_class if want.is_class else route.put_qdisc
-    put(device.ifindex, want.kind, want.handle, want.parent, want.options)
+    put(ifindex, want.kind, want.handle, want.parent, want.options)
 
 
 def unshape(route: Route, links: Sequence[Link]) -> bool:
@@ -147,7 +160,7 @@ def _shape_upload(route: Route, found: Found, link: Link, wish: Wish) -> bool:
     rate = wish.rates.up_bps
     if rate is None:
         return _drop_root(route, found, link)
-    return _shape_root(route, found, link, wish, tree(wish.kind, rate, mtu=link.mtu, upload=True), upload=True)
+    return _shape_root(route, found, link, wish, tree_on(link, wish.kind, rate, upload=True), upload=True)
 
 
 def _shape_download(route: Route, found: Found, link: Link, wish: Wish) -> bool:
@@ -158,7 +171,9 @@ def _shape_download(route: Route, found: Found, link: Link, wish: Wish) -> bool:
     ingress.refuse_strangers(route, link, wish)
     ifb, changed = _ensure_ifb(route, found, link)
     # The rate stands before the first packet is led to it: a step never opens a gap.
-    changed = _shape_root(route, found, ifb, wish, tree(wish.kind, rate, mtu=link.mtu), upload=False) or changed
+    changed = (
+        _shape_root(route, found, ifb, wish, tree_on(link, wish.kind, rate, upload=False), upload=False) or changed
+    )
     return _ensure_redirect(route, link, ifb, wish, ingress) or changed
 
 
@@ -168,9 +183,11 @@ def _shape_root(route: Route, found: Found, link: Link, wish: Wish, wants: Seque
     if here and any(want.is_class for want in wants):
         here = here + route.classes(link.ifindex)
     missing = [want for want in wants if not any(want.is_met_by(node) for node in here)]
+    bare = not any(node.handle == INNER for node in here)  # nothing that a filter could hang on
+    there = () if bare else route.filters(link.ifindex, INNER)
     for want in missing:
-        _put(route, link, want)
-    return _ensure_filters(route, link, wish, upload=upload) or cleared or bool(missing)
+        _put(route, link.ifindex, want)
+    return _ensure_filters(route, link, wish, there, upload=upload) or cleared or bool(missing)
 
 
 def _clear_root(route: Route, found: Found, link: Link, wish: Wish, wants: Sequence[Want]) -> bool:
@@ -195,16 +212,13 @@ def _drop_root(route: Route, found: Found, link: Link) -> bool:
     return True
 
 
-def _ensure_filters(route: Route, link: Link, wish: Wish, *, upload: bool) -> bool:
+def _ensure_filters(route: Route, link: Link, wish: Wish, found: Sequence[Filter], *, upload: bool) -> bool:
     wants = filters(wish.kind, wish.endpoints, upload=upload)
-    if not wants:
-        return False
-    parent = wants[0].parent
-    there = [f for f in route.filters(link.ifindex, parent) if f.target]
+    there = [f for f in found if f.target]
     stale = [f for f in there if not any(w.is_met_by(f) for w in wants)]
     missing = [w for w in wants if not any(w.is_met_by(f) for f in there)]
     for old in stale:
-        route.delete_filters(link.ifindex, parent, old.prio, old.protocol)
+        route.delete_filters(link.ifindex, INNER, old.prio, old.protocol)
     for want in missing:
         route.add_u32(link.ifindex, want.parent, want.prio, want.protocol, list(want.keys), want.target)
     return bool(stale or missing)

@@ -24,8 +24,9 @@ from typing import Any, TypeVar
 from agent.errors import KernelError
 from agent.plan import Epoch, Sample
 from agent.traffic.counters import StatsSocket
+from agent.traffic.messages import Counters, LinkRow
 from agent.traffic.model import IFB_PREFIX, Link, LinkEvent, ifb_name, matches
-from agent.traffic.netlink import Counters, LinkRow, Route
+from agent.traffic.netlink import Route
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

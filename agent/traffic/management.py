@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.traffic.kernel import Kernel
+from agent.traffic.messages import Node
 from agent.traffic.model import Link, ifb_name
-from agent.traffic.netlink import Node, Route
+from agent.traffic.netlink import Route
 from agent.traffic.tree import CLASS_MANAGEMENT
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from agent.errors import KernelError
 from agent.plan import Rates
 from agent.traffic.kernel import Kernel, boot_s
+from agent.traffic.messages import Node
 from agent.traffic.model import Link, ShaperState, ifb_name
-from agent.traffic.netlink import INGRESS_HANDLE, ROOT, Node, Route
+from agent.traffic.netlink import INGRESS_HANDLE, ROOT, Route
 from agent.traffic.tree import REDIRECT_PRIO, TOP
 
 ALARM = "throttle-ineffective"
@@ -34,7 +35,7 @@ class Passed:
 
     link_bytes: int  # of the link, without the link header
     caught_bytes: int  # that came to our qdisc, without the link header
-    shaped_bytes: int  # that left it, as it counts
+    shaped_bytes: int  # that left it, without the link header
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,12 @@ def _caught(route: Route, link: Link) -> tuple[Caught | None, Caught | None]:
     if down_root is not None:
         redirects = [f for f in route.filters(link.ifindex, INGRESS_HANDLE) if f.prio == REDIRECT_PRIO]
         if redirects:  # tc counts what comes in without its link header
-            down = (sum(f.matched_bytes for f in redirects), down_root.sent_bytes)
+            down = (sum(f.matched_bytes for f in redirects), down_root.ip_bytes(link.header_bytes))
     up_root = _root(nodes, link.ifindex)
     up = None
     if up_root is not None:
         # What was dropped has not left the link either, so what left the qdisc is what came.
-        up = (up_root.sent_bytes - link.header_bytes * up_root.sent_packets, up_root.sent_bytes)
+        up = (up_root.ip_bytes(link.header_bytes),) * 2
     return down, up
 
 

@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+from agent.traffic.messages import Filter, Node
 from agent.traffic.model import Endpoint
-from agent.traffic.netlink import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ROOT, Filter, Node
+from agent.traffic.netlink import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ROOT
 
 MAJOR = 0x1FA0
 TOP = MAJOR << 16  # the root qdisc, whatever its kind
@@ -103,6 +104,16 @@ def _near(found: Any, wanted: int) -> bool:
 # -- numbers -------------------------------------------------------------------------------------------------------
 
 
+def with_headers(rate_bps: int, mtu: int, header_bytes: int) -> int:
+    """The rate at which whole packets carry `rate_bps` of IP bytes over a link with such a header.
+
+    tbf and htb reckon with the link header (cake need not), 14 bytes on Ethernet types. Smaller packets get less than
+    the rate, never more. A size table (tc's stab) would be exact for them, but a tbf measures anew, without it, the
+    pieces of each super-packet that it takes apart, and no qdisc below the root may have one.
+    """
+    return rate_bps * (mtu + header_bytes) // mtu if header_bytes and mtu else rate_bps
+
+
 def burst_bytes(rate_bps: int, mtu: int = 1500) -> int:
     """At least one packet in ATM-like cells, as sqm has it (1749 for an MTU of 1500): tbf drops what is longer."""
     floor = ceil((mtu + 14 + 34) / 48) * 53
@@ -123,13 +134,14 @@ def codel_us(rate_bps: int) -> tuple[int, int]:
 # -- trees ---------------------------------------------------------------------------------------------------------
 
 
-def tree(kind: str, rate_bps: int, *, mtu: int = 1500, upload: bool = False) -> tuple[Want, ...]:
-    """The qdiscs and classes that shape to `rate_bps`, parents first."""
+def tree(kind: str, rate_bps: int, *, mtu: int = 1500, upload: bool = False, header_bytes: int = 0) -> tuple[Want, ...]:
+    """The qdiscs and classes that shape to `rate_bps` of IP bytes, parents first."""
     if kind == "cake":
         return (_cake(rate_bps, upload=upload),)
+    link_bps = with_headers(rate_bps, mtu, header_bytes)
     if kind == "htb+fq_codel":
-        return (*_htb(rate_bps, mtu), _fq_codel(rate_bps, CLASS_ONLY))
-    top = _tbf(rate_bps, mtu)
+        return (*_htb(link_bps, mtu), _fq_codel(rate_bps, CLASS_ONLY))
+    top = _tbf(link_bps, mtu)
     if kind == "tbf+fq_codel":
         return (top, _fq_codel(rate_bps, TOP | 1))
     return (top, *_classes(rate_bps, mtu))
@@ -149,6 +161,7 @@ def _cake(rate_bps: int, *, upload: bool) -> Want:
         "split_gso": True,
         "ack_filter": upload,
         "memlimit": max(500_000, rate_bps // 8),  # 4 MB by default: much on a board of 64
+        "overhead": 0,  # said at all, it makes cake reckon from the IP header on, whatever the link
     }
     values = {"base_rate64": rate_bps // 8, "ack_filter": int(upload), "diffserv_mode": 3, "nat": 1}
     values["flow_mode"] = 5 if upload else 6  # CAKE_FLOW_DUAL_SRC, CAKE_FLOW_DUAL_DST

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.traffic import Endpoint
-from agent.traffic.netlink import Filter, Node
+from agent.traffic.messages import Filter, Node
 from agent.traffic.tree import (
     CLASS_MANAGEMENT,
     INNER,
