@@ -1,8 +1,8 @@
 """Real traffic over the modelled line, and what it comes to: TCP flows, ping, and counters every 50 ms.
 
 The household's host and the operator's network are two namespaces with the modem between them (tests/netns). What the
-household gets is counted where it leaves the modem for the LAN; what it sends, where it leaves for the operator. Both
-include the Ethernet header, as tc does.
+household gets is counted where it leaves the modem for the LAN; what it sends, where it leaves for the operator: IP
+bytes, as the operator and the agent count them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PORTS = {"down": 5201, "up": 5202}
 
 @dataclass(slots=True)
 class Track:
-    """Bytes carried, over time: (seconds, bytes) since the start."""
+    """IP bytes carried, over time: (seconds, bytes) since the start."""
 
     start_s: float = 0.0  # CLOCK_BOOTTIME
     down: list[tuple[float, int]] = field(default_factory=list)
@@ -115,12 +115,20 @@ async def _watch(kernel: Kernel, seconds: float, ended: asyncio.Event | None = N
         first = first or samples
         track.start_s = first["wan0"].boot_s
         at = samples["wan0"].boot_s - first["wan0"].boot_s
-        track.down.append((at, samples["lan0"].sent_bytes - first["lan0"].sent_bytes))
-        track.up.append((at, samples["wan0"].sent_bytes - first["wan0"].sent_bytes))
-        track.radio.append((at, samples["wan0"].received_bytes - first["wan0"].received_bytes))
+        track.down.append((at, _sent(samples["lan0"]) - _sent(first["lan0"])))
+        track.up.append((at, _sent(samples["wan0"]) - _sent(first["wan0"])))
+        track.radio.append((at, _received(samples["wan0"]) - _received(first["wan0"])))
         if at >= seconds or (ended is not None and ended.is_set()):
             return track
         await asyncio.sleep(SAMPLE_S)
+
+
+def _sent(sample: Sample) -> int:
+    return sample.sent_bytes - sample.header_bytes * sample.sent_packets
+
+
+def _received(sample: Sample) -> int:
+    return sample.received_bytes - sample.header_bytes * sample.received_packets
 
 
 def _rate(points: Sequence[tuple[float, int]]) -> float:
