@@ -31,8 +31,9 @@ def command(call: Call, lines: int, audit: bool) -> int:
     if call.json:
         screen.print_json(answer)
         return exits.OK if answer.get("broken") is None else exits.FAILED
-    for event in answer.get("events") or answer.get("audit") or ():
-        for line in screen.wrap(_line(event), screen.width(), indent="  "):
+    shown = map(_audit_line, answer.get("audit", ())) if audit else map(_line, answer.get("events", ()))
+    for text in shown:
+        for line in screen.wrap(text, screen.width(), indent="  "):
             print(line)
     broken = answer.get("broken")
     if audit:
@@ -44,18 +45,33 @@ def command(call: Call, lines: int, audit: bool) -> int:
 def _stored(call: Call, lines: int, audit: bool) -> dict[str, Any]:
     from agent.cli import stored
 
+    found: dict[str, Any]
     if audit:
-        raise AgentNotRunning("the audit trail is checked by the agent, which is not running")
-    events = stored.look(call, lambda db: db.events.recent(lines))
-    return {"v": 1, "events": events, "stored": {"age_s": round(stored.age_s(call))}}
+        entries, broken = stored.look(call, lambda db: (db.audit.entries(lines), db.audit.broken()))
+        found = {"audit": entries, "broken": broken}
+    else:
+        found = {"events": stored.look(call, lambda db: db.events.recent(lines))}
+    return {"v": 1, **found, "stored": {"age_s": round(stored.age_s(call))}}
+
+
+def _audit_line(entry: Mapping[str, Any]) -> str:
+    """22 Nov 2026 08:15 #12 plan.topup succeeded, by support (act), id 01JD3W7K9Q"""
+    who = f"{entry['issuer'] or 'somebody unnamed'}" + (f" ({entry['role']})" if entry["role"] else "")
+    why = f": {entry['reason']} ({entry['code']})" if entry["reason"] else ""
+    told = f"#{entry['n']} {entry['type']} {entry['what']}, by {who}, id {entry['id']}{why}"
+    return screen.clean(f"{_when(entry)} {told}")
 
 
 def _line(event: Mapping[str, Any]) -> str:
     """22 Nov 2026 08:15 (sync) throttle: percent=100, period=2026-11-01"""
     data = event.get("data") or {k: v for k, v in event.items() if k not in ("time", "clk", "boot_s", "name")}
     told = ", ".join(f"{name}={_value(value)}" for name, value in data.items())
-    trust = "" if event.get("clk") in ("sync", "nitz", None) else f" ({event['clk']})"
-    return screen.clean(f"{local(event.get('time'))}{trust} {event.get('name')}{': ' + told if told else ''}")
+    return screen.clean(f"{_when(event)} {event.get('name')}{': ' + told if told else ''}")
+
+
+def _when(told: Mapping[str, Any]) -> str:
+    trust = "" if told.get("clk") in ("sync", "nitz", None) else f" ({told['clk']})"
+    return f"{local(told.get('time'))}{trust}"
 
 
 def _value(value: object) -> str:

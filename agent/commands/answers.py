@@ -46,6 +46,15 @@ REFUSALS = frozenset(
 )
 
 
+def failure_state(code: int) -> str:
+    """The final state of a command that ended with this code."""
+    if code == TIME_LIMIT:
+        return TIMED_OUT
+    if code == TOO_LATE:
+        return EXPIRED
+    return REJECTED if code in REFUSALS else FAILED
+
+
 def answer(
     *,
     id: str,

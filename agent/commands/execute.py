@@ -1,19 +1,22 @@
 """One way to run a command, whoever asks: role, arguments, resource, time limit, then the row's own function.
 
-The control socket calls it directly; the MQTT runner wraps it in the journal.
+The control socket calls `execute`, which notes in the audit trail what acts; the MQTT runner wraps `perform` in its
+journal.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from agent.commands import arguments
+from agent.commands import answers, arguments
 from agent.commands.agent import Agent
+from agent.commands.audit import Trail
 from agent.commands.catalogue import COMMANDS
-from agent.commands.table import Command, Progress, Quiet, allows
+from agent.commands.table import ROLES, Command, Progress, Quiet, allows
 from agent.errors import AgentError, Rejected
 
 UNSUPPORTED = 7022  # USP: command failure; used for a command this agent does not have
@@ -67,14 +70,48 @@ async def execute(
     source: str,
     progress: Callable[[int, str], None] = lambda percent, what: None,
 ) -> dict[str, Any]:
-    """Run one command to its end. Raises Rejected when it will not or could not be done; `source` goes to the event."""
+    """Run one command to its end; who asked (`source`) stands in the audit trail and in the event.
+
+    Raises Rejected when it will not or could not be done.
+    """
     command = lookup(name)
+    ask = functools.partial(_checked, agent, command, args, role=role, source=source)
+    if command.role == "read":
+        return await perform(agent, command, ask(), Quiet(progress))
+    trail = Trail(agent, name, source=source, role=role)
+    try:
+        checked = ask()
+    except Rejected as refusal:
+        if role in ROLES:  # a stranger's attempts would only wear the flash
+            await trail.note(answers.REJECTED, refusal.code, refusal.reason)
+        raise
+    agent.event("command", {"name": name, "source": source, "role": role})
+    await trail.note(answers.RUNNING)
+    return await _noted(trail, perform(agent, command, checked, Quiet(progress)))
+
+
+def _checked(agent: Agent, command: Command, args: Mapping[str, Any], *, role: str, source: str) -> dict[str, Any]:
+    """The arguments with their defaults. Raises Rejected."""
     permitted(command, role)
-    _allowed_here(agent, name, source)
-    checked = arguments.check(command.args, args)
-    if command.role != "read":
-        agent.event("command", {"name": name, "source": source, "role": role})
-    return await perform(agent, command, checked, Quiet(progress))
+    _allowed_here(agent, command.name, source)
+    return arguments.check(command.args, args)
+
+
+async def _noted(trail: Trail, running: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    """What came of it stands in the trail before anybody is told."""
+    try:
+        out = await running
+    except Rejected as refusal:
+        await trail.note(answers.failure_state(refusal.code), refusal.code, refusal.reason)
+        raise
+    except asyncio.CancelledError:  # whoever asked hung up
+        await asyncio.shield(trail.note(answers.CANCELLED, answers.COMMAND_CANCELED, "the connection was closed"))
+        raise
+    except Exception as error:
+        await trail.note(answers.FAILED, answers.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        raise
+    await trail.note(answers.SUCCEEDED)
+    return out
 
 
 async def perform(agent: Agent, command: Command, args: dict[str, Any], progress: Progress) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from agent.commands import answers, arguments
+from agent.commands import answers, arguments, audit
 from agent.commands.agent import Agent
 from agent.commands.answers import answer
 from agent.commands.authority import Authority, Grant, timely
@@ -190,22 +190,9 @@ class Runner:
         return replace(entry, state=state, n=entry.n + 1, answer=body, finished=state in answers.FINAL)
 
     def _audit(self, db: Any, entry: Entry, what: str) -> None:
-        now = self._now()
-        db.audit.add(
-            {
-                "up": int(now.boot_s),
-                "boot": self.outbox.boot,
-                "time": now.wall.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "clk": now.trust.value,
-                "what": what,
-                "type": entry.type,
-                "id": entry.id,
-                "issuer": entry.issuer,
-                "role": entry.role,
-                "code": entry.answer.get("code", 0),
-                "reason": entry.answer.get("reason", ""),
-            }
-        )
+        code, reason = entry.answer.get("code", 0), entry.answer.get("reason", "")
+        who = {"id": entry.id, "issuer": entry.issuer, "role": entry.role}
+        db.audit.add(audit.entry(self._now(), what, type=entry.type, code=code, reason=reason, **who))
 
     def _spawn(self, entry: Entry, command: Command) -> None:
         call = self._calls[entry.id] = Call(self, entry)
@@ -221,7 +208,7 @@ class Runner:
             out = await self._perform(call, command)
         except Rejected as refusal:
             code, reason = refusal.code, refusal.reason
-            state = _failure_state(code)
+            state = answers.failure_state(code)
         except AlreadyFinished:
             return
         except asyncio.CancelledError:
@@ -361,11 +348,3 @@ class Runner:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _failure_state(code: int) -> str:
-    if code == answers.TIME_LIMIT:
-        return answers.TIMED_OUT
-    if code == answers.TOO_LATE:
-        return answers.EXPIRED
-    return answers.REJECTED if code in answers.REFUSALS else answers.FAILED

@@ -143,7 +143,7 @@ class Connection:
     @property
     def source(self) -> str:
         """Who asks, for the audit trail."""
-        return f"local:{self.peer.name}"
+        return f"local:{self.peer.name} (uid {self.peer.uid})"
 
     # -- out -------------------------------------------------------------------------------------------------------
 

@@ -130,8 +130,8 @@ def _entry(row: tuple[Any, ...]) -> Entry:
 class AuditTable:
     """Who asked for what and what came of it, each entry chained to the one before by its hash.
 
-    The chain shows that nothing in between was changed or taken out. It cannot stop root from writing a new one: an
-    operator who wants to know that too keeps the hash of the last entry that `log.get` gave, and finds it again later.
+    The chain shows that nothing was changed or taken out. It cannot stop root from writing a new one: an operator who
+    wants to know that too keeps the hash of the last entry that `log.get` gave, and finds it again later.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -156,13 +156,27 @@ class AuditTable:
         return [{"n": n, **json.loads(entry), "hash": digest} for n, entry, digest in reversed(rows)]
 
     def broken(self) -> int | None:
-        """The number of the first entry that was changed, or whose predecessor is missing; None when all is well."""
+        """The number of the first entry that was changed, or of one that is missing; None when all is well.
+
+        Missing are also the first ones, unless the trail is at its length and let them go, and the newest ones, whose
+        number the table remembers.
+        """
         before: str | None = None
+        expected: int | None = None
         for n, entry, digest in self._rows():
+            if expected is None:
+                expected = n if n == 1 or self._full() else 1
+            if n != expected:
+                return expected
             if _digest(entry) != digest or (before is not None and json.loads(entry)["before"] != before):
                 return n
-            before = digest
-        return None
+            before, expected = digest, n + 1
+        newest = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
+        return expected or 1 if newest is not None and int(newest[0]) >= (expected or 1) else None
+
+    def _full(self) -> bool:
+        (count,) = self._db.execute("SELECT count(*) FROM audit").fetchone()
+        return int(count) >= AUDIT_KEPT
 
     def _rows(self) -> Iterator[tuple[int, str, str]]:
         yield from self._db.execute("SELECT n, entry, hash FROM audit ORDER BY n")

@@ -214,7 +214,9 @@ class Abuse:
                 sending = asyncio.create_task(self._send(home, dice, proxy, ended))
                 await self.nursery.end(home.number, ended, dice.uniform(0, 1) if not step else LIFE_S)
                 await sending
-                self._reboot(home, dice.random() < 0.1)
+                # One that failed to reboot the device is to be found failed before the next reboot makes it true.
+                waiting = any(not really and id not in home.finals for id, really in home.rebooted.items())
+                self._reboot(home, not waiting and dice.random() < 0.1)
             proxy.calm()
             await self._last_lives(home, proxy)
             self.link_cuts += proxy.cuts

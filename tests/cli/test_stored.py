@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli import exits
+from agent.commands import audit
 from agent.plan import Ledger, Moment, Plan, Trust
 from agent.store import Database
 from tests.cli.conftest import Run
@@ -23,6 +24,8 @@ def config(tmp_path: Path) -> str:
     with Database.open(tmp_path / "agent.db") as database, database.transaction():
         database.keep(ledger)
         database.events.add("boot", {"reason": "power"}, moment)
+        who = {"issuer": "local:root (uid 0)", "role": "admin"}
+        database.audit.add(audit.entry(moment, "succeeded", type="plan.topup", id="local-1", **who))
     file = tmp_path / "config.toml"
     file.write_text(f'[device]\nrun_dir = "{tmp_path}/run"\nstate_dir = "{tmp_path}"\nid = "kitchen-7"\n')
     return str(file)
@@ -46,7 +49,19 @@ def test_log_shows_the_store(cli: Run, config: str) -> None:
     done = cli("log", "--config", config)
     assert done.returncode == 0, done.stderr
     assert "boot: reason=power" in done.stdout
-    assert cli("log", "--audit", "--config", config).returncode == exits.NOT_RUNNING
+
+
+def test_the_audit_trail_is_read_and_checked_without_an_agent(cli: Run, config: str, tmp_path: Path) -> None:
+    done = cli("log", "--audit", "--config", config)
+    assert done.returncode == 0, done.stderr
+    assert "#1 plan.topup succeeded, by local:root (uid 0) (admin), id local-1" in done.stdout.replace("\n  ", " ")
+    assert "The trail is whole." in done.stdout
+    with Database.open(tmp_path / "agent.db") as db, db.transaction():
+        db.connection.execute("UPDATE audit SET entry = replace(entry, 'local:root', 'local:alice')")
+    done = cli("log", "--audit", "--config", config)
+    assert done.returncode == exits.FAILED
+    assert "ENTRY 1 DOES NOT FIT" in done.stdout
+    assert json.loads(cli("log", "--audit", "--json", "--config", config).stdout)["broken"] == 1
 
 
 def test_without_a_store_the_agent_is_what_is_missing(cli: Run, tmp_path: Path) -> None:
