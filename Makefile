@@ -33,6 +33,7 @@ test-matrix: ## the fast tests under every Python and library pairing that a rel
 
 bench:     ## every number with its target and its peer, in one table: report/bench.md (SHORT=1 for CI's form)
 	@.ci/setup bench
+	@.ci/setup e2e
 	$(PY) -m tests.bench.all $(if $(SHORT),--short)
 
 campaign:  ## household life with faults of every kind, against an oracle (SEED=n repeats one; SHORT=1 for CI's form)
@@ -56,9 +57,9 @@ bench-shaping:  ## the shaped line measured: real TCP on this kernel and on Debi
 	@.ci/setup e2e
 	$(PY) -m tests.bench.shaping_line
 
-bench-footprint: ## memory, idle processor and start of the agent, on 64 bit and in a 32-bit root
+bench-footprint: ## memory, idle processor and start: on 64 bit, in a 32-bit root, and beside ModemManager in a guest
 	@.ci/setup e2e
-	$(PY) -m tests.bench.footprint
+	$(PY) -m tests.bench.footprint; found=$$?; $(PY) -m tests.bench.footprint_modemmanager && exit $$found
 
 campaign-power: ## 100 power cuts and 50 unplugs of a guest under traffic (CUTS=10 UNPLUGS=10 for fewer)
 	@.ci/setup e2e

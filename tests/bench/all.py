@@ -53,6 +53,7 @@ PLANS = {
     "cli_startup": Plan(alone=True),
     "cli_watch": Plan(short="10", alone=True),
     "footprint": Plan(own="make bench-footprint"),  # needs a 32-bit root, built for ten minutes the first time
+    "footprint_modemmanager": Plan(own="make bench-footprint"),
     "ledger_cuts": Plan(short="60"),
     "ledger_flaps": Plan(whole="250", short="40"),
     "ledger_overshoot": Plan(alone=True),
