@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,12 +142,12 @@ def _reach_out(config: Config, evidence: Evidence) -> Evidence:
     hosts = [_address(text, 443) for text in config.probe.hosts]
     servers = config.probe.name_servers or probes.name_servers()
     asked: list[Callable[[], Reach]] = [
-        *[lambda s=s: probes.ask_name_server(s, config.probe.name) for s in servers or ()],  # type: ignore[misc]
-        *[lambda h=h: probes.reach(*h) for h in hosts],  # type: ignore[misc]
+        *[partial(probes.ask_name_server, server, config.probe.name) for server in servers or ()],
+        *[partial(probes.reach, *host) for host in hosts],
     ]
     names = [*(servers or ()), *config.probe.hosts]
     if config.operator.url:
-        asked.append(lambda: probes.reach(*broker))
+        asked.append(partial(probes.reach, *broker))
         names.append(config.operator.url)
     got = probes.bounded_all(asked, 2 * probes.REACH_S, names)
     count = len(servers or ())

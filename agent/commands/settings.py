@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from agent import config as configuration
@@ -63,7 +64,7 @@ async def settle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict
             await agent.store.run(staging.confirm)
         elif made.left_s(now.boot_id, now.boot_s) <= 0:
             limit = f"the broker was not reached within {made.limit_s:g} s"
-            await agent.store.run(lambda db, why=limit: staging.give_up(db, why))  # type: ignore[misc]
+            await agent.store.run(partial(staging.give_up, reason=limit))
             await _go_back(agent)
         else:
             await asyncio.sleep(LOOK_S)

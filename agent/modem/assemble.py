@@ -18,6 +18,7 @@ SIGNAL_SOURCES = ("+QENG", "+CPSI", "^HCSQ", "#RFSTS", "!GSTATUS", "+XCESQ", "+X
                   "+ZCELLINFO", "+CESQ", "+ZRSSI", "+CSQ")  # fmt: skip
 CELL_SOURCES = (*SIGNAL_SOURCES, "+QNWINFO", "+QCAINFO", "^HFREQINFO", "^MONSC", "^LTERSRP")
 TECHNOLOGY_SOURCES = ("+QENG", "+QNWINFO", "+CPSI", "^SYSINFOEX", "^HCSQ", "!GSTATUS", "+QCSQ", "+CNSMOD", "#PSNT")
+COUNTER_SOURCES = ("+QGDCNT", "+UGCNTRD")
 _DOMAIN_ORDER = ("+C5GREG", "+CEREG", "+CGREG", "+CREG")
 _SIGNAL_FIELDS = ("rssi_dbm", "rsrp_dbm", "rsrq_db", "rscp_dbm", "ecio_db")
 _CELL_FIELDS = ("band", "earfcn", "pci", "bandwidth_mhz")
@@ -40,7 +41,6 @@ def assemble(
     """`answers` maps a command's name (+CSQ) to its reading; `card` is what was read from the SIM when it came."""
     registration = _registration(answers)
     when = _time(answers, believable_from)
-    counters = answers.get("+QGDCNT") or answers.get("+UGCNTRD") or {}
     return Reading(
         at_boot_s=at_boot_s,
         port=port,
@@ -51,14 +51,14 @@ def assemble(
         operator=_operator(answers),
         signal=_signal(answers),
         access_technology=_technology(answers, registration),
-        attached=(answers.get("+CGATT") or {}).get("attached"),  # type: ignore[arg-type]  # its parser gives bool
+        attached=_first(answers, "attached", ("+CGATT",)),
         contexts=_contexts(answers),
         temperature_c=_first(answers, "temperature_c", tuple(answers)),
         network_time=when,
         network_time_boot_s=time_boot_s if when else None,
         utc_offset_minutes=_first(answers, "utc_offset_minutes", ("+QLTS", "^NWTIME", "+CCLK")),
-        module_bytes_sent=counters.get("bytes_sent"),  # type: ignore[arg-type]  # its parser gives int
-        module_bytes_received=counters.get("bytes_received"),  # type: ignore[arg-type]
+        module_bytes_sent=_first(answers, "bytes_sent", COUNTER_SOURCES),
+        module_bytes_received=_first(answers, "bytes_received", COUNTER_SOURCES),
     )
 
 
@@ -119,9 +119,8 @@ def _signal(answers: Mapping[str, Answer]) -> Signal:
     reference: Any = (answers.get("+QCSQ") or {}).get("sinr_db")
     if "+QENG" in settled:
         settled["+QENG"] = settle_sinr(settled["+QENG"], reference)
-    sinr = next((s for n in SIGNAL_SOURCES if (s := settled.get(n)) and s.get("sinr_db") is not None), None) or next(
-        (s for n in SIGNAL_SOURCES if (s := settled.get(n)) and s.get("sinr_raw") is not None), {}
-    )
+    heard = [answer for name in SIGNAL_SOURCES if (answer := settled.get(name))]
+    sinr: Any = next((a for key in ("sinr_db", "sinr_raw") for a in heard if a.get(key) is not None), {})
     level = ("rsrp_dbm", "rscp_dbm", "rssi_dbm")
     source = next((n for n in SIGNAL_SOURCES if any((settled.get(n) or {}).get(k) is not None for k in level)), None)
     nr: Any = _first(settled, "nr", SIGNAL_SOURCES)
@@ -130,9 +129,9 @@ def _signal(answers: Mapping[str, Answer]) -> Signal:
         source=source,
         nr=nr,
         carriers=tuple(carriers),
-        sinr_db=sinr.get("sinr_db"),  # type: ignore[arg-type]  # parsers give numbers
-        sinr_raw=sinr.get("sinr_raw"),  # type: ignore[arg-type]
-        sinr_scale=sinr.get("sinr_scale"),  # type: ignore[arg-type]
+        sinr_db=sinr.get("sinr_db"),
+        sinr_raw=sinr.get("sinr_raw"),
+        sinr_scale=sinr.get("sinr_scale"),
         **{field: _first(settled, field, SIGNAL_SOURCES) for field in _SIGNAL_FIELDS},
         **{field: _first(settled, field, CELL_SOURCES) for field in _CELL_FIELDS},
     )

@@ -13,6 +13,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random, SystemRandom
 from typing import Any
 
@@ -349,7 +350,7 @@ class Session:
         while True:
             message = await inbound.get()
             try:
-                await self._store_retried(lambda message=message: self._deliver(message))  # type: ignore[misc]
+                await self._store_retried(partial(self._deliver, message))
             except AgentError as error:
                 self._fault("inbound")
                 log.warning("inbound message: %s", error)

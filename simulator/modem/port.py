@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from simulator.modem import line as grammar
@@ -68,7 +69,7 @@ class SimPort:
             if due <= self.modem.now:
                 self._emit(piece)
             else:
-                self.modem.after(due - self.modem.now, lambda piece=piece: self._emit(piece))  # type: ignore[misc]
+                self.modem.after(due - self.modem.now, partial(self._emit, piece))
 
     def _emit(self, data: bytes) -> None:
         if not data or self.modem.state.power.state == "gone":

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
@@ -75,7 +76,7 @@ def command(
                 click.echo(
                     f"{running.modem.profile.name} on {running.path}; control: modem-sim ctl --control {control}"
                 )
-            running.modem.watchers.append(lambda text, index=index: _log(index, text))  # type: ignore[misc]
+            running.modem.watchers.append(partial(_log, index))
         stop.wait()
 
 

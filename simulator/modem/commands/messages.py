@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from simulator.modem import pdu
 from simulator.modem.commands.table import Call, command, setting
 from simulator.modem.reply import Refused, Reply, ok
@@ -85,7 +87,7 @@ def _shown(call: Call, message: Message) -> tuple[str, str]:
 
 
 def _stamp(message: Message) -> str:
-    quarters = int(message.at.utcoffset().total_seconds() // 900) if message.at.utcoffset() else 0  # type: ignore[union-attr]
+    quarters = int((message.at.utcoffset() or timedelta(0)).total_seconds() // 900)
     return message.at.strftime("%y/%m/%d,%H:%M:%S") + f"{quarters:+03d}"
 
 

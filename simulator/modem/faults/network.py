@@ -27,6 +27,23 @@ class _Setting(Fault):
         self.modem.refresh()
 
 
+class _Recurring(Fault):
+    """A fault that strikes at its start and every N seconds from then on, until it is cleared."""
+
+    every_s = 0.0
+
+    def strike(self) -> None:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        self._round()
+
+    def _round(self) -> None:
+        if self.modem.faults.get(self.name) is self:
+            self.strike()
+            self.modem.after(self.amount(self.every_s), self._round)
+
+
 class Denied(_Setting):
     name = "denied"
     number = 11
@@ -96,25 +113,23 @@ _TOUR = (
 )
 
 
-class RatTour(Fault):
+class RatTour(_Recurring):
     name = "rat-tour"
     number = 12
+    every_s = 30.0
     help = "another radio access technology every N seconds, and none in between (argument: N, default 30)"
 
     def start(self) -> None:
         self._cells, self._step = list(self.modem.state.radio.cells), 0
-        self._move()
+        super().start()
 
-    def _move(self) -> None:
-        if self.modem.faults.get(self.name) is not self:
-            return
+    def strike(self) -> None:
         radio, round_of = self.modem.state.radio, len(_TOUR) + 1
         place = self._step % round_of
         radio.coverage = place < len(_TOUR)
         radio.cells, radio.serving = [_TOUR[place % len(_TOUR)]], 0
         self._step += 1
         self.modem.registration.refresh(at_once=True)
-        self.modem.after(self.amount(30.0), self._move)
 
     def stop(self) -> None:
         self.modem.state.radio.cells, self.modem.state.radio.coverage = self._cells, True
@@ -163,20 +178,15 @@ class NoTime(Fault):
         self.modem.network_time_arrives()
 
 
-class AddressChange(Fault):
+class AddressChange(_Recurring):
     name = "address-change"
     number = 24
+    every_s = 60.0
     help = "the network takes the address away and gives another every N seconds (argument: N, default 60)"
 
-    def start(self) -> None:
-        self._change()
-
-    def _change(self) -> None:
-        if self.modem.faults.get(self.name) is not self:
-            return
+    def strike(self) -> None:
         self.modem.registration.drop_contexts()
         self.modem.after(1.0, self.modem.refresh)
-        self.modem.after(self.amount(60.0), self._change)
 
 
 class AttachBlocked(_Setting):
