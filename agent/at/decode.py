@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from agent.at.engine import Engine, Response, Stray, Urc
 from agent.at.finals import Final, call_result, final_of
-from agent.at.grammar import Reading
+from agent.at.grammar import Reading, prefix_of
 from agent.at.news import read_news
 from agent.at.table import find
 
@@ -28,6 +28,8 @@ def decode(command: str, reply: bytes | str) -> dict[str, object]:
         final = ended  # NO CARRIER with nothing behind it did end the command
         unsolicited.pop()
     reading = read(response) if response and (final is None or final.ok) else None
+    if response is not None and response.row.clause == "" and final is None and _bare(response):
+        reading, stray = None, [*response.lines, *stray]  # nobody declared these lines, and no OK vouches for them
     if reading is None and response is not None and not response.command.name:
         reading = next((found for line in unsolicited if (found := read_news(line)) is not None), None)
     return _object(final, reading, unsolicited, stray)
@@ -37,7 +39,15 @@ def read(response: Response) -> Reading | None:
     """The reading of a response by its row; a parser sees only lines the row declared."""
     if response.row.parse is None or not response.lines:
         return None
-    return response.row.parse(response.lines, response.command)
+    reading = response.row.parse(response.lines, response.command)
+    if reading is None and len(response.lines) > 1:  # one line that cannot be read costs only itself
+        each = (response.row.parse([line], response.command) for line in reversed(response.lines))
+        reading = next((found for found in each if found is not None), None)
+    return reading
+
+
+def _bare(response: Response) -> bool:
+    return not any(prefix_of(line) for line in response.lines)
 
 
 def _object(

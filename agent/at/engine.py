@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from agent.at.finals import Final, call_result, final_of, numeric_final, unglue
 from agent.at.grammar import prefix_of
-from agent.at.row import Command, Row, fallback_row, parse_command
+from agent.at.row import ANY_LINE, Command, Row, fallback_row, parse_command
 from agent.at.urc import changes, has_body, unsolicited
 
 LINE_CAP = 16_384  # the longest real line seen is a COPS=? list of 5 kB; beyond this it is noise
@@ -92,6 +92,7 @@ class _Pending:
     lines: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)  # lines with a sibling's prefix
     open: bool = False  # the last line is visibly unfinished
+    prompted: bool = False  # the modem asked for text; what it echoes of it is no answer
 
 
 class Engine:
@@ -121,7 +122,7 @@ class Engine:
         command = parse_command(text)
         row = self._find_row(command) or fallback_row(command)
         limit = row.timeout_s if timeout_s is None else timeout_s
-        self._pending = _Pending(command, row, now + limit, command.text.casefold())
+        self._pending = _Pending(command, row, now + limit, _folded(command.text))
         return command.text.encode("latin-1", "replace") + b"\r"
 
     def receive(self, data: bytes) -> None:
@@ -146,7 +147,12 @@ class Engine:
             self._tail = ""
         elif self._pending and self._pending.row.prompts and self._tail.lstrip(_NOISE).rstrip() == ">":
             self._tail = ""
+            self._prompt(self._pending)
+
+    def _prompt(self, pending: _Pending) -> None:
+        if not pending.prompted:
             self._events.append(Prompt())
+        pending.prompted = True
 
     def flush(self) -> None:
         """The stream has ended: what stands without a line end is a line."""
@@ -213,9 +219,12 @@ class Engine:
 
     def _answers(self, pending: _Pending, line: str) -> bool:
         """Give the line to the pending command if it declared it."""
-        if not pending.lines and line.casefold() == pending.echo:
+        if not pending.lines and line[0].casefold() == pending.echo[:1] and _folded(line) == pending.echo:
             return True
         row = pending.row
+        if row.prompts and line[0] == ">":
+            self._prompt(pending)
+            return True
         prefix = prefix_of(line)
         if prefix in row.accepted and prefix:
             return self._solicited(pending, line)
@@ -228,7 +237,9 @@ class Engine:
             return True
         if row.body and pending.lines and not unsolicited(line):
             return self._keep(pending, line)
-        return self._bare(pending, line, prefix)
+        if self._bare(pending, line, prefix):
+            return True
+        return pending.prompted and not prefix and not unsolicited(line)
 
     def _solicited(self, pending: _Pending, line: str) -> bool:
         if pending.row.form is not None and not pending.row.form(line):
@@ -236,12 +247,13 @@ class Engine:
         return self._keep(pending, line)
 
     def _bare(self, pending: _Pending, line: str, prefix: str) -> bool:
-        if pending.row.bare is None or prefix or unsolicited(line) or line[:3].upper() in ("AT+", "AT^"):
-            numeric = numeric_final(line) if not prefix else None
-            return numeric is not None and self._take_final(numeric)
-        if pending.row.bare.fullmatch(line):
-            return self._keep(pending, line)
-        numeric = numeric_final(line)
+        """A line without prefix: a shape of the row's own is believed even where it looks like news (READY)."""
+        bare = pending.row.bare
+        if bare is not None and not prefix and bare.fullmatch(line):
+            foreign = bare is ANY_LINE or pending.row.clause == ""
+            if not foreign or not (unsolicited(line) or line[:3].upper() in ("AT+", "AT^")):
+                return self._keep(pending, line)
+        numeric = numeric_final(line) if not prefix else None
         return numeric is not None and self._take_final(numeric)
 
     def _keep(self, pending: _Pending, line: str) -> bool:
@@ -253,7 +265,8 @@ class Engine:
     # -- news ---------------------------------------------------------------------------------------------------
 
     def _news(self, line: str) -> None:
-        if not unsolicited(line) and (self._pending is not None or not prefix_of(line)):
+        asked = self._pending is not None and self._pending.command.text[:2].upper() == "AT"
+        if not unsolicited(line) and (asked or not prefix_of(line)):
             self._events.append(Stray(line))
         elif has_body(line) or (prefix_of(line) == "+CUSD" and _unfinished(line)):
             self._body_of = line
@@ -274,6 +287,11 @@ class Engine:
         if self._body_of is not None:
             self._events.append(Urc(self._body_of))
             self._body_of = None
+
+
+def _folded(text: str) -> str:
+    """A command line without spaces and case, which an echo may change."""
+    return "".join(text.split()).casefold()
 
 
 def _continues(line: str, after: str) -> bool:

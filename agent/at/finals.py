@@ -42,7 +42,7 @@ _PLAIN = {
 _NUMERIC = {"0": "OK", "3": "NO CARRIER", "4": "ERROR"}  # V.250 ATV0, left behind by somebody else
 _CALL = frozenset({"NO CARRIER", "NO ANSWER", "NO DIALTONE", "BUSY", "CONNECT"})
 # A colon with nothing behind it is not final, a single space behind it is: ModemManager's tests, taken from the field.
-_ERROR = re.compile(r"\+(CME|CMS|EXT) ERROR:(.+)", re.DOTALL)
+_ERROR = re.compile(r"\+(CME|CMS|EXT) ERROR ?:(.+)", re.DOTALL | re.IGNORECASE)
 _MODEM_ERROR = re.compile(r"MODEM ERROR: ?([0-9]{1,6})", re.ASCII)  # Motorola EZX; digits only
 _CONNECT = re.compile(r"CONNECT(?: .*)?")
 _GLUED = re.compile(r"(OK|ERROR)(?=[+^#%*!$][A-Z0-9]+:)")
@@ -56,7 +56,7 @@ def final_of(line: str) -> Final | None:
     first = line[:1]
     if first == "+":
         match = _ERROR.fullmatch(line)
-        return _numbered(match[1], match[2].strip(), line) if match else None
+        return _numbered(match[1].upper(), match[2].strip(), line) if match else None
     if first == "M":
         match = _MODEM_ERROR.fullmatch(line.rstrip())
         return Final("MODEM ERROR", int(match[1]), line) if match else None

@@ -18,7 +18,8 @@ def read_cfun(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_ceer(lines: Sequence[str], command: Command) -> Reading | None:
-    cause = unquote(payload(lines[-1])) if lines else ""
+    body = payload(lines[-1]) if lines else ""
+    cause = ", ".join(map(unquote, split(body))) if '"' in body else body
     return {"cause": cause} if cause else None
 
 
@@ -44,7 +45,8 @@ def read_activity(lines: Sequence[str], command: Command) -> Reading | None:
 def read_indicator_names(lines: Sequence[str], command: Command) -> Reading | None:
     """+CIND=?: ("signal",(0-5)),("service",(0,1)),…"""
     found: list[Reading] = []
-    for group in groups(payload(" ".join(lines))) if lines else []:
+    body = payload(" ".join(lines)) if lines else ""
+    for group in groups(body[1:-1] if body.startswith("((") else body):  # one more pair around all of it: some Samsung
         fields = split(group)
         label, figures = text(at(fields, 0)), number_list(group.partition("(")[2])
         if label and figures:
@@ -58,8 +60,11 @@ def read_indicators(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_battery(lines: Sequence[str], command: Command) -> Reading | None:
-    """+CBC: <bcs>,<bcl>[,<mV>]."""
+    """+CBC: <bcs>,<bcl>[,<mV>]; SIMCom gives volts alone, 3.914V."""
     f = values(lines[-1]) if lines else []
+    volts = re.fullmatch(r"([0-9]\.[0-9]{1,3})V?", f[0].upper()) if len(f) == 1 else None
+    if volts:
+        return {"battery_status": None, "battery_percent": None, "millivolts": round(float(volts[1]) * 1000)}
     status = number(at(f, 0), 0, 3)
     if status is None:
         return None
@@ -77,5 +82,5 @@ ROWS = (
     Row("+CPAS", (EXECUTE,), read_activity, "27.007 8.1", "activity"),
     Row("+CIND", (TEST,), read_indicator_names, "27.007 8.9", "indicators: name min max"),
     Row("+CIND", (READ,), read_indicators, "27.007 8.9", "values"),
-    Row("+CBC", (EXECUTE,), read_battery, "27.007 8.4", "battery_status battery_percent millivolts"),
+    Row("+CBC", (EXECUTE, READ), read_battery, "27.007 8.4", "battery_status battery_percent millivolts"),
 )

@@ -124,6 +124,39 @@ def hexadecimal(raw: str | None) -> int | None:
     return int(match[1], 16) if match else None
 
 
+def bracketed(body: str) -> list[str]:
+    """Fields of a test form: `(0-3),(0,1),"IP"`; a list in brackets is one field, its brackets kept."""
+    fields, depth, start, inside = [], 0, 0, False
+    for position, char in enumerate(body):
+        if char == '"':
+            inside = not inside
+        elif not inside and char in "()":
+            depth += 1 if char == "(" else -1
+        elif not inside and char == "," and depth <= 0:
+            fields.append(body[start:position].strip())
+            start = position + 1
+    return [*fields, body[start:].strip()]
+
+
+def area(raw: str | None) -> int | None:
+    """A location or tracking area code. 0000 and FFFE are reserved for `no area` (24.008 10.5.1.3, 24.301 9.9.3.32),
+    FFFF is what memory holds before there is one; 5G writes them six digits wide."""
+    return known_area(hexadecimal(raw))
+
+
+def known_area(value: int | None) -> int | None:
+    return None if value in (0, 0xFFFE, 0xFFFF, 0xFFFFFE, 0xFFFFFF) or (value or 0) > 0xFFFFFF else value
+
+
+def cell(raw: str | None) -> int | None:
+    """A cell identity; all ones in 28, 32 or 36 bits, and 0, mean that there is no cell."""
+    return known_cell(hexadecimal(raw))
+
+
+def known_cell(value: int | None) -> int | None:
+    return None if value in (0, 0xFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFF) or (value or 0) > 0xFFFFFFFFF else value
+
+
 def number_list(raw: str) -> list[int]:
     """`1,3-5,7` (with or without brackets) as numbers; what is no number is left out."""
     result: list[int] = []

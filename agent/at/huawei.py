@@ -8,13 +8,31 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agent.at.band import eutra_band
-from agent.at.grammar import Reading, at, hexadecimal, known, number, payload, plain, real, text, unquote, values
+from agent.at.band import eutra_band, nr_band
+from agent.at.grammar import (
+    Reading,
+    area,
+    at,
+    cell,
+    hexadecimal,
+    known,
+    number,
+    payload,
+    plain,
+    real,
+    text,
+    unquote,
+    values,
+)
 from agent.at.names import joined
+from agent.at.packet import assigned, little_endian
 from agent.at.row import EXECUTE, READ, SET, Command, Row
 from agent.at.signal import scaled
 
-_MODES = {0: None, 1: "GPRS", 2: "CDMA2000OneX", 3: "UMTS", 4: "CDMA2000HRPD", 5: "UMTS", 6: "LTE", 15: "UMTS"}
+# ^SYSINFO and ^MODE; ^SYSINFOEX numbers them anew, but names them too.
+_MODES = {2: "CDMA2000OneX", 3: "GPRS", 4: "CDMA2000HRPD", 5: "UMTS", 8: "CDMA2000HRPD", 15: "UMTS", 17: "LTE"}
+_SUBMODES = {1: "GPRS", 2: "GPRS", 3: "EDGE", 4: "UMTS", 5: "UMTSHSPA", 6: "UMTSHSPA", 7: "UMTSHSPA", 8: "UMTS",
+             9: "UMTSHSPA", 17: "UMTSHSPA", 18: "UMTSHSPA", 101: "LTE"}  # fmt: skip
 _NAMES = {
     "GSM": "GPRS",
     "WCDMA": "UMTS",
@@ -31,8 +49,15 @@ _ORDER = {"01": "2g", "02": "3g", "03": "4g", "04": "5g", "08": "5g"}
 
 
 def read_hcsq(lines: Sequence[str], command: Command) -> Reading | None:
-    """^HCSQ: <sysmode>,… in the order of the radio technology; 255 is unknown."""
-    f = values(lines[-1]) if lines else []
+    """^HCSQ: <sysmode>,… in the order of the radio technology; 255 is unknown. In EN-DC a second line tells of NR."""
+    found = [strength for line in lines if (strength := _hcsq(values(line))) is not None]
+    if not found:
+        return None
+    nr = next((strength for strength in found[1:] if str(strength["sysmode"]).startswith(("NR", "5G"))), None)
+    return {**found[0], **({"nr": nr, "access_technology": "NR-NSA"} if nr else {})}
+
+
+def _hcsq(f: list[str]) -> Reading | None:
     mode = unquote(at(f, 0) or "").upper()
     if mode not in _NAMES and mode not in ("NOSERVICE", "NO SERVICE"):
         return None
@@ -68,13 +93,17 @@ def read_sysinfo(lines: Sequence[str], command: Command) -> Reading | None:
         return None
     return {
         "srv_status": status,
-        "srv_domain": number(f[1], 0, 255),
+        "srv_domain": number(f[1], 0, 254),
         "roam_status": number(f[2], 0, 9),
-        "sim_state": number(f[4], 0, 255),
+        "sim_state": number(f[4], 0, 255),  # 255: no card
         "sys_mode": mode,
-        "sys_submode": number(at(f, 6), 0, 99),
-        "access_technology": _MODES.get(mode) if mode is not None else None,
+        "sys_submode": number(at(f, 6), 0, 999),
+        "access_technology": _technology(mode, number(at(f, 6), 0, 999)),
     }
+
+
+def _technology(mode: int | None, submode: int | None) -> str | None:
+    return _SUBMODES.get(submode or 0) or _MODES.get(mode or 0)
 
 
 def read_sysinfoex(lines: Sequence[str], command: Command) -> Reading | None:
@@ -116,12 +145,26 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "plmn": joined(f[1], f[2]),
             "earfcn": earfcn,
             "band": eutra_band(earfcn),
-            "ci": hexadecimal(f[4]),
-            "pci": hexadecimal(f[5]),
-            "tac": hexadecimal(f[6]),
+            "ci": cell(f[4]),
+            "pci": _pci(f[5]),
+            "tac": area(f[6]),
             "rsrp_dbm": _db(f[7], -141, -40),
             "rsrq_db": _db(f[8], -40, 20),
             "rssi_dbm": _db(at(f, 9), -130, 0),
+        }
+    if rat.startswith("NR") and len(f) >= 10:  # <arfcn>,<subcarrier spacing>,<cell>,<pci>,<tac>,<rsrp>,<rsrq>,<sinr>
+        channel = number(f[3], 0, 3_279_165)
+        return {
+            "access_technology": "NR",
+            "plmn": joined(f[1], f[2]),
+            "earfcn": channel,
+            "band": nr_band(channel),
+            "ci": cell(f[5]),
+            "pci": _pci(f[6]),
+            "tac": area(f[7]),
+            "rsrp_dbm": _db(f[8], -156, -30),
+            "rsrq_db": _db(f[9], -43, 20),
+            "sinr_db": _db(at(f, 10), -30, 50),
         }
     if rat == "WCDMA" and len(f) >= 10:
         return {
@@ -129,8 +172,8 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "plmn": joined(f[1], f[2]),
             "uarfcn": number(f[3], 0, 16_383),
             "psc": number(f[4], 0, 511),
-            "ci": hexadecimal(f[5]),
-            "lac": hexadecimal(f[6]),
+            "ci": cell(f[5]),
+            "lac": area(f[6]),
             "rscp_dbm": _db(f[7], -130, 0),
             "rssi_dbm": _db(f[8], -130, 0),
             "ecio_db": _db(f[9], -40, 0),
@@ -141,11 +184,17 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "plmn": joined(f[1], f[2]),
             "arfcn": number(f[4], 0, 1023),
             "bsic": number(f[5], 0, 63),
-            "ci": hexadecimal(f[6]),
-            "lac": hexadecimal(f[7]),
+            "ci": cell(f[6]),
+            "lac": area(f[7]),
             "rssi_dbm": _db(f[8], -130, 0),
         }
     return {"access_technology": None, "plmn": None} if rat == "NONE" else None
+
+
+def _pci(raw: str) -> int | None:
+    """Hexadecimal, up to 1007."""
+    value = hexadecimal(raw)
+    return value if value is not None and value <= 1007 else None
 
 
 def _db(raw: str | None, low: float, high: float) -> float | int | None:
@@ -155,21 +204,17 @@ def _db(raw: str | None, low: float, high: float) -> float | int | None:
 def read_dhcp(lines: Sequence[str], command: Command) -> Reading | None:
     """^DHCP: <address>,<mask>,<gateway>,<server>,<dns1>,<dns2>,<rates…> as little-endian hex words."""
     f = values(lines[-1]) if lines else []
-    words = [_word(raw) for raw in f[:6]]
+    words = [little_endian(raw) for raw in f[:6]]
     if len(words) < 6 or words[0] is None or words[1] is None:
         return None
+    given = assigned(words[0])
     return {
-        "address": words[0],
-        "prefix_length": sum(bin(int(part)).count("1") for part in words[1].split(".")),
-        "gateway": words[2],
+        "address": given,
+        "prefix_length": sum(bin(int(part)).count("1") for part in words[1].split(".")) if given else None,
+        "gateway": assigned(words[2]),
         "dns1": words[4],
         "dns2": words[5],
     }
-
-
-def _word(raw: str) -> str | None:
-    value = hexadecimal(raw)
-    return None if value is None or value > 0xFFFFFFFF else ".".join(str(byte) for byte in value.to_bytes(4, "little"))
 
 
 def read_ndisstat(lines: Sequence[str], command: Command) -> Reading | None:
@@ -180,9 +225,10 @@ def read_ndisstat(lines: Sequence[str], command: Command) -> Reading | None:
         f = values(line)
         for start in range(0, len(f), 4):
             state, kind = number(f[start], 0, 9), unquote(at(f, start + 3) or "IPV4").lower() or "ipv4"
-            if state is not None and kind in families:
-                families[kind] = {"available": True, "connected": state == 1}
-                found = True
+            for family in families:
+                if state is not None and kind in (family, "ipv4v6"):
+                    families[family] = {"available": True, "connected": state == 1}
+                    found = True
     return {**families, "connected": any(f["connected"] for f in families.values())} if found else None
 
 
@@ -209,18 +255,22 @@ def read_frequency(lines: Sequence[str], command: Command) -> Reading | None:
     carriers: list[Reading] = []
     for line in lines:
         f = values(line)
-        if number(at(f, 1), 0, 20) != 6:
+        mode = number(at(f, 1), 0, 20)
+        if mode not in _FREQUENCY_MODES:
             continue
         for start in range(2, len(f) - 6, 7):
             width = number(f[start + 3], 0, 400_000)
             carriers.append(
                 {
                     "band": number(f[start], 1, 512),
-                    "earfcn": number(f[start + 1], 0, 262_143),
+                    "earfcn" if mode != 3 else "uarfcn": number(f[start + 1], 0, 3_279_165),
                     "bandwidth_mhz": plain(width / 1000) if width else None,
                 }
             )
     return {**carriers[0], "carriers": carriers} if carriers else None
+
+
+_FREQUENCY_MODES = (3, 6, 7, 8)  # WCDMA, LTE, NR
 
 
 def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
@@ -233,7 +283,58 @@ def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
 def read_ltersrp(lines: Sequence[str], command: Command) -> Reading | None:
     """^LTERSRP: <rsrp>,<rsrq>."""
     f = values(lines[-1]) if lines else []
-    return known({"rsrp_dbm": _db(at(f, 0), -141, -40), "rsrq_db": _db(at(f, 1), -40, 20)})
+    strength = _db(at(f, 0), -141, -40)
+    return None if strength is None else {"rsrp_dbm": strength, "rsrq_db": _db(at(f, 1), -40, 20)}
+
+
+def read_cerssi(lines: Sequence[str], command: Command) -> Reading | None:
+    """^CERSSI: <rssi>,<rscp>,<ecio>,…,<rsrp>,<rsrq>,<sinr>,…: 0 and 255 where the radio technology has no such thing.
+
+    The LTE figures stand in the fourth place or further on, as firmware goes: they are known by their ranges."""
+    f = values(lines[-1]) if lines else []
+    reading: Reading = {
+        "rssi_dbm": _db(at(f, 0), -130, -1),
+        "rscp_dbm": _db(at(f, 1), -130, -1),
+        "ecio_db": _db(at(f, 2), -40, -1),
+    }
+    pairs = ((i, _db(f[i], -141, -44), _db(f[i + 1], -40, -1)) for i in range(3, len(f) - 1))
+    lte = next(
+        ((i, strength, ratio) for i, strength, ratio in pairs if strength is not None and ratio is not None), None
+    )
+    if lte is not None:
+        reading |= {"rsrp_dbm": lte[1], "rsrq_db": lte[2], "sinr_db": _db(at(f, lte[0] + 2), -30, 40)}
+    return known(reading)
+
+
+def read_csnr(lines: Sequence[str], command: Command) -> Reading | None:
+    """^CSNR: <rscp>,<ec/io>."""
+    f = values(lines[-1]) if lines else []
+    return known({"rscp_dbm": _db(at(f, 0), -130, -1), "ecio_db": _db(at(f, 1), -40, 0)})
+
+
+def read_mode(lines: Sequence[str], command: Command) -> Reading | None:
+    """^MODE:<sysmode>[,<submode>], unasked."""
+    f = values(lines[-1]) if lines else []
+    mode = number(at(f, 0), 0, 99)
+    technology = _technology(mode, number(at(f, 1), 0, 999))
+    return None if mode is None else {"sys_mode": mode, "access_technology": technology}
+
+
+def read_report(lines: Sequence[str], command: Command) -> Reading | None:
+    """^DSFLOWRPT:<time>,<sent/s>,<received/s>,<sent>,<received>,<rate>,<rate>, unasked, hexadecimal: this session's."""
+    f = [hexadecimal(raw) for raw in values(lines[-1])] if lines else []
+    if len(f) < 5 or None in f[:5]:
+        return None
+    return {"session_bytes_sent": f[3], "session_bytes_received": f[4]}
+
+
+def read_dhcp6(lines: Sequence[str], command: Command) -> Reading | None:
+    """^DHCPV6: <address>,<length>,<gateway>,<server>,<dns1>,<dns2>,…"""
+    f = values(lines[-1]) if lines else []
+    if len(f) < 6:
+        return None
+    names = (("address", 0), ("gateway", 2), ("dns1", 4), ("dns2", 5))
+    return known({name: assigned(f[index]) for name, index in names})
 
 
 def read_flow(lines: Sequence[str], command: Command) -> Reading | None:
@@ -257,7 +358,16 @@ ROWS = (
     Row("^HCSQ", (READ, EXECUTE), read_hcsq, "Huawei", _SIGNAL),
     Row("^SYSINFO", (EXECUTE, READ), read_sysinfo, "Huawei", _SYSTEM),
     Row("^SYSINFOEX", (EXECUTE, READ), read_sysinfoex, "Huawei", _SYSTEM),
-    Row("^MONSC", (EXECUTE, READ), read_monsc, "Huawei", "plmn earfcn band ci pci tac lac rsrp_dbm rsrq_db rssi_dbm"),
+    Row(
+        "^MONSC",
+        (EXECUTE, READ),
+        read_monsc,
+        "Huawei",
+        "plmn earfcn band ci pci tac lac rsrp_dbm rsrq_db rssi_dbm sinr_db",
+    ),
+    Row("^DHCPV6", (READ,), read_dhcp6, "Huawei", "address gateway dns1 dns2"),
+    Row("^CERSSI", (READ,), read_cerssi, "Huawei", "rssi_dbm rscp_dbm ecio_db rsrp_dbm rsrq_db sinr_db"),
+    Row("^CSNR", (READ,), read_csnr, "Huawei", "rscp_dbm ecio_db"),
     Row("^DHCP", (READ,), read_dhcp, "Huawei", "address prefix_length gateway dns1 dns2"),
     *(
         Row(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agent.at.grammar import Reading, payload, prefix_of, unquote
+from agent.at.grammar import Reading, payload, prefix_of, quoted, split, unquote
 from agent.at.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
 
 _IMEI = re.compile(r"(?<![0-9A-Za-z])([0-9]{14,17})(?![0-9A-Za-z])", re.ASCII)
@@ -21,11 +21,14 @@ def imei(raw: str) -> str | None:
 
 
 def read_imei(lines: Sequence[str], command: Command) -> Reading | None:
-    for line in lines:
-        found = _IMEI.search(unquote(payload(line)))
+    """Some write it in groups, 861075-02-999999-9. +CGSN=0 asks for the serial number, =3 for the software version."""
+    bodies = [unquote(payload(line)) for line in lines]
+    for body in bodies:
+        found = _IMEI.search(re.sub(r"(?<=[0-9])-(?=[0-9])", "", body))
         if found and (value := imei(found[1])):
             return {"imei": value}
-    return None
+    key = {"0": "serial_number", "3": "software_version"}.get(command.arguments.strip())
+    return {key: bodies[0]} if key and bodies and bodies[0] else None
 
 
 def _text(key: str) -> Row:
@@ -33,7 +36,9 @@ def _text(key: str) -> Row:
     clause = {"manufacturer": "27.007 5.1", "model": "27.007 5.2", "revision": "27.007 5.3"}[key]
 
     def parse(lines: Sequence[str], command: Command) -> Reading | None:
-        found = [label_free for line in lines if (label_free := _unlabelled(unquote(payload(line)), key))]
+        bodies = (payload(line) for line in lines)
+        texts = (unquote(split(body)[0] if quoted(body) else body) for body in bodies)  # `"FM150-AE","FM150-AE"`
+        found = [label_free for line in texts if (label_free := _unlabelled(line, key))]
         return {key: found[0] if key == "revision" else " ".join(found[:1]), "lines": found} if found else None
 
     name = f"+CG{names[key]}"
@@ -62,8 +67,9 @@ def read_information(lines: Sequence[str], command: Command) -> Reading | None:
             reading["imei"] = imei(line)
         elif not colon:
             plain.append(line.strip())
-    for key, value in zip(("manufacturer", "model", "revision"), plain, strict=False):
-        reading[key] = reading[key] or value
+    if len(plain) > 1 or reading["revision"]:  # one line alone may be any of them, or a number of the maker's own
+        for key, value in zip(("manufacturer", "model", "revision"), plain, strict=False):
+            reading[key] = reading[key] or value
     return {**reading, "lines": list(lines)} if lines else None
 
 
@@ -73,9 +79,11 @@ def read_package(lines: Sequence[str], command: Command) -> Reading | None:
     return {"revision": first, "lines": [line.strip() for line in lines]} if first else None
 
 
+_INFORMATION = "manufacturer model revision imei"
 _MANUFACTURER, _MODEL, _REVISION = _text("manufacturer"), _text("model"), _text("revision")
-_DIGITS = re.compile(r'\s*(?:IMEI: ?|ESN: ?)?"?[0-9]{14,17}"?(?:,.*)?')
-_PREFIXES = ("+CGSN", "+GSN", "^IMEI", "#CGSN", "!IMEI", "+EGMR")
+_DIGITS = re.compile(r'\s*(?:IMEI: ?|ESN: ?)?"?(?:[0-9]{14,17}|[0-9]{6}-[0-9]{2}-[0-9]{6}-?[0-9]{0,2})"?(?:,.*)?')
+_SERIAL = re.compile(rf'{_DIGITS.pattern}|"?[0-9A-Z]{{6,24}}"?')
+_PREFIXES = ("+CGSN", "+GSN", "^IMEI", "#CGSN", "!IMEI", "+EGMR", "+QGSN", "+SIMEI", "$IMEI", "^IMEISV")
 
 
 def _twin(row: Row, name: str) -> Row:
@@ -84,8 +92,7 @@ def _twin(row: Row, name: str) -> Row:
     )
 
 
-def _imei_row(name: str, clause: str) -> Row:
-    kinds = (EXECUTE, READ, SET)
+def _imei_row(name: str, clause: str, kinds: tuple[str, ...] = (EXECUTE, READ)) -> Row:
     return Row(name, kinds, read_imei, clause, "imei", prefixes=_PREFIXES, bare=_DIGITS, empty_ok=False)
 
 
@@ -98,21 +105,28 @@ ROWS = (
         for row, names in (
             (_MANUFACTURER, ("+GMI", "#CGMI")),
             (_MODEL, ("+GMM", "#CGMM")),
-            (_REVISION, ("+GMR", "#CGMR")),
+            (_REVISION, ("+GMR", "#CGMR", "+QGMR")),
         )
         for name in names
     ),
     _imei_row("+CGSN", "27.007 5.4"),
-    _imei_row("+GSN", "V.250 6.1.7"),
-    _imei_row("#CGSN", "Telit"),
     Row(
-        "I",
-        (EXECUTE,),
-        read_information,
-        "V.250 6.1.3",
-        "manufacturer model revision imei",
-        prefixes=("+GCAP",),
-        bare=ANY_LINE,
+        "+CGSN",
+        (SET,),
+        read_imei,
+        "27.007 5.4",
+        "imei serial_number software_version",
+        prefixes=_PREFIXES,
+        bare=_SERIAL,
+        empty_ok=False,
+    ),
+    _imei_row("+GSN", "V.250 6.1.7", (EXECUTE, READ, SET)),
+    _imei_row("#CGSN", "Telit", (EXECUTE, READ, SET)),
+    _imei_row("+EGMR", "Quectel, MediaTek", (SET,)),
+    *(_imei_row(name, "vendors") for name in ("+QGSN", "+SIMEI", "^IMEI", "^IMEISV", "!IMEI", "$IMEI")),
+    *(
+        Row(name, (EXECUTE,), read_information, clause, _INFORMATION, prefixes=("+GCAP",), bare=ANY_LINE)
+        for name, clause in (("I", "V.250 6.1.3"), ("+SIMCOMATI", "SIMCom"))
     ),
     Row("#SWPKGV", (EXECUTE, READ), read_package, "Telit", "revision", prefixes=("#SWPKGV",), bare=ANY_LINE),
 )

@@ -9,7 +9,20 @@ import re
 from collections.abc import Sequence
 
 from agent.at.charset import name, ucs2
-from agent.at.grammar import Reading, at, groups, number, number_list, payload, split, text, unquote, values
+from agent.at.grammar import (
+    Reading,
+    at,
+    groups,
+    known,
+    number,
+    number_list,
+    payload,
+    prefix_of,
+    split,
+    text,
+    unquote,
+    values,
+)
 from agent.at.registration import ACCESS
 from agent.at.row import EXECUTE, READ, SET, TEST, Command, Row
 
@@ -19,8 +32,9 @@ STATUS = {0: "unknown", 1: "available", 2: "current", 3: "forbidden"}
 
 
 def plmn(raw: str | None) -> str | None:
-    """Five or six digits, in ASCII or as UCS2 hex; anything else is no PLMN."""
-    return _code(raw, _PLMN)
+    """Five or six digits, in ASCII or as UCS2 hex; anything else is no PLMN, and MCC 000 is nobody's."""
+    code = _code(raw, _PLMN)
+    return code if code is None or not code.startswith("000") else None
 
 
 def _code(raw: str | None, shape: re.Pattern[str]) -> str | None:
@@ -36,8 +50,7 @@ def joined(mcc: str | None, mnc: str | None) -> str | None:
     left, right = unquote(mcc or ""), unquote(mnc or "")
     if not re.fullmatch(r"[0-9]{1,3}", left, re.ASCII) or not re.fullmatch(r"[0-9]{1,3}", right, re.ASCII):
         return None
-    code = left.zfill(3) + right.zfill(2)
-    return code if code != "00000" else None
+    return plmn(left.zfill(3) + right.zfill(2))
 
 
 def read_operator(lines: Sequence[str], command: Command) -> Reading | None:
@@ -55,7 +68,7 @@ def read_operator(lines: Sequence[str], command: Command) -> Reading | None:
         "mode": mode,
         "format": number(at(fields, 1), 0, 9),
         "plmn": code,
-        "operator": None if code else name(raw),
+        "operator": None if code or at(fields, 1) == "2" or _code(raw, _PLMN) else name(raw),
         "act": act,
         "access_technology": ACCESS.get(act) if act is not None else None,
     }
@@ -113,8 +126,11 @@ def read_qspn(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_eons(lines: Sequence[str], command: Command) -> Reading | None:
-    """Huawei ^EONS: <type>,<plmn>,<long>,<short>."""
+    """Huawei ^EONS: <type>,<plmn>,<long>,<short>; u-blox +UDOPN: <type>,<name>, where type 0 is MCC and MNC."""
     fields = values(lines[-1]) if lines else []
+    if prefix_of(lines[-1] if lines else "") == "+UDOPN":
+        code = plmn(unquote(at(fields, 1) or "").replace(" ", ""))
+        return known({"plmn": code, "operator": None if code else name(at(fields, 1)), "short": name(at(fields, 2))})
     code = plmn(at(fields, 1))
     if code is None and not text(at(fields, 2)):
         return None
@@ -133,6 +149,17 @@ def read_polled_names(lines: Sequence[str], command: Command) -> Reading | None:
     entries = [(plmn(at(f, 0)), name(at(f, 1))) for f in map(values, lines)]
     found = [{"plmn": code, "operator": label} for code, label in entries if code]
     return {"operators": found} if found else None
+
+
+def read_preferred(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CPOL: <index>,<format>,<oper>[,<GSM>,<compact>,<UTRAN>,<E-UTRAN>]: the networks the SIM prefers."""
+    found: list[Reading] = []
+    for f in map(values, lines):
+        index = number(at(f, 0), 0, 999)
+        if index is not None and len(f) >= 3:
+            code = plmn(f[2])
+            found.append({"index": index, "plmn": code, "operator": None if code else name(f[2])})
+    return {"networks": found} if found else None
 
 
 def read_charsets(lines: Sequence[str], command: Command) -> Reading | None:
@@ -165,9 +192,11 @@ ROWS = (
     Row("+COPS", (SET,), None, "27.007 7.3", "", 180.0),
     Row("+QSPN", (EXECUTE, READ), read_qspn, "Quectel", "operator short service_provider plmn", empty_ok=False),
     Row("^EONS", (SET, EXECUTE, READ), read_eons, "Huawei", "operator short plmn"),
+    Row("+UDOPN", (SET,), read_eons, "u-blox", "operator short plmn"),
     Row("+CSPN", (READ,), read_spn, "vendors", "service_provider"),
     Row("^SPN", (READ, SET), read_spn, "Huawei, Cinterion", "service_provider"),
     Row("+COPN", (EXECUTE,), read_polled_names, "27.007 7.21", "operators: plmn operator", 30.0),
+    Row("+CPOL", (READ,), read_preferred, "27.007 7.19", "networks: index plmn operator", 20.0),
     Row("+CSCS", (READ, TEST), read_charsets, "27.007 5.5", "charset charsets"),
     Row("+CTZU", (TEST,), read_selection_test, "27.007 8.40", "values"),
 )

@@ -16,7 +16,8 @@ from agent.at.row import EXECUTE, READ, SET, Command, Row
 FIRST_YEAR = 2010  # no LTE module was made before; 2000 and 2004 are counters that start at power-up
 _STAMP = re.compile(
     r"(?P<year>[0-9]{2}|[0-9]{4})/(?P<month>[0-9]{1,2})/(?P<day>[0-9]{1,2})[, ]"
-    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})\s*(?P<zone>[+-][0-9]{1,3})?(?:\s*,\s*(?P<dst>[0-9]{1,2}))?",
+    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.[0-9]+)?"
+    r"\s*(?P<zone>[+-][0-9]{1,3})?(?:\s*,\s*(?P<dst>[0-9]{1,2}))?",
     re.ASCII,
 )
 
@@ -48,7 +49,7 @@ def read_clock(lines: Sequence[str], command: Command) -> Reading | None:
     """+CCLK: "yy/MM/dd,hh:mm:ss±zz": local time and zone."""
     if not lines:
         return None
-    body = unquote(payload(lines[-1]))
+    body = ",".join(unquote(part) for part in split(payload(lines[-1])))
     reading = stamp(body)
     return reading or (dict(_UNSET) if _STAMP.fullmatch(body) else None)
 
@@ -74,20 +75,39 @@ def read_huawei_time(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_zone(lines: Sequence[str], command: Command) -> Reading | None:
-    """+CTZE: <zone>,<dst>[,<time>]; +CTZV: <zone>[,<time>]: a zone alone is news too."""
-    fields = split(payload(lines[-1])) if lines else []
-    quarters = number(at(fields, 0), -60, 60)
+    """+CTZE: <zone>,<dst>[,<time>] in local time, +CTZEU likewise in UTC; +CTZV: <zone>[,<time>]: a zone alone is news
+    too. Old Telit and Sierra write the time first: +CTZV: 26/11/22,07:00:00,+4."""
+    fields = [unquote(f) for f in split(payload(lines[-1]))] if lines else []
+    pairs = ",".join(fields)
+    found = _STAMP.search(pairs)
+    rest = split(pairs[: found.start()] + pairs[found.end() :]) if found else fields
+    quarters = next((value for f in rest if (value := number(f, -60, 60)) is not None), None)
+    if found and found["zone"]:
+        quarters = int(found["zone"])
     if quarters is None:
         return None
-    found = next((s for f in fields[1:] if (s := stamp(unquote(f)))), None)
-    return {"time": found["time"] if found else None, "utc_offset_minutes": quarters * 15}
+    utc = lines[-1].upper().startswith("+CTZEU")
+    moment = pairs[found.start("year") : found.end("second")] if found else ""
+    reading = stamp(f"{moment}{quarters:+03}", is_utc=utc)
+    return {"time": reading["time"] if reading else None, "utc_offset_minutes": quarters * 15}
+
+
+def read_network_clock(lines: Sequence[str], command: Command) -> Reading | None:
+    """SIMCom *PSUTTZ: <year>,<month>,<day>,<hour>,<minute>,<second>,"<zone>",<dst>: UTC, with the zone beside it."""
+    f = [unquote(part) for part in split(payload(lines[-1]))] if lines else []
+    if len(f) < 7:
+        return None
+    body = "{}/{}/{},{}:{}:{}{:+03}".format(*(part.zfill(2) for part in f[:6]), number(f[6], -60, 60) or 0)
+    return stamp(body, is_utc=True)
 
 
 ROWS = (
     Row("+CCLK", (READ,), read_clock, "27.007 8.15", "time utc_offset_minutes dst_minutes", empty_ok=False),
     Row("+QLTS", (EXECUTE, SET, READ), read_qlts, "Quectel", "time utc_offset_minutes dst_minutes", empty_ok=False),
+    Row("#CCLK", (READ,), read_clock, "Telit", "time utc_offset_minutes dst_minutes"),
     Row("^NWTIME", (READ, EXECUTE), read_huawei_time, "Huawei", "time utc_offset_minutes dst_minutes"),
     Row("^TIME", (READ, EXECUTE), read_huawei_time, "Huawei", "time"),
     Row("+CTZE", (READ,), read_zone, "27.007 8.41", "time utc_offset_minutes"),
+    Row("+CTZEU", (READ,), read_zone, "27.007 8.41", "time utc_offset_minutes"),
     Row("+CTZV", (READ,), read_zone, "27.007 8.41", "time utc_offset_minutes"),
 )

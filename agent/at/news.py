@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agent.at import nettime, packet, registration, sim
-from agent.at.grammar import Reading, at, number, prefix_of, quoted, split, unquote, values
-from agent.at.row import EXECUTE, READ, Command
+from agent.at import huawei, nettime, packet, registration, signal, sim, sms, telit
+from agent.at.grammar import Reading, at, number, payload, prefix_of, split, text, unquote, values
+from agent.at.row import EXECUTE, READ, SET, Command
 from agent.at.table import find
 
 
@@ -24,10 +24,9 @@ def read_news(line: str) -> Reading | None:
     event = packet.read_event([line], Command(line))
     if event is not None:
         return event
-    row = find(Command(line, prefix, READ)) or find(Command(line, prefix, EXECUTE))
-    if row is not None and row.parse is not None and prefix:
-        return row.parse([line], Command(line, prefix, READ))
-    return None
+    asked = next((c for kind in (READ, EXECUTE, SET) if (c := Command(prefix, prefix, kind)) and find(c)), None)
+    row = find(asked) if asked and prefix else None
+    return row.parse([line], asked) if row is not None and asked is not None and row.parse is not None else None
 
 
 def _indication(line: str) -> Reading | None:
@@ -46,13 +45,24 @@ def _message(line: str) -> Reading | None:
     """+CMTI: <memory>,<index> (27.005 clause 3.4.1)."""
     fields = values(line)
     index = number(at(fields, 1), 0)
-    return None if index is None or not quoted(fields[0]) else {"memory": unquote(fields[0]), "index": index}
+    return None if index is None or not text(fields[0]) else {"memory": unquote(fields[0]), "index": index}
 
 
 def _context_lost(line: str) -> Reading | None:
     """+QIURC: "pdpdeact",<cid>."""
     fields = [unquote(f) for f in values(line)]
     return {"type": fields[0], "cid": number(at(fields, 1), 0, 16)} if fields[0] else None
+
+
+def _caller(line: str) -> Reading | None:
+    """+CLIP and +CCWA: <number>,<type>,…."""
+    found = text(at(values(line), 0))
+    return {"number": found} if found else None
+
+
+def _state(line: str, key: str) -> Reading | None:
+    value = number(at(values(line), 0), 0, 255)
+    return None if value is None else {key: value}
 
 
 def _ring(line: str) -> Reading | None:
@@ -68,5 +78,23 @@ _READERS: dict[str, Callable[[str], Reading | None]] = {
     "+CGEV": lambda line: packet.read_event([line], Command(line)),
     "+CTZE": lambda line: nettime.read_zone([line], Command(line)),
     "+CTZV": lambda line: nettime.read_zone([line], Command(line)),
+    "+CTZEU": lambda line: nettime.read_zone([line], Command(line)),
+    "*PSUTTZ": lambda line: nettime.read_network_clock([line], Command(line)),
+    "#NITZ": lambda line: nettime.read_clock([line], Command(line)),
+    "+NITZ": lambda line: nettime.read_clock([line], Command(line)),
     "+CPIN": lambda line: sim.read_pin([line], Command(line)),
+    "+CSCON": lambda line: registration.read_connection(["+CSCON: 1," + payload(line)], Command(line)),
+    "+CMT": lambda line: sms.read_delivery([line], Command(line)),
+    "+CLIP": lambda line: _caller(line),
+    "+CCWA": lambda line: _caller(line),
+    "+CDSI": _message,
+    "^RSSI": lambda line: signal.read_csq([line], Command(line)),
+    "^MODE": lambda line: huawei.read_mode([line], Command(line)),
+    "^SIMST": lambda line: _state(line, "sim_state"),
+    "^SRVST": lambda line: _state(line, "srv_status"),
+    "^DSFLOWRPT": lambda line: huawei.read_report([line], Command(line)),
+    "#QSS": lambda line: telit.read_qss(["#QSS: 1," + payload(line)], Command(line)),
+    "+QUSIM": lambda line: _state(line, "sim_state"),
+    "+XCESQI": lambda line: signal.read_xcesq([line], Command(line)),
+    "+UUSIMSTAT": lambda line: _state(line, "sim_state"),
 }

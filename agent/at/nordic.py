@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agent.at.band import eutra_band
 from agent.at.charset import name
-from agent.at.grammar import Reading, at, hexadecimal, number, values
+from agent.at.grammar import Reading, area, at, cell, number, values
 from agent.at.names import plmn
 from agent.at.registration import ACCESS, STATES
 from agent.at.row import EXECUTE, READ, Command, Row
@@ -25,11 +25,11 @@ def read_monitor(lines: Sequence[str], command: Command) -> Reading | None:
         "state": STATES.get(stat),
         "operator": name(at(f, 1)),
         "plmn": plmn(at(f, 3)),
-        "tac": hexadecimal(at(f, 4)),
+        "tac": area(at(f, 4)),
         "act": act,
         "access_technology": ACCESS.get(act) if act is not None else None,
         "band": number(at(f, 6), 1, 512),
-        "ci": hexadecimal(at(f, 7)),
+        "ci": cell(at(f, 7)),
         "pci": number(at(f, 8), 0, 503),
         "earfcn": number(at(f, 9), 0, 262_143),
         "rsrp_dbm": rsrp(at(f, 10)),
@@ -52,7 +52,7 @@ def read_evaluation(lines: Sequence[str], command: Command) -> Reading | None:
         "rsrp_dbm": rsrp(f[3]),
         "rsrq_db": rsrq(f[4]),
         "sinr_db": scaled(f[5], 49, -25),
-        "ci": hexadecimal(f[6]),
+        "ci": cell(f[6]),
         "plmn": plmn(f[7]),
         "pci": number(f[8], 0, 503),
         "earfcn": number(f[9], 0, 262_143),
@@ -61,15 +61,17 @@ def read_evaluation(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_measurement(lines: Sequence[str], command: Command) -> Reading | None:
-    """%NCELLMEAS: <status>,<cell>,<plmn>,<tac>,<advance>,<earfcn>,<pci>,<rsrp>,<rsrq>,…."""
+    """%NCELLMEAS: <status>,<cell>,<plmn>,<tac>,<advance>[,<advance's time>],<earfcn>,<pci>,<rsrp>,<rsrq>,<time>, then
+    five fields a neighbour: the time of the advance came with later firmware, and shows in the count of fields."""
     f = values(lines[-1]) if lines else []
     if number(at(f, 0), 0, 9) != 0 or len(f) < 9:
         return None
+    f = f[:5] + f[6:] if len(f) % 5 == 1 else f
     earfcn = number(f[5], 0, 262_143)
     return {
-        "ci": hexadecimal(f[1]),
+        "ci": cell(f[1]),
         "plmn": plmn(f[2]),
-        "tac": hexadecimal(f[3]),
+        "tac": area(f[3]),
         "earfcn": earfcn,
         "band": eutra_band(earfcn),
         "pci": number(f[6], 0, 503),
@@ -78,7 +80,28 @@ def read_measurement(lines: Sequence[str], command: Command) -> Reading | None:
     }
 
 
+def read_degrees(lines: Sequence[str], command: Command) -> Reading | None:
+    """%XTEMP: <degrees>."""
+    degrees = number(at(values(lines[-1]), 0), -60, 150) if lines else None
+    return None if degrees is None else {"temperature_c": degrees}
+
+
+def read_band(lines: Sequence[str], command: Command) -> Reading | None:
+    """%XCBAND: <band>, 0 when there is none."""
+    band = number(at(values(lines[-1]), 0), 0, 512) if lines else None
+    return None if band is None else {"band": band or None}
+
+
+def read_snr(lines: Sequence[str], command: Command) -> Reading | None:
+    """%XSNRSQ: <snr>,<srxlev>,<ce level>; 127 is unknown."""
+    f = values(lines[-1]) if lines else []
+    return {"sinr_db": scaled(f[0], 49, -25)} if number(at(f, 0), 0, 127) is not None else None
+
+
 ROWS = (
+    Row("%XTEMP", (READ,), read_degrees, "Nordic", "temperature_c"),
+    Row("%XCBAND", (EXECUTE, READ), read_band, "Nordic", "band"),
+    Row("%XSNRSQ", (READ,), read_snr, "Nordic", "sinr_db"),
     Row("%CONEVAL", (EXECUTE,), read_evaluation, "Nordic", "rsrp_dbm rsrq_db sinr_db ci plmn pci earfcn band", 10.0),
     Row("%NCELLMEAS", (EXECUTE, READ), read_measurement, "Nordic", "ci plmn tac earfcn band pci rsrp_dbm rsrq_db"),
     Row(

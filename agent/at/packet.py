@@ -9,7 +9,19 @@ import re
 from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
 
-from agent.at.grammar import Reading, at, groups, number, number_list, payload, split, text, unquote, values
+from agent.at.grammar import (
+    Reading,
+    at,
+    groups,
+    hexadecimal,
+    number,
+    number_list,
+    payload,
+    split,
+    text,
+    unquote,
+    values,
+)
 from agent.at.row import EXECUTE, READ, SET, TEST, Command, Row
 
 _DOTTED = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3})+", re.ASCII)
@@ -22,33 +34,55 @@ def address(raw: str | None) -> str | None:
 
 
 def addresses(raw: str | None) -> list[str]:
-    """Address, and mask when it is glued behind: 4, 8, 16 or 32 octets, or a colon form."""
+    """Address, and mask when it is glued behind: dotted octets or a colon form, two of them behind a space or comma."""
     value = unquote(raw) if raw else ""
-    if ":" in value:
-        return _colon_form(value)
+    found: list[str] = []
+    for part in re.split(r"[ ,]+", value):
+        one = _colon_form(part) if ":" in part else _dotted(part)
+        if not one:
+            return []
+        found += one
+    return found
+
+
+def _dotted(value: str) -> list[str]:
+    """4 octets are an IPv4 address, 8 with its mask, 16 an IPv6 one, 32 with its mask, 20 one of each."""
     if not _DOTTED.fullmatch(value):
         return []
     octets = [int(part) for part in value.split(".")]
     if any(octet > 255 for octet in octets):
         return []
-    if len(octets) in (4, 8):
-        return [".".join(map(str, octets[i : i + 4])) for i in range(0, len(octets), 4)]
-    if len(octets) in (16, 32):
-        return [str(IPv6Address(bytes(octets[i : i + 16]))) for i in range(0, len(octets), 16)]
-    return []
+    old, new = {4: (4, 0), 8: (8, 0), 16: (0, 16), 20: (4, 16), 32: (0, 32)}.get(len(octets), (0, 0))
+    quads = [".".join(map(str, octets[i : i + 4])) for i in range(0, old, 4)]
+    return quads + [str(IPv6Address(bytes(octets[i : i + 16]))) for i in range(old, old + new, 16)]
 
 
 def _colon_form(value: str) -> list[str]:
     try:
-        return [str(ip_address(part.split("/")[0])) for part in value.split()]
+        return [str(ip_address(value.split("/")[0]))]
     except ValueError:
         return []
 
 
+def little_endian(raw: str) -> str | None:
+    """An IPv4 address as Huawei and early Quectel firmware write it: a hex word with its first octet last."""
+    value = hexadecimal(raw)
+    return None if value is None or value > 0xFFFFFFFF else ".".join(map(str, value.to_bytes(4, "little")))
+
+
 def assigned(raw: str | None) -> str | None:
     """An address that has been given: not the all-zero one."""
-    found = address(raw)
-    return None if found in (None, "0.0.0.0", "::") else found
+    return next(iter(all_assigned(raw)), None)
+
+
+def all_assigned(raw: str | None) -> list[str]:
+    """Every address of a field that has been given; a dual-stack one may hold both."""
+    return [found for found in addresses(raw) if found not in ("0.0.0.0", "::")]
+
+
+def addressing(fields: Sequence[str]) -> Reading:
+    """Address, gateway and name servers from four fields in this order, as many as there are."""
+    return {name: assigned(at(list(fields), i)) for i, name in enumerate(("address", "gateway", "dns1", "dns2"))}
 
 
 def read_contexts(lines: Sequence[str], command: Command) -> Reading | None:
@@ -77,7 +111,7 @@ def read_context_test(lines: Sequence[str], command: Command) -> Reading | None:
     formats: list[Reading] = []
     for line in lines:
         body = payload(line)
-        cids = number_list(groups(body)[0]) if groups(body) else number_list(body.partition(",")[0])
+        cids = number_list(groups(body)[0] if body.startswith("(") and groups(body) else body.partition(",")[0])
         types = re.findall(r'"(IP|IPV6|IPV4V6|PPP|Non-IP|NonIP|X\.25|Unstructured|Ethernet)"', body, re.IGNORECASE)
         formats.extend({"min_cid": min(cids), "max_cid": max(cids), "pdp_type": kind.upper()} for kind in types if cids)
     return {"formats": formats} if formats else None
@@ -98,7 +132,7 @@ def read_addresses(lines: Sequence[str], command: Command) -> Reading | None:
     for f in map(values, lines):
         cid = number(at(f, 0), 0, 255)
         if cid is not None:
-            given = [found for raw in f[1:] if (found := assigned(raw))]
+            given = [found for raw in f[1:] for found in all_assigned(raw)]
             contexts.append({"cid": cid, "address": given[0] if given else None, "addresses": given})
     if not contexts:
         return None
@@ -117,7 +151,7 @@ def _dynamic(f: list[str]) -> Reading | None:
     if cid is None or (bearer is None and len(f) < 3):
         return None
     local, rest = addresses(at(f, 3)), f[4:]
-    mask = local[1] if len(local) > 1 else None
+    mask = local[1] if len(local) > 1 and _is_mask(local[1]) else None
     if mask is None and local and _is_mask(at(rest, 0)):
         mask, rest = address(rest[0]), rest[1:]
     return {
@@ -232,6 +266,51 @@ def read_mbm_config(lines: Sequence[str], command: Command) -> Reading | None:
     return {**both, **{name: found.get(name) for name in names}} if found else None
 
 
+def read_given(lines: Sequence[str], command: Command) -> Reading | None:
+    """Whatever addresses stand in the answer to `activate` or `which address`."""
+    given = [found for line in lines for raw in values(line) for found in all_assigned(raw)]
+    return {"address": given[0], "addresses": given} if given else None
+
+
+def read_application(lines: Sequence[str], command: Command) -> Reading | None:
+    """SIMCom +CNACT: [<cid>,]<state>,<address>."""
+    contexts: list[Reading] = []
+    for f in map(values, lines):
+        state = number(at(f, -2), 0, 2)
+        if state is not None:
+            cid = number(f[0], 0, 24) if len(f) > 2 else None
+            contexts.append({"cid": cid, "active": state == 1, "address": assigned(f[-1])})
+    found = next((c["address"] for c in contexts if c["address"]), None)
+    return {"contexts": contexts, "address": found} if contexts else None
+
+
+def read_interfaces(lines: Sequence[str], command: Command) -> Reading | None:
+    """u-blox +UIPADDR: <cid>,<interface>,<IPv4>,<mask>,<IPv6>/<length>,<link-local>/<length>."""
+    contexts: list[Reading] = []
+    for f in map(values, lines):
+        cid = number(at(f, 0), 0, 255)
+        if cid is not None and len(f) >= 3:
+            given = [found for raw in (f[2], at(f, 4)) for found in all_assigned(raw)]
+            contexts.append({"cid": cid, "address": given[0] if given else None, "addresses": given})
+    return {"contexts": contexts, "cid": contexts[0]["cid"], "address": contexts[0]["address"]} if contexts else None
+
+
+def read_profile(lines: Sequence[str], command: Command) -> Reading | None:
+    """Quectel +QICSGP: <type>,<apn>,<user>,<password>,<authentication>; the last three are nobody's business."""
+    f = values(lines[-1]) if lines else []
+    kind = number(at(f, 0), 0, 4)
+    if kind is None or len(f) < 2:
+        return None
+    return {"pdp_type": {1: "IP", 2: "IPV6", 3: "IPV4V6"}.get(kind), "apn": text(f[1])}
+
+
+def read_network_apn(lines: Sequence[str], command: Command) -> Reading | None:
+    """SIMCom +CGNAPN: <valid>,<apn>: what the network gave."""
+    f = values(lines[-1]) if lines else []
+    return {"apn": text(at(f, 1))} if number(at(f, 0), 0, 1) is not None else None
+
+
+_BARE_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
 _DYNAMIC = "cid bearer_id apn address subnet gateway dns1 dns2 contexts"
 ROWS = (
     Row("+CGDCONT", (READ,), read_contexts, "27.007 10.1.1", "apn pdp_type address contexts: cid pdp_type apn address"),
@@ -254,7 +333,28 @@ ROWS = (
         "u-blox",
         "bytes_sent bytes_received session_bytes_sent session_bytes_received",
     ),
-    Row("!SCACT", (READ,), read_active, "Sierra", "contexts: cid active"),
+    *(
+        Row(name, (READ,), read_active, vendor, "contexts: cid active")
+        for name, vendor in (("!SCACT", "Sierra"), ("#SGACT", "Telit"), ("^SICA", "Cinterion"), ("^SWWAN", "Cinterion"))
+    ),
+    *(
+        Row(name, (SET, EXECUTE), read_given, vendor, "address addresses", 150.0, bare=_BARE_ADDRESS)
+        for name, vendor in (
+            ("#SGACT", "Telit"),
+            ("#ECM", "Telit"),
+            ("+UPSND", "u-blox"),
+            ("+IPADDR", "SIMCom"),
+            ("+CIFSR", "SIMCom"),
+        )
+    ),
+    Row("+CNACT", (READ,), read_application, "SIMCom", "address contexts: cid active address"),
+    *(
+        Row(name, (SET, EXECUTE, READ), read_addresses, vendor, "cid address contexts: cid address addresses")
+        for name, vendor in (("#CGPADDR", "Telit"), ("!SCPADDR", "Sierra"))
+    ),
+    Row("+UIPADDR", (SET,), read_interfaces, "u-blox", "cid address contexts: cid address addresses"),
+    Row("+QICSGP", (SET,), read_profile, "Quectel", "pdp_type apn"),
+    Row("+CGNAPN", (EXECUTE,), read_network_apn, "SIMCom", "apn"),
     Row("%IPDPADDR", (SET,), read_icera_address, "Icera", "cid address gateway dns1 dns2 ipv4_prefix"),
     Row(
         "*E2IPCFG",

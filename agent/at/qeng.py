@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.at.band import LTE_BANDWIDTH, NR_BANDWIDTH, eutra_band, nr_band
-from agent.at.grammar import Reading, at, hexadecimal, known, number, plain, real, rounded, text, unquote, values
+from agent.at.grammar import Reading, area, at, cell, known, number, plain, real, rounded, text, unquote, values
 from agent.at.names import joined
 from agent.at.row import SET, Command, Row
 
@@ -25,6 +25,9 @@ TECHNOLOGY = {
     "WCDMA": "UMTS",
     "TDSCDMA": "UMTS",
     "GSM": "GPRS",
+    "CDMA": "CDMA2000OneX",
+    "HDR": "CDMA2000HRPD",
+    "EVDO": "CDMA2000HRPD",
     "NR5G": "NR",
     "NR5G-SA": "NR",
     "NR5G-NSA": "NR-NSA",
@@ -39,7 +42,9 @@ def rssi(raw: str | None) -> float | int | None:
 
 
 def level(raw: str | None, low: float = -160, high: float = -10) -> float | int | None:
-    return plain(real(raw, low, high))
+    """A strength in dBm or a ratio in dB. Exactly -140 is what stands where no antenna or cell was measured."""
+    value = plain(real(raw, low, high))
+    return None if value == -140 else value
 
 
 SCALES = {"db": lambda raw: raw, "raw/5-20": lambda raw: raw / 5 - 20, "2*raw-20": lambda raw: 2 * raw - 20}
@@ -60,8 +65,11 @@ def _sinr(raw: str | None) -> Reading:
     value = plain(real(raw, -60, 250))
     if value is None:
         return {"sinr_raw": None, "sinr_scale": None, "sinr_db": None}
-    certain = value < 0
-    return {"sinr_raw": value, "sinr_scale": "db" if certain else "unknown", "sinr_db": value if certain else None}
+    if value < 0:
+        return {"sinr_raw": value, "sinr_scale": "db", "sinr_db": value}
+    if value > 50:  # beyond what decibels and 2*raw-20 can reach
+        return {"sinr_raw": value, "sinr_scale": "raw/5-20", "sinr_db": rounded(value / 5 - 20)}
+    return {"sinr_raw": value, "sinr_scale": "unknown", "sinr_db": None}
 
 
 def read_qeng(lines: Sequence[str], command: Command) -> Reading | None:
@@ -78,9 +86,9 @@ def read_qeng(lines: Sequence[str], command: Command) -> Reading | None:
         elif head.startswith("neighbo"):
             neighbours.extend(filter(None, [_neighbour(fields[1:])]))
             continue
-        cell = _cell(fields)
-        if cell is not None:
-            cells.append(cell)
+        found = _cell(fields)
+        if found is not None and not _absent(found):
+            cells.append(found)
     if state is None and not cells and not neighbours:
         return None
     serving = cells[0] if cells else {**_EMPTY_CELL}
@@ -92,6 +100,11 @@ def read_qeng(lines: Sequence[str], command: Command) -> Reading | None:
     if neighbours:
         reading["neighbours"] = neighbours
     return reading
+
+
+def _absent(found: Reading) -> bool:
+    """EN-DC without a second leg: 65535 and -32768 in every place."""
+    return found["rat"] == "NR5G-NSA" and found["pci"] is None and found["rsrp_dbm"] is None
 
 
 _EMPTY_CELL: Reading = {
@@ -119,6 +132,8 @@ def _cell(fields: list[str]) -> Reading | None:
         return _lte(rat, fields[1:])
     if rat == "WCDMA":
         return _wcdma(fields[1:])
+    if rat in ("TDSCDMA", "CDMA", "HDR", "EVDO"):
+        return _other(rat, fields[1:])
     if rat == "GSM":
         return _gsm(fields[1:])
     if rat == "NR5G-SA":
@@ -128,21 +143,22 @@ def _cell(fields: list[str]) -> Reading | None:
 
 def _lte(rat: str, f: list[str]) -> Reading:
     earfcn = number(at(f, 5), 0, 262_143)
+    strength = level(at(f, 10))
     return {
         **_EMPTY_CELL,
         "rat": rat,
         "access_technology": TECHNOLOGY.get(rat, "LTE"),
         "duplex": text(at(f, 0)),
         "plmn": joined(at(f, 1), at(f, 2)),
-        "ci": hexadecimal(at(f, 3)),
+        "ci": cell(at(f, 3)),
         "pci": number(at(f, 4), 0, 503),
         "earfcn": earfcn,
         "band": number(at(f, 6), 1, 512) or eutra_band(earfcn),
         "bandwidth_up_mhz": LTE_BANDWIDTH.get(number(at(f, 7)) or 0) if number(at(f, 7)) is not None else None,
         "bandwidth_mhz": LTE_BANDWIDTH.get(number(at(f, 8)) or 0) if number(at(f, 8)) is not None else None,
-        "tac": hexadecimal(at(f, 9)),
-        "rsrp_dbm": level(at(f, 10)),
-        "rsrq_db": level(at(f, 11), -60, 30),
+        "tac": area(at(f, 9)),
+        "rsrp_dbm": strength,
+        "rsrq_db": level(at(f, 11), -60, 30 if strength is not None else -1),
         "rssi_dbm": level(at(f, 12)),
         **_sinr(at(f, 13)),
         **_lte_tail(f[14:]),
@@ -162,14 +178,25 @@ def _wcdma(f: list[str]) -> Reading:
         "rat": "WCDMA",
         "access_technology": "UMTS",
         "plmn": joined(at(f, 0), at(f, 1)),
-        "lac": hexadecimal(at(f, 2)),
-        "ci": hexadecimal(at(f, 3)),
+        "lac": area(at(f, 2)),
+        "ci": cell(at(f, 3)),
         "uarfcn": number(at(f, 4), 0, 16_383),
         "psc": number(at(f, 5), 0, 511),
-        "rac": number(at(f, 6), 0, 255),
+        "rac": number(at(f, 6), 0, 254),
         "rscp_dbm": level(at(f, 7)),
         "ecio_db": level(at(f, 8), -60, 0),
     }
+
+
+def _other(rat: str, f: list[str]) -> Reading:
+    """TD-SCDMA: <mcc>,<mnc>,<lac>,<cell>,<channel>,<rssi>,<rscp>,<ecno>; CDMA with the received power in that place."""
+    strengths: Reading = {"rssi_dbm": level(at(f, 5))}
+    if rat == "TDSCDMA":
+        strengths |= {"rscp_dbm": level(at(f, 6)), "ecio_db": level(at(f, 7), -60, 0)}
+    else:
+        strengths |= {"ecio_db": level(at(f, 6), -60, 0)}
+    head = {"plmn": joined(at(f, 0), at(f, 1)), "lac": area(at(f, 2)), "ci": cell(at(f, 3))}
+    return {**_EMPTY_CELL, "rat": rat, "access_technology": TECHNOLOGY.get(rat), **head, **strengths}
 
 
 def _gsm(f: list[str]) -> Reading:
@@ -178,8 +205,8 @@ def _gsm(f: list[str]) -> Reading:
         "rat": "GSM",
         "access_technology": "GPRS",
         "plmn": joined(at(f, 0), at(f, 1)),
-        "lac": hexadecimal(at(f, 2)),
-        "ci": hexadecimal(at(f, 3)),
+        "lac": area(at(f, 2)),
+        "ci": cell(at(f, 3)),
         "bsic": number(at(f, 4), 0, 63),
         "arfcn": number(at(f, 5), 0, 1023),
         "rssi_dbm": level(at(f, 7)),
@@ -195,9 +222,9 @@ def _sa(f: list[str]) -> Reading:
         "access_technology": "NR",
         "duplex": text(at(f, 0)),
         "plmn": joined(at(f, 1), at(f, 2)),
-        "ci": hexadecimal(at(f, 3)),
+        "ci": cell(at(f, 3)),
         "pci": number(at(f, 4), 0, 1007),
-        "tac": hexadecimal(at(f, 5)),
+        "tac": area(at(f, 5)),
         "earfcn": arfcn,
         "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
         "bandwidth_mhz": NR_BANDWIDTH.get(_index(at(f, 8))),
@@ -231,19 +258,25 @@ def _index(raw: str | None) -> int:
 
 
 def _neighbour(f: list[str]) -> Reading | None:
-    """`"neighbourcell intra","LTE",<earfcn>,<pci>,<rsrq>,<rsrp>,<rssi>,<sinr>,…`."""
+    """`"neighbourcell intra","LTE",<earfcn>,<pci>,<rsrq>,<rsrp>,<rssi>,<sinr>,…`.
+
+    Standalone 5G firmware writes RSRP first; as the two cannot be equal, the lower figure is RSRP.
+    """
     rat = unquote(at(f, 0) or "").upper()
-    if rat != "LTE":
+    if rat == "WCDMA":
+        return known({"rat": rat, "uarfcn": number(at(f, 1), 0, 16_383)})
+    if rat not in ("LTE", "NR5G", "NR"):
         return None
-    return known(
-        {
-            "earfcn": number(at(f, 1), 0, 262_143),
-            "pci": number(at(f, 2), 0, 503),
-            "rsrq_db": level(at(f, 3), -60, 30),
-            "rsrp_dbm": level(at(f, 4)),
-            "rssi_dbm": level(at(f, 5)),
-        }
-    )
+    ratios = sorted((value, raw) for raw in f[3:5] if (value := real(raw)) is not None)
+    raw_rsrp, raw_rsrq = (ratios[0][1], ratios[1][1]) if len(ratios) == 2 else (at(f, 4), at(f, 3))
+    found: Reading = {
+        "earfcn": number(at(f, 1), 0, 262_143 if rat == "LTE" else 3_279_165),
+        "pci": number(at(f, 2), 0, 1007),
+        "rsrq_db": level(raw_rsrq, -60, 30),
+        "rsrp_dbm": level(raw_rsrp),
+        "rssi_dbm": level(at(f, 5)) if rat == "LTE" else None,
+    }
+    return {"rat": rat, **found} if known(found) else None
 
 
 _CELL = (

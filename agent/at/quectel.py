@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.at.band import NR_BANDWIDTH, RB_BANDWIDTH, band_number, eutra_band, nr_band
+from agent.at.band import LTE_BANDWIDTH, NR_BANDWIDTH, RB_BANDWIDTH, band_number, eutra_band, nr_band
 from agent.at.grammar import (
     Reading,
+    area,
     at,
+    cell,
     known,
     number,
     payload,
@@ -17,13 +19,22 @@ from agent.at.grammar import (
     unquote,
     values,
 )
-from agent.at.names import plmn
+from agent.at.names import joined, plmn
+from agent.at.packet import all_assigned, assigned, little_endian
 from agent.at.qeng import TECHNOLOGY, level, rssi
-from agent.at.row import EXECUTE, READ, Command, Row
+from agent.at.row import EXECUTE, READ, SET, Command, Row
 
 
 def read_qcsq(lines: Sequence[str], command: Command) -> Reading | None:
-    fields = values(lines[-1]) if lines else []
+    """One line; two in EN-DC, where the second tells of NR."""
+    found = [mode for line in lines if (mode := _qcsq(values(line))) is not None]
+    if not found:
+        return None
+    nr = next((mode for mode in found[1:] if str(mode["sysmode"]).startswith(("NR5G", "5G"))), None)
+    return {**found[0], **({"nr": nr, "access_technology": "NR-NSA"} if nr else {})}
+
+
+def _qcsq(fields: list[str]) -> Reading | None:
     mode = unquote(at(fields, 0) or "").upper()
     if not mode or mode.isdigit():
         return None
@@ -41,18 +52,19 @@ def read_qcsq(lines: Sequence[str], command: Command) -> Reading | None:
         extra = {} if mode == "GSM" else {"rscp_dbm": level(at(fields, 2)), "ecio_db": level(at(fields, 3), -40, 0)}
         return known({**reading, "rssi_dbm": rssi(at(fields, 1)), **extra})
     first = 1 if mode.startswith(("NR5G", "5G")) and len(fields) == 4 else 2  # NR5G: no RSSI
+    received, strength = rssi(at(fields, 1)) if first == 2 else None, level(at(fields, first))
+    if received in (None, 0) and strength is None:
+        return known(reading)
     raw = number(at(fields, first + 1), 0, 250)
-    return known(
-        {
-            **reading,
-            "rssi_dbm": rssi(at(fields, 1)) if first == 2 else None,
-            "rsrp_dbm": level(at(fields, first)),
-            "sinr_raw": raw,
-            "sinr_db": None if raw is None else rounded(raw / 5 - 20),
-            "sinr_scale": None if raw is None else "raw/5-20",
-            "rsrq_db": level(at(fields, first + 2), -60, 30),
-        }
-    )
+    return {
+        **reading,
+        "rssi_dbm": received or None,
+        "rsrp_dbm": strength,
+        "sinr_raw": raw,
+        "sinr_db": None if raw is None else rounded(raw / 5 - 20),
+        "sinr_scale": None if raw is None else "raw/5-20",
+        "rsrq_db": level(at(fields, first + 2), -60, 19.5),
+    }
 
 
 def read_qnwinfo(lines: Sequence[str], command: Command) -> Reading | None:
@@ -109,37 +121,41 @@ def _access(kind: str) -> str | None:
 
 
 def read_qcainfo(lines: Sequence[str], command: Command) -> Reading | None:
-    """+QCAINFO: "PCC"|"SCC",<earfcn>,<bandwidth>,<band>,<state>,<pci>,<rsrp>,<rsrq>,<rssi>,<sinr>; lengths vary."""
-    carriers: list[Reading] = []
-    for line in lines:
-        fields = values(line)
-        role = unquote(at(fields, 0) or "").upper()
-        channel = number(at(fields, 1), 0, 3_279_165)
-        if role not in ("PCC", "SCC") or channel is None:
-            continue
-        label = unquote(at(fields, 3) or "")
-        radio = "NR" if "NR" in label.upper() else "LTE"
-        width = number(at(fields, 2), 0, 400)
-        table: dict[int, float] = dict(NR_BANDWIDTH) if radio == "NR" else dict(RB_BANDWIDTH)
-        # A carrier of NR is cut behind its PCI on early firmware, and then has no state before it.
-        tail = ["", *fields[4:]] if len(fields) == 5 else fields[4:]
-        carriers.append(
-            {
-                "role": role,
-                "radio": radio,
-                "earfcn": channel,
-                "band": band_number(label) or (nr_band(channel) if radio == "NR" else eutra_band(channel)),
-                "bandwidth_mhz": table.get(-1 if width is None else width),
-                "state": number(at(tail, 0), 0, 9),
-                "pci": number(at(tail, 1), 0, 1007),
-                "rsrp_dbm": level(at(tail, 2)),
-                "rsrq_db": level(at(tail, 3), -60, 30),
-            }
-        )
+    """One line a carrier, the primary first."""
+    carriers = [carrier for line in lines if (carrier := _carrier(values(line))) is not None]
     if not carriers:
         return None
-    first = carriers[0]
-    return {"carriers": carriers, "band": first["band"], "earfcn": first["earfcn"], "pci": first["pci"]}
+    return {"carriers": carriers, **{key: carriers[0][key] for key in _FIRST_CARRIER}}
+
+
+_FIRST_CARRIER = ("band", "earfcn", "pci", "rsrp_dbm", "rsrq_db", "rssi_dbm")
+
+
+def _carrier(fields: list[str]) -> Reading | None:
+    """+QCAINFO: "PCC"|"SCC",<earfcn>,<bandwidth>,<band>,<state>,<pci>,<rsrp>,<rsrq>,<rssi>,<sinr>; lengths vary."""
+    role = unquote(at(fields, 0) or "").upper()
+    channel = number(at(fields, 1), 0, 3_279_165)
+    if role not in ("PCC", "SCC") or channel is None:
+        return None
+    label = unquote(at(fields, 3) or "")
+    radio = "NR" if "NR" in label.upper() else "LTE"
+    width = number(at(fields, 2), 0, 400)
+    table: dict[int, float] = dict(NR_BANDWIDTH) if radio == "NR" else {**LTE_BANDWIDTH, **RB_BANDWIDTH}
+    # Early firmware has no state before the PCI, and cuts a carrier of NR behind it.
+    stateless = len(fields) == 5 or (number(at(fields, 4)) or 0) > 9
+    tail = ["", *fields[4:]] if stateless else fields[4:]
+    return {
+        "role": role,
+        "radio": radio,
+        "earfcn": channel,
+        "band": band_number(label) or (nr_band(channel) if radio == "NR" else eutra_band(channel)),
+        "bandwidth_mhz": table.get(-1 if width is None else width),
+        "state": number(at(tail, 0), 0, 9),
+        "pci": number(at(tail, 1), 0, 1007),
+        "rsrp_dbm": level(at(tail, 2)),
+        "rsrq_db": level(at(tail, 3), -60, 30),
+        "rssi_dbm": level(at(tail, 4)) if radio == "LTE" else None,
+    }
 
 
 def read_qtemp(lines: Sequence[str], command: Command) -> Reading | None:
@@ -161,7 +177,7 @@ def read_qrsrp(lines: Sequence[str], command: Command) -> Reading | None:
     for line in lines:
         fields = values(line)
         mode = unquote(fields[-1]).upper() if fields and number(fields[-1]) is None else "LTE"
-        figures = [number(raw, -200, 100) for raw in fields if number(raw) is not None]
+        figures = [_antenna(raw) for raw in fields if number(raw) is not None]
         if figures:
             antennas[mode] = figures
     if not antennas:
@@ -170,6 +186,11 @@ def read_qrsrp(lines: Sequence[str], command: Command) -> Reading | None:
     key = {"+QRSRP": "rsrp_dbm", "+QRSRQ": "rsrq_db", "+QSINR": "sinr_db"}[prefix_of(lines[0]) or "+QRSRP"]
     best = [value for value in first if value is not None]
     return {key: max(best) if best else None, "antennas": antennas}
+
+
+def _antenna(raw: str) -> int | None:
+    value = number(raw, -200, 100)
+    return None if value == -140 else value
 
 
 def read_qgdcnt(lines: Sequence[str], command: Command) -> Reading | None:
@@ -195,27 +216,59 @@ def read_qsimstat(lines: Sequence[str], command: Command) -> Reading | None:
     return None if inserted is None else {"inserted": bool(inserted)}
 
 
-def read_qgmr(lines: Sequence[str], command: Command) -> Reading | None:
-    found = payload(lines[0]) if lines else ""
-    return {"revision": found} if found else None
-
-
 def read_qiact(lines: Sequence[str], command: Command) -> Reading | None:
-    """+QIACT: <cid>,<state>,<type>[,<address>]."""
+    """+QIACT: <cid>,<state>,<type>[,<address>[,<IPv6 address>]]."""
     contexts: list[Reading] = []
     for fields in map(values, lines):
         cid, kind = number(at(fields, 0), 1, 16), number(at(fields, 2), 1, 3)
         if cid is not None:
             types = {1: "IP", 2: "IPV6", 3: "IPV4V6"}
+            given = [found for raw in fields[3:] for found in all_assigned(raw)]
             contexts.append(
                 {
                     "cid": cid,
                     "active": at(fields, 1) == "1",
                     "pdp_type": types.get(kind or 0),
-                    "address": text(at(fields, 3)),
+                    "address": given[0] if given else None,
+                    "addresses": given,
                 }
             )
-    return {"contexts": contexts, "address": contexts[0]["address"]} if contexts else None
+    first = next((context for context in contexts if context["address"]), contexts[0] if contexts else None)
+    return {"contexts": contexts, "cid": first["cid"], "address": first["address"]} if first else None
+
+
+def read_qscan(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QSCAN: "LTE",<mcc>,<mnc>,<arfcn>,<pci>,<rsrp>,<rsrq>,<srxlev>,<cell>,<tac>,<bandwidth>,<band>; NR: scs first."""
+    found: list[Reading] = []
+    for f in map(values, lines):
+        rat = unquote(at(f, 0) or "").upper()
+        if rat not in ("LTE", "NR5G") or len(f) < 8:
+            continue
+        tail = f[8:] if rat == "LTE" else f[9:]
+        found.append(
+            {
+                "rat": rat,
+                "plmn": joined(f[1], f[2]),
+                "earfcn": number(f[3], 0, 3_279_165),
+                "pci": number(f[4], 0, 1007),
+                "rsrp_dbm": level(f[5]),
+                "rsrq_db": level(f[6], -60, 30),
+                "ci": cell(at(tail, 0)),
+                "tac": area(at(tail, 1)),
+                "band": number(at(tail, 3), 1, 512),
+            }
+        )
+    return {"cells": found} if found else None
+
+
+def read_device(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QNETDEVSTATUS: <address>,<mask>,<gateway>,<DHCP server>,<dns1>,<dns2>,…: dotted, or hex words as in ^DHCP."""
+    f = values(lines[-1]) if lines else []
+    if len(f) < 6:
+        return None
+    own, gateway, first, second = (assigned(raw) or little_endian(raw) for raw in (f[0], f[2], f[4], f[5]))
+    reading: Reading = {"address": own, "gateway": gateway, "dns1": first, "dns2": second}
+    return known({key: None if value == "0.0.0.0" else value for key, value in reading.items()})
 
 
 ROWS = (
@@ -235,15 +288,17 @@ ROWS = (
         (EXECUTE, READ),
         read_qcainfo,
         "Quectel",
-        "carriers: role earfcn band bandwidth_mhz state pci rsrp_dbm",
+        "band earfcn pci rsrp_dbm rsrq_db rssi_dbm carriers: role earfcn band bandwidth_mhz state pci rsrp_dbm",
     ),
-    Row("+QTEMP", (EXECUTE, READ), read_qtemp, "Quectel", "temperature_c sensors_c"),
+    Row("+QTEMP", (EXECUTE, READ, SET), read_qtemp, "Quectel", "temperature_c sensors_c"),
     *(
         Row(name, (EXECUTE, READ), read_qrsrp, "Quectel", key + " antennas")
         for name, key in (("+QRSRP", "rsrp_dbm"), ("+QRSRQ", "rsrq_db"), ("+QSINR", "sinr_db"))
     ),
     Row("+QGDCNT", (READ,), read_qgdcnt, "Quectel", "bytes_sent bytes_received", empty_ok=False),
     Row("+QGDNRCNT", (READ,), read_qgdcnt, "Quectel", "bytes_sent bytes_received", empty_ok=False),
+    Row("+QNETDEVSTATUS", (SET, READ, EXECUTE), read_device, "Quectel", "address gateway dns1 dns2"),
+    Row("+QSCAN", (SET,), read_qscan, "Quectel", "cells: rat plmn earfcn pci rsrp_dbm rsrq_db ci tac band", 300.0),
     Row(
         "+QNETDEVCTL",
         (READ,),
@@ -253,6 +308,5 @@ ROWS = (
         form=lambda line: len(values(line)) > 2,
     ),
     Row("+QSIMSTAT", (READ,), read_qsimstat, "Quectel", "inserted", form=lambda line: len(values(line)) > 1),
-    Row("+QGMR", (EXECUTE,), read_qgmr, "Quectel", "revision"),
-    Row("+QIACT", (READ,), read_qiact, "Quectel", "contexts: cid active pdp_type address", timeout_s=10.0),
+    Row("+QIACT", (READ,), read_qiact, "Quectel", "cid address contexts: cid active pdp_type address", timeout_s=10.0),
 )

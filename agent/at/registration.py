@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.at.grammar import Reading, at, hexadecimal, number, payload, prefix_of, quoted, split, text, unquote, values
+from agent.at.grammar import (
+    Reading,
+    area,
+    at,
+    cell,
+    hexadecimal,
+    number,
+    payload,
+    prefix_of,
+    quoted,
+    split,
+    text,
+    unquote,
+    values,
+)
 from agent.at.row import EXECUTE, READ, Command, Row, more_fields_than
 
 STATES = {
@@ -24,6 +38,8 @@ STATES = {
     9: "home-csfb-not-preferred",
     10: "roaming-csfb-not-preferred",
     11: "attached-rlos",
+    90: "sim-failure",  # Nordic
+    91: "searching",  # Nordic, in coverage enhancement
 }
 REGISTERED = frozenset({1, 5, 9, 10})  # 6 and 7 carry SMS only, 8 emergency calls only, 11 is no service for data
 ROAMING = frozenset({5, 7, 10})
@@ -55,7 +71,8 @@ def answers(line: str) -> bool:
     fields = values(line)
     if len(fields) < 2 or number(fields[0], 0, 9) is None or quoted(fields[0]):
         return False
-    if quoted(fields[1]) or number(fields[1], 0, 15) is None:
+    stat = number(fields[1], 0, 91)
+    if quoted(fields[1]) or stat is None or 15 < stat < 90:
         return False
     return len(fields) == 2 or _stat_not_area(fields)
 
@@ -96,12 +113,12 @@ def fields_of(line: str, *, solicited: bool) -> Reading | None:
 
 def _place(prefix: str, rest: list[str]) -> Reading:
     """Area, cell, access technology and what follows them, in the order of the domain's clause."""
-    area, cell, tail = at(rest, 0), at(rest, 1), rest[2:]
+    place, ci, tail = at(rest, 0), at(rest, 1), rest[2:]
     rac = None
     act = number(at(tail, 0), 0, 99)
     if act is None and text(at(tail, 0)) and number(at(tail, 1), 0, 15) is not None:
         # Novatel E362 writes the routing area before the cell.
-        rac, cell, tail = hexadecimal(cell), tail[0], tail[1:]
+        rac, ci, tail = hexadecimal(ci), tail[0], tail[1:]
         act = number(at(tail, 0), 0, 99)
     tail = tail[1:]
     if prefix == "+CGREG" and tail:
@@ -109,12 +126,14 @@ def _place(prefix: str, rest: list[str]) -> Reading:
     nssai: str | None = None
     if prefix == "+C5GREG":
         nssai, tail = text(at(tail, 1)), tail[2:]
-    lac = hexadecimal(area)
+    elif len(tail) == 1 and quoted(tail[0]):
+        rac, tail = hexadecimal(tail[0]), []  # a cause comes with its type; alone it is the routing area of older texts
+    lac = area(place)
     tracking = prefix in ("+CEREG", "+C5GREG") or (act is not None and 7 <= act <= 13)
     return {
         "lac": lac if prefix in ("+CREG", "+CGREG") else None,
         "tac": lac if tracking else None,
-        "ci": hexadecimal(cell),
+        "ci": cell(ci),
         "act": act,
         "access_technology": ACCESS.get(act) if act is not None else None,
         "rac": rac,

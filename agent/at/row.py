@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from agent.at.grammar import Reading, number, quoted, split, unquote
+from agent.at.grammar import Reading, bracketed, number, payload, plain, prefix_of, quoted, real, split, unquote
 
+_NO_AT = re.compile(r"[+^#%*!$_&@][A-Z][A-Z0-9]*(?:\s*(?:=.*|\?))?(?:;.*)?", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"AT([+^#%*!$_&@]?[A-Z0-9]*)", re.IGNORECASE)
 _BASIC = re.compile(r"AT([A-Z&])([0-9]*)(\?|=.*)?", re.IGNORECASE)
 _NOTE = re.compile(r"\s+[(/].*$", re.DOTALL)  # `AT+CSIM=… (PIN retries)`: a remark behind a pasted command
@@ -30,8 +31,12 @@ class Command:
 
 @lru_cache(maxsize=512)
 def parse_command(raw: str) -> Command:
-    """Understand a command as a technician types it: any case, with or without the remark that came with it."""
-    text = _NOTE.sub("", raw.strip()) if raw.strip()[:2].upper() == "AT" else raw.strip()
+    """Understand a command as a technician types it: any case, with or without AT and the remark that came with it."""
+    text = raw.strip()
+    if text[:2].upper() == "AT":
+        text = text[:2] + _NOTE.sub("", text[2:].lstrip())
+    elif _NO_AT.fullmatch(text):
+        text = "AT" + text
     match = _NAME.match(text)
     if not match:
         return Command(text)
@@ -112,18 +117,19 @@ def more_fields_than(count: int) -> Form:
 
 
 def generic_parse(lines: Sequence[str], command: Command) -> Reading | None:
-    """What a command without a row answered, field by field; only lines with the command's own prefix count."""
-    rows = [[_plain_field(f) for f in split(line.partition(":")[2].strip())] for line in lines if _own(line, command)]
-    if not rows:
-        return None
-    return {"fields": rows[0]} if len(rows) == 1 else {"fields": rows[0], "lines": rows}
-
-
-def _own(line: str, command: Command) -> bool:
-    return bool(command.name) and line.upper().startswith(command.name + ":")
+    """What a command without a row answered, field by field; what bears no prefix is given as it stands."""
+    own = [payload(line) for line in lines if command.name and prefix_of(line) == command.name]
+    rows = [[_plain_field(f) for f in (bracketed(body) if "(" in body else split(body))] for body in own if body]
+    rest = [line.strip() for line in lines if prefix_of(line) != command.name]
+    if rows and not rest:
+        return {"fields": rows[0]} if len(rows) == 1 else {"fields": rows[0], "lines": rows}
+    texts = [*own, *rest]
+    found: list[object] = [text for text in texts if text]
+    return {**({"fields": rows[0]} if rows else {}), "lines": found} if found else None
 
 
 def _plain_field(raw: str) -> object:
+    """Numbers as numbers, unless they are written with zeros in front: then they are codes (01 is not 1)."""
     if quoted(raw):
         return unquote(raw)
     if raw[:2] in ("0x", "0X"):
@@ -131,8 +137,10 @@ def _plain_field(raw: str) -> object:
             return int(raw, 16) if len(raw) <= 34 else raw
         except ValueError:
             return raw
+    if re.match(r"[+-]?0[0-9]", raw):
+        return raw
     value = number(raw)
-    return value if value is not None else (raw or None)
+    return value if value is not None else plain(real(raw)) if real(raw) is not None else (raw or None)
 
 
 @lru_cache(maxsize=128)
@@ -147,5 +155,6 @@ def fallback_row(command: Command) -> Row:
         timeout_s=30.0 if name else 10.0,
         prefixes=(name,) if name else ("",),
         bare=_ANY_BUT_NUMERIC if command.name else None,
+        body=name.startswith("!"),  # Sierra heads its tables with the prefix and leaves it out below
         dials=command.name in ("D", "A", "O", "") or not command.name,
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.at.grammar import Reading, at, number, rounded, values
+from agent.at.band import eutra_band
+from agent.at.grammar import Reading, at, known, number, plain, prefix_of, real, rounded, values
 from agent.at.row import EXECUTE, READ, Command, Row, more_fields_than
 
 
@@ -72,7 +73,7 @@ def _extended(fields: list[str]) -> Reading:
         "ecio_db": ecno(fields[3]),
         **serving,
         "sinr_db": scaled(at(fields, 8), 127, -23.5, 0.5) if serving is new_radio else None,
-        "nr": {**new_radio, "sinr_db": scaled(at(fields, 8), 127, -23.5, 0.5)} if len(fields) >= 9 else None,
+        "nr": known({**new_radio, "sinr_db": scaled(at(fields, 8), 127, -23.5, 0.5)}),
         "rsrp_index": number(fields[5], 0, 255),
         "rsrq_index": number(fields[4], 0, 255),
     }
@@ -89,6 +90,19 @@ def read_xcesq(lines: Sequence[str], command: Command) -> Reading | None:
     return reading
 
 
+def read_antenna(lines: Sequence[str], command: Command) -> Reading | None:
+    """+RSRP and $QCRSRP: [<pci>,<earfcn>,]"<dBm>"; +RSRQ and $QCRSRQ likewise. Zeros stand before the digits."""
+    f = values(lines[0]) if lines else []
+    key, low, high = ("rsrq_db", -40, 20) if prefix_of(lines[0] if lines else "").endswith("Q") else _RSRP_FIELD
+    channel = number(at(f, 1), 0, 262_143) if len(f) > 2 else None
+    level = real(f[2] if len(f) > 2 else at(f, 0), low, high)
+    place: Reading = (
+        {"pci": number(f[0], 0, 1007), "earfcn": channel, "band": eutra_band(channel)} if len(f) > 2 else {}
+    )
+    return known({**place, key: plain(level)})
+
+
+_RSRP_FIELD = ("rsrp_dbm", -160, -30)
 ROWS = (
     Row("+CSQ", (EXECUTE, READ), read_csq, "27.007 8.5", "rssi_dbm rssi_index ber", empty_ok=False),
     Row(
@@ -107,5 +121,16 @@ ROWS = (
         "rssi_dbm rscp_dbm ecio_db rsrp_dbm rsrq_db sinr_db sinr_raw",
         form=more_fields_than(6),
         empty_ok=False,
+    ),
+    Row("_OSIGQ", (READ,), read_csq, "Option", "rssi_dbm rssi_index ber"),
+    Row("$NWRSSI", (READ,), read_csq, "Novatel", "rssi_dbm rssi_index ber"),
+    *(
+        Row(name, (READ, EXECUTE), read_antenna, vendor, f"pci earfcn band {key}")
+        for name, vendor, key in (
+            ("$QCRSRP", "Qualcomm", "rsrp_dbm"),
+            ("$QCRSRQ", "Qualcomm", "rsrq_db"),
+            ("+RSRP", "Fibocom", "rsrp_dbm"),
+            ("+RSRQ", "Fibocom", "rsrq_db"),
+        )
     ),
 )

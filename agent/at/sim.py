@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agent.at.charset import gsm7, name
-from agent.at.grammar import Reading, at, known, number, payload, prefix_of, quoted, text, unquote, values
+from agent.at.charset import gsm7, name, ucs2
+from agent.at.grammar import Reading, at, known, number, payload, prefix_of, text, unquote, values
 from agent.at.names import plmn
 from agent.at.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
 
@@ -33,18 +33,34 @@ LOCKS = {
     "NOT READY": "not-ready",
     "NOT INSERTED": "not-inserted",
     "SIM REMOVED": "not-inserted",
+    "BUSY": "not-ready",
+    "BLOCKED": "blocked",
+    "SIM FAILURE": "failure",
 }
-_ALIASES = {"PH_SIM PIN": "PH-SIM PIN", "PH-FSIM": "PH-FSIM PIN", "PIN REQUIRED": "SIM PIN", "PUK REQUIRED": "SIM PUK"}
+_ALIASES = {
+    "PH-FSIM": "PH-FSIM PIN",
+    "PH-SIMLOCK PIN": "PH-SIM PIN",
+    "PIN REQUIRED": "SIM PIN",
+    "PUK REQUIRED": "SIM PUK",
+    "SIM PIN REQUIRED": "SIM PIN",
+    "SIM PUK REQUIRED": "SIM PUK",
+    "NO SIM": "NOT INSERTED",
+    "SIM NOT INSERTED": "NOT INSERTED",
+    "SIM NOT READY": "NOT READY",
+    "SIM BUSY": "BUSY",
+    "SIM BLOCKED": "BLOCKED",
+}
 _BARE_STATE = re.compile(r"\s*(?:READY|SIM P[IU][NK]2?|PH-[A-Z]+ P[IU][NK]|NOT READY|NOT INSERTED)\s*")
 _IMSI = re.compile(r"[0-9]{6,15}", re.ASCII)
 _ICCID = re.compile(r"[0-9]{6}[0-9A-Fa-f]{12,14}", re.ASCII)
 _BARE_HEX = re.compile(r'"?[0-9A-Fa-f]{4,}"?', re.ASCII)
+_BARE_ICCID = re.compile(r'(?:(?:ICCID|CCID|SIM ID) ?: ?)?"?[89][0-9A-Fa-f ]{17,26}"?', re.ASCII | re.IGNORECASE)
 
 
 def read_pin(lines: Sequence[str], command: Command) -> Reading | None:
     if not lines:
         return None
-    state = unquote(split_first(payload(lines[-1]))).upper()
+    state = unquote(split_first(payload(lines[-1]))).upper().replace("_", "-")
     state = _ALIASES.get(state, state)
     lock = LOCKS.get(state)
     return None if lock is None else {"state": state, "lock": lock, "usable": lock in ("none", "sim-pin2", "sim-puk2")}
@@ -148,7 +164,7 @@ def iccid(raw: str) -> str | None:
 
     The first six are digits; letters occur behind them (China Mobile). A trailing F is padding.
     """
-    value = unquote(raw).upper()
+    value = unquote(raw.rpartition(":")[2]).upper().replace(" ", "")
     if not _ICCID.fullmatch(value):
         return None
     if value.startswith("98") and len(value) == 20:
@@ -219,7 +235,8 @@ def read_own_number(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def _msisdn(fields: list[str]) -> str | None:
-    candidates = [unquote(f) for f in fields[1:2] + fields[:1] if quoted(f) or f]
+    where = fields[1:2] if len(fields) > 2 or number(at(fields, 1)) not in (129, 145, 161) else fields[:1]
+    candidates = [ucs2(unquote(f)) or unquote(f) for f in where if f]
     return next((c for c in candidates if re.fullmatch(r"\+?[0-9*#]{3,20}", c, re.ASCII)), None)
 
 
@@ -234,6 +251,8 @@ def read_home(lines: Sequence[str], command: Command) -> Reading | None:
     return {"plmn": code} if code else None
 
 
+_IMSI_NAMES = ("+CIMI", "#CIMI", "^CIMI", "*CIMI", "^IMSI")
+_BARE_IMSI = re.compile(r'"?[0-9]{6,15}"?', re.ASCII)
 _ATTEMPTS = "pin_attempts pin2_attempts puk_attempts puk2_attempts"
 _ICCID_NAMES = (
     "+CCID",
@@ -248,6 +267,9 @@ _ICCID_NAMES = (
     "!ICCID",
     "%XICCID",
     "*ICCID",
+    "^SCID",
+    "$ICCID",
+    "+UICCID",
 )
 ROWS = (
     Row(
@@ -268,17 +290,12 @@ ROWS = (
         "+CRSM", (SET,), read_crsm, "27.007 8.18", "sw1 sw2 response iccid imsi service_provider", 20.0, bare=_BARE_HEX
     ),
     *(
-        Row(n, (EXECUTE, READ), read_iccid, "vendors", "iccid", prefixes=_ICCID_NAMES, bare=_BARE_HEX, empty_ok=False)
+        Row(n, (EXECUTE, READ), read_iccid, "vendors", "iccid", prefixes=_ICCID_NAMES, bare=_BARE_ICCID, empty_ok=False)
         for n in _ICCID_NAMES
     ),
-    Row(
-        "+CIMI",
-        (EXECUTE, READ),
-        read_imsi,
-        "27.007 5.6",
-        "imsi",
-        bare=re.compile(r'"?[0-9]{6,15}"?', re.ASCII),
-        empty_ok=False,
+    *(
+        Row(n, (EXECUTE, READ, SET), read_imsi, clause, "imsi", prefixes=_IMSI_NAMES, bare=_BARE_IMSI, empty_ok=False)
+        for n, clause in (("+CIMI", "27.007 5.6"), ("#CIMI", "Telit"), ("^CIMI", "Huawei"), ("*CIMI", "vendors"))
     ),
     Row("+CNUM", (EXECUTE, READ), read_own_number, "27.007 7.1", "msisdn numbers", 10.0),
     Row("+CLCK", (SET,), read_facility, "27.007 7.4", "enabled", 15.0),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from agent.at.band import LTE_BANDWIDTH, band_number, eutra_band, nr_band
-from agent.at.grammar import Reading, at, hexadecimal, number, plain, real, rounded, unquote, values
+from agent.at.grammar import Reading, area, at, known_cell, number, plain, real, rounded, unquote, values
 from agent.at.names import joined
 from agent.at.row import EXECUTE, READ, SET, Command, Row
 from agent.at.signal import rsrp as rsrp_index
@@ -45,8 +45,9 @@ def read_cpsi(lines: Sequence[str], command: Command) -> Reading | None:
     cells = [cell for line in lines if (cell := _cell(values(line))) is not None]
     if not cells:
         return None
-    nr = next((cell for cell in cells[1:] if str(cell["rat"]).startswith("NR5G")), None)
-    return {**cells[0], **({"nr": nr, "access_technology": "NR-NSA"} if nr else {})}
+    serving = next((cell for cell in cells if cell["rat"] != "NR5G_NSA"), cells[0])
+    nr = next((cell for cell in cells if cell["rat"] == "NR5G_NSA" and cell is not serving and cell["pci"]), None)
+    return {**serving, **({"nr": nr, "access_technology": "NR-NSA"} if nr else {})}
 
 
 def _cell(f: list[str]) -> Reading | None:
@@ -54,34 +55,44 @@ def _cell(f: list[str]) -> Reading | None:
     if rat.startswith("NO SERVICE"):
         empty = dict.fromkeys(("access_technology", "plmn", "rssi_dbm", "rsrp_dbm", "rsrq_db", "sinr_db"))
         return {"rat": "NO SERVICE", "state": unquote(at(f, 1) or "") or None, **empty}
-    if rat.startswith("NR5G_NSA") and len(f) < 11:
-        return {"rat": rat, "access_technology": "NR-NSA", "pci": number(at(f, 1), 0, 1007), **_new_radio(f[2:])}
-    if len(f) < 8:
+    if rat.startswith("NR5G") and number(at(f, 1)) is not None:  # the second leg of EN-DC: no service state, no cell
+        return {"rat": "NR5G_NSA", "access_technology": "NR-NSA", "pci": number(f[1], 0, 1007), **_new_radio(f[2:])}
+    if len(f) < 6 or not rat:
         return None
     head: Reading = {"rat": rat, "state": unquote(f[1]) or None, "plmn": _plmn(f[2])}
-    area, cell = hexadecimal(f[3]), number(f[4], 0)
-    if rat.startswith(("LTE", "EMTC")) and not rat.startswith("LTE NB"):
-        return {**head, "access_technology": "LTE", "tac": area, "ci": cell, "pci": number(f[5], 0, 503), **_lte(f[6:])}
+    if rat.startswith(("CDMA", "EVDO", "HDR")):
+        return {**head, "access_technology": "CDMA2000OneX" if rat == "CDMA" else "CDMA2000HRPD"}
+    place, ci = area(f[3]), known_cell(number(f[4], 0))
+    if rat.startswith(("LTE", "EMTC", "CAT", "NB")):
+        kind = "NB-IoT" if "NB" in rat else "LTE"
+        pci = number(f[5], 0, 503)
+        radio = {**_lte(f[6:]), **({"bandwidth_mhz": None} if kind == "NB-IoT" else {})}
+        return {**head, "access_technology": kind, "tac": place, "ci": ci, "pci": pci, **radio}
     if rat.startswith("NR5G"):
         return {
             **head,
             "access_technology": "NR",
-            "tac": area,
-            "ci": cell,
+            "tac": place,
+            "ci": ci,
             "pci": number(f[5], 0, 1007),
             **_new_radio(f[6:]),
         }
     if rat == "WCDMA":
-        return {**head, "access_technology": "UMTS", "lac": area, "ci": cell, **_wcdma(f[5:])}
-    if rat == "GSM":
-        return {
-            **head,
-            "access_technology": "GPRS",
-            "lac": area,
-            "ci": cell,
-            "rssi_dbm": plain(real(at(f, 6), -120, 0)),
-        }
-    return None
+        return {**head, "access_technology": "UMTS", "lac": place, "ci": ci, **_wcdma(f[5:])}
+    return {**head, "access_technology": "GPRS", "lac": place, "ci": ci, **_gsm(f[5:])} if rat == "GSM" else None
+
+
+def _gsm(f: list[str]) -> Reading:
+    """<channel> <band>,<rxlev>,…; SIM7000 parts channel and band by a comma."""
+    channel, _, band = unquote(f[0]).partition(" ")
+    rest = f[1:]
+    if not band and rest and number(rest[0]) is None:
+        band, rest = unquote(rest[0]), rest[1:]
+    return {
+        "arfcn": number(channel, 0, 1023),
+        "band_name": band.strip() or None,
+        "rssi_dbm": plain(real(at(rest, 0), -120, -1)),
+    }
 
 
 def _plmn(raw: str) -> str | None:
@@ -123,18 +134,28 @@ def _in(value: int | None, step: int, low: float, high: float) -> float | int | 
 
 
 def _new_radio(f: list[str]) -> Reading:
-    """<band>,<arfcn>,<rsrp>,<rsrq>,<snr>; strengths in tenths."""
-    arfcn = number(at(f, 1), 0, 3_279_165)
+    """[<band>,]<arfcn>,<rsrp>,<rsrq>,<snr>, in tenths or whole; early SIM8200 has no band and RSRQ before RSRP."""
+    words = at(f, 0) if f and number(f[0]) is None else None
+    f = f[1:] if words is not None else f
+    arfcn = number(at(f, 0), 0, 3_279_165)
+    weak, strong = sorted((number(at(f, 1)) or 0, number(at(f, 2)) or 0))  # RSRP is the lower of the two
+    step = 10 if weak <= -200 else 1
     return {
-        "band": band_number(_nr_words(at(f, 0))) or nr_band(arfcn),
+        "band": band_number(_nr_words(words)) or nr_band(arfcn),
         "earfcn": arfcn,
-        "rsrp_dbm": _in(number(at(f, 2)), 10, -160, -20),
-        "rsrq_db": _in(number(at(f, 3)), 10, -50, 20),
-        # 32 beside -80.0 dBm may be 3.2 or 32 dB: no capture with a second source settles it.
-        "sinr_db": None,
-        "sinr_raw": number(at(f, 4), -400, 500),
-        "sinr_scale": "unknown",
+        "rsrp_dbm": _in(weak, step, -160, -20),
+        "rsrq_db": _in(strong, step, -50, 20) if weak else None,
+        **_snr(at(f, 3)),
     }
+
+
+def _snr(raw: str | None) -> Reading:
+    """Decibels where there is a fraction, tenths where decibels cannot be so many. 32 beside -80.0 dBm may be 3.2 or
+    32 dB: no capture with a second source settles it."""
+    value = real(raw, -400, 500)
+    certain = value if "." in (raw or "") else value / 10 if value is not None and abs(value) > 50 else None
+    scale = None if value is None else "unknown" if certain is None else "db" if certain == value else "raw/10"
+    return {"sinr_db": rounded(certain), "sinr_raw": plain(value), "sinr_scale": scale}
 
 
 def _nr_words(raw: str | None) -> str | None:
@@ -143,19 +164,19 @@ def _nr_words(raw: str | None) -> str | None:
 
 
 def _wcdma(f: list[str]) -> Reading:
-    """<band>,<psc>,<freq>,<ssc>,<ec/io>,<rscp>,<qual>,<rxlev>,<txpwr>; EC/IO and RSCP are magnitudes."""
-    ecio, rscp = real(at(f, 4), 0, 60), real(at(f, 5), 0, 140)
+    """<band>,<psc>,<freq>,<ssc>,<ec/io>,<rscp>,<qual>,<rxlev>,<txpwr>; EC/IO and RSCP are mostly magnitudes."""
+    ecio, rscp = real(at(f, 4), -60, 60), real(at(f, 5), -140, 140)
     return {
         "band_name": unquote(at(f, 0) or "") or None,
         "psc": number(at(f, 1), 0, 511),
         "uarfcn": number(at(f, 2), 0, 16_383),
-        "ecio_db": None if ecio is None else plain(-ecio),
-        "rscp_dbm": None if rscp is None else plain(-rscp),
+        "ecio_db": None if ecio is None else plain(-abs(ecio)),
+        "rscp_dbm": plain(-abs(rscp)) if rscp else None,
     }
 
 
 def read_mode(lines: Sequence[str], command: Command) -> Reading | None:
-    """+CNSMOD: <n>,<stat>."""
+    """+CNSMOD: <n>,<stat>; unasked, the second alone."""
     f = values(lines[-1]) if lines else []
     mode = number(f[-1], 0, 99) if f else None
     return None if mode is None else {"mode": mode, "access_technology": _CNSMOD.get(mode)}
@@ -178,5 +199,6 @@ ROWS = (
     Row("+CPSI", (READ, EXECUTE), read_cpsi, "SIMCom", _CPSI, empty_ok=False),
     Row("+CNSMOD", (READ,), read_mode, "SIMCom", "mode access_technology", form=lambda line: len(values(line)) > 1),
     Row("+CPMUTEMP", (EXECUTE, READ), read_temperature, "SIMCom", "temperature_c"),
+    Row("+CPTEMP", (EXECUTE, READ), read_temperature, "SIMCom", "temperature_c"),
     Row("$QCRMCALL", (READ, SET), read_call, "SIMCom", "data_call_active", 180.0, dials=True),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.at.charset import name, ucs2
-from agent.at.grammar import Reading, at, number, payload, prefix_of, split, text, unquote, values
+from agent.at.grammar import Reading, at, number, payload, prefix_of, quoted, split, text, unquote, values
 from agent.at.row import EXECUTE, READ, SET, Command, Row
 
 
@@ -36,8 +36,25 @@ def _header(f: list[str], prefix: str) -> Reading:
     status = text(at(rest, 0))
     if status is not None and status.isdigit():  # PDU mode: <stat>,[<alpha>],<length>
         return {"index": index, "status": int(status), "pdu_length": number(at(rest, 2), 0, 512), "text": None}
-    when = ",".join(unquote(part) for part in rest[3:5]) if len(rest) > 4 and "/" in rest[3] else text(at(rest, 3))
-    return {"index": index, "status": status, "from": text(at(rest, 1)), "received": when, "text": None}
+    whole = quoted(at(rest, 3) or "") or len(rest) < 5  # without quotes the comma between date and time has split it
+    when = text(at(rest, 3)) if whole else ",".join(rest[3:5])
+    return {"index": index, "status": status, "from": _party(at(rest, 1)), "received": when, "text": None}
+
+
+def _party(raw: str | None) -> str | None:
+    """A number or a name, which UCS2 modems give as hex words too."""
+    value = text(raw)
+    return (ucs2(value) or value) if value else None
+
+
+def read_delivery(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CMT: <from>,[<alpha>],<time>, then the text; in PDU mode [<alpha>],<length>, then the PDU."""
+    head, _, body = "\n".join(lines).partition("\n")
+    f = values(head)
+    message: Reading = {"from": None, "received": None}
+    if len(f) >= 3:
+        message = {"from": _party(f[0]), "received": next((unquote(raw) for raw in f[1:] if "/" in raw), None)}
+    return {**message, "text": (ucs2(body) or body) or None}
 
 
 def read_memories(lines: Sequence[str], command: Command) -> Reading | None:
@@ -69,6 +86,7 @@ def read_ussd(lines: Sequence[str], command: Command) -> Reading | None:
 
 _MESSAGES = "messages: index status from received text"
 ROWS = (
+    Row("+CMSS", (SET,), read_sent, "27.005 3.5.2", "reference", 120.0),
     Row("+CMGS", (SET,), read_sent, "27.005 3.5.1", "reference", 120.0, prompts=True, empty_ok=False),
     Row("+CMGW", (SET, EXECUTE), read_sent, "27.005 3.5.3", "reference", 60.0, prompts=True, prefixes=("+CMGW",)),
     Row("+CMGL", (SET, EXECUTE), read_messages, "27.005 3.4.2", _MESSAGES, 120.0, body=True),
@@ -76,5 +94,5 @@ ROWS = (
     Row("+CPMS", (READ, SET), read_memories, "27.005 3.2.2", "memories: memory used total", 20.0),
     Row("+CSCA", (READ,), read_centre, "27.005 3.3.1", "smsc", 10.0),
     Row("+CMGF", (READ,), read_mode, "27.005 3.2.3", "mode"),
-    Row("+CUSD", (READ,), read_ussd, "27.007 7.15", "ussd_state text dcs"),
+    Row("+CUSD", (READ, SET), read_ussd, "27.007 7.15", "ussd_state text dcs", 30.0),
 )

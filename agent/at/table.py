@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from agent.at import (
+    fibocom,
     functionality,
     huawei,
     identity,
@@ -20,18 +21,24 @@ from agent.at import (
     qeng,
     quectel,
     registration,
+    sierra,
     signal,
     sim,
     simcom,
     sms,
     telit,
+    ublox,
     vendors,
+    zte,
 )
 from agent.at.grammar import Reading, prefix_of
-from agent.at.row import Command, Row, parse_command
+from agent.at.row import ANY_LINE, Command, Row, fallback_row, parse_command
 
 _EXTENDED = tuple("+^#%*!$_&@")
 _ELEMENT = re.compile(r'((?:"[^"]*"|[^;"])+)')
+# E0, &F, E0V1 before an extended command or alone; a D takes the rest of the line as a number
+_BASIC = re.compile(r"[A-CE-Z&][A-Z0-9&]*(?=\s*(?:[+^#%*!$_@]|$))", re.IGNORECASE)
+_CHAINED = re.compile(r"(?:[^\"]|\"[^\"]*\")*;|AT[A-CE-Z&][A-Z0-9]*\s*[+^#%*!$_@]", re.IGNORECASE)
 
 COMMANDS: tuple[Row, ...] = (
     *identity.ROWS,
@@ -49,6 +56,10 @@ COMMANDS: tuple[Row, ...] = (
     *nordic.ROWS,
     *simcom.ROWS,
     *telit.ROWS,
+    *sierra.ROWS,
+    *ublox.ROWS,
+    *fibocom.ROWS,
+    *zte.ROWS,
     *vendors.ROWS,
 )
 _BY_KEY: dict[tuple[str, str], Row] = {(row.name, kind): row for row in COMMANDS for kind in row.kinds}
@@ -56,27 +67,60 @@ _BY_KEY: dict[tuple[str, str], Row] = {(row.name, kind): row for row in COMMANDS
 
 def find(command: Command) -> Row | None:
     """The row of a command in the form it is used, None when there is none; a chain gets one of its own."""
-    if ";" in command.text and command.name[:1] in _EXTENDED:
-        return _chain(command.text)
-    return _BY_KEY.get((command.name, command.kind))
+    chain = _chain(command.text) if command.name != "D" and _CHAINED.match(command.text) else None
+    return chain or _BY_KEY.get((command.name, command.kind))
 
 
 @lru_cache(maxsize=64)
 def _chain(text: str) -> Row | None:
-    """`AT+CSQ;+COPS?`: every element answers under its own prefix (V.250 5.2.1). The agent sends none, others do."""
-    elements = [parse_command("AT" + part) for part in _ELEMENT.findall(text[2:])]
-    pairs = [(element, row) for element in elements if (row := _BY_KEY.get((element.name, element.kind))) is not None]
-    if len(elements) < 2 or not pairs:
+    """`AT+CSQ;+COPS?`, `ATE0+CSQ`: several commands on one line (V.250 5.2). The agent sends none, others do."""
+    pairs: list[tuple[Command, Row]] = []
+    for part in _ELEMENT.findall(text[2:]):
+        basic = _BASIC.match(part)
+        for element in (basic[0], part[basic.end() :].strip()) if basic else (part,):
+            command = parse_command("AT" + element)
+            row = _BY_KEY.get((command.name, command.kind)) if command.name else None
+            if row is not None or (command.name[:1] in _EXTENDED and len(command.name) > 1):
+                pairs.append((command, row or fallback_row(command)))
+    if len(pairs) < 1 or (len(pairs) == 1 and pairs[0][0].text == text):
         return None
 
     def parse(lines: Sequence[str], command: Command) -> Reading | None:
         merged: Reading = {}
-        for element, row in pairs:
-            own = [line for line in lines if prefix_of(line) in row.accepted]
+        for (element, row), own in zip(pairs, _shares(pairs, lines), strict=True):
             found = row.parse(own, element) if row.parse is not None and own else None
             merged = {**(found or {}), **{key: value for key, value in merged.items() if value is not None}}
         return merged or None
 
-    prefixes = tuple(sorted({prefix for _, row in pairs for prefix in row.accepted}))
+    prefixes = tuple(sorted({p for _, row in pairs if row.parse is not None for p in row.accepted if p}))
+    shapes = [row.bare for _, row in pairs if row.bare is not None and row.clause]
+    bare = (
+        ANY_LINE if ANY_LINE in shapes else re.compile("|".join(f"(?:{s.pattern})" for s in shapes)) if shapes else None
+    )
     limit_s = max(row.timeout_s for _, row in pairs)
-    return Row("chain", ("set",), parse, "V.250 5.2.1", timeout_s=limit_s, prefixes=prefixes)
+    return Row("chain", ("set",), parse, "V.250 5.2.1", timeout_s=limit_s, prefixes=prefixes or ("",), bare=bare)
+
+
+def _shares(pairs: Sequence[tuple[Command, Row]], lines: Sequence[str]) -> list[list[str]]:
+    """Which lines each command of a chain gets: by prefix, and one without prefix by its shape, in their order."""
+    shares: list[list[str]] = [[] for _ in pairs]
+    reached = 0
+    for line in lines:
+        prefix = prefix_of(line)
+        fits = [index for index, (_, row) in enumerate(pairs) if _takes(row, line, prefix)]
+        if not fits:
+            continue
+        if prefix:  # a set command bears its prefix too, but answers with OK alone
+            fits.sort(key=lambda index: (bool(shares[index]), pairs[index][1].clause == ""))
+            first = fits[0]
+        else:
+            first = next((index for index in fits if index >= reached and not shares[index]), reached)
+            reached = first
+        shares[first].append(line)
+    return shares
+
+
+def _takes(row: Row, line: str, prefix: str) -> bool:
+    if prefix:
+        return prefix in row.accepted and row.parse is not None
+    return row.bare is not None and row.bare.fullmatch(line) is not None

@@ -12,12 +12,17 @@ from agent.at.band import eutra_band
 from agent.at.charset import name
 from agent.at.grammar import (
     Reading,
+    area,
     at,
+    cell,
     hexadecimal,
     known,
+    known_area,
+    known_cell,
     number,
     payload,
     plain,
+    prefix_of,
     quoted,
     real,
     text,
@@ -25,7 +30,7 @@ from agent.at.grammar import (
     values,
 )
 from agent.at.names import joined
-from agent.at.row import EXECUTE, READ, SET, Command, Row
+from agent.at.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
 
 _PSNT = {0: "GPRS", 1: "EDGE", 2: "UMTS", 3: "UMTSHSPA", 4: "LTE"}
 _GSM_BANDS = {0: ("egsm", "dcs"), 1: ("egsm", "pcs"), 2: ("dcs", "g850"), 3: ("pcs", "g850")}
@@ -42,7 +47,7 @@ _UTRAN_BANDS = {
     9: (1, 5, 8),
     10: (2, 4, 5),
 }
-_MONI = re.compile(r"([A-Za-z]+):\s*([-0-9A-Fa-f]+)")
+_MONI = re.compile(r"([A-Za-z]+):\s*([-0-9A-Fa-f.]+)")
 
 
 def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
@@ -50,9 +55,11 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
     if len(f) < 8:
         return None
     place = _plmn(f[0])
-    subscriber = next((i for i, raw in enumerate(f) if i > 5 and re.fullmatch(r'"[0-9]{6,15}"', raw)), None)
+    # IMSI and name stand behind the cell, both in quotes and both empty at times.
+    quotes = [i for i in range(6, len(f) - 1) if quoted(f[i]) and quoted(f[i + 1])]
+    subscriber = quotes[-1] if quotes else None
     tail: Reading = {
-        "ci": hexadecimal(f[subscriber - 1]) if subscriber else None,
+        "ci": cell(f[subscriber - 1]) if subscriber else None,
         "operator": name(at(f, subscriber + 1)) if subscriber else None,
     }
     if _negative(f[2]) and (_negative(f[3]) or _negative(f[4])):
@@ -63,7 +70,7 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
             "plmn": place,
             "arfcn": number(f[1], 0, 1023),
             "rssi_dbm": _db(f[2]),
-            "lac": hexadecimal(f[3]),
+            "lac": area(f[3]),
             "rac": hexadecimal(f[4]),
             **tail,
         }
@@ -76,7 +83,7 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
             "ecio_db": _db(f[3]),
             "rscp_dbm": _db(f[4]),
             "rssi_dbm": _db(f[5]),
-            "lac": hexadecimal(f[6]),
+            "lac": area(f[6]),
             "rac": hexadecimal(f[7]),
             **tail,
         }
@@ -94,7 +101,7 @@ def _lte(f: list[str], place: str | None, tail: Reading, subscriber: int | None)
         "rsrp_dbm": _db(f[2]),
         "rssi_dbm": _db(f[3]),
         "rsrq_db": _db(f[4]),
-        "tac": hexadecimal(f[5]),
+        "tac": area(f[5]),
         "band": eutra_band(earfcn) or reported,
         **tail,
     }
@@ -121,14 +128,22 @@ def read_moni(lines: Sequence[str], command: Command) -> Reading | None:
     if "RSRP" not in found and "LAC" not in found:
         return None
     earfcn = number(found.get("EARFCN"), 0, 262_143)
+    label = re.split(r"(?:^|\s+)[A-Za-z]+:", body, maxsplit=1)[0]
+    technology = "LTE" if "RSRP" in found else "UMTS" if "PSC" in found or "RSCP" in found else "GPRS"
     return known(
         {
+            "access_technology": technology,
+            "operator": name(label),
+            "plmn": joined(found.get("CC"), found.get("NC")),
+            "rscp_dbm": _db(found.get("RSCP")),
+            "ecio_db": _db(found.get("ECIO")),
+            "psc": number(found.get("PSC"), 0, 511),
             "rsrp_dbm": _db(found.get("RSRP")),
             "rsrq_db": _db(found.get("RSRQ")),
             "rssi_dbm": _db((found.get("PWR") or "").rstrip("dbDB") or None),
-            "tac": hexadecimal(found.get("TAC")),
-            "lac": hexadecimal(found.get("LAC")),
-            "ci": hexadecimal(found.get("ID")),
+            "tac": area(found.get("TAC")),
+            "lac": area(found.get("LAC")),
+            "ci": cell(found.get("ID")),
             "earfcn": earfcn,
             "band": eutra_band(earfcn),
             "pci": number(found.get("PCI"), 0, 503),
@@ -172,22 +187,58 @@ def read_technology(lines: Sequence[str], command: Command) -> Reading | None:
 
 def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
     """#TEMPMON: <level>,<degrees>; #TEMPSENS: <sensor>,<degrees>."""
-    degrees = [value for line in lines if (value := number(values(line)[-1], -40, 125)) is not None and "," in line]
+    rows = (values(line) for line in lines if prefix_of(line) != "#TEMPMON" or len(values(line)) == 2)  # else a setting
+    degrees = [value for f in rows if len(f) > 1 and (value := number(f[-1], -40, 125)) is not None]
     return {"temperature_c": max(degrees)} if degrees else None
 
 
 def read_servinfo(lines: Sequence[str], command: Command) -> Reading | None:
-    """#SERVINFO: <arfcn>,<dBm>,<name>,<plmn>,<bsic|psc|pci>,<lac|tac>,…."""
+    """#SERVINFO: <channel>,<dBm>,<name>,<plmn>,<bsic|psc|pci>,<lac|tac>,…; in LTE <drx>,<sd>,<rsrp> end it.
+
+    Nothing names the technology: a channel that is none of UMTS and a figure in the ninth place say LTE."""
     f = values(lines[-1]) if lines else []
     code = unquote(at(f, 3) or "")
     if len(f) < 6 or not re.fullmatch(r"[0-9]{5,6}", code):
         return None
-    return {
-        "rssi_dbm": _db(f[1]),
-        "operator": name(f[2]) if quoted(f[2]) else text(f[2]),
-        "plmn": code,
-        "lac": hexadecimal(f[5]),
-    }
+    head: Reading = {"rssi_dbm": _db(f[1]), "operator": name(f[2]) if quoted(f[2]) else text(f[2]), "plmn": code}
+    channel = number(f[0], 0, 262_143)
+    strength = plain(real(at(f, 8), -160, -30))
+    if strength is not None and not any(low <= (channel or 0) <= high for low, high in _UARFCN):
+        pci = number(f[4], 0, 503)
+        place = {"pci": pci, "ci": cell(f[4]) if pci is None else None, "tac": area(f[5])}
+        radio = {"earfcn": channel, "band": eutra_band(channel), "rsrp_dbm": strength}
+        return {**head, "access_technology": "LTE", **place, **radio}
+    return {**head, "lac": area(f[5])}
+
+
+# Downlink channels of UTRA bands 1, 2, 3, 4, 5 and 8 (25.101 table 5.2).
+_UARFCN = ((10562, 10838), (9662, 9938), (1162, 1513), (1537, 1738), (4357, 4458), (2937, 3088))
+
+
+def read_survey(lines: Sequence[str], command: Command) -> Reading | None:
+    """#CSURV: `earfcn: 1850 rxLev: -65 mcc: 206 mnc: 01 cellId: … tac: 7215 cellIdentity: 06A3C103 rsrp: -95.00 …`."""
+    cells: list[Reading] = []
+    for line in lines:
+        found = {key.lower(): value for key, value in re.findall(r"([A-Za-z]+):\s*([-0-9A-Fa-f.]+)", line)}
+        channel = number(found.get("earfcn"), 0, 262_143)
+        if "mcc" not in found or "mnc" not in found:
+            continue
+        cells.append(
+            {
+                "plmn": joined(found["mcc"], found["mnc"]),
+                "earfcn": channel,
+                "band": eutra_band(channel),
+                "uarfcn": number(found.get("uarfcn"), 0, 16_383),
+                "arfcn": number(found.get("arfcn"), 0, 1023),
+                "rssi_dbm": _db(found.get("rxlev")),
+                "rsrp_dbm": _db(found.get("rsrp")),
+                "rsrq_db": _db(found.get("rsrq")),
+                "tac": known_area(number(found.get("tac"), 0)),
+                "lac": known_area(number(found.get("lac"), 0)),
+                "ci": cell(found.get("cellidentity")) or known_cell(number(found.get("cellid"), 0)),
+            }
+        )
+    return {"cells": cells} if cells else None
 
 
 def read_ecm(lines: Sequence[str], command: Command) -> Reading | None:
@@ -197,10 +248,11 @@ def read_ecm(lines: Sequence[str], command: Command) -> Reading | None:
     return None if state is None else {"data_call_active": bool(state)}
 
 
+_MONITOR = "access_technology operator plmn rsrp_dbm rsrq_db rssi_dbm rscp_dbm ecio_db tac lac ci earfcn band pci"
 _RF = "access_technology plmn earfcn band rsrp_dbm rssi_dbm rsrq_db tac lac rac ci operator"
 ROWS = (
     Row("#RFSTS", (EXECUTE, READ), read_rfsts, "Telit", _RF, empty_ok=False),
-    Row("#MONI", (EXECUTE, READ, SET), read_moni, "Telit", "rsrp_dbm rsrq_db rssi_dbm tac ci earfcn band pci"),
+    Row("#MONI", (EXECUTE, READ, SET), read_moni, "Telit", _MONITOR),
     Row("#BND", (READ,), read_bands, "Telit", "bands lte_band_mask"),
     Row("#QSS", (READ,), read_qss, "Telit", "inserted status", form=lambda line: len(values(line)) > 1),
     Row("#PSNT", (READ,), read_technology, "Telit", "access_technology", form=lambda line: len(values(line)) > 1),
@@ -208,6 +260,24 @@ ROWS = (
         "#TEMPMON", (SET, READ, EXECUTE), read_temperature, "Telit", "temperature_c", prefixes=("#TEMPMEAS", "#TEMPMON")
     ),
     Row("#TEMPSENS", (SET, READ, EXECUTE), read_temperature, "Telit", "temperature_c"),
-    Row("#SERVINFO", (EXECUTE, READ), read_servinfo, "Telit", "rssi_dbm operator plmn lac"),
+    Row(
+        "#SERVINFO",
+        (EXECUTE, READ),
+        read_servinfo,
+        "Telit",
+        "rssi_dbm operator plmn lac tac ci pci earfcn band rsrp_dbm",
+    ),
+    *(
+        Row(
+            name_,
+            (EXECUTE, SET),
+            read_survey,
+            "Telit",
+            "cells: plmn earfcn band rsrp_dbm rsrq_db rssi_dbm tac lac ci",
+            300.0,
+            bare=ANY_LINE,
+        )
+        for name_ in ("#CSURV", "#CSURVC")
+    ),
     Row("#ECM", (READ,), read_ecm, "Telit", "data_call_active"),
 )
