@@ -1,6 +1,6 @@
 """One virtual device: the agent's outbox, twins, session, reporter and command runner over a store in memory.
 
-It stands in the daemon's place (agent.commands.Agent): no modem, no kernel, a household that downloads.
+No modem and no kernel, but a household that downloads.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from agent.commands import COMMANDS, Snapshot
-from agent.commands.authority import BrokerAuthority
-from agent.commands.runner import Runner
+from agent.commands import Snapshot
 from agent.config import Config
 from agent.modem import Identity, Operator, Reading, Registration, Signal, Sim
-from agent.operator import Outbox, Reporter, Session, Timing, Topics, Twins
-from agent.plan import Epoch, Ledger, Moment, Sample, Trust, decide, observe, usage
+from agent.operator import Timing
+from agent.plan import Epoch, Ledger, Moment, Sample, Trust, observe
 from agent.store import Database
 from agent.store.schema import MIGRATIONS
 from simulator.fleet.connection import LoopConnection
+from simulator.fleet.virtual import VirtualAgent
 from simulator.modem.identity import luhn
 
 T = TypeVar("T")
@@ -62,44 +62,19 @@ class DeviceClock:
         return Moment(datetime.now(timezone.utc), time.monotonic(), self.boot_id, Trust.SYNC)
 
 
-class Device:
-    """Start with run(); `cut` and `restore` take the line away and give it back."""
+class Device(VirtualAgent):
+    """Start with start(); `cut` takes the line away without a word."""
+
+    clock: DeviceClock
+    store: MemoryStore
 
     def __init__(self, number: int, config: Config, dice: Random, timing: Timing, look_s: float) -> None:
-        self.number, self.config, self.clock = number, config, DeviceClock(number)
+        self.number = number
         imei = f"00101799{number:06d}"
-        self.name = f"imei::{imei}{luhn(imei)}"
-        self.store, self.modem = MemoryStore(), None
-        self.topics = Topics(config.operator.root, self.name)
-        self.ledger = Ledger.new(config.plan, self.clock.now())
-        now = self.clock.now
-        self.outbox = Outbox(self.store, config.operator, self.topics, boot=self.clock.boot_id, now=now)
-        self.twins = Twins(self.store, self.outbox.wake.set)
-        self.runner = Runner(
-            self, self.outbox, BrokerAuthority(), device=self.name, instance="1", nonce=lambda: self.session.nonce
-        )
-        self.session = Session(
-            config.operator,
-            self.topics,
-            self.outbox,
-            self.twins,
-            self.runner.deliver,
-            version="fleet",
-            now=now,
-            timing=timing,
-            dice=dice,
-            connect=LoopConnection,
-        )
-        self.reporter = Reporter(
-            self.outbox,
-            self.twins,
-            self.session,
-            self.topics,
-            look=lambda: self.snapshot().to_dict(),
-            config=lambda: self.config,
-            commands=sorted(COMMANDS),
-            now=now,
-        )
+        super().__init__(
+            config, DeviceClock(number), MemoryStore(), f"imei::{imei}{luhn(imei)}",
+            timing=timing, version="fleet", dice=dice, connect=LoopConnection,
+        )  # fmt: skip
         self._received = 0
         self._dice = dice
         self._reading = _reading(number, imei + luhn(imei), dice)
@@ -146,60 +121,8 @@ class Device:
         sample = Sample(Epoch(self.clock.boot_id, 3, "wwan0"), self.clock.now().boot_s, self._received, 0)
         self.ledger, _ = observe(self.ledger, sample, self.clock.now(), self.config.plan)
 
-    # -- agent.commands.Agent ----------------------------------------------------------------------------------------
-
     def snapshot(self) -> Snapshot:
-        now = self.clock.now()
-        return Snapshot(
-            moment=now,
-            device=self.name,
-            version="fleet",
-            started_boot_s=now.boot_s,
-            modem_state="ready",
-            reading=self._reading,
-            usage=usage(self.ledger, self.config.plan),
-            period=self.ledger.period,
-            decision=decide(self.ledger, self.config.plan, now),
-            session=self.session.state,
-        )
-
-    async def refresh(self) -> None:
-        """The counters are always at hand."""
-
-    async def change_ledger(
-        self, change: Callable[[Any, Moment], Any], also: Callable[[Any], None] | None = None
-    ) -> Any:
-        made = change(self.ledger, self.clock.now())
-
-        def save(db: Any) -> None:
-            db.keep(made)
-            if also is not None:
-                also(db)
-
-        await self.store.run(save)
-        self.ledger = made
-        return made
-
-    def event(self, name: str, details: dict[str, Any]) -> None:
-        self.reporter.event(name, details)
-
-    async def rebirth(self) -> None:
-        self.reporter.rebirth()
-
-    async def restart(self) -> None:
-        """There is no process to restart."""
-
-    async def reboot(self, reason: str) -> None:
-        """Nor a system to reboot."""
-
-    async def reset_modem(self, level: str) -> dict[str, Any]:
-        return {"done": level}
-
-    async def send_sms(self, number: str, text: str) -> dict[str, Any]:
-        return {"reference": 1}
-
-    async def adopt(self, config: Config) -> None:
-        self.config = config
+        return replace(super().snapshot(), modem_state="ready", reading=self._reading)
 
 
 def _reading(number: int, imei: str, dice: Random) -> Reading:

@@ -147,7 +147,7 @@ class Fleet:
         chosen = self._dice.sample(self.devices, max(1, int(len(self.devices) * self.plan.command_share)))
         for number, device in enumerate(chosen):
             for _ in range(2 if number % 2 else 1):
-                self.desk.send(device.name, "plan.topup", f"fleet-{device.number}", {"bytes": _TOPUP_BYTES})
+                self.desk.send(device.device, "plan.topup", f"fleet-{device.number}", {"bytes": _TOPUP_BYTES})
             await asyncio.sleep(0.002)
         ids = [f"fleet-{device.number}" for device in chosen]
         await self._until(lambda: all(self.desk.finals.get(id) for id in ids), "commands")

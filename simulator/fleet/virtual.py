@@ -1,0 +1,122 @@
+"""A virtual agent: outbox, twins, session, reporter and command runner wired as the daemon wires them, and a ledger.
+
+It stands in the daemon's place (agent.commands.Agent) where there is no kernel and no module: a device of a fleet, and
+the tests of the operator's side. What it is asked to do to a machine it does not have goes into `asked`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from agent.commands import COMMANDS, Snapshot
+from agent.commands.agent import Clock, Store
+from agent.commands.authority import Authority, BrokerAuthority
+from agent.commands.runner import Runner
+from agent.config import Config
+from agent.operator import Outbox, Reporter, Session, Timing, Topics, Twins
+from agent.plan import Ledger, Moment, decide, period_at, usage
+
+
+class BootClock(Clock, Protocol):
+    @property
+    def boot_id(self) -> str: ...
+
+
+class VirtualAgent:
+    """`session` goes to the Session: its dice, how it connects."""
+
+    modem: Any = None
+
+    def __init__(
+        self,
+        config: Config,
+        clock: BootClock,
+        store: Store,
+        device: str,
+        *,
+        timing: Timing,
+        version: str = "0",
+        authority: Authority | None = None,
+        instance: str = "1",
+        **session: Any,
+    ) -> None:
+        self.config, self.store, self.device, self.version = config, store, device, version
+        self.clock, now = clock, clock.now
+        self.asked: list[str] = []
+        self.started_boot_s = now().boot_s
+        self.topics = topics = Topics(config.operator.root, device)
+        self.ledger = Ledger.new(config.plan, now())
+        self.outbox = Outbox(store, config.operator, topics, boot=clock.boot_id, now=now)
+        self.twins = Twins(store, self.outbox.wake.set)
+        self.runner = Runner(
+            self, self.outbox, authority or BrokerAuthority(),
+            device=device, instance=instance, nonce=lambda: self.nonce,
+        )  # fmt: skip
+        self.session = Session(
+            config.operator, topics, self.outbox, self.twins, self.runner.deliver,
+            version=version, now=now, timing=timing, **session,
+        )  # fmt: skip
+        self.reporter = Reporter(
+            self.outbox, self.twins, self.session, topics, look=lambda: self.snapshot().to_dict(),
+            config=lambda: self.config, commands=sorted(COMMANDS), now=now,
+        )  # fmt: skip
+
+    @property
+    def nonce(self) -> str:
+        return self.session.nonce
+
+    # -- agent.commands.Agent ----------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        now = self.clock.now()
+        return Snapshot(
+            moment=now,
+            device=self.device,
+            version=self.version,
+            started_boot_s=self.started_boot_s,
+            usage=usage(self.ledger, self.config.plan),
+            period=period_at(now.wall, self.config.plan.billing_day, self.config.plan.timezone),
+            decision=decide(self.ledger, self.config.plan, now),
+            session=self.session.state,
+        )
+
+    async def refresh(self) -> None:
+        self.asked.append("refresh")
+
+    async def change_ledger(
+        self, change: Callable[[Any, Moment], Any], also: Callable[[Any], None] | None = None
+    ) -> Any:
+        made = change(self.ledger, self.clock.now())
+
+        def save(db: Any) -> None:
+            db.keep(made)
+            if also is not None:
+                also(db)
+
+        await self.store.run(save)
+        self.ledger = made
+        return made
+
+    def event(self, name: str, details: dict[str, Any]) -> None:
+        self.reporter.event(name, details)
+
+    async def rebirth(self) -> None:
+        self.reporter.rebirth()
+
+    async def restart(self) -> None:
+        self.asked.append("restart")
+
+    async def reboot(self, reason: str) -> None:
+        self.asked.append(f"reboot {reason}")
+
+    async def reset_modem(self, level: str) -> dict[str, Any]:
+        self.asked.append(f"reset {level}")
+        return {"done": level}
+
+    async def send_sms(self, number: str, text: str) -> dict[str, Any]:
+        self.asked.append(f"sms {number}")
+        return {"reference": 1}
+
+    async def adopt(self, config: Config) -> None:
+        self.config = config
