@@ -47,7 +47,7 @@ async def ping(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
 
 
 def _ms(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+    return None if value is None else round(value, 3)
 
 
 async def traceroute(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
