@@ -1,4 +1,4 @@
-"""What a broker asks for is obeyed: another server, time to breathe, few messages at once; its refusals are believed."""
+"""What a broker asks for is obeyed: another server, time to breathe, few messages at once; refusals are believed."""
 
 from __future__ import annotations
 
