@@ -134,9 +134,9 @@ def _routes_v6(text: str) -> list[tuple[int, Route]]:
 # -- reaching out --------------------------------------------------------------------------------------------------
 
 
-def name_servers() -> tuple[str, ...] | None:
+def name_servers(path: Path = RESOLV_CONF) -> tuple[str, ...] | None:
     """The servers in resolv.conf (resolver(5) reads three at most)."""
-    text = _text(RESOLV_CONF)
+    text = _text(path)
     if text is None:
         return None
     words = [line.split() for line in text.splitlines()]

@@ -78,6 +78,7 @@ class Daemon:
         agent.watching.on_change = self._changed
         agent.watching.on_reading = self._read
         agent.shaping.on_change = self._shaped
+        agent.shaping.on_names = lambda more: reporting.charge(more.received_bytes, more.sent_bytes)
         reporting.on_session = self._session_changed
 
     def _changed(self) -> None:

@@ -162,7 +162,7 @@ class Reporting:
         self._runner = runner
         await runner.resume()
         session = Session(settings, topics, outbox, twins, runner.deliver, version=__version__, now=now)
-        session.on_wire = self._charge
+        session.on_wire = self.charge
         session.on_change = lambda state: self.on_session(state)
         reporter = Reporter(
             outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
@@ -184,8 +184,8 @@ class Reporting:
             if isinstance(problem, Exception):
                 raise problem
 
-    def _charge(self, received_bytes: int, sent_bytes: int) -> None:
-        """What reporting costs the line is the operator's traffic, unless the plan says otherwise."""
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        """What the device itself costs the line is the operator's traffic, unless the plan says otherwise."""
         accounting = self._agent.accounting
         accounting.ledger = charge_management(accounting.ledger, received_bytes, sent_bytes)
 

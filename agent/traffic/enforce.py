@@ -29,7 +29,8 @@ class Wish:
     kind: str  # one of tree.KINDS
     classifier: str  # matchall or u32
     rates: Rates
-    endpoints: Sequence[Endpoint] = ()
+    endpoints: Sequence[Endpoint] = ()  # management
+    name_servers: Sequence[str] = ()
     replace_foreign: bool = False
 
 
@@ -213,7 +214,7 @@ def _drop_root(route: Route, found: Found, link: Link) -> bool:
 
 
 def _ensure_filters(route: Route, link: Link, wish: Wish, found: Sequence[Filter], *, upload: bool) -> bool:
-    wants = filters(wish.kind, wish.endpoints, upload=upload)
+    wants = filters(wish.kind, wish.endpoints, upload=upload, name_servers=wish.name_servers)
     there = [f for f in found if f.target]
     stale = [f for f in there if not any(w.is_met_by(f) for w in wants)]
     missing = [w for w in wants if not any(w.is_met_by(f) for f in there)]

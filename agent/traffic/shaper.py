@@ -55,6 +55,7 @@ class Shaper:
         self._kernel, self._settings, self._cache, self._now = kernel, settings, cache, now
         self._capabilities: Capabilities | None = None
         self._endpoints: tuple[Endpoint, ...] = ()
+        self._name_servers: tuple[str, ...] = ()
         self._pause: _Pause | None = None
         self._verified: tuple[tuple[object, ...], int, float] | None = None
         self._stands: tuple[tuple[Link, ...], Wish] | None = None  # what `_verified` has read back
@@ -68,9 +69,10 @@ class Shaper:
         """The outcome of the latest reconcile."""
         return self._state
 
-    def manage(self, endpoints: Sequence[Endpoint]) -> None:
-        """Whose traffic is management, from the next reconcile on: the broker as the session reached it."""
-        self._endpoints = tuple(endpoints)
+    def manage(self, endpoints: Sequence[Endpoint], name_servers: Sequence[str] = ()) -> None:
+        """Whose traffic is management, from the next reconcile on: the broker as the session reached it, and the
+        addresses of the name servers that the device asks."""
+        self._endpoints, self._name_servers = tuple(endpoints), tuple(name_servers)
 
     async def probe(self) -> Capabilities:
         """What the kernel can do; tried once a boot."""
@@ -86,7 +88,7 @@ class Shaper:
 
     async def reconcile(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
         """Compare the kernel with what is wanted and make it so; says what is true afterwards."""
-        subject, generation = (tuple(links), wanted, self._endpoints), -1
+        subject, generation = (tuple(links), wanted, self._endpoints, self._name_servers), -1
         try:
             generation = await self._kernel.generation()
             if self._pause and self._pause.holds(subject, self._now(), generation):
@@ -128,7 +130,7 @@ class Shaper:
         if not links:
             return ShaperState("unenforced", kind, wanted, "no WAN interface is there")
         classifier = "matchall" if "matchall" in capabilities.classifiers else "u32"
-        wish = Wish(kind, classifier, wanted, self._endpoints, self._settings.replace_foreign)
+        wish = Wish(kind, classifier, wanted, self._endpoints, self._name_servers, self._settings.replace_foreign)
         changed = await self._enforce(tuple(links), wish)
         warning = (await self._guard.engage()).warning if self._guard else ""
         return ShaperState("enforced", kind, wanted, reason=warning, changed=changed)

@@ -8,16 +8,16 @@ The numbers, from the measurements with 4 TCP flows at 512 kbit/s:
 - tbf + fq_codel: same latency, no fairness among hosts. CoDel's target must pass one packet, which takes 24 ms here.
 - htb + fq_codel: htb does not split super-packets, so the shaper forbids them on the link (`gso_max_segs 1`).
 - tbf alone: its queue would make everything wait behind a download. So an htb inside it, whose parent class never runs
-  out of rate, serves as a scheduler: management first, then small packets (DNS, NTP, acknowledgements, calls, games),
-  each up to a share of the line and beyond it when the line has room; then the rest. prio would do nearly the same and
-  is missing from more kernels.
+  out of rate, serves as a scheduler: management first, then the device's names and time (DNS, NTP), then small packets
+  (acknowledgements, calls, games), each up to a share of the line and beyond it when the line has room; then the rest.
+  prio would do nearly the same and is missing from more kernels.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -32,10 +32,16 @@ INNER = (MAJOR + 1) << 16  # what hangs below it
 CLASS_ONLY = TOP | 0x10  # htb + fq_codel: its one class
 CLASS_ALL = INNER | 0x1  # tbf alone: what the three below borrow from
 CLASS_MANAGEMENT = INNER | 0x10
+CLASS_NAMES = INNER | 0x18
 CLASS_SMALL = INNER | 0x20
 CLASS_REST = INNER | 0x30
-QUEUES = {CLASS_MANAGEMENT: (MAJOR + 2) << 16, CLASS_SMALL: (MAJOR + 3) << 16, CLASS_REST: (MAJOR + 4) << 16}
-LAST_MAJOR = MAJOR + 4
+QUEUES = {
+    CLASS_MANAGEMENT: (MAJOR + 2) << 16,
+    CLASS_SMALL: (MAJOR + 3) << 16,
+    CLASS_REST: (MAJOR + 4) << 16,
+    CLASS_NAMES: (MAJOR + 5) << 16,
+}
+LAST_MAJOR = MAJOR + 5
 REDIRECT_PRIO = MAJOR  # by which our filter on the ingress qdisc is known
 
 KINDS = ("cake", "tbf+fq_codel", "htb+fq_codel", "tbf")  # best first
@@ -49,11 +55,11 @@ NEEDS: Mapping[str, frozenset[str]] = {
 # Of large packets where no fq_codel is. With 0.15 s four flows lose so much that 3 % of what arrives comes twice; small
 # packets do not wait in it.
 QUEUE_S = 0.25
-BURST_S = 0.005  # at higher rates: what may pass when the timer comes late
+BURST_S = 0.025  # what may pass when the timer comes late: a tbf that may not make up for it loses a tenth of its rate
 PACKET_BYTES = 1514
 # What each class may send before the others; beyond it they borrow in the same order. The same at every line rate, so
 # that a step has nothing to change here: at 512 kbit/s a flood of small packets leaves the large ones a quarter.
-ASSURED_BPS = {CLASS_MANAGEMENT: 192_000, CLASS_SMALL: 192_000, CLASS_REST: 128_000}
+ASSURED_BPS = {CLASS_MANAGEMENT: 160_000, CLASS_NAMES: 32_000, CLASS_SMALL: 192_000, CLASS_REST: 128_000}
 SMALL_QUEUE_BYTES = 16_000
 UNLIMITED = 125_000_000  # bytes/s: a rate that no class inside a tbf ever reaches
 
@@ -88,8 +94,8 @@ class WantFilter:
 
     @property
     def prio(self) -> int:
-        # The upper half for small packets: what is management is tried first.
-        base = 1 if self.target == CLASS_MANAGEMENT else 0x8000
+        # The upper half for small packets: what is the device's own is tried first.
+        base = 0x8000 if self.target == CLASS_SMALL else 1
         return base + zlib.crc32(repr((self.protocol, self.keys)).encode()) % 0x7FF0
 
     def is_met_by(self, found: Filter) -> bool:
@@ -115,9 +121,8 @@ def with_headers(rate_bps: int, mtu: int, header_bytes: int) -> int:
 
 
 def burst_bytes(rate_bps: int, mtu: int = 1500) -> int:
-    """At least one packet in ATM-like cells, as sqm has it (1749 for an MTU of 1500): tbf drops what is longer."""
-    floor = ceil((mtu + 14 + 34) / 48) * 53
-    return max(floor, int(rate_bps / 8 * BURST_S))
+    """One packet in ATM-like cells, as sqm has it (1749 for an MTU of 1500): tbf drops what is longer. And BURST_S."""
+    return ceil((mtu + 14 + 34) / 48) * 53 + int(rate_bps / 8 * BURST_S)
 
 
 def queue_bytes(rate_bps: int, mtu: int = 1500) -> int:
@@ -208,7 +213,9 @@ def _htb_class(handle: int, parent: int, rate: int, burst: int, *, prio: int, ce
 _PROTOCOL_OFFSET = {ETH_P_IP: 9, ETH_P_IPV6: 6}
 _HEADER_BYTES = {ETH_P_IP: 20, ETH_P_IPV6: 40}
 _ADDRESS_OFFSET = {(ETH_P_IP, False): 12, (ETH_P_IP, True): 16, (ETH_P_IPV6, False): 8, (ETH_P_IPV6, True): 24}
-_TCP = 6
+_TCP, _UDP = 6, 17
+DNS_PORT, NTP_PORT = 53, 123
+_NTP_LENGTH = {ETH_P_IP: "0x4c/0xffff+2", ETH_P_IPV6: "0x38/0xffff+4"}  # 48 bytes of NTP, and nothing more
 _SMALL = (
     WantFilter(INNER, ETH_P_IP, ("0x0/0xff+2",), CLASS_SMALL),
     WantFilter(INNER, ETH_P_IPV6, ("0x0/0xff+4",), CLASS_SMALL),
@@ -216,27 +223,39 @@ _SMALL = (
 )
 
 
-def filters(kind: str, endpoints: Sequence[Endpoint], *, upload: bool) -> tuple[WantFilter, ...]:
+def filters(
+    kind: str, endpoints: Sequence[Endpoint], *, upload: bool, name_servers: Sequence[str] = ()
+) -> tuple[WantFilter, ...]:
     """What goes first where the qdisc does not see to sparse flows by itself.
 
-    Management by far address and port (an IPv4 packet with options, which it never has, takes the common way), small
-    packets by the upper byte of their length: under 256 bytes.
+    Management by far address and port (an IPv4 packet with options, which it never has, takes the common way), DNS by
+    the address of the name servers, NTP by port and length, small packets by the upper byte of their length: under 256
+    bytes.
     """
-    return (*_management(endpoints, upload), *_SMALL) if kind == "tbf" else ()
+    if kind != "tbf":
+        return ()
+    management = [_far_end(e.address, _TCP, e.port, upload, CLASS_MANAGEMENT) for e in endpoints]
+    names = [
+        _far_end(server, protocol, DNS_PORT, upload, CLASS_NAMES)
+        for server in name_servers
+        for protocol in (_UDP, _TCP)
+    ]
+    return (*filter(None, management), *filter(None, names), *_time(upload), *_SMALL)
 
 
-def _management(endpoints: Iterable[Endpoint], upload: bool) -> Iterator[WantFilter]:
-    for endpoint in endpoints:
-        address = _plain(endpoint.address)
-        if address is None:
-            continue
-        family = ETH_P_IP if address.version == 4 else ETH_P_IPV6
-        keys = (
-            *_address(family, address.packed, upload),
-            _protocol(family, _TCP),
-            _port(family, endpoint.port, upload),
-        )
-        yield WantFilter(INNER, family, keys, CLASS_MANAGEMENT)
+def _time(upload: bool) -> Iterator[WantFilter]:
+    for family, length in _NTP_LENGTH.items():
+        yield WantFilter(INNER, family, (length, _protocol(family, _UDP), _port(family, NTP_PORT, upload)), CLASS_NAMES)
+
+
+def _far_end(text: str, protocol: int, port: int, upload: bool, target: int) -> WantFilter | None:
+    """Packets to (on the way up) or from (down) an address and port; None if the text is no address."""
+    address = _plain(text)
+    if address is None:
+        return None
+    family = ETH_P_IP if address.version == 4 else ETH_P_IPV6
+    keys = (*_address(family, address.packed, upload), _protocol(family, protocol), _port(family, port, upload))
+    return WantFilter(INNER, family, keys, target)
 
 
 def _plain(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

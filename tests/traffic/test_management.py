@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
@@ -11,8 +12,9 @@ import pytest
 
 from agent.config import ShaperSettings
 from agent.plan import Rates
-from agent.traffic import Endpoint, Shaper
+from agent.traffic import Endpoint, Kernel, Management, NamesMeter, Shaper
 from agent.traffic.management import ManagementMeter
+from agent.traffic.tree import CLASS_NAMES
 from tests.netns import Namespace, Wire
 from tests.traffic.conftest import kernel_in
 
@@ -99,6 +101,52 @@ def test_another_broker_takes_the_place_of_the_first(cable: Wire) -> None:
             assert not (await shaper.reconcile(links, SLOW)).changed
 
     asyncio.run(scenario())
+
+
+def test_names_and_time_of_the_device_are_counted_apart_in_both_directions(cable: Wire) -> None:
+    """A query and an answer of DNS, of NTP, and of something else through each of the two ports."""
+    far = cable.far.address
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            shaper, meter = Shaper(kernel, ShaperSettings(qdisc="tbf")), ManagementMeter(kernel, CLASS_NAMES)
+            links = await kernel.links(["wan0"])
+            shaper.manage([], [far])
+            assert (await shaper.reconcile(links, SLOW)).state == "enforced"
+            expected = Management()
+            for port, octets, counted in ((53, 400, True), (123, 48, True), (123, 300, False), (54, 400, False)):
+                await asyncio.to_thread(_question, cable, port, octets)
+                expected = Management(
+                    *[n + (octets + 28) * counted for n in (expected.received_bytes, expected.sent_bytes)]
+                )
+                assert await meter.read(links) == expected, (port, octets)
+
+    asyncio.run(scenario())
+
+
+def _question(cable: Wire, port: int, octets: int) -> None:
+    """A datagram there and one as long back."""
+    with cable.far.entered():
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind((cable.far.address, port))
+    with cable.near.entered():
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with server, client:
+        for end in (server, client):
+            end.settimeout(10)
+        client.sendto(bytes(octets), (cable.far.address, port))
+        _, asker = server.recvfrom(2_000)
+        server.sendto(bytes(octets), asker)
+        client.recvfrom(2_000)
+
+
+def test_no_more_of_it_is_free_than_a_device_needs() -> None:
+    with contextlib.closing(Kernel()) as kernel:
+        meter = NamesMeter(kernel)
+    assert meter.free_of(Management(60_000, 30_000), 0.0) == Management(60_000, 30_000)
+    assert meter.free_of(Management(60_000, 30_000), 0.0) == Management(10_000, 0)
+    assert meter.free_of(Management(60_000, 30_000), 1_000.0) == Management(20_000, 0)
+    assert meter.free_of(Management(60_000, 60_000), 1e9) == Management(60_000, 40_000)
 
 
 def test_the_meter_adds_up_over_a_recreated_link(cable: Wire) -> None:

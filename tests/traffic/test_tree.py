@@ -10,6 +10,8 @@ from agent.traffic import Endpoint
 from agent.traffic.messages import Filter, Node
 from agent.traffic.tree import (
     CLASS_MANAGEMENT,
+    CLASS_NAMES,
+    CLASS_SMALL,
     INNER,
     KINDS,
     LAST_MAJOR,
@@ -22,13 +24,14 @@ from agent.traffic.tree import (
     filters,
     queue_bytes,
     tree,
+    with_headers,
 )
 
 RATES = st.integers(8_000, 10_000_000_000)
 
 
 def test_the_numbers_at_512_kbit_s() -> None:
-    assert burst_bytes(512_000) == 1_749  # as sqm-scripts has it
+    assert burst_bytes(512_000) == 1_749 + 1_600  # sqm-scripts' packet, and 25 ms
     assert codel_us(512_000) == (27_328, 122_328)
     assert codel_us(50_000_000) == (5_000, 100_000)
     assert queue_bytes(512_000) == 16_000
@@ -98,6 +101,25 @@ def test_management_is_matched_by_its_far_end(address: str, upload: bool, keys: 
     assert (first.keys, first.target) == (keys, CLASS_MANAGEMENT)
 
 
+def test_names_and_time_are_matched_by_server_port_and_length() -> None:
+    wants = filters("tbf", [], upload=True, name_servers=["192.0.2.53", "not an address"])
+    names = [w.keys for w in wants if w.target == CLASS_NAMES]
+    server = "0xc0000235/0xffffffff+16"
+    assert names == [
+        (server, "0x11/0xff+9", "0x35/0xffff+22"),
+        (server, "0x6/0xff+9", "0x35/0xffff+22"),
+        ("0x4c/0xffff+2", "0x11/0xff+9", "0x7b/0xffff+22"),
+        ("0x38/0xffff+4", "0x11/0xff+6", "0x7b/0xffff+42"),
+    ]
+
+
+@given(st.integers(100_000, 100_000_000_000), st.sampled_from([1_280, 1_500, 9_000]))
+def test_a_whole_packet_carries_the_rate_in_ip_bytes(rate: int, mtu: int) -> None:
+    assert with_headers(rate, mtu, 0) == rate
+    carried = with_headers(rate, mtu, 14) * mtu / (mtu + 14)
+    assert rate - 1 <= carried <= rate
+
+
 def test_addresses_as_sockets_tell_them() -> None:
     plain = filters("tbf", [Endpoint("192.0.2.1", 8883)], upload=True)
     assert filters("tbf", [Endpoint("::ffff:192.0.2.1", 8883)], upload=True) == plain
@@ -111,5 +133,6 @@ def test_filters_are_known_again_by_their_priority(addresses: list[object], uplo
     for want in wants:
         assert want.is_met_by(Filter("u32", want.parent, want.prio, want.protocol, 0x80000800, want.target))
         assert 0 < want.prio < 0xFFFF
-    management = [w.prio for w in wants if w.target == CLASS_MANAGEMENT]
-    assert max(management) < min(w.prio for w in wants if w.target != CLASS_MANAGEMENT)
+    small = [w.prio for w in wants if w.target == CLASS_SMALL]
+    assert max(w.prio for w in wants if w.target != CLASS_SMALL) < min(small)
+    assert len({w.prio for w in wants}) == len(wants)
