@@ -49,6 +49,7 @@ def main() -> int:
         f"{traced:+.0f} kB a day of Python's, {rss:+.0f} kB a day resident (at the end {samples[-1].rss_kb} kB)",
         (traced <= TRACED_KB_DAY and rss <= RSS_KB_DAY) if hours >= JUDGED_FROM_H else None,
     )
+    bench.curve("modem's part and simulator, MB", [(one.at_s / 3600, one.rss_kb / 1000) for one in samples])
     return bench.finish()
 
 

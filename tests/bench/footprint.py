@@ -121,13 +121,16 @@ def measure(bench: Bench, width: str, command: list[str], port: str) -> None:
         wait("the agent answers", 60, status)
         with ControlClient(WORK / "control.sock", timeout_s=10) as client:
             client.call("throttle.force", {"reason": "bench"})
+        samples: list[tuple[float, float]] = []
         end = time.monotonic() + DAY_S
         while time.monotonic() < end:
             status()
+            samples.append((time.monotonic() - daemon.started_s, daemon.pss_mb()))
             time.sleep(1)
         megabytes = daemon.pss_mb()
     finally:
         daemon.close()
+    bench.curve(f"{width}, MB", samples)
     most = MOST_PSS_MB[width]
     bench.row(f"steady memory (PSS), {width}", f"at most {most:g} MB", f"{megabytes:.1f} MB", megabytes <= most)
     write_config(port, poll=60, beat=900)

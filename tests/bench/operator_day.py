@@ -81,8 +81,11 @@ class Household(StandIn):
             self.reporter.event("throttled", {"percent": 100})
 
 
-async def day(folder: Path) -> tuple[int, int, int]:
-    """Bytes on the wire, messages, and seconds of the longest beat."""
+Curve = list[tuple[float, float]]
+
+
+async def day(folder: Path) -> tuple[int, int, int, Curve]:
+    """Bytes on the wire, messages, seconds of the longest beat; and kB by the hour of the day."""
     pki = Pki(folder / "pki")
     pki.issue("broker", "127.0.0.1", host="127.0.0.1")
     pki.issue("device", DEVICE)
@@ -98,15 +101,16 @@ async def day(folder: Path) -> tuple[int, int, int]:
         + f"listener {plain} 127.0.0.1\nallow_anonymous true\n"
     )
     files = {"ca_file": pki.path("ca.pem"), "cert_file": pki.path("device.pem"), "key_file": pki.path("device.key")}
-    total = 0
+    total, curve = 0, Curve()
 
     def add(received_bytes: int, sent_bytes: int) -> None:
         nonlocal total
         total += received_bytes + sent_bytes
+        curve.append(((agent.clock.boot_s - began_s) / 3600, total / 1000))
 
     with broker:
         agent = Household(folder, config_for(f"mqtts://127.0.0.1:{broker.port}", **files))
-        agent.session.on_wire = add
+        agent.session.on_wire, began_s = add, agent.clock.boot_s
         # The agent's clock runs hundreds of times faster than the broker: no PUBACK is late by it.
         agent.session._timing = replace(agent.session._timing, puback_s=1e9, connack_s=1e9)
         async with Desk(plain) as desk:
@@ -114,7 +118,7 @@ async def day(folder: Path) -> tuple[int, int, int]:
             messages = len([topic for topic, _, _ in desk.messages if "/cmd/" not in topic or topic.endswith("/res")])
             beats = [body["up"] for body in desk.bodies("/m/traffic")]
     longest = max(b - a for a, b in itertools.pairwise(beats))
-    return total, messages, longest
+    return total, messages, longest, curve
 
 
 async def _hours(agent: Household, desk: Desk) -> None:
@@ -198,13 +202,14 @@ def main() -> int:
     bench = Bench("operator_day", 6)
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        size, messages, longest = asyncio.run(day(Path(folder)))
+        size, messages, longest, curve = asyncio.run(day(Path(folder)))
     bench.row(
         "a day of a typical household, default settings, TLS 1.3 with client certificate, 3 reconnections, 5 commands",
         "at most 100 kB on the wire",
         f"{size / 1000:.1f} kB, {messages} messages, longest beat {longest} s; {time.monotonic() - began:.0f} s",
         size <= 100_000,
     )
+    bench.curve("on the wire, kB", curve)
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(outage(Path(folder), 30))
     rows, size_bytes = found["bounds"]

@@ -14,12 +14,14 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 REPORT = Path(os.environ.get("MODEM_AGENT_REPORT", "report")) / "bench"
 KEPT, FAULT, MISSED = 0, 1, 3
+POINTS = 300  # of a curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,17 @@ class Bench:
     def __init__(self, name: str, issue: int) -> None:
         self.name, self.issue = name, issue
         self.rows: list[Row] = []
+        self.curves: dict[str, list[tuple[float, float]]] = {}
 
     def row(
         self, what: str, target: str, measured: str, kept: bool | None, peer: str = "", *, exact: bool = False
     ) -> None:
         self.rows.append(Row(what, target, measured, kept, peer, exact))
         print(f"{_mark(kept):>12}  {what}: {measured}" + (f"   [{peer}]" if peer else ""), flush=True)
+
+    def curve(self, name: str, points: Sequence[tuple[float, float]]) -> None:
+        """A line for the report; `name` ends with its unit, as "memory, MB". Thinned to what a page can show."""
+        self.curves[name] = [*points[:: max(1, len(points) // POINTS)], *points[-1:]]
 
     def finish(self) -> int:
         """Write the rows; the exit status of the script."""
@@ -60,6 +67,7 @@ class Bench:
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "machine": machine(),
             "rows": [asdict(row) for row in self.rows],
+            "curves": self.curves,
         }
         (REPORT / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n")
         print("\n" + markdown(self.rows))

@@ -22,6 +22,7 @@ from typing import Any
 
 from tests.bench.rows import REPORT, Bench, machine
 from tests.campaign.story import campaign
+from tests.campaign.weather import kind_of
 
 FAULTS, SHORT_FAULTS, A_CAMPAIGN = 10_000, 500, 1_000
 SHOWN = 400  # points of the curves that the report gets
@@ -100,12 +101,16 @@ def summed(parts: list[dict[str, Any]]) -> dict[str, Any]:
     for part in parts:
         faults.update(part["faults"])
         checks.update(part["checks"])
+    kinds: Counter[str] = Counter()
+    for name, count in faults.items():
+        kinds[kind_of(name)] += count
     adds = ("simulated_days", "lost_bytes", "phantom_bytes", "excused_cuts", "commands")
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": machine(),
         "seed": parts[0]["seed"],
         "campaigns": len(parts),
+        "kinds": dict(kinds.most_common()),
         "faults": dict(faults.most_common()),
         "checks": dict(checks),
         "violations": [sentence for part in parts for sentence in part["violations"]],
@@ -130,11 +135,12 @@ def main() -> int:
     REPORT.mkdir(parents=True, exist_ok=True)
     (REPORT.parent / "campaign.json").write_text(json.dumps(whole, indent=1) + "\n")
     print("\nfaults by kind:")
-    for kind, count in whole["faults"].items():
-        print(f"{count:7}  {kind}")
+    for kind, count in whole["kinds"].items():
+        parts = [f"{times} x {name}" for name, times in whole["faults"].items() if kind_of(name) == kind]
+        print(f"{count:7}  {kind}: {', '.join(parts)}")
     print("\nchecks: " + ", ".join(f"{count} x {kind}" for kind, count in whole["checks"].items()) + "\n")
     bench = Bench("campaign", 10)
-    what = f"{sum(whole['faults'].values())} faults of {len(whole['faults'])} kinds, {whole['simulated_days']:.0f} days"
+    what = f"{sum(whole['faults'].values())} faults of {len(whole['kinds'])} kinds, {whole['simulated_days']:.0f} days"
     bench.row(
         f"{what} (seed {whole['seed']} and the {whole['campaigns'] - 1} after it)",
         "0 violations",

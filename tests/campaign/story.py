@@ -105,8 +105,8 @@ class Story:
         if self.dice.random() < 0.5:
             self.life.tell()
         kinds = list(WEATHER)
-        kind = self.dice.choices(kinds, [WEATHER[kind][0] for kind in kinds])[0]
-        self.faults[WEATHER[kind][1](self) or kind] += 1
+        kind = self.dice.choices(kinds, [WEATHER[kind].weight for kind in kinds])[0]
+        self.faults[WEATHER[kind].strike(self) or kind] += 1
 
     async def _live(self, seconds: float) -> None:
         """The agent's life for so long, restarts included."""

@@ -25,6 +25,7 @@ def test_a_short_campaign_finds_nothing() -> None:
     assert story.oracle.checks["month"] > 0
     assert story.oracle.checks["restart"] > 0
     assert story.oracle.finals
+    assert {weather.kind_of(name) for name in story.faults} == set(weather.KINDS)
 
 
 @pytest.mark.timeout(300)
@@ -59,10 +60,10 @@ def swallow(story: Story) -> None:
 @pytest.mark.parametrize(("sabotage", "told"), [
     (double_count, "1 phantom bytes"), (forget, "1 bytes lost"), (run_again, " times"), (swallow, "gap"),
 ])  # fmt: skip
-def test_the_oracle_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch, sabotage: weather.Fault, told: str) -> None:
+def test_the_oracle_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch, sabotage: weather.Strike, told: str) -> None:
     calm = {kind: weather.WEATHER[kind] for kind in ("burst of traffic", "command sent twice")}
     monkeypatch.setattr(weather, "WEATHER", calm)
-    monkeypatch.setattr("tests.campaign.story.WEATHER", {**calm, "sabotage": (30, sabotage)})
+    monkeypatch.setattr("tests.campaign.story.WEATHER", {**calm, "sabotage": weather.Fault("test", 30, sabotage)})
     story = campaign(9, 14)
     assert story.faults["sabotage"]
     assert any(told in sentence for sentence in story.oracle.violations)

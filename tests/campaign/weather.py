@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.operator.client import Inbound
-from simulator.modem.fault import FAULTS
+from simulator.modem.fault import FAULTS as OF_THE_MODEM
 from tests.campaign.life import DEVICE
 from tests.simulator.test_readings import wrong
 
@@ -193,35 +193,53 @@ def modem(story: Story) -> str:
     return f"modem: {name}"
 
 
-MODEM_FAULTS = tuple(name for name in FAULTS if name not in ("dtr", "thief", "renumber"))  # those need a port or sysfs
+MODEM_FAULTS = tuple(
+    name for name in OF_THE_MODEM if name not in ("dtr", "thief", "renumber")
+)  # those need a port or sysfs
 
-Fault = Callable[["Story"], "str | None"]
-WEATHER: dict[str, tuple[int, Fault]] = {
-    "link re-created": (10, link_recreated),
-    "link re-created without last counters": (6, link_without_last_word),
-    "link down": (5, link_down),
-    "link renamed": (4, link_renamed),
-    "counter glitch": (4, counter_glitch),
-    "burst of traffic": (12, burst),
-    "broker away": (6, broker_away),
-    "line cut before the acknowledgement": (8, line_cut),
-    "disk full": (5, disk_full),
-    "power cut": (5, power_cut),
-    "power off for hours": (2, power_off_for_hours),
-    "power cut inside a transaction": (4, power_cut_in_a_transaction),
-    "kill -9": (5, kill),
-    "kill -9 inside a transaction": (4, kill_in_a_transaction),
-    "restart": (2, orderly_restart),
-    "reboot": (2, orderly_reboot),
-    "clock jump": (5, clock_jump),
-    "network time nonsense": (4, network_time_wrong),
-    "command sent twice": (10, command_doubled),
-    "commands out of order": (4, commands_swapped),
-    "command nonsense": (5, command_nonsense),
-    "configuration pushed": (1, config_push),
-    "configuration that loses the broker": (1, config_push_without_broker),
-    "modem": (12, modem),
+Strike = Callable[["Story"], "str | None"]
+
+
+class Fault(NamedTuple):
+    """`strike` may return a name of its own; `weight` says how often it comes among the others."""
+
+    kind: str
+    weight: int
+    strike: Strike
+
+
+WEATHER: dict[str, Fault] = {
+    "link re-created": Fault("link", 10, link_recreated),
+    "link re-created without last counters": Fault("link", 6, link_without_last_word),
+    "link down": Fault("link", 5, link_down),
+    "link renamed": Fault("link", 4, link_renamed),
+    "counter glitch": Fault("link", 4, counter_glitch),
+    "burst of traffic": Fault("link", 12, burst),
+    "broker away": Fault("broker", 6, broker_away),
+    "line cut before the acknowledgement": Fault("broker", 8, line_cut),
+    "disk full": Fault("disk", 5, disk_full),
+    "power cut": Fault("power", 5, power_cut),
+    "power off for hours": Fault("power", 2, power_off_for_hours),
+    "power cut inside a transaction": Fault("power", 4, power_cut_in_a_transaction),
+    "reboot": Fault("power", 2, orderly_reboot),
+    "kill -9": Fault("process", 5, kill),
+    "kill -9 inside a transaction": Fault("process", 4, kill_in_a_transaction),
+    "restart": Fault("process", 2, orderly_restart),
+    "clock jump": Fault("clock", 5, clock_jump),
+    "network time nonsense": Fault("clock", 4, network_time_wrong),
+    "command sent twice": Fault("commands", 10, command_doubled),
+    "commands out of order": Fault("commands", 4, commands_swapped),
+    "command nonsense": Fault("commands", 5, command_nonsense),
+    "configuration pushed": Fault("config", 4, config_push),
+    "configuration that loses the broker": Fault("config", 4, config_push_without_broker),
+    "modem": Fault("modem", 12, modem),
 }
+KINDS = tuple(dict.fromkeys(fault.kind for fault in WEATHER.values()))
+
+
+def kind_of(name: str) -> str:
+    """The kind of a fault by the name under which it was counted ("modem: hang" is one of the modem's)."""
+    return WEATHER[name.partition(":")[0]].kind
 
 
 def request(id: str, type: str, args: dict[str, object]) -> Inbound:
