@@ -16,9 +16,9 @@ from tests.bench import report, rows, table
 
 CAMPAIGN = {
     "seed": 1, "simulated_days": 3.0, "faults": {"power cut": 12, "link re-created": 30, "disk full": 4},
+    "kinds": {"link": 30, "power": 12, "disk": 4},
     "violations": [], "lost_bytes": 1_000_000, "phantom_bytes": 0,
     "usage": [[0, 0, 0], [1, 10**9, 10**9], [3, 4 * 10**9, 4 * 10**9 - 10**6]],
-    "memory": [[0, 50_000], [3, 51_000]],
 }  # fmt: skip
 SIZES = """<script>
 const plots = [...document.querySelectorAll('svg.plot')].map(p => [p.id, Math.round(p.getBoundingClientRect().width)]);
@@ -43,8 +43,15 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert bench.finish() == 0
     bench = rows.Bench("operator_day", 6)
     bench.row("a day of a typical household, TLS", "at most 100 kB on the wire", "112.0 kB, 140 messages", False)
+    bench.curve("on the wire, kB", [(hour / 100, hour / 21) for hour in range(2400)])
     assert bench.finish() == rows.MISSED
+    bench = rows.Bench("footprint", 9)
+    bench.curve("64 bit, MB", [(second, 20 + second / (second + 3)) for second in range(90)])
+    assert bench.finish() == 0
     return tmp_path
+
+
+PLOTS = ["rate", "ping", "usage", "faults", "memory", "wire"]
 
 
 @pytest.fixture
@@ -176,7 +183,8 @@ def test_the_page_is_self_contained_and_escapes(demo: Path) -> None:
     made = report.page(collected(), demo, CAMPAIGN)
     assert not re.search(r"<(script|link|img|iframe)|https?://|url\(", made)
     assert "&lt;full&gt;" in made
-    assert re.findall(r'<svg id="([\w-]+)"', made) == ["rate", "ping", "usage", "faults", "memory-days", "wire"]
+    assert "<h2>What was missed</h2>" in made
+    assert re.findall(r'<svg id="([\w-]+)"', made) == PLOTS
 
 
 @pytest.mark.browser
@@ -185,7 +193,7 @@ def test_a_browser_shows_every_plot_whole(demo: Path, width: int) -> None:
     """Laid out by Chromium: each plot has its width, no word leaves its plot, the page does not scroll sideways."""
     made = report.page(collected(), demo, CAMPAIGN)
     seen, picture = look(made, demo, width)
-    assert [name for name, _ in seen["plots"]] == ["rate", "ping", "usage", "faults", "memory-days", "wire"]
+    assert [name for name, _ in seen["plots"]] == PLOTS
     assert all(wide > 0.6 * min(width, 1000) for _, wide in seen["plots"])
     assert seen["out"] == []
     assert seen["page"] <= seen["window"]

@@ -58,7 +58,6 @@ def one(seed: int, faults: int) -> dict[str, Any]:
         "commands": len(oracle.issued),
         "messages": story.received.summary(),
         "usage": thinned(story.usage),
-        "memory": thinned(story.memory),
         "took_s": time.monotonic() - began,
     }
 
@@ -117,7 +116,6 @@ def summed(parts: list[dict[str, Any]]) -> dict[str, Any]:
         "worst_cut_bytes": max(part["worst_cut_bytes"] for part in parts),
         **{key: sum(part[key] for part in parts) for key in adds},
         "usage": parts[0]["usage"],
-        "memory": parts[0]["memory"],
     }
 
 

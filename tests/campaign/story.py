@@ -42,7 +42,6 @@ class Story:
         self.sent: list[Any] = []
         self.doomed = "kill"
         self.usage: list[tuple[float, int, int]] = []
-        self.memory: list[tuple[float, int]] = []
         self.module = SimModem("quectel-ec25", seed=seed)
         self.observer = Observer(self.module)
         self._wanted: tuple[str, float] | None = None
@@ -137,7 +136,6 @@ class Story:
         self.oracle.configuration(life, world.loop.time() - began)
         if not self.usage or world.loop.time() - self.usage[-1][0] * 86_400 > 3600:
             self.usage.append((world.loop.time() / 86_400, world.truth_bytes, self.oracle.total(life)))
-            self.memory.append((world.loop.time() / 86_400, resident_kb()))
 
     def _deletion_not_on_disk(self) -> bool:
         """A link went, and the kill came before its last word was written: it costs what a power cut may cost."""
@@ -181,10 +179,6 @@ class Story:
         sample = world.sample()
         self.life.accounting.take([sample] if sample else [])
         self.oracle.restarted(self.life, boot=boot or gone, excused=excused)
-
-
-def resident_kb() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def campaign(seed: int, faults: int) -> Story:
