@@ -1,7 +1,7 @@
 # The commands of modem-agent. Each brings along what it needs (.ci/setup); nothing is typed in between.
 PY := .venv/bin/python
 
-.PHONY: bench campaign fuzz report report-check test-brokers bench-shaping demo test check clean e2e deb campaign-power test-matrix bench-footprint
+.PHONY: bench campaign fuzz report report-check test-brokers bench-shaping demo test check clean e2e deb campaign-power bench-guest test-matrix bench-footprint
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -61,9 +61,13 @@ bench-footprint: ## memory, idle processor and start: on 64 bit, in a 32-bit roo
 	@.ci/setup e2e
 	$(PY) -m tests.bench.footprint; found=$$?; $(PY) -m tests.bench.footprint_modemmanager && exit $$found
 
+bench-guest: ## the device guest: its image built from nothing, and power-on to first report
+	@.ci/setup e2e
+	$(PY) -m tests.bench.simulator_guest
+
 campaign-power: ## 100 power cuts and 50 unplugs of a guest under traffic (CUTS=10 UNPLUGS=10 for fewer)
 	@.ci/setup e2e
-	$(PY) -m simulator.qemu.campaign --cuts $(or $(CUTS),100) --unplugs $(or $(UNPLUGS),50)
+	$(PY) -m tests.bench.simulator_power --cuts $(or $(CUTS),100) --unplugs $(or $(UNPLUGS),50)
 
 test-brokers:  ## the operator's side against RabbitMQ and NATS as well
 	@.ci/setup brokers

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from simulator.qemu.architecture import ARCHITECTURES
 from simulator.qemu.cache import find_tool
 from simulator.qemu.errors import GuestError
 from simulator.qemu.guest import Result
@@ -29,6 +30,7 @@ from simulator.qemu.machine import Hardware, Machine
 
 STATES = ("ext4", "jffs2", "ubifs")
 STATE_DIR = "/var/lib/modem-agent"
+MODEM = "--profile quectel-ec25"
 _STATE_MB = 16
 
 _MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "crc32c_generic", "ext4", "9pnet_virtio", "9p")
@@ -48,6 +50,8 @@ $b mount --move /proc /new/proc
 $b mount --move /sys /new/sys
 $b mount --move /dev /new/dev
 $b chroot /new /bin/sh /usr/lib/guest/simulator/qemu/inside/state.sh "$state" || fail "state on $state"
+$b chmod 750 /new/var/lib/modem-agent
+$b chroot /new /bin/chown modem-agent: /var/lib/modem-agent || fail "no account modem-agent"
 exec $b switch_root /new /sbin/init
 """
 
@@ -59,10 +63,39 @@ class Wiring:
     suite: str = "bookworm"
     state: str = "ext4"  # the file system that the agent's state is on
     rtc: str = "utc"  # or a date: a board without a clock begins at 1970-01-01
-    modem: str = "--profile quectel-ec25"  # arguments of the guest's modem program
+    modem: str = MODEM  # arguments of the guest's modem program
     memory_mb: int = 512
     cpus: int = 2
     accel: str = "tcg"
+    arch: str = "x86_64"  # a row of simulator.qemu.architecture
+    append: str = ""  # more words for the kernel
+
+    @property
+    def command(self) -> str:
+        """The command that tries the same by hand."""
+        words = ["modem-sim", "qemu"]
+        for option, value, usual in (
+            ("--suite", self.suite, "bookworm"),
+            ("--arch", self.arch, "x86_64"),
+            ("--state", self.state, "ext4"),
+            ("--rtc", self.rtc, "utc"),
+            ("--modem", self.modem, MODEM),
+            ("--accel", self.accel, "tcg"),
+            ("--append", self.append, ""),
+        ):
+            words += [option, value] if value != usual else []
+        return shlex.join(words)
+
+
+def state_disk(path: Path, state: str) -> Path:
+    """A new disk for the agent's state: an empty file system, or erased flash."""
+    if state == "ext4":
+        with path.open("wb") as file:
+            file.truncate(_STATE_MB << 20)
+        subprocess.run([find_tool("mkfs.ext4", "e2fsprogs"), "-q", "-F", str(path)], check=True, timeout=60)
+    else:
+        path.write_bytes(b"\xff" * (_STATE_MB << 20))
+    return path
 
 
 class Device:
@@ -79,23 +112,18 @@ class Device:
         self._make_disks()
 
     def _make_disks(self) -> None:
-        base = device_disk(self.wiring.suite)
+        base = device_disk(self.wiring.suite, ARCHITECTURES[self.wiring.arch].debian)
         qemu_img = find_tool("qemu-img", "qemu-utils")
         layer = [qemu_img, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(self.folder / "disk.qcow2")]
         subprocess.run(layer, check=True, timeout=60)
-        state = self.folder / "state.img"
-        if self.wiring.state == "ext4":
-            with state.open("wb") as file:
-                file.truncate(_STATE_MB << 20)
-            subprocess.run([find_tool("mkfs.ext4", "e2fsprogs"), "-q", "-F", str(state)], check=True, timeout=60)
-        else:
-            state.write_bytes(b"\xff" * (_STATE_MB << 20))  # erased flash
+        state_disk(self.folder / "state.img", self.wiring.state)
 
     def power_on(self, timeout_s: float = 120) -> float:
         """Start the machine; returns the seconds until the guest answers."""
         if self._machine is not None:
             raise GuestError("the device is on already")
-        kernel = find_kernel()
+        board = ARCHITECTURES[self.wiring.arch]
+        kernel = find_kernel(board.debian)
         (self.share / "modem.env").write_text(f"MODEM_ARGUMENTS={self.wiring.modem}\n")
         socket_path = self.folder / "hand"
         socket_path.unlink(missing_ok=True)
@@ -104,21 +132,22 @@ class Device:
             Hardware(
                 kernel=kernel.image,
                 initramfs=[boot_archive(kernel, _INIT, _MODULES)],
-                append=f"state={self.wiring.state} systemd.show_status=error",
+                append=f"state={self.wiring.state} systemd.show_status=error {self.wiring.append}",
                 memory_mb=self.wiring.memory_mb,
                 cpus=self.wiring.cpus,
                 disks=[self.folder / "disk.qcow2", self.folder / "state.img"],
                 shares={"share": (self.share, True)},
                 rtc=self.wiring.rtc,
                 accel=self.wiring.accel,
+                architecture=board,
                 extra=_extra(socket_path),
             )
         )
         try:
             self._hand = Hand(socket_path, self._machine, timeout_s)
-        except GuestError:
+        except GuestError as error:
             self.power_cut()
-            raise
+            raise GuestError(f"{error}\ntry again with: {self.wiring.command}") from None
         return time.monotonic() - self.powered_on_s
 
     def run(self, *command: str, timeout_s: float = 60, check: bool = True) -> Result:
@@ -138,6 +167,19 @@ class Device:
         if self._machine is None:
             raise GuestError("the device is off")
         return self._machine
+
+    def unplug(self) -> None:
+        """Pull the module's USB cable."""
+        self._module("unplug")
+
+    def plug(self) -> None:
+        """Push it back in: the module boots."""
+        self._module("plug")
+
+    def _module(self, *words: str) -> None:
+        program = "from simulator.cli import main; main()"
+        command = ("env", "PYTHONPATH=/usr/lib/guest:/usr/lib/modem-agent", "python3", "-c", program)
+        self.run(*command, "ctl", "--control", "/run/modem-sim.sock", *words, timeout_s=120)
 
     def power_cut(self) -> None:
         """Pull the plug. The disks keep what was flushed."""
@@ -195,8 +237,7 @@ class Hand:
         except GuestError as error:
             self._socket.close()
             raise GuestError(
-                f"the device did not come up within {timeout_s:g} s ({error}); try again with: modem-sim qemu\n"
-                f"-- console --\n{machine.last_lines()}"
+                f"the device did not come up within {timeout_s:g} s ({error})\n-- console --\n{machine.last_lines()}"
             ) from None
 
     def _connect(self, path: Path) -> socket.socket:

@@ -7,7 +7,6 @@ until the agent's package changes (some ten seconds). The kernel is not on the d
 from __future__ import annotations
 
 import hashlib
-import os
 import runpy
 import shutil
 import subprocess
@@ -16,20 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simulator.qemu.cache import entry, find_tool
-from simulator.qemu.errors import GuestError, GuestUnavailable
-from simulator.qemu.kernel import find_kernel
+from simulator.qemu.debian import PACKAGES, mmdebstrap
+from simulator.qemu.errors import GuestError
+from simulator.qemu.foreign import SUITE, foreign_root, take_place
+from simulator.qemu.kernel import Kernel, find_kernel
 
 PROJECT = Path(__file__).parents[2]
 ROOTFS = Path(__file__).parent / "rootfs"
 DISK_MB = 1_000
 
-# The agent's dependencies come in as the package's own would on a device; the rest is the guest's.
-PACKAGES = (
-    *("systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "iputils-ping", "nftables", "tzdata"),
-    *("python3", "python3-click", "python3-paho-mqtt", "python3-pyroute2", "python3-serial"),
-    *("mosquitto", "mosquitto-clients", "mtd-utils", "e2fsprogs", "procps", "modemmanager"),
-)
-_SUFFIX = ("doc", "man", "locale", "info")
 # What costs boot time under TCG and does nothing for a guest.
 MASKED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"),
@@ -44,39 +38,7 @@ ENABLED = ("guest-network.service", "guest-modem.service", "guest-broker.service
 def base_root(suite: str = "bookworm", architecture: str = "amd64", packages: tuple[str, ...] = PACKAGES) -> Path:
     """A Debian root as a folder, from the cache or made now."""
     key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
-    return entry(f"root/{suite}-{architecture}-{key}", lambda folder: _bootstrap(folder, suite, architecture, packages))
-
-
-def _bootstrap(folder: Path, suite: str, architecture: str, packages: tuple[str, ...]) -> None:
-    if os.geteuid() != 0:
-        raise GuestUnavailable("a device image is made by mmdebstrap and chroot: run this as root")
-    command = [find_tool("mmdebstrap", "mmdebstrap"), "--variant=minbase", f"--architectures={architecture}"]
-    command += [f"--include={','.join(packages)}", '--aptopt=Acquire::Languages "none"']
-    command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _SUFFIX]
-    # Made by the hands of dpkg alone: no network, no time stamps of a first boot.
-    command += [suite, str(folder)]
-    if architecture != "amd64":
-        # The security archive of a foreign architecture is now and then out of step; the main one alone will do.
-        command.append(f"deb {_main_archive(suite)} {suite} main")
-    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    if result.returncode != 0:
-        raise GuestUnavailable("mmdebstrap: " + " / ".join(result.stderr.strip().splitlines()[-3:]))
-
-
-def _main_archive(suite: str) -> str:
-    """Where this machine's apt gets Debian from."""
-    listing = [
-        find_tool("apt-get", "apt"),
-        "indextargets",
-        "--format",
-        "$(REPO_URI) $(CODENAME)",
-        "Created-By: Packages",
-    ]
-    lines = subprocess.run(listing, capture_output=True, text=True, timeout=60).stdout.splitlines()
-    found = [uri for uri, _, codename in (line.partition(" ") for line in lines) if codename == suite]
-    if not found:
-        raise GuestUnavailable(f"apt knows no archive of {suite}")
-    return found[0]
+    return entry(f"root/{suite}-{architecture}-{key}", lambda folder: mmdebstrap(folder, suite, architecture, packages))
 
 
 def build_package(folder: Path, version: str | None = None) -> Path:
@@ -85,19 +47,25 @@ def build_package(folder: Path, version: str | None = None) -> Path:
     return maker(folder, version)
 
 
-def device_disk(suite: str = "bookworm") -> Path:
-    """An ext4 disk with the agent installed, from the cache or made now. Never written to: guests use a layer on it."""
+def device_disk(suite: str = "bookworm", architecture: str = "amd64") -> Path:
+    """An ext4 disk with the agent installed, from the cache or made now. Never written to: guests use a layer on it.
+
+    For another architecture all is installed and configured on this machine's own; then its programs take the place of
+    ours (simulator.qemu.foreign), so that nothing foreign runs before the guest does."""
+    if architecture != "amd64" and suite != SUITE:
+        raise GuestError(f"a guest of {architecture} is {SUITE}; there is no {suite}")
     root = base_root(suite)
+    kernel = find_kernel(architecture)
     with tempfile.TemporaryDirectory() as side:
         package = build_package(Path(side))
         inside = sorted(path for path in (PROJECT / "simulator").rglob("*") if path.is_file() and path.suffix != ".pyc")
         content = [package.read_bytes(), *(path.read_bytes() for path in inside)]
-        content.append(find_kernel().release.encode())
+        content.append(kernel.release.encode())
         key = hashlib.sha256(b"".join(content)).hexdigest()[:10]
-        return entry(f"disk/{root.name}-{key}", lambda folder: _install(folder, root, package)) / "disk.img"
+        return entry(f"disk/{root.name}-{key}", lambda folder: _install(folder, root, package, kernel)) / "disk.img"
 
 
-def _install(folder: Path, base: Path, package: Path) -> None:
+def _install(folder: Path, base: Path, package: Path, kernel: Kernel) -> None:
     root = folder / "root"
     _do("cp", "-a", "--reflink=auto", str(base), str(root))
     shutil.copytree(ROOTFS, root, dirs_exist_ok=True)
@@ -111,7 +79,7 @@ def _install(folder: Path, base: Path, package: Path) -> None:
     in_root(root, "systemctl", "enable", *ENABLED, "systemd-networkd.service")
     in_root(root, "systemctl", "mask", *MASKED)
     in_root(root, "systemctl", "disable", "ModemManager.service")
-    _add_modules(root)
+    _add_modules(root, kernel)
     shutil.copytree(
         PROJECT / "simulator", root / "usr/lib/guest/simulator", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -119,6 +87,8 @@ def _install(folder: Path, base: Path, package: Path) -> None:
     (root / "etc/hostname").write_text("modem\n")
     (root / "etc/machine-id").write_text(hashlib.md5(b"modem-agent guest").hexdigest() + "\n")
     (root / "mnt/guest").mkdir(exist_ok=True)
+    if kernel.architecture != "amd64":
+        take_place(root, foreign_root(kernel.architecture))
     disk = folder / "disk.img"
     with disk.open("wb") as file:
         file.truncate(DISK_MB << 20)
@@ -126,9 +96,8 @@ def _install(folder: Path, base: Path, package: Path) -> None:
     shutil.rmtree(root)
 
 
-def _add_modules(root: Path) -> None:
+def _add_modules(root: Path, kernel: Kernel) -> None:
     """The kernel's modules, indexed by the root's own depmod: udev and systemd read no index but its binary one."""
-    kernel = find_kernel()
     shutil.copytree(kernel.modules, root / "usr/lib/modules" / kernel.release)
     in_root(root, "depmod", kernel.release)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from simulator.qemu.cache import apt_download, entry, find_tool, unpack
 from simulator.qemu.cpio import archive
+from simulator.qemu.foreign import foreign_root
 from simulator.qemu.kernel import Kernel
 
 BOOT_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
@@ -67,8 +68,10 @@ busybox poweroff -f
 """
 
 
-def find_busybox() -> str:
+def find_busybox(architecture: str = "amd64") -> str:
     """A static busybox: the host's own, else one from Debian's busybox-static in the cache."""
+    if architecture != "amd64":
+        return str(foreign_root(architecture) / "bin/busybox")
     own = find_tool("busybox", "busybox-static")
     if _is_static(own):
         return own
@@ -94,7 +97,7 @@ def boot_archive(kernel: Kernel, init: str = _INIT, modules: Sequence[str] = BOO
         ordered = kernel.closure(modules)
         files = {f"modules/{path.name}": path.read_bytes() for path in ordered}
         files["boot-modules"] = "".join(f"/modules/{path.name}\n" for path in ordered).encode()
-        files["bin/busybox"] = Path(find_busybox()).read_bytes()
+        files["bin/busybox"] = Path(find_busybox(kernel.architecture)).read_bytes()
         files["init"] = init.encode()
         (folder / "initramfs").write_bytes(archive(files, {"bin/sh": "busybox"}))
 

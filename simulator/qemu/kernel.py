@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import lzma
 import re
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from simulator.qemu.cache import apt_download, cache_dir, entry, find_tool, unpack
 from simulator.qemu.errors import GuestUnavailable
+from simulator.qemu.foreign import foreign_root
 
 # Two thirds of the package that no test of a modem, a router or a file system needs.
 _UNUSED = (
@@ -31,6 +33,11 @@ class Kernel:
 
     root: Path
     release: str
+
+    @property
+    def architecture(self) -> str:
+        """Debian's word for it, which ends the release: amd64, arm64."""
+        return self.release.rsplit("-", 1)[-1]
 
     @property
     def image(self) -> Path:
@@ -79,10 +86,28 @@ def _module_name(path: str) -> str:
     return path.rsplit("/", 1)[-1].split(".ko")[0].replace("-", "_")
 
 
-def find_kernel() -> Kernel:
+def find_kernel(architecture: str = "amd64") -> Kernel:
     """The newest kernel in the cache, else the one that Debian's linux-image-amd64 stands for, fetched now."""
-    held = sorted((cache_dir() / "kernel").glob("[0-9]*"), key=_version)
-    return _kernel(held[-1]) if held else fetch_kernel()
+    held = sorted((cache_dir() / "kernel").glob(f"[0-9]*-{architecture}"), key=_version)
+    if held:
+        return _kernel(held[-1])
+    return fetch_kernel() if architecture == "amd64" else _from_root(foreign_root(architecture))
+
+
+def _from_root(root: Path) -> Kernel:
+    """The kernel that came with an unpacked root."""
+    release = next((root / "boot").glob("vmlinuz-*")).name.removeprefix("vmlinuz-")
+
+    def build(folder: Path) -> None:
+        for place in (f"boot/vmlinuz-{release}", f"lib/modules/{release}"):
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / f"boot/vmlinuz-{release}", folder / "boot")
+        unused = {Path(pattern).name for pattern in _UNUSED}
+        modules = f"lib/modules/{release}"
+        shutil.copytree(root / modules, folder / modules, ignore=lambda _, names: unused & set(names))
+        _index(folder, release)
+
+    return _kernel(entry(f"kernel/{release}", build))
 
 
 def fetch_kernel(package: str | None = None) -> Kernel:
@@ -114,6 +139,10 @@ def _build(package: str, release: str, folder: Path) -> None:
     unpack(archive, folder, "--wildcards", *(f"--exclude={pattern}" for pattern in _UNUSED))
     archive.unlink()
     _decompress(folder / "boot" / f"vmlinuz-{release}")
+    _index(folder, release)
+
+
+def _index(folder: Path, release: str) -> None:
     (folder / "lib/modules" / release / "modules.symbols").unlink(missing_ok=True)
     busybox = find_tool("busybox", "busybox-static")
     subprocess.run([busybox, "depmod", "-b", str(folder), release], check=True, timeout=120, capture_output=True)

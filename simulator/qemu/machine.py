@@ -20,11 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from simulator.qemu.architecture import X86_64, Architecture
 from simulator.qemu.cache import find_tool
 from simulator.qemu.errors import GuestError
 
 _QUIET = (
-    "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr cryptomgr.notests audit=0 random.trust_cpu=on "
+    "quiet loglevel=4 panic=-1 mitigations=off nokaslr cryptomgr.notests audit=0 random.trust_cpu=on "
     "tsc=reliable no_timer_check"
 )
 
@@ -33,8 +34,8 @@ _QUIET = (
 class Hardware:
     """What a machine is made of; `extra` holds further QEMU arguments."""
 
-    kernel: Path
-    initramfs: Sequence[Path]
+    kernel: Path | None  # None: the first disk's own boot loader has its way
+    initramfs: Sequence[Path] = ()
     append: str = ""
     memory_mb: int = 512
     cpus: int = 1
@@ -43,21 +44,18 @@ class Hardware:
     rtc: str = "utc"  # or a date: the clock at power-on
     extra: Sequence[str] = ()
     accel: str = "tcg"
+    architecture: Architecture = X86_64
 
 
 def command_line(hardware: Hardware, folder: Path) -> list[str]:
     """QEMU's arguments; the console and the QMP socket go into `folder`."""
-    qemu = find_tool("qemu-system-x86_64", "qemu-system-x86")
-    initramfs = folder / "initramfs"
-    with initramfs.open("wb") as joined:
-        for part in hardware.initramfs:
-            joined.write(part.read_bytes())
+    board = hardware.architecture
+    qemu = find_tool(board.qemu, board.package)
     command = [
         *(qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-M", "q35,hpet=off", "-accel", hardware.accel, "-cpu", "max,la57=off"),
+        *(*board.board, "-accel", hardware.accel),
         *("-m", str(hardware.memory_mb), "-smp", str(hardware.cpus), "-rtc", f"base={hardware.rtc}"),
-        *("-kernel", str(hardware.kernel), "-initrd", str(initramfs), "-append", f"{_QUIET} {hardware.append}"),
-        *("-chardev", f"file,id=console,path={folder / 'console'}", "-serial", "chardev:console"),
+        *_boot(hardware, folder),
         *("-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"),
         *("-device", "virtio-rng-pci"),
     ]
@@ -70,6 +68,21 @@ def command_line(hardware: Hardware, folder: Path) -> list[str]:
         # directsync: what the guest has not flushed is lost with the process, as with the power.
         command += ["-drive", f"file={_escaped(disk)},if=virtio,format={_format(disk)},cache=directsync,discard=unmap"]
     return [*command, *hardware.extra]
+
+
+def _boot(hardware: Hardware, folder: Path) -> list[str]:
+    """What the machine starts from, and its console: a file; of a given image, whose shell is there, a socket too."""
+    console = folder / "console"
+    if hardware.kernel is None:
+        chardev = f"socket,id=console,path={folder / 'serial'},server=on,wait=off,logfile={console}"
+        return [*hardware.architecture.firmware(), "-chardev", chardev, "-serial", "chardev:console"]
+    initramfs = folder / "initramfs"
+    with initramfs.open("wb") as joined:
+        for part in hardware.initramfs:
+            joined.write(part.read_bytes())
+    append = f"console={hardware.architecture.console} {_QUIET} {hardware.append}"
+    boot = ["-kernel", str(hardware.kernel), "-initrd", str(initramfs), "-append", append]
+    return [*boot, "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console"]
 
 
 def _escaped(path: Path) -> str:

@@ -54,6 +54,8 @@ PLANS = {
     "cli_watch": Plan(short="10", alone=True),
     "footprint": Plan(own="make bench-footprint"),  # needs a 32-bit root, built for ten minutes the first time
     "footprint_modemmanager": Plan(own="make bench-footprint"),
+    "simulator_guest": Plan(own="make bench-guest"),  # builds an image
+    "simulator_power": Plan(own="make campaign-power"),
     "ledger_cuts": Plan(short="60"),
     "ledger_flaps": Plan(whole="250", short="40"),
     "ledger_overshoot": Plan(alone=True),

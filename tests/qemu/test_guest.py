@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from simulator.qemu import Guest, GuestError, run
+from simulator.qemu.image import device_disk
 
 pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu")]
 
@@ -61,6 +66,46 @@ def test_a_guest_that_does_not_boot_shows_the_end_of_its_console() -> None:
     # A first program that is not there: the kernel panics, and QEMU ends instead of rebooting.
     with Guest(["true"], append="rdinit=/missing root=/dev/none") as guest, pytest.raises(GuestError, match="panic"):
         guest.wait(60)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("words", "patience_s", "said"),
+    [
+        # A first program that is not there: the kernel panics. One that waits for ever: the time runs out.
+        ("rdinit=/missing root=/dev/none", 170, "Kernel panic"),
+        ("rdinit=/bin/sh", 8, "within 8 s"),
+    ],
+    ids=["panics", "hangs"],
+)
+def test_a_device_that_does_not_boot_says_so_and_leaves_nothing(
+    words: str, patience_s: int, said: str, tmp_path: Path
+) -> None:
+    device_disk()  # built, so that the time is that of the boot alone
+    options = ["--state", "jffs2", "--append", words]
+    command = [Path(sys.executable).with_name("modem-sim"), "qemu", *options, "--timeout", str(patience_s)]
+    began = time.monotonic()
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=400, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert time.monotonic() - began < 180
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert "-- console --" in result.stderr
+    # The command that does the same again, to be copied as it stands.
+    again = result.stderr.partition("try again with: ")[2].strip()
+    assert shlex.split(again) == ["modem-sim", "qemu", *options]
+    assert list(tmp_path.iterdir()) == []
+    assert [name for name in processes() if str(tmp_path) in name] == []
+
+
+def processes() -> list[str]:
+    """The command lines of all that runs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
 
 
 def test_a_power_cut_keeps_what_was_synced_and_loses_what_was_not(tmp_path: Path) -> None:

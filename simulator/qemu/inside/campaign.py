@@ -10,7 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-from simulator.qemu.inside.lab import Lab, Traffic, say, wait_until
+from simulator.qemu.inside.lab import Lab, Traffic, counted_bytes, say, wait_until
 
 _RATE_BPS = 40_000_000
 _UNSHAPED = """[plan]
@@ -50,7 +50,7 @@ def _settled(lab: Lab) -> int:
     def steady() -> bool:
         nonlocal last
         status = lab.status()
-        used = status["usage"]["charged_bytes"] if status else -1
+        used = counted_bytes(status) if status else -1
         same, last = used == last and used >= 0, used
         return bool(same)
 

@@ -188,7 +188,13 @@ class Lab:
         return subprocess.run(["tc", "qdisc", "show", "dev", LINK], capture_output=True, text=True).stdout.strip()
 
 
+def counted_bytes(status: dict[str, Any]) -> int:
+    """All that the ledger counted, the agent's own traffic too: what the kernel's counters are held against."""
+    return int(status["usage"]["received_bytes"]) + int(status["usage"]["sent_bytes"])
+
+
 def link_bytes() -> int:
+    """IP bytes of the link as it is now; 0 while there is none."""
     folder = Path("/sys/class/net", LINK, "statistics")
     try:
         received, sent, packets_in, packets_out = (

@@ -26,5 +26,3 @@ ubifs)
 	exit 1
 	;;
 esac
-chown modem-agent:modem-agent $place
-chmod 750 $place

@@ -15,7 +15,7 @@ from typing import Any
 
 from simulator.demo.desk import Desk
 from simulator.qemu.inside import network
-from simulator.qemu.inside.lab import BROKER_PORT, Lab, Traffic, say, uptime_s, wait_until
+from simulator.qemu.inside.lab import BROKER_PORT, Lab, Traffic, counted_bytes, say, uptime_s, wait_until
 
 FIRST_WALL = datetime.fromisoformat("2026-11-30T23:30:00+01:00")
 SECOND_WALL = datetime.fromisoformat("2026-12-01T00:10:00+01:00")
@@ -64,7 +64,7 @@ def _unplugged(lab: Lab) -> None:
     say(
         "replugged",
         ifindexes=[status["links"][0]["ifindex"] for status in (before, after)],
-        added_bytes=after["usage"]["charged_bytes"] - before["usage"]["charged_bytes"],
+        added_bytes=counted_bytes(after) - counted_bytes(before),
         qdisc=lab.qdisc(),
     )
 
@@ -73,7 +73,7 @@ def _until_the_power_goes(lab: Lab) -> None:
     """The truth is written to the share all the time; the last word before the cut is what the host compares with."""
     start = lab.status()
     assert start is not None
-    base = start["usage"]["charged_bytes"] - lab.carried_bytes()
+    base = counted_bytes(start) - lab.carried_bytes()
     Traffic(_RATE_BPS).start()
     say("carrying")
     wait_until(lambda: _note(base + lab.carried_bytes()), 1e9, "the end")
@@ -105,7 +105,7 @@ def _plan(status: dict[str, Any]) -> dict[str, Any]:
         "clk": status["clk"],
         "state": status["plan"]["state"],
         "period": status["period"]["label"],
-        "charged_bytes": status["usage"]["charged_bytes"],
+        "counted_bytes": counted_bytes(status),
         "store": status["store"],
     }
 
