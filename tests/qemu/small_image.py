@@ -39,7 +39,7 @@ $b mount -t ext4 /dev/vda2 /new || $b poweroff -f
 $b mount --move /dev /new/dev
 exec $b switch_root /new /sbin/init
 """
-_INITTAB = "::sysinit:/etc/init.d/rcS\n::askconsole:/bin/ash --login\n"
+_INITTAB = "::sysinit:/etc/init.d/rcS\n::askfirst:-/bin/ash\n"
 _RCS = "#!/bin/sh\nmount -t proc proc /proc\nmount -t sysfs sys /sys\nmount -t tmpfs tmp /tmp\n"
 _OPKG = """#!/bin/sh
 case $1 in
@@ -47,7 +47,8 @@ update) echo "opkg: no feeds are configured"; exit 1 ;;
 install) ;;
 *) exit 255 ;;
 esac
-for package in "${@:2}"; do
+shift
+for package; do
   work=$(mktemp -d)
   tar -xzf "$package" -C $work || exit 1
   mkdir $work/control && tar -xzf $work/control.tar.gz -C $work/control
@@ -107,6 +108,7 @@ def _assembled(folder: Path, boot: Path, root: Path) -> Path:
     mkimage = [find_tool("grub-mkimage", "grub-pc-bin"), "-O", "i386-pc", "-p", "(hd0,msdos1)/grub", "-o", str(core)]
     subprocess.run([*mkimage, *_GRUB_MODULES], check=True, timeout=60)
     record = bytearray(Path("/usr/lib/grub/i386-pc/boot.img").read_bytes()[:SECTOR])
+    record[446:510] = bytes(64)  # its code for floppies stands where the partition table goes
     start = _FIRST
     for number, part in enumerate((boot, root)):
         sectors = part.stat().st_size // SECTOR
