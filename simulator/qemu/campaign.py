@@ -121,8 +121,8 @@ def pull_cable(count: int, tally: Tally, tell: Tell) -> None:
                 tally.unplugs += 1
                 tally.phantom_bytes += abs(int(event["phantom_bytes"]))
                 carried = int(event["truth_bytes"])
-                tally.carried_bytes += carried
-                tell(f"unplug {event['number']}: {event['phantom_bytes']} phantom bytes of {carried / 1e6:.1f} MB")
+                tally.carried_bytes = carried  # all since the first
+                tell(f"unplug {event['number']}: {event['phantom_bytes']} phantom bytes, {carried / 1e6:.1f} MB so far")
         if result.exit_code != 0 or tally.unplugs != count:
             raise GuestError(f"the unplug campaign ended after {tally.unplugs} of {count}\n{result.output[-3000:]}")
     if tally.phantom_bytes:

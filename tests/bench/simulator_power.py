@@ -26,6 +26,7 @@ def cut_rows(bench: Bench, tally: Tally, asked: int) -> None:
         f"at most {tally.worst_lost_bytes / 1e6:.2f} MB lost, {tally.worst_ahead_bytes} bytes above; "
         f"{len(tally.faults)} faults in {tally.carried_bytes / 1e9:.2f} GB",
         whole and not tally.faults,
+        exact=True,
     )
     slowest_s = max(tally.shaped_s, default=float("inf"))
     typical_s = statistics.median(tally.shaped_s or [float("inf")])
@@ -43,6 +44,7 @@ def unplug_rows(bench: Bench, tally: Tally, asked: int) -> None:
         "0",
         f"{tally.phantom_bytes} in {tally.carried_bytes / 1e6:.0f} MB",
         tally.unplugs == asked and not tally.faults,
+        exact=True,
     )
 
 

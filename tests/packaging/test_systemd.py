@@ -68,3 +68,13 @@ def test_sysusers_makes_the_user_with_the_serial_ports_group(tmp_path: Path) -> 
 
 def _read(root: Path, name: str) -> str:
     return (root / "etc" / name).read_text()
+
+
+def test_a_module_that_is_plugged_in_later_may_be_opened() -> None:
+    """systemd looks a terminal's kind up when the unit starts: its driver must have been loaded by then."""
+    allowed = re.findall(r"^DeviceAllow=char-(\w+)", (SYSTEMD / "modem-agent.service").read_text(), re.MULTILINE)
+    loaded = (SYSTEMD / "modem-agent.modules-load").read_text().split()
+    drivers = {"ttyUSB": "usbserial", "ttyACM": "cdc_acm"}
+    for kind in set(allowed) & set(drivers):
+        assert drivers[kind] in loaded
+    assert set(drivers) <= set(allowed)
