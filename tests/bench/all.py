@@ -3,10 +3,10 @@
     python -m tests.bench.all [--short] [--only NAME…] [--budget S] [--table] [--readme]
 
 A script is `<room>_<what>.py` (or `footprint*.py`) that makes a Bench and can be run by itself. Those that measure time
-come first, with the machine for themselves; the others then run two at a time. Each has a limit, and what is left of
-the budget. The table is drawn from `report/bench/*.json` as they were written: what was not run, was stopped or left
-no rows stands there as such. Exit status 1 if a script broke, was stopped or found a fault; 3 if a number that depends
-on the machine was missed (in the short form, which runs anywhere, that is told and is no failure).
+come first, with the machine for themselves; the others then run two at a time (in the short form, all of them). Each has
+a limit, and what is left of the budget. The table is drawn from `report/bench/*.json` as they were written: what was not
+run, was stopped or left no rows stands there as such. Exit status 1 if a script broke, was stopped or found a fault; 3 if
+a number that depends on the machine was missed (in the short form, which judges no time, that is told and no failure).
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ class Runner:
         for name in names:
             if name not in done:
                 (REPORT / f"{name}.json").unlink(missing_ok=True)
-        done |= {name: self.one(name) for name, plan in plans.items() if plan.alone and not plan.own}
+        if not self.short:  # which judges no time
+            done |= {name: self.one(name) for name, plan in plans.items() if plan.alone and not plan.own}
         beside = [name for name in names if name not in done]
         with ThreadPoolExecutor(TOGETHER) as pool:
             try:
