@@ -1,5 +1,7 @@
 # The commands of modem-agent. Each brings along what it needs (.ci/setup); nothing is typed in between.
 PY := .venv/bin/python
+# A bench ends with 3 where a number that depends on the machine was missed: in CI, whose machine is any, told and no failure.
+MISSED := $(if $(CI),|| [ $$? = 3 ])
 
 .PHONY: bench campaign fuzz report report-check test-brokers bench-shaping demo test check clean e2e deb campaign-power bench-guest test-matrix bench-footprint
 
@@ -67,7 +69,7 @@ bench-guest: ## the device guest: its image built from nothing, and power-on to 
 
 campaign-power: ## 100 power cuts and 50 unplugs of a guest under traffic (CUTS=10 UNPLUGS=10 for fewer)
 	@.ci/setup e2e
-	$(PY) -m tests.bench.simulator_power --cuts $(or $(CUTS),100) --unplugs $(or $(UNPLUGS),50)
+	$(PY) -m tests.bench.simulator_power --cuts $(or $(CUTS),100) --unplugs $(or $(UNPLUGS),50) $(MISSED)
 
 test-brokers:  ## the operator's side against RabbitMQ and NATS as well
 	@.ci/setup brokers

@@ -3,10 +3,10 @@
     python -m tests.bench.all [--short] [--only NAME…] [--budget S] [--table] [--readme]
 
 A script is `<room>_<what>.py` (or `footprint*.py`) that makes a Bench and can be run by itself. Those that measure time
-come first, with the machine for themselves; the others then run two at a time (in the short form, all of them). Each has
-a limit, and what is left of the budget. The table is drawn from `report/bench/*.json` as they were written: what was not
-run, was stopped or left no rows stands there as such. Exit status 1 if a script broke, was stopped or found a fault; 3 if
-a number that depends on the machine was missed (in the short form, which judges no time, that is told and no failure).
+come first, with the machine for themselves; the others then run two at a time (in the short form, all of them). Each
+has a limit, and what is left of the budget. The table is drawn from `report/bench/*.json` as they were written: what
+was not run, was stopped or left no rows stands there as such. Exit status 1 if a script broke, was stopped or found a
+fault; 3 if a number that depends on the machine was missed (in the short form, which runs anywhere, no failure).
 """
 
 from __future__ import annotations
@@ -54,8 +54,6 @@ PLANS = {
     "cli_watch": Plan(short="10", alone=True),
     "footprint": Plan(own="make bench-footprint"),  # needs a 32-bit root, built for ten minutes the first time
     "footprint_modemmanager": Plan(own="make bench-footprint"),
-    "simulator_guest": Plan(own="make bench-guest"),  # builds an image
-    "simulator_power": Plan(own="make campaign-power"),
     "ledger_cuts": Plan(short="60"),
     "ledger_flaps": Plan(whole="250", short="40"),
     "ledger_overshoot": Plan(alone=True),
@@ -64,7 +62,9 @@ PLANS = {
     "operator_plain": Plan(short="8"),
     "shaping_line": Plan(whole="--here", short="--here --brief --seconds 3", alone=True),  # with guest: bench-shaping
     "simulator_fleet": Plan(short="100", alone=True),
+    "simulator_guest": Plan(own="make bench-guest"),
     "simulator_modems": Plan(alone=True),
+    "simulator_power": Plan(own="make campaign-power"),
 }
 
 
