@@ -51,7 +51,7 @@ def _stored(call: Call, error: AgentNotRunning) -> int:
         return exits.NOT_RUNNING
     old = screen.age(status["stored"]["age_s"])
     shown = [("Agent", f"NOT RUNNING; what follows is from the store, {old} old")]
-    wanted = ("Device", "Time", "Used", "Left", "Speed")
+    wanted = ("Device", "Time", "Used", "Left", "Speed", "Since")
     for line in screen.pairs([*shown, *[row for row in rows(status) if row[0] in wanted]]):
         print(line)
     print(f"modem-agent: {error}", file=sys.stderr)
@@ -76,6 +76,7 @@ def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Used", _used(status.get("usage"))),
         ("Left", _left(status)),
         ("Speed", speed(status)),
+        ("Since", since(status)),
         ("Shaper", _shaper(status.get("shaper"))),
         ("Broker", _broker(status)),
         ("Store", None if status["store"] == "ok" else status["store"]),
@@ -163,6 +164,12 @@ def speed(status: Mapping[str, Any]) -> str | None:
     down, up = rates["down_bps"], rates["up_bps"]
     fast = "unlimited" if down is None and up is None else f"{screen.rate(down)} down, {screen.rate(up)} up"
     return f"{plan['state']}: {fast}" + (f" ({plan['reason']})" if plan.get("reason") else "")
+
+
+def since(status: Mapping[str, Any]) -> str | None:
+    """Since when the line has been this fast or slow."""
+    when = local((status.get("plan") or {}).get("since"))
+    return when and f"{when} at this speed"
 
 
 def _shaper(shaper: Mapping[str, Any] | None) -> str | None:

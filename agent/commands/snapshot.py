@@ -113,7 +113,12 @@ def _rates(rates: Any) -> dict[str, int | None]:
 def _decision(decision: Any) -> dict[str, Any] | None:
     if decision is None:
         return None
-    return {"state": str(decision.state), "reason": decision.reason, "rates": _rates(decision.rates)}
+    return {
+        "state": str(decision.state),
+        "reason": decision.reason,
+        "since": timestamp(decision.since),
+        "rates": _rates(decision.rates),
+    }
 
 
 def _shaper(shaper: Any) -> dict[str, Any] | None:

@@ -136,6 +136,7 @@ class Ledger:
     warned: tuple[int, ...] = ()  # percentages already told in this period
     told_period: str = ""
     told_state: str = ""
+    told_since: datetime | None = None  # when the line came to that state, by a trusted clock
 
     @staticmethod
     def new(plan: Plan, moment: Moment) -> Ledger:

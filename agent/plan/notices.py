@@ -46,11 +46,15 @@ def notices(ledger: Ledger, plan: Plan, moment: Moment) -> tuple[Ledger, tuple[N
         kinds.append(("warning", fresh_marks[-1]))
     if state != ledger.told_state:
         kinds.extend((kind, int(used.percent)) for kind in _change(ledger.told_state, state))
+    since = ledger.told_since
+    if state != ledger.told_state:
+        since = moment.wall if moment.trusted else None
     told = replace(
         ledger,
         warned=tuple(sorted({*ledger.warned, *marks})),
         told_period=ledger.period.label,
         told_state=state,
+        told_since=since,
     )
     if told == ledger:
         return ledger, ()

@@ -6,7 +6,7 @@ plan changed in mid-month holds at the next tick.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from agent.plan.ledger import Ledger, charged_bytes, limit_bytes
@@ -41,6 +41,7 @@ class Decision:
     step: Step | None
     reason: str = field(compare=False)  # it carries the share used, which is no change of the decision
     expired: bool = False  # the contract has ended; the last plan goes on
+    since: datetime | None = field(default=None, compare=False)  # when the line came to this speed; None: not known
 
     @property
     def slow(self) -> bool:
@@ -73,6 +74,10 @@ def step_reached(ledger: Ledger, plan: Plan) -> Step | None:
 
 def decide(ledger: Ledger, plan: Plan, moment: Moment) -> Decision:
     """The operator's override first, then the steps of the plan."""
+    return replace(_decided(ledger, plan, moment), since=ledger.told_since)
+
+
+def _decided(ledger: Ledger, plan: Plan, moment: Moment) -> Decision:
     # On an untrusted clock the newest trusted time ever seen stands in: a contract never ends, nor revives, by a guess.
     today = moment.wall if moment.trusted else ledger.latest
     over = today is not None and expired(plan, today)

@@ -51,6 +51,7 @@ _STATUS: dict[str, Any] = {
     "plan": {
         "state": "normal",
         "reason": "52 % of the allowance used",
+        "since": "2026-10-31T23:00:00Z",
         "rates": {"down_bps": 5_000_000, "up_bps": 2_000_000},
     },
     "shaper": {

@@ -60,6 +60,7 @@ def test_status_fits_one_screen_and_says_all(cli: Run, tmp_path: Path, answers: 
         "52.3 %, 20.93 GB of 40.00 GB",
         "19.07 GB until",
         "normal: 5 Mbit/s down, 2 Mbit/s up (52 % of the allowance used)",
+        "Since 1 Nov 2026 00:00 at this speed",
         "enforced by cake",
         "connected to broker.example:8883",
     ):

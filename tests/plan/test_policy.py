@@ -119,6 +119,20 @@ def test_each_thing_is_told_once_a_period(home: Household) -> None:
     assert told(home) == [("warning", 80)]
 
 
+def test_since_when_the_line_is_as_slow_as_it_is(home: Household) -> None:
+    assert decide(home.ledger, home.plan, home.clock.now()).since is None
+    told(home)
+    home.use(33 * GB, seconds=86_400)
+    told(home)
+    assert decide(home.ledger, home.plan, home.clock.now()).since == NOON, "a warning changes no speed"
+    home.use(7 * GB, seconds=86_400)
+    told(home)
+    home.clock.advance(86_400)
+    home.ledger = type(home.ledger).from_dict(home.ledger.to_dict())
+    told(home)
+    assert decide(home.ledger, home.plan, home.clock.now()).since == NOON + timedelta(days=2)
+
+
 def test_a_jump_past_several_marks_is_told_by_the_highest(home: Household) -> None:
     told(home)
     home.ledger = replace(home.ledger, received_bytes=39 * GB)
