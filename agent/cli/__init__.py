@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         status = exits.PIPE_CLOSED
+    except KeyboardInterrupt:  # before there was a verb to end
+        status = exits.INTERRUPTED
     if status == exits.PIPE_CLOSED:
         _abandon_stdout()
     sys.exit(status)

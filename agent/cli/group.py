@@ -15,6 +15,8 @@ from agent import __version__
 from agent.cli import ABOUT, COMPLETE, PROGRAM, VERBS, exits, overview, screen
 from agent.errors import AgentError
 
+TRACEBACK = "MODEM_AGENT_TRACEBACK"  # in the environment of a developer
+
 
 class Verbs(click.Group):
     """Finds a verb's module by its name, and knows the short help of all without importing any."""
@@ -76,6 +78,10 @@ def run(words: list[str]) -> int:
         return exits.PIPE_CLOSED
     except (AgentError, OSError) as error:
         return _fail(str(error), exits.status_of(error), as_json)
+    except Exception as error:
+        if words[:1] == ["run"] or TRACEBACK in os.environ:
+            raise  # the daemon's log must have all of it
+        return _fail(_fault_sentence(error), exits.FAILED, as_json)
     return status if isinstance(status, int) else exits.OK
 
 
@@ -92,6 +98,19 @@ def _usage_sentence(error: click.UsageError) -> str:
     text = text[:1].lower() + text[1:]
     where = error.ctx.command_path if error.ctx is not None else PROGRAM
     return text if "--help" in text or text.endswith("?") else f"{text}; see '{where} --help'"
+
+
+def _fault_sentence(error: Exception) -> str:
+    """A fault of the tool itself, or an answer that it cannot read: what, where, and how to learn more."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    file = os.path.basename(place.tb_frame.f_code.co_filename) if place is not None else "?"
+    line = place.tb_lineno if place is not None else 0
+    what = f"{type(error).__name__}: {error}"
+    return (
+        f"an answer that this tool cannot read, or a fault of its own ({what}; {file}:{line}); {TRACEBACK}=1 tells more"
+    )
 
 
 def _fail(sentence: str, status: int, as_json: bool) -> int:

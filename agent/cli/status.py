@@ -27,7 +27,7 @@ def command(call: Call) -> int:
     """
     try:
         with call.client() as client:
-            status, other = client.call("status"), client.agent_version
+            status = client.call("status")
     except AgentNotRunning as error:
         return _stored(call, error)
     if call.json:
@@ -35,7 +35,6 @@ def command(call: Call) -> int:
         return exits.OK
     for line in screen.pairs(rows(status)):
         print(line)
-    screen.version_note(other)
     return exits.OK
 
 

@@ -13,7 +13,7 @@ import click
 from agent.cli import exits, plot, screen
 from agent.cli.verb import Call, verb
 from agent.cli.when import MONTHS, local, parsed
-from agent.errors import AgentNotRunning
+from agent.errors import AgentNotRunning, StoreError
 
 DAYS_ASKED, MONTHS_ASKED = 62, 24
 
@@ -43,8 +43,7 @@ def command(call: Call, days: bool, months: bool, as_csv: bool, netjson: bool) -
         _print_csv(answer["months"] if months else answer["days"])
         return exits.OK
     if answer.get("usage") is None or answer.get("period") is None:
-        print("nothing is counted yet")
-        return exits.FAILED
+        raise StoreError("nothing is counted yet")
     for line in lines(answer, room=screen.width()):
         print(line)
     return exits.OK

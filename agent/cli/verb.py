@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent.cli import screen
 from agent.cli.when import ZONE
 from agent.errors import ConfigError
 
@@ -42,6 +43,7 @@ class Call:
         self.json = json
         self.timeout_s = timeout
         self._read: dict[str, Any] | None = None
+        self._agent_version = ""
 
     @property
     def config_path(self) -> Path:
@@ -111,7 +113,14 @@ class Call:
         """A connection to the agent; raises AgentNotRunning or NotPermitted."""
         from agent.control.client import ControlClient
 
-        return ControlClient(self.socket_path(), timeout_s=self.timeout_s or timeout_s)
+        client = ControlClient(self.socket_path(), timeout_s=self.timeout_s or timeout_s)
+        self._agent_version = client.agent_version
+        return client
+
+    def note_version(self) -> None:
+        """One line on stderr if the agent that answered is not of this tool's version."""
+        if self._agent_version:
+            screen.version_note(self._agent_version)
 
 
 class Verb(click.Command):
@@ -135,7 +144,10 @@ def verb(*examples: str, socket: bool = True, json: bool = True) -> Callable[[Ca
         ) -> Any:
             call = Call(config=config, socket=socket, json=json, timeout=timeout)
             ZONE.reckon_by(call.plan_zone)
-            return function(call, **rest)
+            try:
+                return function(call, **rest)
+            finally:
+                call.note_version()
 
         params = getattr(function, "__click_params__", [])
         run.__click_params__ = list(params)  # type: ignore[attr-defined]  # click's own way to collect options

@@ -36,7 +36,7 @@ from agent.commands.doctor_radio import (
     check_sim,
 )
 from agent.commands.evidence import Evidence
-from agent.commands.finding import FAULT, LEVELS, OK, UNKNOWN, WARNING, Finding
+from agent.commands.finding import FAULT, LEVELS, OK, UNKNOWN, WARNING, Finding, unknown
 
 Judge = Callable[[Evidence], Finding]
 
@@ -91,12 +91,20 @@ class Diagnosis:
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Judge every link, then name the one root cause: the first fault of the chain, else its first warning."""
-    findings = tuple((name, judge(evidence)) for name, judge in CHECKS)
+    findings = tuple((name, _judged(judge, evidence)) for name, judge in CHECKS)
     for level in (FAULT, WARNING):
         roots = [(name, finding) for name, finding in findings if finding.level == level]
         if roots:
             return Diagnosis(findings, min(roots, key=lambda root: root[1].rank))
     return Diagnosis(findings, None)
+
+
+def _judged(judge: Judge, evidence: Evidence) -> Finding:
+    """An agent of another version may tell what this judge cannot read; the other links are judged all the same."""
+    try:
+        return judge(evidence)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return unknown(f"what the agent tells of it cannot be read ({type(error).__name__}: {error})")
 
 
 __all__ = ["CHECKS", "FAULT", "OK", "UNKNOWN", "WARNING", "Diagnosis", "Evidence", "Finding", "diagnose"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent import __version__
 from agent.commands.evidence import Evidence
 from agent.commands.finding import Finding, fault, ok, unknown, warning
 
@@ -51,7 +52,15 @@ def check_agent(evidence: Evidence) -> Finding:
             "Send a bundle to support: 'modem-agent bundle'.",
             "agent-fault",
         )
-    return ok(f"runs, version {(evidence.status or {}).get('version')}")
+    version = (evidence.status or {}).get("version")
+    if version not in (None, __version__):
+        return warning(
+            f"the agent that runs is {version}, what is installed is {__version__}",
+            "Restart it to finish the upgrade: 'systemctl restart modem-agent' (OpenWrt: '/etc/init.d/modem-agent "
+            "restart').",
+            "agent-version",
+        )
+    return ok(f"runs, version {version}")
 
 
 def check_clock(evidence: Evidence) -> Finding:

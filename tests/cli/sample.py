@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from agent import __version__
+
 _STATUS: dict[str, Any] = {
     "v": 1,
     "time": "2026-11-22T07:15:00Z",
@@ -12,7 +14,7 @@ _STATUS: dict[str, Any] = {
     "up": 300_000,
     "boot": "9f1c2e34-0000-4000-8000-000000000000",
     "device": "imei::990000862471854",
-    "version": "0.1.0",
+    "version": __version__,
     "agent_up_s": 299_980,
     "modem": {
         "state": "ready",

@@ -99,6 +99,54 @@ def test_a_stale_socket_and_no_socket(cli: Run, tmp_path: Path) -> None:
     one_line(cli("signal", "--socket", "/" + "x" * 200), exits.NOT_RUNNING, "too long")
 
 
+class Stranger(Table):
+    """An agent of the same protocol whose answers are of another time."""
+
+    def __init__(self, answer: dict[str, object]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    async def execute(self, name: str, args: dict[str, object], **_: object) -> dict[str, object]:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"v": 2, "time": 1, "modem": {"reading": 7}, "usage": {}, "period": {}, "plan": [], "events": [3], "lines": 5},
+        {
+            "modem": [],
+            "signal": "strong",
+            "usage": 1,
+            "period": "2026",
+            "time": "soon",
+            "clk": [],
+            "plan": {"rates": 5},
+        },
+    ],
+)
+def test_answers_of_another_time_are_a_sentence(cli: Run, tmp_path: Path, answer: dict[str, object]) -> None:
+    path = tmp_path / "control.sock"
+    file = tmp_path / "config.toml"
+    file.write_text(
+        f'[device]\nrun_dir = "{tmp_path}"\nstate_dir = "{tmp_path}"\n[wan]\ninterfaces = ["nowan*"]\n'
+        f'[modem]\nport = "{tmp_path}/none"\n[probe]\nhosts = []\nname_servers = ["127.0.0.1"]\n'
+    )
+    with serving(path, Stranger(answer)):
+        for words in (
+            ["status"], ["usage"], ["usage", "--months"], ["signal"], ["signal", "--watch", "--beats", "1"], ["modem"],
+            ["log"], ["ping"], ["at", "AT"], ["reset", "--yes"], ["throttle", "auto"], ["topup", "1GB", "--yes"],
+            ["commands", "modem.signal"], ["doctor"],
+        ):  # fmt: skip
+            done = cli(*words, "--config", str(file))
+            assert "Traceback" not in done.stderr, (words, done.stderr)
+            assert done.returncode in range(7), words
+            said = [line for line in done.stderr.splitlines() if line.startswith("modem-agent: ")]
+            assert len(said) <= 1, (words, done)
+            assert said or done.stdout or done.returncode == 0, (words, done)
+
+
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[str]:
     table = Table()

@@ -114,6 +114,7 @@ SLOW = {"state": "throttled", "reason": "40.00 GB used", "rates": {"down_bps": 5
         ("agent", "agent-hung", "fault", {"status": None, "agent_problem": "the agent did not answer"}),
         ("agent", "not-permitted", "warning", {"status": None, "agent_problem": "may not", "agent_refused": True}),
         ("agent", "agent-fault", "warning", {"status": sample.status(faults={"task.modem": 2})}),
+        ("agent", "agent-version", "warning", {"status": sample.status(version="9.0.0")}),
         ("clock", "clock", "warning", {"clock": "unsync"}),
         ("clock", "clock", "warning", {"wall_year": 1970}),
         ("counters", "counters", "fault", {"status": sample.status(links=[])}),
