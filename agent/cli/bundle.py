@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli import exits, screen
 from agent.cli.verb import Call, verb
+
+if TYPE_CHECKING:
+    from agent.commands.bundle import Entry
 
 
 @verb("modem-agent bundle", "modem-agent bundle --out /tmp/ticket-4711.tar.gz", "modem-agent bundle --out - > b.tar.gz")
@@ -39,12 +44,19 @@ def command(call: Call, out: str | None) -> int:
         return exits.OK
     path = Path(out or f"modem-agent-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.tar.gz")
     write(data, path)
-    missing = [entry for entry in entries if not entry.ok]
     if call.json:
         rows = [{"file": e.file, "ok": e.ok, "bytes": e.size_bytes, "note": e.problem} for e in entries]
         screen.print_json({"v": 1, "bundle": str(path.absolute()), "bytes": len(data), "files": rows})
         return exits.OK
-    print(f"{screen.clean(path)}: {screen.size(len(data))}, {len(entries) - len(missing)} files")
-    for entry in missing:
-        print(f"  without {entry.file}: {screen.clean(entry.problem)}")
+    print("\n".join(lines(path, len(data), entries)))
     return exits.OK
+
+
+def lines(path: Path, size_bytes: int, entries: Sequence[Entry]) -> list[str]:
+    """What was written, and what could not be collected and why."""
+    missing = [entry for entry in entries if not entry.ok]
+    said = [f"without {entry.file}: {screen.clean(entry.problem)}" for entry in missing]
+    return [
+        f"{screen.clean(path)}: {screen.size(size_bytes)}, {len(entries) - len(missing)} files",
+        *("  " + line for text in said for line in screen.wrap(text, screen.width() - 2, indent="  ")),
+    ]

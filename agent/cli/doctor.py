@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from agent.cli import exits, screen
 from agent.cli.verb import Call, verb
+
+if TYPE_CHECKING:
+    from agent.commands.doctor import Diagnosis
 
 _MARKS = {"ok": ("ok", screen.GREEN), "unknown": ("-", screen.DIM), "warning": ("warning", screen.YELLOW)}
 _FAULT = ("FAULT", screen.RED)
@@ -27,34 +32,29 @@ def command(call: Call, strict: bool) -> int:
     if call.json:
         screen.print_json(diagnosis.to_dict())
     else:
-        for name, finding in diagnosis.findings:
-            _print_link(name, finding.level, finding.text)
-        print()
-        _print_root(diagnosis)
+        print("\n".join(lines(diagnosis)))
     bad = ("fault", "warning") if strict else ("fault",)
     return exits.FAILED if diagnosis.worst in bad else exits.OK
 
 
-def _print_link(name: str, level: str, text: str) -> None:
+def lines(diagnosis: Diagnosis) -> list[str]:
+    """The whole screen: a line a link, then the root cause and what to do about it."""
+    chain = [line for name, finding in diagnosis.findings for line in _link(name, finding.level, finding.text)]
+    return [*chain, "", *_root(diagnosis)]
+
+
+def _link(name: str, level: str, text: str) -> list[str]:
     mark, code = _MARKS.get(level, _FAULT)
     left = f"{name:<13} "
-    lines = screen.wrap(screen.clean(text), max(20, screen.width() - len(left) - 9))
-    print(f"{left}{screen.paint(mark.ljust(8), code)} {lines[0] if lines else ''}")
-    for line in lines[1:]:
-        print(" " * (len(left) + 9) + line)
+    first, *rest = screen.wrap(screen.clean(text), max(20, screen.width() - len(left) - 9)) or [""]
+    return [f"{left}{screen.paint(mark.ljust(8), code)} {first}", *(" " * (len(left) + 9) + line for line in rest)]
 
 
-def _print_root(diagnosis: object) -> None:
-    from agent.commands.doctor import Diagnosis
-
-    assert isinstance(diagnosis, Diagnosis)
+def _root(diagnosis: Diagnosis) -> list[str]:
     if diagnosis.root is None:
-        print(screen.paint("Nothing is wrong.", screen.GREEN))
-        return
+        return [screen.paint("Nothing is wrong.", screen.GREEN)]
     name, finding = diagnosis.root
     _, code = _MARKS.get(finding.level, _FAULT)
     head = f"{'Root cause' if finding.level == 'fault' else 'Worth a look'} ({finding.cause}): {name}: {finding.text}"
-    for line in screen.wrap(screen.clean(head), screen.width()):
-        print(screen.paint(line, code))
-    for line in screen.wrap(screen.clean("What to do: " + finding.advice), screen.width()):
-        print(line)
+    told = [screen.paint(line, code) for line in screen.wrap(screen.clean(head), screen.width())]
+    return [*told, *screen.wrap(screen.clean("What to do: " + finding.advice), screen.width())]

@@ -33,8 +33,7 @@ def command(call: Call) -> int:
     if call.json:
         screen.print_json(status)
         return exits.OK
-    for line in screen.pairs(rows(status)):
-        print(line)
+    print("\n".join(lines(status)))
     return exits.OK
 
 
@@ -48,13 +47,20 @@ def _stored(call: Call, error: AgentNotRunning) -> int:
     if call.json:
         screen.print_json(status)
         return exits.NOT_RUNNING
-    old = screen.age(status["stored"]["age_s"])
-    shown = [("Agent", f"NOT RUNNING; what follows is from the store, {old} old")]
-    wanted = ("Device", "Time", "Used", "Left", "Speed", "Since")
-    for line in screen.pairs([*shown, *[row for row in rows(status) if row[0] in wanted]]):
-        print(line)
+    print("\n".join(lines(status)))
     print(f"modem-agent: {error}", file=sys.stderr)
     return exits.NOT_RUNNING
+
+
+def lines(status: Mapping[str, Any]) -> list[str]:
+    """The whole screen; of a status that the store gave, what the store can know."""
+    kept = status.get("stored")
+    if kept is None:
+        return screen.pairs(rows(status))
+    old = screen.age(kept["age_s"])
+    shown = [("Agent", f"NOT RUNNING; what follows is from the store, {old} old")]
+    wanted = ("Device", "Time", "Used", "Left", "Speed", "Since")
+    return screen.pairs([*shown, *[row for row in rows(status) if row[0] in wanted]])
 
 
 def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:

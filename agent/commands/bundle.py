@@ -20,6 +20,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from agent.errors import AgentError
 from agent.modem.mask import masked
 
 FILE_BYTES = 256_000  # of one collector, before compression; the end is kept, where the news is
@@ -99,6 +100,8 @@ def _run(collector: Collector, room: int) -> tuple[Entry, bytes]:
     def work() -> None:
         try:
             result.append(_bytes(collector.collect()))
+        except AgentError as error:
+            problem.append(masked(str(error)))
         except Exception as error:  # whatever it is, the other collectors go on
             problem.append(masked(f"{type(error).__name__}: {error}"))
 
