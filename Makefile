@@ -3,7 +3,7 @@ PY := .venv/bin/python
 # A bench ends with 3 where a number that depends on the machine was missed: in CI, whose machine is any, told and no failure.
 MISSED := $(if $(CI),|| [ $$? = 3 ])
 
-.PHONY: bench campaign fuzz report report-check test-brokers bench-shaping demo test check clean e2e deb campaign-power bench-guest test-matrix bench-footprint
+.PHONY: bench campaign fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb campaign-power bench-guest test-matrix bench-footprint
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -53,6 +53,10 @@ report:    ## report/index.html: one page of all that was measured
 report-check: report ## the page looked at in a real browser
 	@.ci/setup report
 	$(PY) -m pytest tests/bench/test_report.py
+
+test-shaping:   ## the shaper's tests on a Debian kernel under QEMU: cake, fq_codel, matchall, flowtables
+	@.ci/setup e2e
+	$(PY) -m pytest -m qemu tests/qemu/test_traffic.py
 
 bench-shaping:  ## the shaped line measured: real TCP on this kernel and on Debian's under QEMU, beside tc and sqm's settings
 	@.ci/setup bench

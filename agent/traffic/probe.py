@@ -1,16 +1,22 @@
 """What this kernel can do, found out by trying once a boot.
 
-Runs in the netlink thread, called by the shaper. A temporary ifb device carries the attempts; its name is fixed and its
-result kept for the boot, because probing under ever new names wakes hotplug scripts and ModemManager a hundred times a
-day. Module lists are no proof: what is built in has no module, and what has one may fail to load.
+Runs in the netlink thread, called by the shaper. A temporary ifb device carries the attempts. It stands in a network
+namespace of its own, of which hotplug scripts and ModemManager hear nothing; probing under ever new names beside the
+real links woke them a hundred times a day. Where no namespace may be made (a service with CAP_NET_ADMIN alone) it
+stands beside them, once a boot, under a fixed name. Module lists are no proof: what is built in has no module, and what
+has one may fail to load.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import json
 import logging
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,12 +27,43 @@ from agent.traffic.tree import REDIRECT_PRIO, TOP, tree
 
 log = logging.getLogger(__name__)
 
+CLONE_NEWNET = 0x40000000
 PROBE_NAME = f"{IFB_PREFIX}-probe"
 _TRIALS = {"cake": "cake", "fq_codel": "fq_codel", "htb": "htb", "tbf": "tbf", "bfifo": "bfifo"}
 
 
 def probe(route: Route) -> Capabilities:
-    """Try everything on a device made for it, and take the device away again."""
+    """Try everything, out of sight where that is possible."""
+    with contextlib.suppress(KernelError):
+        _remove_left_over(route)
+    found = _in_a_thread(_probe_out_of_sight)
+    if found is None or found.problem or found.missing():  # what lacks there may be there all the same
+        return _try_all(route)
+    return found
+
+
+def _in_a_thread(function: Callable[[], Capabilities | None]) -> Capabilities | None:
+    """A thread leaves its network namespace for good, so it is one made for it."""
+    results: list[Capabilities | None] = []
+    thread = threading.Thread(target=lambda: results.append(function()), name="probe", daemon=True)
+    thread.start()
+    thread.join()
+    return results[0] if results else None
+
+
+def _probe_out_of_sight() -> Capabilities | None:
+    """In a new network namespace, which ends with the thread; None if there may be none."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        return None
+    try:
+        with contextlib.closing(Route()) as route:
+            return _try_all(route)
+    except KernelError as error:
+        return Capabilities(problem=str(error))
+
+
+def _try_all(route: Route) -> Capabilities:
+    """On a device made for it, which is taken away again."""
     try:
         carrier, has_ifb = _carrier(route)
     except KernelError as error:

@@ -141,11 +141,14 @@ def _server(far: Namespace, direction: str) -> subprocess.Popen[str]:
     return far.popen("iperf3", "-s", "-1", "-J", "-p", str(PORTS[direction]), stdout=subprocess.PIPE)
 
 
-def _client(household: Namespace, far: str, direction: str, flows: int, seconds: float) -> subprocess.Popen[str]:
+def _client(
+    household: Namespace, far: str, direction: str, flows: int, seconds: float, most: str = "0"
+) -> subprocess.Popen[str]:
+    """`most` a flow, in iperf3's words; 0: as much as it can."""
     reverse = ["-R"] if direction == "down" else []
     return household.popen(
-        "iperf3", "-c", far, "-p", str(PORTS[direction]), "-P", str(flows), "-t", f"{seconds:.0f}", "-J", *reverse,
-        stdout=subprocess.PIPE,
+        "iperf3", "-c", far, "-p", str(PORTS[direction]), "-P", str(flows), "-t", f"{seconds:.0f}", "-b", most, "-J",
+        *reverse, stdout=subprocess.PIPE,
     )  # fmt: skip
 
 

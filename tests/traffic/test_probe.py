@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from agent.traffic.kernel import boot_id
 from tests.netns import Wire
 from tests.traffic.conftest import kernel_in
 
+NETLINK_KOBJECT_UEVENT = 15
 FULL = Capabilities(
     frozenset({"cake", "fq_codel", "htb", "tbf", "bfifo"}), frozenset({"matchall", "u32"}), True, True, True
 )
@@ -43,6 +45,40 @@ def _tc_accepts(cable: Wire, kind: str) -> bool:
     accepted = f"qdisc {kind} 5:" in cable.near.tc("qdisc", "show", "dev", "wan0")
     cable.near.run("tc", "qdisc", "del", "dev", "wan0", "root", check=False)
     return accepted
+
+
+@pytest.mark.root
+def test_hotplug_scripts_hear_nothing_of_the_probe(cable: Wire) -> None:
+    """Every device that comes or goes is told to udev and procd through this socket."""
+    with cable.near.entered():
+        heard = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_KOBJECT_UEVENT)
+        heard.bind((0, 1))
+    heard.setblocking(False)
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            assert not (await Shaper(kernel, ShaperSettings()).probe()).problem
+
+    with heard:
+        asyncio.run(scenario())
+        with pytest.raises(BlockingIOError):
+            raise AssertionError(heard.recv(4096))
+        cable.near.ip("link", "add", "ifb4-heard", "type", "ifb")  # the ear is open
+        assert b"ifb4-heard" in heard.recv(4096)
+
+
+@pytest.mark.root
+def test_where_no_namespace_may_be_made_it_probes_beside_the_links(
+    cable: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            out_of_sight = await kernel.call(probe.probe)
+            monkeypatch.setattr(probe, "CLONE_NEWNET", -1)  # the kernel refuses it, as it does without CAP_SYS_ADMIN
+            assert await kernel.call(probe.probe) == out_of_sight
+
+    asyncio.run(scenario())
+    assert probe.PROBE_NAME not in cable.near.run("ip", "link")
 
 
 @pytest.mark.root
