@@ -54,6 +54,7 @@ class Accepted:
     server_keepalive_s: int | None = None
     receive_maximum: int = 65_535
     maximum_packet_bytes: int | None = None
+    topic_aliases: int = 0  # how many topics the broker lets us name by a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Message:
     retain: bool = False
     expiry_s: int | None = None
     correlation: bytes = b""
+    alias: int = 0  # MQTT 5, 3.3.2.3.4: stands for the topic, which may then be empty
 
 
 def _code(reason: Any) -> int:
@@ -235,6 +237,7 @@ class Connection:
                 keepalive,
                 _property(properties, "ReceiveMaximum", 65_535),
                 _property(properties, "MaximumPacketSize"),
+                _property(properties, "TopicAliasMaximum", 0),
             )
         )
 
@@ -267,13 +270,16 @@ class Connection:
 
     def publish(self, message: Message) -> int:
         """Queue one message with paho; returns the message id that Published will bear. Raises OSError."""
-        properties = None
-        if self.target.protocol == "5" and (message.expiry_s is not None or message.correlation):
-            properties = Properties(PacketTypes.PUBLISH)
-            if message.expiry_s is not None:
-                properties.MessageExpiryInterval = message.expiry_s
-            if message.correlation:
-                properties.CorrelationData = message.correlation
+        wanted = {
+            "MessageExpiryInterval": message.expiry_s,
+            "CorrelationData": message.correlation or None,
+            "TopicAlias": message.alias or None,
+        }
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        properties = Properties(PacketTypes.PUBLISH) if wanted and self.target.protocol == "5" else None
+        if properties is not None:
+            for name, value in wanted.items():
+                setattr(properties, name, value)
         info = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         if info.rc not in (mqtt.MQTT_ERR_SUCCESS, mqtt.MQTT_ERR_NO_CONN):
             raise OSError(f"publish: {mqtt.error_string(info.rc)}")

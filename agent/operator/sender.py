@@ -13,7 +13,7 @@ from agent.operator.client import Accepted, Connection, Message
 from agent.operator.outbox import Outbox
 from agent.operator.twins import Twin, Twins
 from agent.plan.model import Moment
-from agent.store.outbox import Row
+from agent.store.outbox import ROUTINE, Row
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class Sender:
         self._status_topic, self._timing, self._now, self._fault = status_topic, timing, now, fault
         self._window = min(timing.window, accepted.receive_maximum)
         self._largest = accepted.maximum_packet_bytes
+        self._most_aliases = accepted.topic_aliases
+        self._aliases: dict[str, int] = {}  # topics of measurements that the broker knows by a number
         self._mids: dict[int, tuple[Row | Twin | None, int, float]] = {}  # what, its revision, when it was sent
         self._room = asyncio.Event()
 
@@ -108,9 +110,21 @@ class Sender:
             return True
         # A retained message that expired would take the twin or the alarm off the broker.
         expiry_s = None if row.retain else row.expiry_s
-        message = Message(row.topic, row.payload, retain=row.retain, expiry_s=expiry_s, correlation=row.correlation)
+        topic, alias = self._shortened(row.topic) if row.lane == ROUTINE else (row.topic, 0)
+        message = Message(
+            topic, row.payload, retain=row.retain, expiry_s=expiry_s, correlation=row.correlation, alias=alias
+        )
         self._publish(message, row)
         return True
+
+    def _shortened(self, topic: str) -> tuple[str, int]:
+        """A topic as it is to be sent, and its alias: named in full once, then by a number, 45 bytes less each beat."""
+        if topic in self._aliases:
+            return "", self._aliases[topic]
+        if len(self._aliases) >= self._most_aliases:
+            return topic, 0
+        self._aliases[topic] = len(self._aliases) + 1
+        return topic, self._aliases[topic]
 
     async def acknowledged(self, mid: int, code: int) -> int:
         """A PUBACK; returns its code when the session should end for it."""

@@ -14,7 +14,7 @@ import pytest
 from agent.operator import backoff
 from agent.operator.backoff import End
 from tests.commands.standin import StandIn, config_for
-from tests.operator.scripted import RECEIVE_MAXIMUM, Says, Scripted, reference, two_bytes
+from tests.operator.scripted import RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM, Says, Scripted, reference, two_bytes
 
 
 def tell(tmp_path: Path, broker: Scripted, story: Callable[[StandIn], Awaitable[None]], **operator: Any) -> None:
@@ -94,6 +94,24 @@ def test_no_more_is_in_flight_than_the_broker_takes(tmp_path: Path) -> None:
         await until(lambda: len(broker.published) == 3)
         await asyncio.sleep(0.2)
         assert len(broker.published) == 3
+
+    tell(tmp_path, broker, story)
+
+
+@pytest.mark.parametrize(("most", "in_full"), [(0, 4), (1, 4), (9, 1)])
+def test_a_measurement_is_named_in_full_once_where_the_broker_knows_aliases(
+    tmp_path: Path, most: int, in_full: int
+) -> None:
+    """m/traffic and m/state come first and take the aliases that there are."""
+    broker = Scripted((Says(properties=two_bytes(TOPIC_ALIAS_MAXIMUM, most)),))
+
+    async def story(agent: StandIn) -> None:
+        await until(lambda: any(topic.endswith(b"/m/state") for topic in broker.published))
+        for _ in range(4):
+            await agent.outbox.measure(agent.topics.measurement("test"), {})
+        await until(lambda: not agent.outbox.rows)
+        named = sum(topic.endswith(b"/m/test") for topic in broker.published)
+        assert (named, broker.published.count(b"")) == (in_full, 4 - in_full)
 
     tell(tmp_path, broker, story)
 
