@@ -67,6 +67,7 @@ class Watching:
         try:
             await modem.open()
             self.modem = modem
+            await modem.wake_radio()
             while True:
                 self.on_beat(self._settings.poll_s + LONGEST_POLL_S)
                 self._read(await modem.poll())

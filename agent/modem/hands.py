@@ -19,6 +19,7 @@ from agent.modem.profiles import Profile
 
 log = logging.getLogger(__name__)
 RADIO_PAUSE_S = 5.0  # between off and on: shorter, and some firmware ignores the pair
+RADIO_TRIES = 3
 USB_PAUSE_S = 3.0
 POWER_PAUSE_S = 10.0  # until the module's capacitors are empty
 POWER_COMMAND_S = 60.0
@@ -41,8 +42,21 @@ async def radio(modem: Asked, profile: Profile) -> str:
         await _must(modem, profile.radio_off)
         await asyncio.sleep(RADIO_PAUSE_S)
     finally:
-        await _must(modem, profile.radio_on)  # never leave a household with its radio off
+        await _radio_on(modem, profile)
     return "radio switched off and on"
+
+
+async def _radio_on(modem: Asked, profile: Profile) -> None:
+    """Never leave a household with its radio off: some firmware refuses for a while after it was switched off."""
+    for left in reversed(range(RADIO_TRIES)):
+        try:
+            return await _must(modem, profile.radio_on)
+        except PortAbsent:
+            raise  # it is looked at again when the port is back
+        except ModemError:
+            if not left:
+                raise
+            await asyncio.sleep(RADIO_PAUSE_S)
 
 
 async def restart(modem: Asked, profile: Profile) -> str:

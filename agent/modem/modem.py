@@ -178,6 +178,15 @@ class Modem:
             raise ModemError(f"no such level: {level} (attach, radio, module, usb, power, auto)")
         return {"level": level, "text": text}
 
+    async def wake_radio(self) -> bool:
+        """Switch the radio on where another tool, or a step that was cut short, left it off; whether it was off."""
+        found = await self._patient("AT+CFUN?") or {}
+        if found.get("radio") is not False:
+            return False
+        self.faults["modem.radio-off"] += 1
+        log.warning("%s: the radio was left off (+CFUN: %s); it is switched on", self.where, found.get("fun"))
+        return (await self.execute(self.profile.radio_on)).ok
+
     async def enter_pin(self, pin: str) -> bool:
         """Give the SIM its PIN. Whether it may be tried is decided before (see pin)."""
         self.faults["modem.pin-tried"] += 1

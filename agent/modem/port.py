@@ -17,6 +17,7 @@ import termios
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import serial
 
@@ -26,16 +27,6 @@ from agent.modem.lock import LOCK_DIRECTORY, DeviceLock
 log = logging.getLogger(__name__)
 CHUNK = 4096
 _GONE = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.EBADF, errno.EPIPE, errno.ECONNRESET})
-
-
-class _QuietSerial(serial.Serial):  # type: ignore[misc, unused-ignore]  # the stubs leave out these two
-    """A pyserial port that leaves DTR and RTS as the kernel made them."""
-
-    def _update_dtr_state(self) -> None:
-        """Not ours to move."""
-
-    def _update_rts_state(self) -> None:
-        """Not ours to move."""
 
 
 class Port:
@@ -80,14 +71,17 @@ class Port:
             raise _refused(self.where, error) from error
         self._listen()
 
-    def _open_url(self) -> serial.SerialBase:
-        return serial.serial_for_url(self.where, baudrate=self._baud, timeout=0.5, write_timeout=5)
+    def _open_url(self) -> Any:
+        # No write timeout: rfc2217 has none to set (its socket gives up after five seconds by itself).
+        port = _hands_off(serial.serial_for_url(self.where, baudrate=self._baud, timeout=0.5, do_not_open=True))
+        port.open()
+        return port
 
-    def _open_device(self) -> serial.SerialBase:
+    def _open_device(self) -> Any:
         if not os.path.exists(self.where):
             raise PortAbsent(f"{self.where}: no such port")
         self._lock.take(self.where)
-        port = _QuietSerial()
+        port = _hands_off(serial.Serial())
         port.port, port.baudrate, port.exclusive = self.where, self._baud, True  # exclusive: flock, seen by pyserial
         port.open()
         try:
@@ -173,6 +167,13 @@ class Port:
         if self._pump is not None and self._pump is not threading.current_thread():
             self._pump.join(timeout=2)
         self._lock.release()
+
+
+def _hands_off(port: Any) -> Any:
+    """The same port, not yet open, made to leave DTR and RTS as they are; rfc2217 would set those of the far end."""
+    for line in ("_update_dtr_state", "_update_rts_state"):
+        setattr(port, line, lambda: None)
+    return port
 
 
 def _refused(where: str, error: OSError | ValueError) -> ModemError:

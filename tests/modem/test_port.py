@@ -7,14 +7,23 @@ import asyncio
 import fcntl
 import os
 import pty
+import select
+import socket
 import termios
+import threading
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from serial.rfc2217 import PortManager
 
+import simulator
+from agent.config import ModemSettings
 from agent.errors import PortAbsent, PortBusy
+from agent.modem import Modem
 from agent.modem.lock import DeviceLock, holder_of, lock_name
 from agent.modem.port import Port
 
@@ -50,6 +59,103 @@ def test_a_device_is_taken_exclusively_and_closing_does_not_hang_up(tmp_path: Pa
         assert list(tmp_path.iterdir()) == []
 
     with_terminal(story)
+
+
+class Line:
+    """The serial line behind an RFC 2217 server: remembers what is set on it."""
+
+    BYTESIZES, PARITIES, STOPBITS = (8,), ("N",), (1,)
+
+    def __init__(self) -> None:
+        self.moved: list[str]
+        state = {"baudrate": 9600, "bytesize": 8, "parity": "N", "stopbits": 1, "rtscts": False, "xonxoff": False}
+        signals = {"cts": True, "dsr": True, "ri": False, "cd": True, "dtr": False, "rts": False}
+        self.__dict__.update(moved=[], **state, **signals)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self.__dict__["moved"].append(name)
+        self.__dict__[name] = value
+
+    def reset_input_buffer(self) -> None:
+        """Asked for at each opening."""
+
+    reset_output_buffer = reset_input_buffer
+
+
+@contextmanager
+def far_end(device: str) -> Iterator[tuple[str, Line]]:
+    """An RFC 2217 server in front of a serial device: its URL, and what it was asked to set."""
+    line, server = Line(), socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        near = os.open(device, os.O_RDWR | os.O_NOCTTY)
+        sender = SimpleNamespace(write=connection.sendall)
+        manager = PortManager(line, sender)
+        try:
+            while True:
+                for ready in select.select([connection, near], [], [])[0]:
+                    if ready is near:
+                        connection.sendall(b"".join(manager.escape(os.read(near, 4096))))
+                    elif not (data := connection.recv(4096)):
+                        return
+                    else:
+                        os.write(near, b"".join(manager.filter(data)))
+        except OSError:
+            return
+        finally:
+            os.close(near)
+            connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"rfc2217://127.0.0.1:{server.getsockname()[1]}", line
+    finally:
+        thread.join(10)
+        server.close()
+
+
+@pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # pyserial's
+def test_an_rfc2217_url_is_a_port_too_and_its_lines_are_left_alone(tmp_path: Path) -> None:
+    with simulator.serve("quectel-ec25") as running, far_end(running.path) as (url, line):
+
+        async def whole() -> None:
+            modem = Modem(ModemSettings(port=url), lock_directory=tmp_path)
+            try:
+                await modem.open()
+                assert (await modem.poll()).identity.model == "EC25"
+                assert modem.where == url
+            finally:
+                modem.close()
+
+        asyncio.run(whole())
+        assert "baudrate" in line.moved
+        assert not {"dtr", "rts"} & set(line.moved)
+
+
+def test_dtr_and_rts_are_never_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    real = fcntl.ioctl
+
+    def ioctl(descriptor: int, request: int, *rest: object) -> object:
+        asked.append(request)
+        return real(descriptor, request, *rest)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)  # pyserial looks it up in the same module
+
+    def story(path: str, near: int) -> None:
+        async def whole() -> None:
+            port = Port(path, on_data=lambda data: None, on_lost=lambda why: None, lock_directory=tmp_path)
+            await port.open()
+            port.write(b"AT\r")
+            port.close()
+
+        asyncio.run(whole())
+
+    with_terminal(story)
+    assert termios.TIOCEXCL in asked
+    assert not {termios.TIOCMBIS, termios.TIOCMBIC, termios.TIOCMSET} & set(asked)
 
 
 def test_a_port_without_descriptor_is_pumped_by_a_thread(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from agent.config import ModemSettings
 from agent.errors import CommandError, ModemError
 from agent.modem import Modem, Recovery, evidence_of, hands
 from agent.modem.cause import Evidence
+from agent.modem.profiles import profiles
 from simulator.ports import Running
 from tests.modem.test_discovery import plug
 
@@ -129,6 +131,53 @@ def test_a_rung_by_hand_leaves_the_radio_on(level: str, tmp_path: Path) -> None:
     async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
         told = await modem.reset(level)
         assert told["level"] in ("attach", "radio")
+        assert (await modem.execute("AT+CFUN?")).lines == ("+CFUN: 1",)
+
+    run(story, tmp_path)
+
+
+def test_a_radio_that_was_left_off_is_switched_on(tmp_path: Path) -> None:
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        assert not await modem.wake_radio()
+        await modem.execute("AT+CFUN=4")
+        assert await modem.wake_radio()
+        assert (await modem.execute("AT+CFUN?")).lines == ("+CFUN: 1",)
+        assert modem.faults["modem.radio-off"] == 1
+
+    run(story, tmp_path)
+
+
+class Stubborn:
+    """Refuses what it is asked `refusals` times."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals, self.asked = refusals, list[str]()
+
+    async def execute(self, text: str, timeout_s: float | None = None) -> Any:
+        self.asked.append(text)
+        ok = text.endswith("=4") or self.asked.count(text) > self.refusals
+        return SimpleNamespace(ok=ok, final="OK" if ok else "CME", code=None if ok else 14)
+
+
+def test_a_radio_that_will_not_come_on_is_asked_again() -> None:
+    module = Stubborn(2)
+    asyncio.run(hands.radio(module, profiles()["generic"]))
+    assert module.asked == ["AT+CFUN=4", *["AT+CFUN=1"] * 3]
+    with pytest.raises(ModemError, match="CME 14"):
+        asyncio.run(hands.radio(Stubborn(9), profiles()["generic"]))
+
+
+def test_a_radio_reset_that_is_cancelled_leaves_the_radio_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hands, "RADIO_PAUSE_S", 60.0)
+
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        task = asyncio.create_task(modem.reset("radio"))
+        while running.modem.state.power.functionality == 1:  # noqa: ASYNC110  # the simulator lives on its own thread
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
         assert (await modem.execute("AT+CFUN?")).lines == ("+CFUN: 1",)
 
     run(story, tmp_path)
