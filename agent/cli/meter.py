@@ -96,7 +96,8 @@ class Meter:
     def lines(self, columns: int, now: datetime) -> list[str]:
         """The whole screen, at most 23 lines of at most `columns` characters."""
         head = f"{now:%H:%M:%S}  {self._network()}"
-        body = [head, self._cell_line(), "", *[line for name in NAMES for line in self._gauge(name, columns)]]
+        cell = screen.wrap(self._cell_line(), columns)[:2] or [""]
+        body = [head, *cell, "", *[line for name in NAMES for line in self._gauge(name, columns)]]
         if self.problem:
             body += ["", *screen.wrap("! " + self.problem, columns)[:2]]
         body += ["", *self._plot(columns), "", *self._scale(columns), "Ctrl-C ends."]
@@ -160,8 +161,8 @@ class Meter:
             return [f"Trend: {self.trend}"]
         low, high = min(known), max(known)
         if high - low < ROWS - 1:  # do not blow jitter up to a mountain
-            middle = (high + low) / 2
-            low, high = middle - (ROWS - 1) / 2, middle + (ROWS - 1) / 2
+            low = round((high + low - (ROWS - 1)) / 2)
+            high = low + ROWS - 1
         shown = list(self._history)[-(columns - 7) :]
         lines = [f"Trend of {_label(self.leading)}: {self.trend}"]
         for row in range(ROWS - 1, -1, -1):

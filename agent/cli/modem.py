@@ -55,9 +55,9 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
     rest = {k: v for k, v in reading.items() if k not in (*_SECTIONS, "contexts")}
     for title, section in [*[(name, reading.get(name)) for name in _SECTIONS], ("other", rest)]:
         if isinstance(section, Mapping) and any(v not in (None, {}, []) for v in section.values()):
-            lines += ["", title, *("  " + line for line in screen.pairs(_rows(section)))]
+            lines += ["", title, *screen.pairs(_rows(section), indent=2)]
     for number, context in enumerate(reading.get("contexts") or (), 1):
-        lines += ["", f"context {number}", *("  " + line for line in screen.pairs(_rows(context)))]
+        lines += ["", f"context {number}", *screen.pairs(_rows(context), indent=2)]
     return lines
 
 

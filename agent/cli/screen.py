@@ -68,16 +68,16 @@ def wrap(text: str, columns: int, indent: str = "") -> list[str]:
     return [*lines, line] if line else lines
 
 
-def pairs(rows: Iterable[tuple[str, object]], stream: TextIO | None = None) -> list[str]:
+def pairs(rows: Iterable[tuple[str, object]], *, indent: int = 0) -> list[str]:
     """`name  value` lines, values folded under themselves; unknown (None) rows are left out."""
     known = [(name, clean(value)) for name, value in rows if value is not None]
     left = max((len(name) for name, _ in known), default=0) + 2
-    columns = width(stream)
+    margin = " " * indent
     lines: list[str] = []
     for name, value in known:
-        folded = wrap(value, max(10, columns - left)) or [""]
-        lines.append(name.ljust(left) + folded[0])
-        lines += [" " * left + rest for rest in folded[1:]]
+        folded = wrap(value, max(10, width() - indent - left)) or [""]
+        lines.append(margin + name.ljust(left) + folded[0])
+        lines += [margin + " " * left + rest for rest in folded[1:]]
     return lines
 
 

@@ -83,7 +83,9 @@ def test_the_meter_hides_the_cursor_and_gives_it_back(agent: Agent) -> None:
 
 
 def test_forty_columns(agent: Agent) -> None:
-    for words in (["status"], ["signal", "--watch", "--beats", "1"], ["--help"], ["signal", "--help"], ["signal"]):
+    for words in (
+        ["status"], ["signal", "--watch", "--beats", "1"], ["--help"], ["signal", "--help"], ["signal"], ["modem"],
+    ):  # fmt: skip
         more = [] if "--help" in words else ["--socket", agent.path]
         with Terminal([*words, *more], columns=40) as terminal:
             assert terminal.wait() == exits.OK, terminal.seen
