@@ -10,7 +10,7 @@ from agent.cli.screen import clean, print_json
 from agent.cli.verb import Call, verb
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def command() -> None:
     """Show or check the configuration."""
 

@@ -26,8 +26,11 @@ def command(call: Call, lines: int, audit: bool) -> int:
     try:
         with call.client() as client:
             answer = client.call("log.get", params)
-    except AgentNotRunning:
-        answer = _stored(call, lines, audit)
+    except AgentNotRunning as absent:
+        from agent.cli import stored
+
+        with stored.instead_of(absent):
+            answer = _stored(call, lines, audit)
     if call.json:
         screen.print_json(answer)
         return exits.OK if answer.get("broken") is None else exits.FAILED

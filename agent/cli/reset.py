@@ -20,7 +20,7 @@ LEVELS: dict[str, tuple[str, int]] = {
 
 
 @verb("modem-agent reset radio", "modem-agent reset module --yes")
-@click.argument("level", type=click.Choice(tuple(LEVELS)), default="auto")
+@click.argument("level", type=click.Choice(tuple(LEVELS)), default="auto", metavar="[LEVEL]")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(call: Call, level: str, yes: bool) -> int:
     """Reset the radio, the module or its power.

@@ -9,7 +9,7 @@ from typing import Any
 from agent.cli import exits, screen
 from agent.cli.verb import Call, verb
 from agent.cli.when import local, seconds_between
-from agent.errors import AgentError, AgentNotRunning
+from agent.errors import AgentNotRunning
 
 CLOCKS = {
     "sync": "by NTP",
@@ -40,10 +40,8 @@ def command(call: Call) -> int:
 def _stored(call: Call, error: AgentNotRunning) -> int:
     from agent.cli import stored
 
-    try:
+    with stored.instead_of(error):
         status = stored.status(call)
-    except AgentError:
-        raise error from None
     if call.json:
         screen.print_json(status)
         return exits.NOT_RUNNING

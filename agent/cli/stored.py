@@ -6,17 +6,28 @@ Used by `status`, `usage` and `log`. Reads a copy of the database, takes no lock
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.cli.verb import Call
+from agent.errors import AgentNotRunning, StoreError
 
 if TYPE_CHECKING:
     from agent.store import Database
 
 T = TypeVar("T")
 DATABASE = "agent.db"  # in device.state_dir
+
+
+@contextmanager
+def instead_of(absent: AgentNotRunning) -> Iterator[None]:
+    """Where there is no store either, what is missing is the agent."""
+    try:
+        yield
+    except StoreError as error:
+        raise absent from error
 
 
 def database_path(call: Call) -> Path:
@@ -45,7 +56,6 @@ def status(call: Call) -> dict[str, Any]:
     from agent import plan
     from agent.clock import Clock
     from agent.commands.snapshot import Snapshot
-    from agent.errors import StoreError
 
     config = call.config()
     ledger, device = look(call, lambda db: (db.load_ledger(), db.meta.get("device", "")))

@@ -54,10 +54,11 @@ def _ask(call: Call, *, days: bool, months: bool) -> dict[str, Any]:
     try:
         with call.client() as client:
             return dict(client.call("usage", wanted))
-    except AgentNotRunning:
+    except AgentNotRunning as absent:
         from agent.cli import stored
 
-        kept = stored.status(call)
+        with stored.instead_of(absent):
+            kept = stored.status(call)
         out = {name: kept[name] for name in ("v", "time", "clk", "usage", "period", "plan", "stored")}
         if days:
             out["days"] = stored.look(call, lambda db: db.history.days(DAYS_ASKED))

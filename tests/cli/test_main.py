@@ -37,6 +37,8 @@ def test_the_table_of_verbs_says_what_each_verb_says() -> None:
         (["config", "show", "--frobnicate"], "no such option"),
         (["config", "show", "extra"], "unexpected extra argument"),
         (["--frobnicate"], "no such option"),
+        (["config"], "missing command; see 'modem-agent config --help'"),
+        (["reset", "hammer"], "invalid value for '[LEVEL]': 'hammer' is not one of 'attach', 'radio'"),
     ],
 )
 def test_unknown_words_are_one_line_and_usage(cli: Run, words: list[str], sentence: str) -> None:

@@ -67,7 +67,9 @@ def test_the_audit_trail_is_read_and_checked_without_an_agent(cli: Run, config: 
 def test_without_a_store_the_agent_is_what_is_missing(cli: Run, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(f'[device]\nrun_dir = "{tmp_path}/run"\nstate_dir = "{tmp_path}/none"\n')
-    done = cli("status", "--config", str(file))
-    assert done.returncode == exits.NOT_RUNNING
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
+    for words in (["status"], ["usage"], ["log"], ["log", "--audit"]):
+        done = cli(*words, "--config", str(file))
+        assert done.returncode == exits.NOT_RUNNING, words
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        assert "the agent is not running" in done.stderr
