@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import table
-from tests.bench.rows import FAULT, KEPT, MISSED, REPORT
+from tests.bench.rows import FAULT, KEPT, MISSED, REPORT, SHORT
 
 HERE = Path(__file__).parent
 ROOMS = ("at_", "ledger_", "shaping_", "operator_", "simulator_", "cli_", "footprint")
@@ -153,6 +153,7 @@ class Runner:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"tests.bench.{name}", *words],
                 stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, **({SHORT: "1"} if self.short else {})},
             )  # fmt: skip
             self._running[process.pid] = process
             try:

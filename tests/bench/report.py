@@ -31,7 +31,7 @@ main { max-width: 1000px; margin: 0 auto; padding: 24px 20px 60px; }
 h1 { font-size: 28px; margin: 0 0 6px; } h2 { font-size: 20px; margin: 36px 0 4px; }
 h3 { font-size: 16px; margin: 22px 0 0; }
 p { margin: 6px 0 12px; max-width: 74ch; } .quiet { color: #5b6675; font-size: 14px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; margin: 18px 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 18px 0; }
 .tile { background: #fff; border: 1px solid #dde2e8; border-radius: 8px; padding: 12px 14px; }
 .tile b { display: block; font-size: 24px; } .tile span { font-size: 13px; color: #5b6675; }
 figure { margin: 8px 0 0; background: #fff; border: 1px solid #dde2e8; border-radius: 8px; padding: 12px; }
@@ -80,7 +80,7 @@ def tiles(rows: Rows, demo: Path, campaign: dict[str, Any] | None) -> str:
     absent = len([row for row in rows if not row["date"]])
     facts = [
         (f"{kept} of {len(judged)}", "numbers with a target that were kept in the newest run"),
-        (str(len(judged) - kept), "numbers missed; each stands in the table below"),
+        (str(len(judged) - kept), "numbers missed; each is named below"),
         (str(absent), "benches that were not run this time"),
     ]
     promises = demo_rows(demo)
@@ -284,8 +284,8 @@ def tables(rows: Rows) -> str:
 
 
 def _verdict(word: str) -> str:
-    word = word.strip("*")
-    kind = {"kept": "kept", "missed": "missed"}.get(word, "open")
+    word = word.replace("*", "")
+    kind = {"kept": "kept", "missed": "missed"}.get(word.partition(",")[0], "open")
     return f'<td class="{kind}">{word}</td>'
 
 

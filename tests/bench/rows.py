@@ -22,6 +22,7 @@ from pathlib import Path
 REPORT = Path(os.environ.get("MODEM_AGENT_REPORT", "report")) / "bench"
 KEPT, FAULT, MISSED = 0, 1, 3
 POINTS = 300  # of a curve
+SHORT = "MODEM_AGENT_BENCH_SHORT"  # set where a script runs in its short form, whose numbers prove less
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Bench:
             "bench": self.name,
             "issue": self.issue,
             "arguments": sys.argv[1:],
+            "short": SHORT in os.environ,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "machine": machine(),
             "rows": [asdict(row) for row in self.rows],

@@ -43,7 +43,7 @@ def collect(names: Iterable[str], troubles: dict[str, str]) -> Rows:
         file = REPORT / f"{name}.json"
         if file.exists():
             document = json.loads(file.read_text())
-            common = {key: document.get(key) for key in ("bench", "issue", "arguments", "date", "machine")}
+            common = {key: document.get(key) for key in ("bench", "issue", "arguments", "short", "date", "machine")}
             rows += [{**common, **row} for row in document["rows"]]
         if name in troubles or not file.exists():
             rows.append(_absent(name, troubles.get(name, "not run")))
@@ -52,16 +52,19 @@ def collect(names: Iterable[str], troubles: dict[str, str]) -> Rows:
 
 def _absent(name: str, why: str) -> dict[str, Any]:
     row = {"what": name, "target": "", "measured": why, "kept": None, "peer": "", "exact": False}
-    return {"bench": name, "issue": None, "arguments": [], "date": "", "machine": "", **row}
+    return {"bench": name, "issue": None, "arguments": [], "short": False, "date": "", "machine": "", **row}
 
 
-VERDICT = {True: "kept", False: "**missed**", None: ""}
+VERDICT = {True: "kept", False: "**missed**", None: "not judged"}
+NO_TARGET = ("", "printed", "(peer)")
 
 
 def verdict(row: dict[str, Any]) -> str:
     if not row["date"]:
         return "not measured"
-    return VERDICT[row["kept"]] or ("not judged" if row["target"] else "")
+    if row["kept"] is None and row["target"] in NO_TARGET:
+        return ""
+    return VERDICT[row["kept"]] + (", short form" if row["short"] else "")
 
 
 def by_subject(rows: Rows) -> dict[str, Rows]:
@@ -93,6 +96,7 @@ def summary(rows: Rows) -> str:
     machines = sorted({row["machine"] for row in rows if row["machine"]})
     parts = [f"{len(judged) - missed} of {len(judged)} numbers kept", f"{missed} missed"]
     parts += [f"{absent} not measured"] if absent else []
+    parts += ["some in the short form only"] if any(row["short"] for row in judged) else []
     return f"Measured {days(rows) or 'never'} on {'; '.join(machines) or machine()}: {', '.join(parts)}."
 
 

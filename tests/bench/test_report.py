@@ -83,6 +83,16 @@ def test_the_table_says_what_was_kept_missed_and_not_run(measured: Path) -> None
     assert json.loads((measured / "report" / "bench.json").read_text()) == found
 
 
+def test_what_was_measured_in_the_short_form_only_says_so(measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(rows.SHORT, "1")
+    bench = rows.Bench("simulator_fleet", 8)
+    bench.row("devices", "at least 2000", "100", True)
+    bench.finish()
+    text = table.markdown(collected())
+    assert "| 100 |  | kept, short form |" in text
+    assert "some in the short form only" in text
+
+
 def test_the_readme_gets_the_newest_table_between_its_marks(measured: Path) -> None:
     readme = measured / "README.md"
     readme.write_text(f"before\n{table.BEGIN}\nyesterday\n{table.END}\nafter\n")
