@@ -182,7 +182,8 @@ def test_those_that_measure_time_come_first_and_what_is_beyond_the_budget_is_tol
         assert {one.outcome for one in running.all(names)} == {"not run"}
 
 
-def test_a_page_without_any_measurement_says_how_to_get_one(tmp_path: Path) -> None:
+def test_a_page_without_any_measurement_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "REPORT", tmp_path)
     made = report.page([], tmp_path, None)
     assert "<svg" not in made
     for command in ("make demo", "make bench-shaping", "make campaign", "make bench"):
