@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
+import click
+
+LENGTHS_S = {"m": 60, "h": 3_600, "d": 86_400}
+LONGEST_S = 40 * 86_400
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # no locale decides
 
 
@@ -91,3 +95,12 @@ def local(text: str | None) -> str | None:
 def seconds_between(start: str | None, end: str | None) -> float | None:
     first, last = parsed(start), parsed(end)
     return None if first is None or last is None else (last - first).total_seconds()
+
+
+def from_now(text: str, *, option: str = "--for") -> str:
+    """90m, 24h, 3d as the RFC 3339 time that far from now. Raises UsageError."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in LENGTHS_S or not number.isdecimal() or not 0 < int(number) * LENGTHS_S[unit] <= LONGEST_S:
+        raise click.UsageError(f"{option} {text!r} is no length of time; allowed: 90m, 24h, 3d (at most 40d)")
+    until = datetime.now(timezone.utc) + timedelta(seconds=int(number) * LENGTHS_S[unit])
+    return until.strftime("%Y-%m-%dT%H:%M:%SZ")

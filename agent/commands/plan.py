@@ -59,7 +59,7 @@ def _override(mode: str) -> Callable[[Agent, dict[str, Any], Progress], Any]:
     async def run(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         expires = instant(args["expires"]) if "expires" in args else None
         wanted = plan.Override(mode=mode, reason=args.get("reason", ""), by=args.get("by", ""), expires=expires)
-        return await _change(agent, progress, lambda ledger, moment: plan.override(ledger, wanted), mode=mode)
+        return await _change(agent, progress, lambda ledger, moment: plan.override(ledger, wanted, moment.wall), mode=mode)
 
     return run
 
@@ -124,6 +124,14 @@ ROWS = (
     Command("throttle.lift", "full speed whatever was used", _override("lift"), args=WHY, role="act", resource="plan"),
     Command(
         "throttle.force", "the slow speed whatever was used", _override("force"), args=WHY, role="act", resource="plan"
+    ),
+    Command(
+        "throttle.suspend",
+        "nothing is shaped and nothing told apart; counting goes on",
+        _override("suspend"),
+        args=WHY,
+        role="act",
+        resource="plan",
     ),
     Command("throttle.auto", "leave the speed to the plan again", automatic, role="act", resource="plan"),
 )

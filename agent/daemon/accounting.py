@@ -81,6 +81,7 @@ class Accounting:
         self._retry_at_s = 0.0
         self._told = False  # something waits to be saved with the ledger
         self.companion: Callable[[], Companion | None] = lambda: None
+        self.on_saved: Callable[[], None] = lambda: None  # or refused: what the store says of the disk may be another
 
     # -- what was counted
 
@@ -181,6 +182,7 @@ class Accounting:
                 self._now_on_disk(written)
                 if companion:
                     companion.committed()
+        self.on_saved()
 
     async def change(self, change: Callable[[Ledger, Moment], Ledger], also: Also | None = None) -> Ledger:
         """Change the ledger by a pure function and save it with `also` in one transaction, or do neither.
@@ -191,7 +193,10 @@ class Accounting:
         async with self._saving:
             moment = self._clock.now()
             written = change(self.ledger, moment)
-            await self._store.run(lambda database: _save(database, written, also))
+            try:
+                await self._store.run(lambda database: _save(database, written, also))
+            finally:
+                self.on_saved()
             self.ledger = change(self.ledger, moment)
             self._now_on_disk(written)
         self.review()

@@ -75,6 +75,7 @@ class Daemon:
         agent.accounting.on_notice = self._noticed
         agent.accounting.on_decision = lambda decision: self._decided()
         agent.accounting.companion = reporting.companion
+        agent.accounting.on_saved = self._saved
         agent.watching.on_change = self._changed
         agent.watching.on_reading = self._read
         agent.shaping.on_change = self._shaped
@@ -102,6 +103,11 @@ class Daemon:
         drift = {"reason": "the module counts other bytes than the kernel"}
         self._reporting.alarm("counter-drift", drift if self._agent.accounting.drifting else None)
         self._diary.note(self._agent.snapshot().to_dict())
+
+    def _saved(self) -> None:
+        """After each try to save: whether the disk takes what is counted."""
+        store = self._agent.store
+        self._reporting.alarm("store", {"reason": store.state, "text": store.problem} if store.problem else None)
 
     def _proved(self, verdict: Verdict) -> None:
         """What the counters say of the shaping: it bites, or something leads around it."""

@@ -13,11 +13,11 @@ class InstanceLock:
     """Held as long as the process lives; the kernel gives it up on kill -9 too."""
 
     def __init__(self, folder: Path) -> None:
-        """Make `folder` if need be and take the lock in it. Raises AgentError."""
-        self._path = folder / "agent.lock"
+        """Make `folder` if need be and lock it: itself and not a file in it, for a disk that has become read-only, or
+        full, gives no file to write to, and counting must go on. Raises AgentError."""
         try:
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise AgentError(f"{folder}: cannot be used: {error.strerror or error}") from error
         try:

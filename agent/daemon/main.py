@@ -70,8 +70,20 @@ async def _serve(config: Config) -> int:
         watching = Watching(config.modem, clock, faults)
         agent = LiveAgent(config, clock, store, kernel, accounting, watching, shaping, faults)
         daemon = Daemon(agent, kernel, Counting(kernel, patterns, accounting), Reporting(agent), faults)
+        _tell_damage(store, agent, faults)
         kernel.start(loop, daemon.link_event)
         return await daemon.run()
     finally:
         kernel.close()
         store.close()
+
+
+def _tell_damage(store: Store, agent: LiveAgent, faults: Counter[str]) -> None:
+    """A database that was damaged, or gone and made up from its last good generation: the operator hears of it."""
+    if store.set_aside is None and not store.restored:
+        return
+    faults["store.damaged"] += 1
+    now = "the last good generation is used" if store.restored else "there is no good generation: counting begins anew"
+    aside = store.set_aside.name if store.set_aside else ""
+    log.error("the database was damaged%s; %s", f", it is kept as {aside}" if aside else " or gone", now)
+    agent.event("store", {"state": "damaged", "reason": now, "set_aside": aside})

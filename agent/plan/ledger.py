@@ -221,10 +221,12 @@ def top_up(ledger: Ledger, topup: TopUp, plan: Plan) -> Ledger:
     )
 
 
-def override(ledger: Ledger, wanted: Override | None) -> Ledger:
+def override(ledger: Ledger, wanted: Override | None, now: datetime | None = None) -> Ledger:
     """Put the operator's word above the plan's, or take it back (None). Raises PlanError."""
     if wanted is not None and wanted.mode not in ("lift", "force", "suspend"):
         raise PlanError(f"override {wanted.mode!r}: allowed are lift, force, suspend")
+    if wanted is not None and wanted.expires is not None and now is not None and wanted.expires <= now:
+        raise PlanError(f"override {wanted.mode} would end ({wanted.expires:%Y-%m-%d %H:%M}) before it begins")
     return replace(ledger, override=wanted)
 
 

@@ -2,17 +2,16 @@
 
     python tests/bench/ledger_flaps.py [EVENTS] [SEED]
 
-The agent is the real daemon, the traffic real frames on a veth. Boots are simulated: the daemon ends in order, the link
-is made anew and the kernel's boot id is another. vnStat runs with its defaults.
+The agent is the real daemon, the traffic real frames (ledger_links.py). Boots are simulated: the daemon ends in order,
+the link is made anew and the kernel's boot id is another. Two vnStats run: one with the defaults of its package, which
+knows the link's 10 Gbit/s, and one that knows no speed, as of most modules, and assumes 1 Gbit/s.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,102 +19,122 @@ import uuid
 from pathlib import Path
 
 from agent.plan.observing import FRESH_S
-from tests.bench.ledger_line import HEADER_BYTES, Daemon, Line, enter_namespace, pretend_boot
+from tests.bench import ledger_links
+from tests.bench.ledger_daemon import Daemon
+from tests.bench.ledger_line import Line, enter_namespace, pretend_boot
+from tests.bench.ledger_vnstat import VnStat, installed
 from tests.bench.rows import Bench
 
-READ_S = 0.5  # the daemon reads every 0.25 s at this plan's max_bps; the rest is the way through loop and thread
+READ_S = 0.5  # the daemon reads every 0.1 s at this plan's max_bps; the rest is the way through loop and thread
+COMPARED_EVERY = 50
+VNSTAT_READS_S = 22.0  # it reads the counters every 20 s
 GB = 10**9
 
 
-class VnStat:
-    """vnStat's daemon on `wan0`, with the defaults of its package."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "vnstat"
-        self.folder.mkdir()
-        self.config = self.folder / "vnstat.conf"
-        self.config.write_text(
-            f'DatabaseDir "{self.folder}"\nInterface "wan0"\nUseLogging 0\nPidFile "{self.folder}/pid"\n'
-        )
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """With an empty folder it makes its database and takes the interfaces that there are."""
-        with (self.folder / "log").open("wb") as log:
-            command = ["vnstatd", "-n", "--config", str(self.config)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def stop(self) -> tuple[int, int] | str:
-        """Its totals, or what kept it from having any."""
-        assert self.process is not None
-        self.process.terminate()
-        self.process.wait(10)
-        command = ["vnstat", "--config", str(self.config), "-i", "wan0", "--json"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            return f"{done.stdout} {done.stderr} {(self.folder / 'log').read_text()}".replace("\n", " ").strip()[-300:]
-        total = json.loads(done.stdout)["interfaces"][0]["traffic"]["total"]
-        return total["rx"], total["tx"]
-
-
 class Run:
+    """One line, what happened on it, and what of its traffic nobody could have known."""
+
     def __init__(self, folder: Path, seed: int) -> None:
         self.random = random.Random(seed)
         self.folder = folder
         self.line = Line()
+        self.kinds = ledger_links.kinds()
         self.daemon = Daemon(folder, plan="max_bps = 10_000_000_000")
-        self.vnstat = VnStat(folder) if shutil.which("vnstatd") else None
-        self.may_lose = 0
+        self.peers = {}
+        if installed():
+            self.peers["its defaults"] = VnStat(folder / "vnstat")
+            self.peers["no speed known"] = VnStat(folder / "vnstat-1000", "BandwidthDetection 0\n")
+        self.may_lose = [0, 0]  # received, sent
         self.counts: dict[str, int] = {}
+        self.apart = ""  # the first event after which daemon and truth differed by more than allowed
 
-    def event(self) -> None:
-        """Some traffic, then something happens to the line or the daemon."""
+    def traffic(self) -> None:
         self.line.pass_bytes(self.random.randrange(400_000), self.random.randrange(100_000))
+
+    def event(self, number: int) -> None:
+        """Some traffic, then something happens to the line or the daemon."""
+        self.traffic()
         if self.random.random() < 0.3:
             time.sleep(self.random.uniform(0, 0.4))
-        kinds = ("flap", "re-creation", "rename", "kill -9", "boot")
-        kind = self.random.choices(kinds, (40, 42, 10, 5, 3))[0]
+        happenings = {
+            "flap": (40, self.line.flap),
+            "re-creation": (40, self.recreate),
+            "rename": (10, lambda: self.line.rename("wan1" if self.line.name == "wan0" else "wan0")),
+            "kill -9": (5, self.kill),
+            "kill -9 and re-creation": (2, self.kill_and_recreate),
+            "boot": (3, self.boot),
+        }
+        kind = self.random.choices(list(happenings), [weight for weight, _ in happenings.values()])[0]
         self.counts[kind] = self.counts.get(kind, 0) + 1
-        {
-            "flap": self.line.flap,
-            "re-creation": self.recreate,
-            "rename": lambda: self.line.rename("wan1" if self.line.name == "wan0" else "wan0"),
-            "kill -9": self.kill,
-            "boot": self.boot,
-        }[kind]()
+        happenings[kind][1]()
+        if number % COMPARED_EVERY == COMPARED_EVERY - 1:
+            self.compare(f"event {number}, a {kind}")
+
+    def compare(self, when: str) -> None:
+        """Wait until the daemon has read what there is; note the first time that this takes for ever."""
+        received, sent = self.at_least()
+        found = self.daemon.counted_until(received, sent, 20)
+        if not self.apart and (
+            not received <= found[0] <= self.line.received or not sent <= found[1] <= self.line.sent
+        ):
+            self.apart = f"{when}: {found[0] - self.line.received:+d} received, {found[1] - self.line.sent:+d} sent"
+
+    def at_least(self) -> tuple[int, int]:
+        return self.line.received - self.may_lose[0], self.line.sent - self.may_lose[1]
+
+    def delete(self, *, watched: bool = True) -> None:
+        """What passed since the last reading is lost if the deletion does not tell it, or tells it to nobody."""
+        received, sent = self.line.within(READ_S)
+        if not watched or not self.line.link.tells_received:
+            self.may_lose[0] += received
+        if not watched:
+            self.may_lose[1] += sent
+        self.line.delete()
 
     def recreate(self) -> None:
-        self.may_lose += self.line.received_within(READ_S)
-        self.line.delete()
-        self.line.make()
+        self.delete()
+        self.line.make(self.random.choice(self.kinds))
 
     def kill(self) -> None:
         """Traffic goes on while no daemon runs; it must not be lost either."""
         self.daemon.kill()
-        self.line.pass_bytes(self.random.randrange(400_000), self.random.randrange(100_000))
-        self.daemon.start()
-        time.sleep(0.3)  # the first reading
+        self.traffic()
+        self.start()
+
+    def kill_and_recreate(self) -> None:
+        self.daemon.kill()
+        self.delete(watched=False)
+        self.line.make(self.random.choice(self.kinds))
+        self.traffic()
+        self.start()
 
     def boot(self) -> None:
         self.daemon.stop()
         self.line.delete()
         self.line.name = "wan0"
         pretend_boot(self.folder, str(uuid.UUID(int=self.random.getrandbits(128))))
-        self.line.make()
-        self.daemon.start()
-        time.sleep(0.3)
+        self.line.make(self.random.choice(self.kinds))
+        self.traffic()
+        self.start()
 
-    def burst(self) -> None:
-        """2.3 GB, seen by everyone, then a flap of 0.2 s: where a guessed wrap books 2^32."""
-        if self.line.name != "wan0":
-            self.line.rename("wan0")
-            time.sleep(7)  # vnStat looks every 5 s, and what it finds on a link that came back is a baseline to it
+    def start(self) -> None:
+        """Until the daemon has read the line: of a link that goes before, nobody could tell it."""
+        self.daemon.start()
+        self.compare("a start of the daemon")
+
+    def re_enumeration(self) -> None:
+        """2.3 GB, seen by everyone, then the module is gone for 0.2 s and comes back with counters at zero."""
+        self.delete()
+        self.line.name = "wan0"
+        self.line.make()
+        time.sleep(VNSTAT_READS_S)  # what it finds on a link that was away is a baseline to it
         self.line.pass_bytes(int(2.31 * GB), 1_200_000, frame=60_000)
-        time.sleep(21)  # vnStat writes its counters every 20 s
-        self.may_lose += self.line.received_within(READ_S)
-        self.line.delete()
+        time.sleep(VNSTAT_READS_S)
+        self.delete()
         time.sleep(0.2)
         self.line.make()
+        self.traffic()
+        time.sleep(VNSTAT_READS_S)
 
 
 def main() -> int:
@@ -129,8 +148,8 @@ def main() -> int:
         measure(bench, run, events)
     finally:
         run.daemon.kill()
-        if run.vnstat and run.vnstat.process:
-            run.vnstat.process.kill()
+        for peer in run.peers.values():
+            peer.kill()
         shutil.rmtree(folder)
     return bench.finish()
 
@@ -139,42 +158,50 @@ def measure(bench: Bench, run: Run, events: int) -> None:
     run.daemon.start()
     time.sleep(FRESH_S + 1)  # what runs within it would only give a baseline
     run.line.make()
-    if run.vnstat:
-        run.vnstat.start()
-        time.sleep(2)
+    for peer in run.peers.values():
+        peer.start()
+    time.sleep(2)
     for number in range(events):
-        if number % max(1, events // 4) == events // 8:
-            run.burst()
-        run.event()
-    time.sleep(1)
+        if number in (events // 4, events * 3 // 4 if events > 200 else -1):
+            run.re_enumeration()
+        run.event(number)
+    run.compare("the end")
     run.daemon.stop()
-    ledger = run.daemon.ledger()
-    peer = run.vnstat.stop() if run.vnstat else None
-    report(bench, run, (ledger.total_received_bytes, ledger.total_sent_bytes), peer, ledger.refused_readings)
+    report(bench, run)
 
 
-def report(bench: Bench, run: Run, counted: tuple[int, int], peer: tuple[int, int] | str | None, refused: int) -> None:
-    line = run.line
-    phantom = [max(0, c - real) for c, real in zip(counted, (line.received, line.sent), strict=True)]
-    lost = [max(0, real - c) for c, real in zip(counted, (line.received, line.sent), strict=True)]
+def report(bench: Bench, run: Run) -> None:
+    line, ledger = run.line, run.daemon.ledger()
+    counted = (ledger.total_received_bytes, ledger.total_sent_bytes)
+    real = (line.received, line.sent)
+    phantom = [max(0, c - r) for c, r in zip(counted, real, strict=True)]
+    lost = [max(0, r - c) for c, r in zip(counted, real, strict=True)]
     happened = ", ".join(f"{n} x {kind}" for kind, n in sorted(run.counts.items()))
-    passed = f"{(line.received + line.sent) / GB:.3f} GB in {line.frames} frames"
-    theirs = "vnStat is not installed"
-    if isinstance(peer, str):
-        theirs = f"vnStat gave no totals: {peer}"
-    elif peer:
-        header = HEADER_BYTES * line.frames
-        more = peer[0] + peer[1] - line.received - line.sent - header
-        theirs = f"vnStat: {more / GB:+.3f} GB against what passed"
-    bench.row(f"phantom bytes ({happened}; {passed})", "0", str(sum(phantom)), sum(phantom) == 0, theirs)
+    sorts = ", ".join(kind.__name__.lower() for kind in run.kinds)
+    passed = f"{sum(real) / GB:.3f} GB over {sorts}"
     bench.row(
-        "lost bytes received: none but what came within the last read of a deletion without counters",
-        f"<= {run.may_lose}",
-        str(lost[0]),
-        lost[0] <= run.may_lose,
+        f"phantom bytes ({happened}; {passed})", "0", str(sum(phantom)), sum(phantom) == 0, "; ".join(theirs(run))
     )
-    bench.row("lost bytes sent (the deletion carries them on a veth)", "0", str(lost[1]), lost[1] == 0)
+    words = "none but what came within the last reading of a link whose deletion did not tell it"
+    for name, gone, allowed in zip(("received", "sent"), lost, run.may_lose, strict=True):
+        bench.row(f"lost bytes {name}: {words}", f"<= {allowed}", str(gone), gone <= allowed)
+    refused = ledger.refused_readings
     bench.row("readings refused as impossible", "0", str(refused), refused == 0)
+    if run.apart:
+        bench.row("first event after which more was amiss", "none", run.apart, False)
+
+
+def theirs(run: Run) -> list[str]:
+    """What each vnStat has beyond what passed, link headers included."""
+    if not run.peers:
+        return ["vnStat is not installed"]
+    real = run.line.received + run.line.sent + run.line.header_bytes
+    said = []
+    for name, peer in run.peers.items():
+        totals = peer.stop()
+        more = totals if isinstance(totals, str) else f"{(sum(totals) - real) / GB:+.3f} GB against what passed"
+        said.append(f"vnStat ({name}): {more}")
+    return said
 
 
 if __name__ == "__main__":

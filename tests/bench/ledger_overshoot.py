@@ -20,7 +20,9 @@ from agent.clock import Clock
 from agent.config import ClockSettings
 from agent.plan import Ledger, Plan
 from agent.store import Database
-from tests.bench.ledger_line import Daemon, Line, enter_namespace, ip
+from tests.bench.ledger_daemon import Daemon
+from tests.bench.ledger_line import Line, enter_namespace
+from tests.bench.ledger_links import ip
 from tests.bench.rows import Bench
 
 PLAN = Plan()

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
+from agent.errors import PlanError
 from agent.plan import (
     Override,
     Plan,
@@ -14,6 +15,7 @@ from agent.plan import (
     decide,
     forecast,
     notices,
+    override,
     settle,
     usage,
 )
@@ -156,3 +158,12 @@ def test_a_period_reads_its_own_instants() -> None:
     household = Household()
     assert household.ledger.period.contains(NOON)
     assert not household.ledger.period.contains(datetime(2027, 1, 1, tzinfo=timezone.utc))
+
+
+def test_an_override_that_would_end_before_it_begins_is_refused(home: Household) -> None:
+    now = home.clock.now().wall
+    for mode in ("lift", "force", "suspend"):
+        with pytest.raises(PlanError, match="before it begins"):
+            override(home.ledger, Override(mode, "late", "desk", expires=now), now)
+        kept = override(home.ledger, Override(mode, "in time", "desk", expires=now + timedelta(minutes=1)), now)
+        assert kept.override is not None
