@@ -14,7 +14,10 @@ from agent.cli.when import from_now, local
 @click.argument("mode", type=click.Choice(("lift", "force", "suspend", "auto")))
 @click.option("--reason", help="Why; it stands in status and goes to the operator.")
 @click.option(
-    "--for", "lasting", metavar="TIME", help="For how long: 90m, 24h, 3d. Default: lift until the new period, else for good."
+    "--for",
+    "lasting",
+    metavar="TIME",
+    help="For how long: 90m, 24h, 3d; else a lift ends with the period.",
 )
 def command(call: Call, mode: str, reason: str | None, lasting: str | None) -> int:
     """Lift, force or suspend the throttle, or leave it to the plan.

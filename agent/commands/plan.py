@@ -59,7 +59,11 @@ def _override(mode: str) -> Callable[[Agent, dict[str, Any], Progress], Any]:
     async def run(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         expires = instant(args["expires"]) if "expires" in args else None
         wanted = plan.Override(mode=mode, reason=args.get("reason", ""), by=args.get("by", ""), expires=expires)
-        return await _change(agent, progress, lambda ledger, moment: plan.override(ledger, wanted, moment.wall), mode=mode)
+
+        def change(ledger: Any, moment: Moment) -> Any:
+            return plan.override(ledger, wanted, moment.wall)
+
+        return await _change(agent, progress, change, mode=mode)
 
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -16,17 +17,26 @@ class Counting:
 
     def __init__(self, kernel: Kernel, patterns: Sequence[str], accounting: Accounting) -> None:
         self._kernel, self._patterns, self._accounting = kernel, tuple(patterns), accounting
+        self._saving: asyncio.Task[None] | None = None
         self.on_beat: Callable[[float], None] = lambda within_s: None
 
     async def run(self) -> None:
         """Sample for ever. A KernelError ends it; the supervisor starts it again."""
         while True:
             await self.sample()
-            if self._accounting.commit_due():
-                await self._accounting.commit()
+            self._save_if_due()
             pause_s = self._accounting.interval_s()
             self.on_beat(pause_s + 60)
             await self._accounting.wake.wait(pause_s)
+
+    def _save_if_due(self) -> None:
+        """Save beside the counting: a card that is busy with itself for seconds must not keep a counter unread."""
+        if self._saving is not None and self._saving.done():
+            saved, self._saving = self._saving, None
+            saved.result()
+        if self._saving is None and self._accounting.commit_due():
+            self._saving = asyncio.create_task(self._accounting.commit())
+            self._saving.add_done_callback(lambda _: self._accounting.wake.set())
 
     async def sample(self) -> None:
         """Read the counters now."""

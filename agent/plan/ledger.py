@@ -17,7 +17,7 @@ from agent.plan.model import Moment, Plan
 from agent.plan.period import BillingPeriod, plan_period
 
 REMEMBERED_IDS = 64
-HOURS_TOGETHER = 6
+HOURS_TOGETHER = 12  # packed with so many the row still fits a page of the database
 
 
 @dataclass(frozen=True, slots=True)

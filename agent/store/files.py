@@ -22,7 +22,7 @@ from agent.store.ledger import LedgerTable
 from agent.store.schema import MIGRATIONS
 
 PAGE_BYTES = 1_024
-CHECKPOINT_PAGES = 32  # the WAL has its full length after a few hours, and is overwritten from then on
+CHECKPOINT_PAGES = 128  # once in some days; the WAL has its full length then, and is overwritten from then on
 CACHE_KB = 256
 DAMAGED_KEPT = 2
 # What the last good generation holds: the months that cannot be had again. Not the outbox: it is large and told twice
@@ -142,8 +142,7 @@ def write_generation(connection: sqlite3.Connection, path: Path) -> None:
         copy.close()
     with new.open("rb") as file:
         os.fsync(file.fileno())
-    os.replace(new, good)
-    sync_folder(path.parent)
+    os.replace(new, good)  # should power go before this is on the disk, yesterday's is still there
 
 
 def restore_generation(path: Path) -> bool:

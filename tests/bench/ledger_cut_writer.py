@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from agent.clock import ManualClock
-from agent.plan import Epoch, Ledger, Plan, Sample, committed, observe
-from agent.store import Database
+from tests.bench.ledger_cut_work import work
 
 TARGET = "recorded"
 
@@ -23,24 +20,8 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True)
 
 
-def work(path: Path, commits: int) -> None:
-    """Commits as a busy month makes them: the ledger each time, hours and days now and then, an event beside."""
-    clock, plan = ManualClock(), Plan()
-    ledger = replace(Ledger.new(plan, clock.now()), fresh=False)
-    with Database.open(path) as database:
-        for number in range(1, commits + 1):
-            clock.advance(1_300)
-            sample = Sample(Epoch("b" * 36, 3, "wwan0"), clock.boot_s, number * 1000, 0)
-            ledger, _ = observe(ledger, sample, clock.now(), plan)
-            with database.transaction():
-                database.keep(ledger)
-                if number % 5 == 0:
-                    database.events.add("throttle", {"number": number, "text": "x" * 200}, clock.now())
-            ledger = committed(ledger, ledger)
-            run("dmsetup", "message", TARGET, "0", f"mark c{number}")
-
-
 def main() -> None:
+    commits = int(sys.argv[1])
     sectors = Path("/sys/block/vda/size").read_text().strip()
     run("mkfs.ext4", "-q", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0", "/dev/vda")
     run("sync")
@@ -51,7 +32,11 @@ def main() -> None:
     mount.mkdir()
     # A short interval: the kernel writes back behind the store's back as often as it can.
     run("mount", "-o", "noatime,commit=1", f"/dev/mapper/{TARGET}", str(mount))
-    work(mount / "agent.db", int(sys.argv[1]))
+    work(
+        mount / "agent.db",
+        lambda number: number < commits,
+        lambda number: run("dmsetup", "message", TARGET, "0", f"mark c{number}"),
+    )
     run("umount", str(mount))
     run("dmsetup", "remove", TARGET)
 

@@ -25,8 +25,7 @@ from tests.bench.ledger_line import Line, enter_namespace, pretend_boot
 from tests.bench.ledger_vnstat import VnStat, installed
 from tests.bench.rows import Bench
 
-READ_S = 0.5  # the daemon reads every 0.1 s at this plan's max_bps; the rest is the way through loop and thread
-COMPARED_EVERY = 50
+COMPARED_EVERY = 10
 VNSTAT_READS_S = 22.0  # it reads the counters every 20 s
 GB = 10**9
 
@@ -44,7 +43,9 @@ class Run:
         if installed():
             self.peers["its defaults"] = VnStat(folder / "vnstat")
             self.peers["no speed known"] = VnStat(folder / "vnstat-1000", "BandwidthDetection 0\n")
-        self.may_lose = [0, 0]  # received, sent
+        self.may_lose = [0, 0]  # received, sent: all that was not yet read when a link went that did not tell it
+        self.lost = [0, 0]  # at the last comparison
+        self.unread = 0  # the most that was not yet read when a link went
         self.counts: dict[str, int] = {}
         self.apart = ""  # the first event after which daemon and truth differed by more than allowed
 
@@ -72,23 +73,25 @@ class Run:
 
     def compare(self, when: str) -> None:
         """Wait until the daemon has read what there is; note the first time that this takes for ever."""
-        received, sent = self.at_least()
-        found = self.daemon.counted_until(received, sent, 20)
-        if not self.apart and (
-            not received <= found[0] <= self.line.received or not sent <= found[1] <= self.line.sent
-        ):
-            self.apart = f"{when}: {found[0] - self.line.received:+d} received, {found[1] - self.line.sent:+d} sent"
+        real = (self.line.received, self.line.sent)
+        least = [r - may for r, may in zip(real, self.may_lose, strict=True)]
+        found = self.daemon.counted_until(least[0], least[1], 20)
+        self.lost = [r - f for r, f in zip(real, found, strict=True)]
+        if not self.apart and not all(0 <= gone <= may for gone, may in zip(self.lost, self.may_lose, strict=True)):
+            self.apart = f"{when}: lost {self.lost}, allowed {self.may_lose}"
 
-    def at_least(self) -> tuple[int, int]:
-        return self.line.received - self.may_lose[0], self.line.sent - self.may_lose[1]
+    def not_yet_read(self) -> list[int]:
+        """What the daemon, as it says itself, has not counted of what passed and was not lost before."""
+        counted = self.daemon.counted()
+        real = (self.line.received, self.line.sent)
+        return [max(0, r - c - gone) for r, c, gone in zip(real, counted, self.lost, strict=True)]
 
     def delete(self, *, watched: bool = True) -> None:
-        """What passed since the last reading is lost if the deletion does not tell it, or tells it to nobody."""
-        received, sent = self.line.within(READ_S)
-        if not watched or not self.line.link.tells_received:
+        """Without a word of its counters, or with nobody to hear it, what was not yet read is lost."""
+        received = self.not_yet_read()[0] if watched else 0
+        self.unread = max(self.unread, received)
+        if not self.line.link.tells_received:
             self.may_lose[0] += received
-        if not watched:
-            self.may_lose[1] += sent
         self.line.delete()
 
     def recreate(self) -> None:
@@ -99,14 +102,16 @@ class Run:
         """Traffic goes on while no daemon runs; it must not be lost either."""
         self.daemon.kill()
         self.traffic()
-        self.start()
+        self.start("kill -9")
 
     def kill_and_recreate(self) -> None:
+        for direction, amount in enumerate(self.not_yet_read()):
+            self.may_lose[direction] += amount
         self.daemon.kill()
         self.delete(watched=False)
         self.line.make(self.random.choice(self.kinds))
         self.traffic()
-        self.start()
+        self.start("kill -9 and re-creation")
 
     def boot(self) -> None:
         self.daemon.stop()
@@ -115,12 +120,12 @@ class Run:
         pretend_boot(self.folder, str(uuid.UUID(int=self.random.getrandbits(128))))
         self.line.make(self.random.choice(self.kinds))
         self.traffic()
-        self.start()
+        self.start("boot")
 
-    def start(self) -> None:
+    def start(self, after: str) -> None:
         """Until the daemon has read the line: of a link that goes before, nobody could tell it."""
         self.daemon.start()
-        self.compare("a start of the daemon")
+        self.compare(f"the start after a {after}")
 
     def re_enumeration(self) -> None:
         """2.3 GB, seen by everyone, then the module is gone for 0.2 s and comes back with counters at zero."""
@@ -182,7 +187,7 @@ def report(bench: Bench, run: Run) -> None:
     bench.row(
         f"phantom bytes ({happened}; {passed})", "0", str(sum(phantom)), sum(phantom) == 0, "; ".join(theirs(run))
     )
-    words = "none but what came within the last reading of a link whose deletion did not tell it"
+    words = f"none but what was not yet read when a link went without telling it (at most {run.unread} received)"
     for name, gone, allowed in zip(("received", "sent"), lost, run.may_lose, strict=True):
         bench.row(f"lost bytes {name}: {words}", f"<= {allowed}", str(gone), gone <= allowed)
     refused = ledger.refused_readings

@@ -31,6 +31,10 @@ CUT, PART = struct.Struct("<II"), struct.Struct("<I")  # commits acknowledged, c
 BLOCK_BYTES = 65_536
 
 
+def flash_bytes() -> int:
+    return int(Path("/sys/class/mtd/mtd0/size").read_text())
+
+
 def control(device: Path, request: int, argument: bytes) -> None:
     handle = os.open(device, os.O_RDWR)
     try:
@@ -66,9 +70,11 @@ def _volume() -> bytes:
 def address() -> str:
     """Where mtdram keeps its octets, for the host to take them from."""
     Path("/proc/sys/kernel/kptr_restrict").write_text("1")
-    found = re.search(r"^0x([0-9a-f]+)-\S+ +\d+ \S*mtdram", Path("/proc/vmallocinfo").read_text(), re.MULTILINE)
-    assert found is not None
-    return found[1]
+    area = flash_bytes() + os.sysconf("SC_PAGE_SIZE")  # with its guard page
+    found = re.findall(rf"^0x([0-9a-f]+)-\S+ +{area} ", Path("/proc/vmallocinfo").read_text(), re.MULTILINE)
+    if len(found) != 1:
+        raise SystemExit(f"{len(found)} areas of {area} bytes: {Path('/proc/vmallocinfo').read_text()}")
+    return str(found[0])
 
 
 def write(kind: str) -> None:
@@ -78,17 +84,17 @@ def write(kind: str) -> None:
     (SHARE / "flash.part").write_text(address())
     (SHARE / "flash.part").rename(SHARE / "flash")
     with (SHARE / "acknowledged").open("r+b", buffering=0) as told:
-        work(
-            MOUNT / "agent.db",
-            lambda number: not (SHARE / "stop").exists(),
-            lambda number: os.pwrite(told.fileno(), CUT.pack(number, 0), 0) and None,
-        )
+
+        def acknowledged(number: int) -> None:
+            os.pwrite(told.fileno(), CUT.pack(number, 0), 0)
+
+        work(MOUNT / "agent.db", lambda number: not (SHARE / "stop").exists(), acknowledged)
     unmount(kind, True)
 
 
 def pictures(cuts: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Commits acknowledged and what the flash held, for each cut."""
-    flash = bytearray(os.stat(FLASH).st_size or int(Path("/sys/class/mtd/mtd0/size").read_text()))
+    flash = bytearray(flash_bytes())
     while head := cuts.read(CUT.size):
         acknowledged, parts = CUT.unpack(head)
         for _ in range(parts):

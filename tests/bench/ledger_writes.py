@@ -40,29 +40,32 @@ from tests.bench.ledger_disk import Disk
 from tests.bench.rows import Bench
 
 GB, DAY_S = 10**9, 86_400.0
-WARM_UP_S = 7_200.0  # the first cycle of the WAL makes the file longer
+WARM_UP_DAYS = 3  # the first cycle of the WAL makes the file longer
+DAYS = 3
+DAILY_BYTES = 40 * GB / 30
 EVENING = datetime(2026, 11, 11, 23, tzinfo=timezone.utc)  # local midnight, ten days into the period
+BOOT_ID = "5f0e5d1c-93a7-4b1c-8f6e-0c2b7d9a4e31"
 CHATTER_BPS = 8_000  # a router with phones and a television at rest
 
 Rate = Callable[[float], float]  # seconds of the day -> bytes a second
 
 
 def household() -> Rate:
-    """4/3 GB a day: chatter at night, light use by day, an hour of video at 3 Mbit/s in the evening."""
+    """40 GB a month: chatter at night, light use by day, an hour of video at about 3 Mbit/s in the evening."""
     rng = random.Random(1)
     light = {minute: rng.random() < 0.25 for minute in range(7 * 60, 22 * 60)}
 
-    def rate(second: float) -> float:
-        minute = int(second // 60)
+    def shape(minute: int) -> float:
         if 18 * 60 <= minute < 19 * 60 and minute % 10 < 8:
             return 3_000_000 / 8
         return 13_000.0 if light.get(minute) else CHATTER_BPS / 8
 
-    return rate
+    scale = DAILY_BYTES / sum(60 * shape(minute) for minute in range(24 * 60))
+    return lambda second: scale * shape(int(second // 60))
 
 
 def even() -> Rate:
-    return lambda second: 40 * GB / 30 / DAY_S
+    return lambda second: DAILY_BYTES / DAY_S
 
 
 def trickle() -> Rate:
@@ -80,8 +83,8 @@ def readings(rate: Rate, clock: ManualClock, pause_s: Callable[[], float], secon
         yield int(counter)
 
 
-def play(folder: Path, rate: Rate, *, used: int) -> tuple[int, int, Counter[str]]:
-    """A day and two hours, of which the day is measured: bytes counted, bytes written, commits by reason."""
+def play(folder: Path, rate: Rate, *, used: int) -> tuple[float, float, Counter[str]]:
+    """Some days, the last of which are measured: bytes counted and bytes written a day, commits by reason in all."""
     clock, plan = ManualClock(EVENING), Plan()
     ledger, _ = notices(Ledger.new(plan, clock.now()), plan, clock.now())
     state: dict[str, Ledger] = {"now": replace(ledger, received_bytes=used, fresh=False)}
@@ -94,10 +97,11 @@ def play(folder: Path, rate: Rate, *, used: int) -> tuple[int, int, Counter[str]
         return sample_interval_s(bytes_to_next(state["now"], plan), plan.max_bps, unwritten)
 
     with Disk(folder) as disk, Database.open(disk.mount / "agent.db") as database:
-        for counter in readings(rate, clock, pause_s, DAY_S + WARM_UP_S):
-            sample = Sample(Epoch("b" * 36, 3, "wwan0"), clock.boot_s, counter, counter // 12, counter // 1200, 0, 14)
+        for counter in readings(rate, clock, pause_s, DAY_S * (WARM_UP_DAYS + DAYS)):
+            received, sent = counter - counter // 13, counter // 13
+            sample = Sample(Epoch(BOOT_ID, 3, "wwan0"), clock.boot_s, received, sent, received // 1200, sent // 400)
             state["now"], _ = observe(state["now"], sample, clock.now(), plan)
-            if not marks and clock.wall - EVENING >= timedelta(seconds=WARM_UP_S):
+            if not marks and clock.wall - EVENING >= timedelta(days=WARM_UP_DAYS):
                 marks.append((state["now"].total_received_bytes + state["now"].total_sent_bytes, disk.written_bytes()))
                 reasons.clear()
             why = commit_due(state["now"], state.get("saved"), changed_s, clock.now(), plan)
@@ -108,7 +112,7 @@ def play(folder: Path, rate: Rate, *, used: int) -> tuple[int, int, Counter[str]
                 changed_s = clock.boot_s
                 reasons[why] += 1
         total = state["now"].total_received_bytes + state["now"].total_sent_bytes
-        return total - marks[0][0], disk.written_bytes() - marks[0][1], reasons
+        return (total - marks[0][0]) / DAYS, (disk.written_bytes() - marks[0][1]) / DAYS, reasons
 
 
 def vnstat_save_bytes(folder: Path) -> int:
@@ -144,8 +148,8 @@ def main() -> int:
     for what, rate, used, promised in cases:
         with tempfile.TemporaryDirectory() as name:
             counted, written, reasons = play(Path(name), rate, used=used)
-        why = ", ".join(f"{n} by {reason}" for reason, n in sorted(reasons.items()))
-        measured = f"{written / 1e6:.2f} MB written for {counted / 1e6:.0f} MB counted ({why})"
+        why = ", ".join(f"{n / DAYS:.0f} by {reason}" for reason, n in sorted(reasons.items()))
+        measured = f"{written / 1e6:.3f} MB written for {counted / 1e6:.0f} MB counted ({why}), mean of {DAYS} days"
         bench.row(what, "< 1 MB a day" if promised else "", measured, written < 1e6 if promised else None, peer)
         peer = ""
     return bench.finish()

@@ -73,6 +73,14 @@ def test_the_forecast_in_words() -> None:
     assert outlook(answer(40 * GB)) == "the allowance is used up"
 
 
+def test_days_without_traffic_slow_the_pace() -> None:
+    """Four days of the last week with nothing: at the pace of the other three it would not last."""
+    shown = answer(30 * GB)
+    used = {f"2026-11-{d:02d}" for d in (1, 2, 3, 15, 16, 17)}
+    shown["days"] = [dict(d, received_bytes=2 * GB) for d in shown["days"] if d["day"] in used]
+    assert outlook(shown) == "lasts until the period ends"
+
+
 def test_what_a_technician_must_not_miss() -> None:
     text = "\n".join(lines(answer(39_999_000_000, clk="stored", stored={"age_s": 7200}), room=80))
     assert "99.9 %" in text
