@@ -56,15 +56,15 @@ def test_closed_hours_move_into_the_history_together_and_open_ones_show_there_to
         db.keep(few)
         assert committed(few, few) == few, "two hours are not worth three tables"
         assert db.history.days() == [{"day": "2026-11-10", "received_bytes": 107, "sent_bytes": 2}]
-        many = ledger(hours=hours(1, 2, 3, 4, 5, 6, 7))
+        many = ledger(hours=hours(*range(1, 14)))
         db.keep(many)
         rest = committed(many, many)
-        assert [h.received_bytes for h in rest.hours] == [7]
+        assert [h.received_bytes for h in rest.hours] == [13]
         assert db.load_ledger() == rest
-        assert db.history.days() == [{"day": "2026-11-10", "received_bytes": 28, "sent_bytes": 7}]
-        assert db.history.months() == [{"period": "2026-11-01", "received_bytes": 28, "sent_bytes": 7}]
-        assert [h["received_bytes"] for h in db.history.hours()] == [1, 2, 3, 4, 5, 6, 7]
-        assert db.history.hours(1) == [{"hour": "2026-11-10T17:00Z", "received_bytes": 7, "sent_bytes": 1}]
+        assert db.history.days() == [{"day": "2026-11-10", "received_bytes": 91, "sent_bytes": 13}]
+        assert db.history.months() == [{"period": "2026-11-01", "received_bytes": 91, "sent_bytes": 13}]
+        assert [h["received_bytes"] for h in db.history.hours()] == list(range(1, 14))
+        assert db.history.hours(1) == [{"hour": "2026-11-10T23:00Z", "received_bytes": 13, "sent_bytes": 1}]
 
 
 def test_a_transaction_is_all_or_nothing_and_nests(path: Path) -> None:
