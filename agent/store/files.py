@@ -33,10 +33,11 @@ GENERATION_TABLES = ("meta", "ledger", "days", "months")
 def connect(path: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=2.0, isolation_level=None)
     try:
+        # Before the first look at a WAL, or its index is memory-mapped; and the size of the cache is such a look.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # holds for a new file only
         connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # before the first look at a WAL, or it is memory-mapped
     except BaseException:
         connection.close()
         raise

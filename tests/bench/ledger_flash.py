@@ -66,7 +66,7 @@ def _flash_address(guest: Guest) -> int:
         if time.monotonic() > limit or not guest.machine.running:
             raise RuntimeError(f"no flash in the guest: {guest.output[-2000:]} {guest.machine.last_lines()}")
         time.sleep(0.05)
-    return int((guest.share / "flash").read_text(), 16)
+    return int((guest.share / "flash").read_text(), 16) - (1 << 64)  # a kernel's address; QMP's integers are signed
 
 
 def _changed(before: bytes, after: bytes) -> Iterator[int]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -34,6 +35,16 @@ def test_a_new_database_is_empty_and_of_this_schema(path: Path) -> None:
         assert db.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert db.connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert not path.with_name("agent.db-shm").exists(), "the WAL's index must not be a memory map"
+
+
+def test_an_old_wal_is_not_memory_mapped_either(path: Path) -> None:
+    """jffs2 has no shared mapping: a database with a WAL from before a power cut must open all the same."""
+    with Database.open(path) as db:
+        db.keep(ledger())
+        shutil.copytree(path.parent, path.parent.with_name("cut"))
+    with Database.open(path.parent.with_name("cut") / path.name) as db:
+        assert db.load_ledger() == ledger()
+        assert not (path.parent.with_name("cut") / "agent.db-shm").exists()
 
 
 def test_the_ledger_comes_back_as_it_was(path: Path) -> None:
