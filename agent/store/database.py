@@ -18,7 +18,7 @@ from typing import Any
 from agent.errors import PlanError, StoreError, StoreTooNew
 from agent.plan.ledger import Ledger, closed_hours
 from agent.plan.record import from_dict, to_dict
-from agent.store import files
+from agent.store import files, generation
 from agent.store.history import History
 from agent.store.journal import AuditTable, JournalTable
 from agent.store.ledger import EventTable, LedgerTable, MetaTable
@@ -59,21 +59,15 @@ class Database:
     def _open_or_restore(cls, path: Path) -> Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = None
-        restored = not path.exists() and files.restore_generation(path)
+        restored = not path.exists() and generation.restore(path)
         try:
             database = cls._open(path)
         except sqlite3.Error as error:
             if not files.is_damage(error):
                 raise
             aside = files.set_aside(path)
-            restored = not restored and files.restore_generation(path)
-            try:
-                database = cls._open(path)
-            except sqlite3.Error as second:
-                if not restored or not files.is_damage(second):
-                    raise
-                files.set_aside(path)  # the generation is damaged too: begin anew
-                restored, database = False, cls._open(path)
+            restored = generation.restore(path)
+            database = cls._open(path)
         database.set_aside, database.restored = aside, restored
         return database
 
@@ -189,11 +183,12 @@ class Database:
     def _renew_generation(self, ledger: Ledger) -> None:
         """Once a day and with each period; the mark stands in the database, so that a restart writes none."""
         mark = f"{ledger.period.label} {ledger.latest.date() if ledger.latest else ''}"
-        if self.meta.get("generation") == mark:
+        if (self.meta.get("generation") or "").partition(" ")[2] == mark:
             return
-        self.meta.set("generation", mark)
+        turn = generation.turn(self.meta) + 1
+        self.meta.set("generation", f"{turn} {mark}")
         with contextlib.suppress(OSError, sqlite3.Error):  # the database itself is sound; the next day tries again
-            files.write_generation(self.connection, self.path)
+            generation.write(self.connection, generation.places(self.path)[turn % 2])
 
 
 def describe(database: Database) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The database's files: connecting, checking, migrating, setting a damaged one aside, the last good generation.
+"""The database's files: connecting, checking, migrating, setting a damaged one aside.
 
 Called by `Database` alone.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -25,9 +24,6 @@ PAGE_BYTES = 1_024
 CHECKPOINT_PAGES = 128  # once in some days; the WAL has its full length then, and is overwritten from then on
 CACHE_KB = 256
 DAMAGED_KEPT = 2
-# What the last good generation holds: the months that cannot be had again. Not the outbox: it is large and told twice
-# does less harm than written daily.
-GENERATION_TABLES = ("meta", "ledger", "days", "months")
 
 
 def connect(path: Path | str) -> sqlite3.Connection:
@@ -97,9 +93,6 @@ def is_refusal(error: Exception) -> bool:
     return any(sign in text for sign in signs)
 
 
-# -- aside and back ------------------------------------------------------------------------------------------------
-
-
 def set_aside(path: Path) -> Path:
     """Move a damaged database and its WAL out of the way; the last few are kept for support."""
     numbers = [int(n) for p in path.parent.glob(f"{path.name}.damaged-*") if (n := p.name.split("-")[1]).isdigit()]
@@ -113,51 +106,6 @@ def set_aside(path: Path) -> Path:
             path.with_name(f"{path.name}.damaged-{number}{suffix}").unlink(missing_ok=True)
     sync_folder(path.parent)
     return aside
-
-
-def generation_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.good")
-
-
-def write_generation(connection: sqlite3.Connection, path: Path) -> None:
-    """A second file with what cannot be had again, put in place in one step. Raises sqlite3.Error, OSError."""
-    good, new = generation_path(path), path.with_name(f"{path.name}.good-new")
-    new.unlink(missing_ok=True)
-    copy = sqlite3.connect(new, isolation_level=None)
-    try:
-        copy.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        copy.execute("PRAGMA journal_mode = OFF")
-        copy.execute("PRAGMA synchronous = OFF")  # one fsync below
-        copy.execute("BEGIN")
-        for step in MIGRATIONS:
-            for statement in step:
-                copy.execute(statement)
-        for table in GENERATION_TABLES:
-            rows = connection.execute(f"SELECT * FROM {table}").fetchall()
-            if rows:
-                marks = ", ".join("?" * len(rows[0]))
-                copy.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-        copy.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        copy.execute("COMMIT")
-    finally:
-        copy.close()
-    with new.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(new, good)  # should power go before this is on the disk, yesterday's is still there
-
-
-def restore_generation(path: Path) -> bool:
-    """Put a copy of the last good generation in the place of a database that is gone; False if there is none."""
-    good = generation_path(path)
-    if not good.exists():
-        return False
-    new = path.with_name(f"{path.name}.new")
-    shutil.copyfile(good, new)
-    with new.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(new, path)
-    sync_folder(path.parent)
-    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,8 +12,7 @@ from agent.clock import ManualClock
 from agent.errors import StoreError, StoreTooNew
 from agent.plan import Ledger, Plan, committed
 from agent.plan.ledger import HourBytes
-from agent.store import Database
-from agent.store.files import generation_path
+from agent.store import Database, generation
 from agent.store.schema import MIGRATIONS
 
 HOUR = datetime(2026, 11, 10, 11, tzinfo=timezone.utc)
@@ -159,8 +158,10 @@ def test_a_damaged_database_is_set_aside_and_the_last_good_generation_used(path:
 def test_with_a_damaged_generation_too_it_begins_anew(path: Path) -> None:
     with Database.open(path) as db:
         db.keep(ledger(received_bytes=39 * 10**9))
+        db.keep(ledger(latest=HOUR))
     damage(path, 0)
-    damage(generation_path(path), 0)
+    for place in generation.places(path):
+        damage(place, 0)
     with Database.open(path) as db:
         assert not db.restored
         assert db.load_ledger() is None
@@ -186,14 +187,35 @@ def test_a_ledger_that_makes_no_sense_is_damage(path: Path) -> None:
 
 def test_a_generation_is_written_once_a_day_and_with_each_period(path: Path) -> None:
     noon = datetime(2026, 11, 10, 12, tzinfo=timezone.utc)
-    generation = generation_path(path)
     with Database.open(path) as db:
         db.keep(ledger(latest=noon))
-        first = generation.stat().st_ino
+        kept = [place.read_bytes() for place in generation.places(path) if place.exists()]
+        assert len(kept) == 1
         db.keep(ledger(latest=noon + timedelta(hours=11), received_bytes=7))
-        assert generation.stat().st_ino == first
+        assert [place.read_bytes() for place in generation.places(path) if place.exists()] == kept
         db.keep(ledger(latest=noon + timedelta(hours=12)))
-        assert generation.stat().st_ino != first
+        assert all(place.exists() for place in generation.places(path))
+
+
+@pytest.mark.parametrize("days", [3, 4])
+def test_of_two_generations_the_newer_sound_one_is_used(path: Path, days: int) -> None:
+    with Database.open(path) as db:
+        for day in range(days):
+            db.keep(ledger(latest=HOUR + timedelta(days=day), received_bytes=day))
+            inodes = [place.stat().st_ino for place in generation.places(path) if place.exists()]
+    assert inodes == [place.stat().st_ino for place in generation.places(path)], "written in place"
+    path.unlink()
+    with Database.open(path) as db:
+        assert db.load_ledger() == ledger(latest=HOUR + timedelta(days=days - 1), received_bytes=days - 1)
+        newest = generation.places(path)[days % 2]
+    path.unlink()
+    newest.write_bytes(newest.read_bytes()[:7000])  # power went while it was written
+    with Database.open(path) as db:
+        assert db.load_ledger() == ledger(latest=HOUR + timedelta(days=days - 2), received_bytes=days - 2)
+        db.keep(ledger(latest=HOUR + timedelta(days=days), received_bytes=days))
+    path.unlink()
+    with Database.open(path) as db:
+        assert db.load_ledger() == ledger(latest=HOUR + timedelta(days=days), received_bytes=days)
 
 
 def test_only_the_last_damaged_databases_are_kept(path: Path) -> None:
