@@ -56,6 +56,8 @@ PLANS = {
     "footprint_modemmanager": Plan(own="make bench-footprint"),
     "ledger_cuts": Plan(short="60"),
     "ledger_flaps": Plan(whole="250", short="40"),
+    "ledger_flash": Plan(whole="200", short="10"),
+    "ledger_loss": Plan(short="2"),
     "ledger_overshoot": Plan(alone=True),
     "operator_commands": Plan(short="400", alone=True),
     "operator_cuts": Plan(short="300 300"),
