@@ -123,14 +123,14 @@ def outlook(answer: Mapping[str, Any]) -> str | None:
 
 
 def _recent(answer: Mapping[str, Any]) -> float | None:
-    """Mean bytes a day of the whole days of the last week, those without traffic too; None with fewer than two known."""
+    """Mean bytes a day of the whole days of the last week, idle ones too; None with fewer than two known."""
     today = date.fromisoformat(answer["time"][:10])
     known = {date.fromisoformat(d["day"]): d["received_bytes"] + d["sent_bytes"] for d in answer.get("days", [])}
     week = {day: amount for day, amount in known.items() if timedelta(0) < today - day <= timedelta(days=7)}
     if len(week) < 2:
         return None
     first = today - timedelta(days=7) if min(known) < min(week) else min(week)  # counted before: the rest was idle
-    return sum(week.values()) / (today - first).days
+    return float(sum(week.values()) / (today - first).days)
 
 
 def _days_plot(answer: Mapping[str, Any], room: int) -> list[str]:

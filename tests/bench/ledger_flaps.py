@@ -185,15 +185,20 @@ def report(bench: Bench, run: Run) -> None:
     sorts = ", ".join(kind.__name__.lower() for kind in run.kinds)
     passed = f"{sum(real) / GB:.3f} GB over {sorts}"
     bench.row(
-        f"phantom bytes ({happened}; {passed})", "0", str(sum(phantom)), sum(phantom) == 0, "; ".join(theirs(run))
+        f"phantom bytes ({happened}; {passed})",
+        "0",
+        str(sum(phantom)),
+        sum(phantom) == 0,
+        "; ".join(theirs(run)),
+        exact=True,
     )
     words = f"none but what was not yet read when a link went without telling it (at most {run.unread} received)"
     for name, gone, allowed in zip(("received", "sent"), lost, run.may_lose, strict=True):
-        bench.row(f"lost bytes {name}: {words}", f"<= {allowed}", str(gone), gone <= allowed)
+        bench.row(f"lost bytes {name}: {words}", f"<= {allowed}", str(gone), gone <= allowed, exact=True)
     refused = ledger.refused_readings
-    bench.row("readings refused as impossible", "0", str(refused), refused == 0)
+    bench.row("readings refused as impossible", "0", str(refused), refused == 0, exact=True)
     if run.apart:
-        bench.row("first event after which more was amiss", "none", run.apart, False)
+        bench.row("first event after which more was amiss", "none", run.apart, False, exact=True)
 
 
 def theirs(run: Run) -> list[str]:

@@ -103,6 +103,7 @@ def measure(bench: Bench, share: Path, kind: str, cuts: int, rng: random.Random)
         f"0 of {cuts} corrupt, no acknowledged commit lost",
         ", ".join(f"{n} {words}" for words, n in found.items()),
         found["sound"] == cuts,
+        exact=True,
     )
 
 
