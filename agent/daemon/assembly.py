@@ -62,7 +62,9 @@ class Daemon:
         )
         config = agent.config
         self._recovering = Recovering(agent)
-        self._household = Household(config.household, config.plan, agent.store, agent.send_sms)
+        self._household = Household(
+            config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
+        )
         self._diary = Diary(Path(config.device.run_dir))
         self._proof = Proof(kernel, lambda: (agent.shaping.links, agent.shaping.state), self._proved)
         self._wire()
@@ -72,6 +74,7 @@ class Daemon:
     def _wire(self) -> None:
         agent, reporting, recovering = self._agent, self._reporting, self._recovering
         agent.cause = lambda: recovering.cause
+        recovering.on_change = self._show
         agent.accounting.on_notice = self._noticed
         agent.accounting.on_decision = lambda decision: self._decided()
         agent.accounting.companion = reporting.companion
@@ -83,9 +86,13 @@ class Daemon:
         reporting.on_session = self._session_changed
 
     def _changed(self) -> None:
+        self._show()
+        self._reporting.changed()
+
+    def _show(self) -> None:
+        """The household's sign."""
         online = self._reporting.session.connected or self._recovering.cause == "none"
         self._household.look(online=online, slow=self._agent.accounting.decision.slow)
-        self._reporting.changed()
 
     def _session_changed(self, state: SessionState) -> None:
         self._agent.shaping.manage(state.peer)

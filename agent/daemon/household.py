@@ -2,8 +2,8 @@
 
 Wired by the daemon: look() after each change of what `status` shows, notice() for each of the plan's notices, run() as
 a supervised task. At most one SMS of a kind in a billing period (each warning mark is a kind of its own); what was told
-stands in the store, so a restart tells nothing twice. A module that cannot send now is tried again, and what is still
-unsent when the period is over is dropped: yesterday's warning helps nobody.
+and what waits stand in the store, so a restart tells nothing twice and forgets nothing. A module that cannot send now
+is tried again, and what is still unsent when the period is over is dropped: yesterday's warning helps nobody.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -27,7 +28,7 @@ from agent.plan.period import local_date
 log = logging.getLogger(__name__)
 
 LEDS = Path("/sys/class/leds")
-META_KEY = "household.told"
+TOLD_KEY, WAITING_KEY = "household.told", "household.waiting"
 FIRST_RETRY_S, LONGEST_RETRY_S = 30.0, 3_600.0
 
 OK, SLOW, NO_SERVICE = "ok", "slow", "no-service"
@@ -96,7 +97,11 @@ class Led:
 
 
 class Household:
-    """LED and SMS of one device; costs nothing when neither is configured."""
+    """LED and SMS of one device; costs nothing when neither is configured. `period` gives the present period's label.
+
+    What waits to be sent stands in the store, in the same transaction as what was told: a power cut between the two
+    neither loses a message nor sends it again.
+    """
 
     def __init__(
         self,
@@ -104,15 +109,16 @@ class Household:
         plan: Plan,
         store: Store,
         send: Callable[[str, str], Awaitable[Any]],
+        period: Callable[[], str],
         *,
         leds: Path = LEDS,
     ) -> None:
-        self._settings, self._plan, self._store, self._send = settings, plan, store, send
+        self._settings, self._plan, self._store, self._send, self._period = settings, plan, store, send, period
         self._led = Led(settings.led, leds)
-        self._queue: asyncio.Queue[Message] = asyncio.Queue()
-        self._told: dict[str, list[str]] | None = None
-        self._period = ""
-        self.unsent = 0
+        self._news: deque[Message] = deque()
+        self._arrived = asyncio.Event()
+        self._told: dict[str, list[str]] = {}
+        self._waiting: list[Message] = []
 
     def look(self, *, online: bool, slow: bool) -> None:
         """Show how the line is now."""
@@ -120,44 +126,62 @@ class Household:
 
     def notice(self, notice: Notice) -> None:
         """Take one of the plan's notices; those that the household is not told are passed over."""
-        self._period = notice.period
         if self._settings.sms_to and notice.kind in KINDS:
-            self._queue.put_nowait(message_of(notice, self._plan, self._settings.sms_language))
+            self._news.append(message_of(notice, self._plan, self._settings.sms_language))
+            self._arrived.set()
 
     async def run(self) -> None:
         """Send what is to be sent, for ever."""
-        while True:
-            message = await self._queue.get()
-            self.unsent = self._queue.qsize() + 1
-            if not await self._was_told(message):
-                await self._deliver(message)
-            self.unsent = self._queue.qsize()
-
-    async def _deliver(self, message: Message) -> None:
+        if self._settings.sms_to:
+            await self._recall()
         pause_s = FIRST_RETRY_S
-        while message.period == self._period:
+        while True:
+            if self._news:
+                await self._take()
+            if not self._waiting:
+                await self._arrived.wait()
+                continue
+            if await self._deliver(self._waiting[0]):
+                pause_s = FIRST_RETRY_S
+                continue
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), pause_s)
+            pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+
+    async def _take(self) -> None:
+        """What is new is on the disk before it is tried."""
+        self._arrived.clear()
+        while self._news:
+            message = self._news.popleft()
+            known = [(kept.period, kept.kind) for kept in self._waiting]
+            if message.kind not in self._told.get(message.period, []) and (message.period, message.kind) not in known:
+                self._waiting.append(message)
+        await self._keep()
+
+    async def _deliver(self, message: Message) -> bool:
+        """Whether it is done with: sent, or too late."""
+        if message.period == self._period():
             try:
                 await self._send(self._settings.sms_to, message.text)
             except AgentError as error:
                 log.warning("SMS to the household (%s) not sent yet: %s", message.kind, error)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_RETRY_S)
-                continue
+                return False
             log.info("SMS to the household: %s", message.kind)
-            await self._remember(message)
-            return
-        log.warning("SMS to the household (%s) dropped: its period is over", message.kind)
+            self._told = {message.period: [*self._told.get(message.period, []), message.kind]}  # earlier ones are over
+        else:
+            log.warning("SMS to the household (%s) dropped: its period is over", message.kind)
+        self._waiting.remove(message)
+        await self._keep()
+        return True
 
-    async def _was_told(self, message: Message) -> bool:
-        if self._told is None:
-            self._told = _told_from(await self._store.run(lambda db: db.meta.get(META_KEY)))
-        return message.kind in self._told.get(message.period, [])
+    async def _recall(self) -> None:
+        told, waiting = await self._store.run(lambda db: (db.meta.get(TOLD_KEY), db.meta.get(WAITING_KEY)))
+        self._told, self._waiting = _told_from(told), _waiting_from(waiting)
 
-    async def _remember(self, message: Message) -> None:
-        kinds = [*(self._told or {}).get(message.period, []), message.kind]
-        self._told = {message.period: kinds}  # earlier periods are over
-        text = json.dumps(self._told)
-        await self._store.run(lambda db: db.meta.set(META_KEY, text))
+    async def _keep(self) -> None:
+        told = json.dumps(self._told)
+        waiting = json.dumps([[kept.period, kept.kind, kept.text] for kept in self._waiting])
+        await self._store.run(lambda db: (db.meta.set(TOLD_KEY, told), db.meta.set(WAITING_KEY, waiting)))
 
 
 def message_of(notice: Notice, plan: Plan, language: str) -> Message:
@@ -193,3 +217,10 @@ def _told_from(text: str | None) -> dict[str, list[str]]:
     if not isinstance(found, dict):
         return {}
     return {str(period): [str(kind) for kind in kinds] for period, kinds in found.items() if isinstance(kinds, list)}
+
+
+def _waiting_from(text: str | None) -> list[Message]:
+    try:
+        return [Message(str(period), str(kind), str(body)) for period, kind, body in json.loads(text or "[]")]
+    except (TypeError, ValueError):
+        return []

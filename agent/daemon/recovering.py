@@ -35,6 +35,7 @@ class Recovering:
         self._agent = agent
         self._received = 0
         self.cause = "none"
+        self.on_change: Callable[[], None] = lambda: None
         self.on_beat: Callable[[float], None] = lambda within_s: None
 
     async def run(self) -> None:
@@ -56,7 +57,8 @@ class Recovering:
     def _note(self, cause: str) -> None:
         if cause != self.cause:
             log.log(logging.INFO if cause == "none" else logging.WARNING, "line: %s", cause)
-        self.cause = cause
+            self.cause = cause
+            self.on_change()
 
     async def _evidence(self) -> Evidence:
         watching = self._agent.watching

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from agent.config import Household as Settings
+from agent.daemon.agent import LiveAgent
 from agent.daemon.household import Household, Led, message_of
 from agent.daemon.household_texts import KINDS, TEXTS, text_of
+from agent.daemon.recovering import Recovering
 from agent.errors import PortAbsent
 from agent.plan import Notice, Plan, Rates
 from agent.store import Database
@@ -55,12 +57,13 @@ class Kept:
             return fn(database)
 
 
-def tell(telephone: Telephone, store: Kept, *notices: Notice, language: str = "nl") -> None:
-    """Hand in notices and let the task run until it waits."""
+def tell(telephone: Telephone, store: Kept, *notices: Notice, language: str = "nl", period: str = "2026-11-01") -> None:
+    """Hand in notices and let the task run until it waits. `period` is the present one, unless a notice has a later."""
+    period = max(period, *(told.period for told in notices), "")
 
     async def main() -> None:
         settings = Settings(sms_to="+32470000001", sms_language=language)
-        household = Household(settings, Plan(), store, telephone.send)
+        household = Household(settings, Plan(), store, telephone.send, lambda: period)
         for told in notices:
             household.notice(told)
         task = asyncio.create_task(household.run())
@@ -126,6 +129,23 @@ def test_a_refused_sms_is_tried_again_and_then_remembered(tmp_path: Path, monkey
     assert len(telephone.sent) == 1
 
 
+def test_what_waits_survives_a_restart_and_is_sent_once(tmp_path: Path) -> None:
+    store = Kept(tmp_path / "agent.db")
+    tell(Telephone(refusals=9), store, notice("warning", 95), notice())  # no modem; then the power is cut
+    telephone = Telephone()
+    tell(telephone, store)
+    assert [text.split()[1] for _, text in telephone.sent] == ["95", "de"]
+    tell(telephone, store, notice())
+    assert len(telephone.sent) == 2
+
+
+def test_what_waited_too_long_is_dropped_after_a_restart(tmp_path: Path) -> None:
+    telephone, store = Telephone(), Kept(tmp_path / "agent.db")
+    tell(Telephone(refusals=9), store, notice())
+    tell(telephone, store, period="2026-12-01")
+    assert telephone.sent == []
+
+
 def test_an_sms_of_a_period_that_is_over_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.daemon.household.FIRST_RETRY_S", 0.0)
     telephone, store = Telephone(refusals=1), Kept(tmp_path / "agent.db")
@@ -137,11 +157,19 @@ def test_an_sms_of_a_period_that_is_over_is_dropped(tmp_path: Path, monkeypatch:
 
 def test_nobody_is_told_without_a_number(tmp_path: Path) -> None:
     async def main() -> None:
-        household = Household(Settings(), Plan(), Kept(tmp_path / "agent.db"), Telephone().send)
+        household = Household(Settings(), Plan(), Kept(tmp_path / "agent.db"), Telephone().send, lambda: "")
         household.notice(notice())
-        assert household._queue.empty()
+        assert not household._news
 
     asyncio.run(main())
+
+
+def test_the_sign_follows_the_cause_that_the_ladder_finds() -> None:
+    recovering, seen = Recovering(cast(LiveAgent, None)), list[str]()
+    recovering.on_change = lambda: seen.append(recovering.cause)
+    for cause in ("none", "operator-outage", "operator-outage", "none"):
+        recovering._note(cause)
+    assert seen == ["operator-outage", "none"]
 
 
 @pytest.fixture
