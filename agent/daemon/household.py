@@ -119,6 +119,7 @@ class Household:
         self._arrived = asyncio.Event()
         self._told: dict[str, list[str]] = {}
         self._waiting: list[Message] = []
+        self._recalled = False
 
     def look(self, *, online: bool, slow: bool) -> None:
         """Show how the line is now."""
@@ -132,7 +133,7 @@ class Household:
 
     async def run(self) -> None:
         """Send what is to be sent, for ever."""
-        if self._settings.sms_to:
+        if self._settings.sms_to and not self._recalled:
             await self._recall()
         pause_s = FIRST_RETRY_S
         while True:
@@ -176,12 +177,16 @@ class Household:
 
     async def _recall(self) -> None:
         told, waiting = await self._store.run(lambda db: (db.meta.get(TOLD_KEY), db.meta.get(WAITING_KEY)))
+        self._recalled = True
         self._told, self._waiting = _told_from(told), _waiting_from(waiting)
 
     async def _keep(self) -> None:
         told = json.dumps(self._told)
         waiting = json.dumps([[kept.period, kept.kind, kept.text] for kept in self._waiting])
-        await self._store.run(lambda db: (db.meta.set(TOLD_KEY, told), db.meta.set(WAITING_KEY, waiting)))
+        try:
+            await self._store.run(lambda db: (db.meta.set(TOLD_KEY, told), db.meta.set(WAITING_KEY, waiting)))
+        except AgentError as error:  # a disk that refuses must not make us say the same thing again
+            log.warning("SMS to the household: what was told is kept in memory only: %s", error)
 
 
 def message_of(notice: Notice, plan: Plan, language: str) -> Message:

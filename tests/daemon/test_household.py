@@ -15,7 +15,7 @@ from agent.daemon.agent import LiveAgent
 from agent.daemon.household import Household, Led, message_of
 from agent.daemon.household_texts import KINDS, TEXTS, text_of
 from agent.daemon.recovering import Recovering
-from agent.errors import PortAbsent
+from agent.errors import PortAbsent, StoreError
 from agent.plan import Notice, Plan, Rates
 from agent.store import Database
 
@@ -137,6 +137,22 @@ def test_what_waits_survives_a_restart_and_is_sent_once(tmp_path: Path) -> None:
     assert [text.split()[1] for _, text in telephone.sent] == ["95", "de"]
     tell(telephone, store, notice())
     assert len(telephone.sent) == 2
+
+
+def test_a_disk_that_refuses_makes_nothing_be_told_twice(tmp_path: Path) -> None:
+    class ReadOnly(Kept):
+        writes = 0
+
+        async def run(self, fn: Callable[[Database], Any]) -> Any:
+            self.writes += 1
+            if self.writes > 1:  # the first only reads
+                raise StoreError("disk full")
+            return await super().run(fn)
+
+    telephone, store = Telephone(), ReadOnly(tmp_path / "agent.db")
+    tell(telephone, store, notice(), notice())
+    assert len(telephone.sent) == 1
+    assert store.writes > 1
 
 
 def test_what_waited_too_long_is_dropped_after_a_restart(tmp_path: Path) -> None:
