@@ -22,7 +22,7 @@ check:     ## ruff, mypy, import-linter
 
 e2e:       ## the tests that need a kernel of their own, in guests under QEMU
 	@.ci/setup e2e
-	$(PY) -m pytest -m qemu tests
+	$(PY) -m pytest -n 2 --dist loadfile -m qemu tests
 
 deb:       ## the Debian package for bookworm, trixie and Raspberry Pi OS, into dist/
 	@.ci/setup deb

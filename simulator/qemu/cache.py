@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ def entry(name: str, build: Callable[[Path], None]) -> Path:
     """The cached folder `name`; `build(folder)` fills it when it does not exist yet."""
     place = cache_dir() / name
     if place.is_dir():
+        os.utime(place)  # when it was last asked for
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with _locked(place.parent / f".lock-{place.name}"):
@@ -51,6 +53,13 @@ def entry(name: str, build: Callable[[Path], None]) -> Path:
             finally:
                 shutil.rmtree(side, ignore_errors=True)
     return place
+
+
+def forget_old(kind: str, unused_s: float) -> None:
+    """Remove the entries of a kind that nobody has asked for in so long."""
+    for place in (cache_dir() / kind).glob("[!.]*"):
+        if time.time() - place.stat().st_mtime > unused_s:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def find_tool(name: str, package: str) -> str:

@@ -5,12 +5,14 @@ Called by the image builder (a configured root) and by simulator.qemu.foreign (a
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from simulator.qemu.cache import find_tool
+from simulator.qemu.cache import entry, find_tool
 from simulator.qemu.errors import GuestUnavailable
 
 # The agent's dependencies come in as the package's own would on a device; the rest is the guest's.
@@ -47,3 +49,15 @@ def main_archive(suite: str) -> str:
     if not found:
         raise GuestUnavailable(f"apt knows no archive of {suite}")
     return found[0]
+
+
+def base_root(suite: str = "bookworm", architecture: str = "amd64", packages: tuple[str, ...] = PACKAGES) -> Path:
+    """A Debian root as a folder, from the cache or made now."""
+    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
+    return entry(f"root/{suite}-{architecture}-{key}", lambda folder: mmdebstrap(folder, suite, architecture, packages))
+
+
+def installed(root: Path) -> list[str]:
+    """The names of all packages of a configured root."""
+    names = re.findall(r"^Package: (\S+)$", (root / "var/lib/dpkg/status").read_text(), re.MULTILINE)
+    return sorted(set(names))

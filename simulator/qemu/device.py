@@ -87,6 +87,23 @@ class Wiring:
         return shlex.join(words)
 
 
+def layer_over(base: Path, layer: Path) -> Path:
+    """A disk that begins as `base`, which is never written to."""
+    command = [
+        find_tool("qemu-img", "qemu-utils"),
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-F",
+        "raw",
+        "-b",
+        str(base.resolve()),
+    ]
+    subprocess.run([*command, str(layer)], check=True, timeout=60)
+    return layer
+
+
 def state_disk(path: Path, state: str) -> Path:
     """A new disk for the agent's state: an empty file system, or erased flash."""
     if state == "ext4":
@@ -113,9 +130,7 @@ class Device:
 
     def _make_disks(self) -> None:
         base = device_disk(self.wiring.suite, ARCHITECTURES[self.wiring.arch].debian)
-        qemu_img = find_tool("qemu-img", "qemu-utils")
-        layer = [qemu_img, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(self.folder / "disk.qcow2")]
-        subprocess.run(layer, check=True, timeout=60)
+        layer_over(base, self.folder / "disk.qcow2")
         state_disk(self.folder / "state.img", self.wiring.state)
 
     def power_on(self, timeout_s: float = 120) -> float:

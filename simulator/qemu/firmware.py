@@ -10,7 +10,6 @@ from if this machine has one; the module is on QEMU's USB bus (simulator.qemu.ou
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import time
@@ -21,7 +20,7 @@ from types import TracebackType
 
 from simulator.qemu import ipk
 from simulator.qemu.architecture import ARCHITECTURES
-from simulator.qemu.cache import find_tool
+from simulator.qemu.device import layer_over
 from simulator.qemu.errors import GuestError
 from simulator.qemu.machine import Hardware, Machine
 from simulator.qemu.outside import OutsideModule
@@ -67,9 +66,7 @@ class Firmware:
             raise GuestError(f"{image}: no such image")
         if image.suffix == ".gz":
             image = _unpacked(image, self.folder / "image")
-        qemu_img = find_tool("qemu-img", "qemu-utils")
-        layer = [qemu_img, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.resolve())]
-        subprocess.run([*layer, str(self.folder / "disk.qcow2")], check=True, timeout=60)
+        layer_over(image, self.folder / "disk.qcow2")
 
     def _bag(self, packages: Sequence[Path]) -> None:
         """The second disk: a tar of the packages and what installs them, padded to whole sectors."""

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 from simulator.qemu.cache import entry, find_tool
-from simulator.qemu.debian import PACKAGES, mmdebstrap
+from simulator.qemu.debian import base_root, installed, mmdebstrap
 from simulator.qemu.errors import GuestError
 
 SUITE = "bookworm"
@@ -21,7 +21,8 @@ SUITE = "bookworm"
 
 def foreign_root(architecture: str) -> Path:
     """The packages of a device and the kernel, as files, from the cache or fetched now (a minute)."""
-    packages = (*PACKAGES, "busybox-static", f"linux-image-{architecture}")
+    # All of them by name: the essential ones are not what anything depends on.
+    packages = (*installed(base_root(SUITE)), "busybox-static", f"linux-image-{architecture}")
     key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
     place = f"foreign/{SUITE}-{architecture}-{key}"
     return entry(place, lambda folder: mmdebstrap(folder, SUITE, architecture, packages, "extract"))

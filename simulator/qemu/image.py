@@ -14,15 +14,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from simulator.qemu.cache import entry, find_tool
-from simulator.qemu.debian import PACKAGES, mmdebstrap
+from simulator.qemu.cache import entry, find_tool, forget_old
+from simulator.qemu.debian import base_root
 from simulator.qemu.errors import GuestError
 from simulator.qemu.foreign import SUITE, foreign_root, take_place
 from simulator.qemu.kernel import Kernel, find_kernel
 
+__all__ = ["base_root", "build_package", "device_disk", "in_root"]
+
 PROJECT = Path(__file__).parents[2]
 ROOTFS = Path(__file__).parent / "rootfs"
 DISK_MB = 1_000
+_KEPT_S = 7 * 86_400.0  # each change of the agent or the simulator makes another disk
 
 # What costs boot time under TCG and does nothing for a guest.
 MASKED = (
@@ -33,12 +36,6 @@ MASKED = (
     *(f"modprobe@{name}.service" for name in ("dm_mod", "loop", "fuse", "drm", "efi_pstore")),
 )
 ENABLED = ("guest-network.service", "guest-modem.service", "guest-broker.service", "guest-hand.service")
-
-
-def base_root(suite: str = "bookworm", architecture: str = "amd64", packages: tuple[str, ...] = PACKAGES) -> Path:
-    """A Debian root as a folder, from the cache or made now."""
-    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
-    return entry(f"root/{suite}-{architecture}-{key}", lambda folder: mmdebstrap(folder, suite, architecture, packages))
 
 
 def build_package(folder: Path, version: str | None = None) -> Path:
@@ -62,6 +59,7 @@ def device_disk(suite: str = "bookworm", architecture: str = "amd64") -> Path:
         content = [package.read_bytes(), *(path.read_bytes() for path in inside)]
         content.append(kernel.release.encode())
         key = hashlib.sha256(b"".join(content)).hexdigest()[:10]
+        forget_old("disk", _KEPT_S)
         return entry(f"disk/{root.name}-{key}", lambda folder: _install(folder, root, package, kernel)) / "disk.img"
 
 

@@ -8,16 +8,19 @@ given images and by tests. unplug() and plug() are QEMU's own, by QMP.
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from simulator.ports import Running, serve
+from simulator.qemu.errors import GuestError
 from simulator.qemu.machine import Machine
 
 # The guest's address on the link is given by DHCP from this network; its gateway is this machine's own loopback.
 NETWORK = "10.64.0.0/24"
+_LET_GO_S = 20.0
 _DEVICES: dict[str, dict[str, Any]] = {
     "module-at": {"driver": "usb-serial", "chardev": "module", "always-plugged": True},
     "module-net": {"driver": "usb-net", "netdev": "mobile", "mac": "02:00:00:00:00:02"},
@@ -62,7 +65,21 @@ class OutsideModule:
         """The module boots, and both devices are on the bus again."""
         self.running.plug()
         for name, device in _DEVICES.items():
+            _add(machine, name, device)
+
+
+def _add(machine: Machine, name: str, device: dict[str, Any]) -> None:
+    """QEMU lets go of a removed device's far end a moment after it has removed the device."""
+    limit = time.monotonic() + _LET_GO_S
+    while True:
+        try:
             machine.qmp("device_add", id=name, **device)
+        except GuestError as error:
+            if "in use" not in str(error) or time.monotonic() > limit:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _word(value: object) -> str:

@@ -1,4 +1,6 @@
-"""200 simulated modules on ptys in one process: how long each takes to answer while all are asked at once.
+"""200 simulated modules on ptys in one process: how long each takes to answer while all are asked, each once a second.
+
+That is more than the agent asks: its poll is 12 commands, at most every 15 s.
 
 .venv/bin/python -m tests.bench.simulator_modems
 """
@@ -45,8 +47,8 @@ def mirror(folder: str, done: Event) -> None:
             os.write(master, os.read(master, 4096))
 
 
-def answers(folder: str) -> tuple[list[float], list[float]]:
-    """Milliseconds from the write to the whole answer: of the modules, and of the mirror, 200 a second."""
+def answers(folder: str) -> dict[str, list[float]]:
+    """Milliseconds from the write to the whole answer, by name: of the modules, and of the mirror; 200 a second."""
     names = [f"modem{n}" for n in range(MODEMS)]
     for place in range(0, MODEMS + MODEMS // 10, 11):
         names.insert(place, "mirror")
@@ -55,7 +57,7 @@ def answers(folder: str) -> tuple[list[float], list[float]]:
     poller = select.epoll()
     for port in files.values():
         poller.register(port, select.EPOLLIN)
-    took: dict[bool, list[float]] = {True: [], False: []}
+    took: dict[str, list[float]] = {name: [] for name in files}
     for turn in range(ROUNDS):
         asked: dict[str, float] = {}
         heard: dict[str, bytes] = dict.fromkeys(files, b"")
@@ -69,11 +71,11 @@ def answers(folder: str) -> tuple[list[float], list[float]]:
                 name = of_port[port]
                 heard[name] += os.read(port, 4096)
                 if heard[name].endswith(b"OK\r\n") and name in asked:
-                    took[name == "mirror"].append((time.monotonic() - asked.pop(name)) * 1000)
+                    took[name].append((time.monotonic() - asked.pop(name)) * 1000)
     poller.close()
     for port in files.values():
         os.close(port)
-    return sorted(took[False]), sorted(took[True])
+    return took
 
 
 def main() -> int:
@@ -89,21 +91,26 @@ def main() -> int:
             process.start()
         ready.wait(60)
         try:
-            took, machine = answers(folder)
+            by_name = answers(folder)
         finally:
             done.set()
             for process in processes:
                 process.join(30)
+    machine = sorted(by_name.pop("mirror"))
+    took = sorted(time_ms for times in by_name.values() for time_ms in times)
     p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
+    # Twenty answers a module: the slowest of them stands for its p99.
+    beyond = sum(max(times) >= TARGET_MS for times in by_name.values())
     machine_p99 = machine[int(len(machine) * 0.99)]
     bare = (
         f"a bare pty that gives back what it reads: p50 {machine[len(machine) // 2]:.2f} ms, p99 {machine_p99:.2f} ms"
     )
     busy = machine_p99 > TARGET_MS / 2  # then the figure is the machine's, not the simulator's
     bench.row(
-        f"{MODEMS} modules on ptys in one process, {len(took)} commands at {MODEMS} a second",
+        f"{MODEMS} modules on ptys in one process, {len(took)} commands, each module asked once a second",
         f"p99 under {TARGET_MS:.0f} ms",
-        f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, worst {took[-1]:.2f} ms" + (" on a busy machine" if busy else ""),
+        f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, worst {took[-1]:.2f} ms; "
+        f"{MODEMS - beyond} of {MODEMS} modules always within it" + (" (a busy machine)" if busy else ""),
         None if busy else p99 < TARGET_MS,
         peer=bare,
     )

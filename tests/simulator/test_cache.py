@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -37,6 +38,15 @@ def test_two_who_want_the_same_build_it_once() -> None:
     for thread in threads:
         thread.join()
     assert built == [1]
+
+
+def test_what_nobody_asked_for_in_a_week_is_forgotten(tmp_path: Path) -> None:
+    for name in ("old", "used"):
+        place = cache.entry(f"disk/{name}", lambda folder: (folder / "disk.img").touch())
+        os.utime(place, (1.0, 1.0))
+    cache.entry("disk/used", lambda folder: None)
+    cache.forget_old("disk", 7 * 86_400.0)
+    assert [path.name for path in (tmp_path / "cache/disk").glob("[!.]*")] == ["used"]
 
 
 def test_a_build_that_fails_or_is_killed_leaves_no_entry(tmp_path: Path) -> None:

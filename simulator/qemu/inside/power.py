@@ -1,33 +1,42 @@
-"""The guest's side of the power campaign, as a plain script: `python3 -I power.py PYTHON PROJECT USED_BYTES`.
+"""The guest's side of the power campaign: the first program of a machine with the device's own disk (/dev/vda, read
+only) and an empty one for the agent's state (/dev/vdb). Talks to the host over a virtio port, in lines of JSON.
 
-One power-on: mounts the state, starts the real agent on a throttled line, says what its ledger holds, and then carries
-traffic until the host cuts the power. What the link has carried, and what it can have carried at most before the next
-word, is written to the share ahead of the bytes themselves, so that the host knows the truth at any moment of the cut.
-It imports next to nothing and has no module behind the link (a veth pair), because it runs a hundred times and every
-import costs seconds under TCG.
+It gets ready as far as can be without the state: the agent's modules read, the link made (a veth pair; no module behind
+it). There the host freezes the machine, once. Each power-on thaws that machine, which has never seen the state disk,
+beside the disk as the last cut left it: the disk is found anew, its journal replayed, the agent started, and traffic
+carried until the host cuts the power. What the link has carried, and what it can have carried at most before the next
+word, is told ahead of the bytes themselves, so that the host knows the truth at any moment of the cut.
 """
 
 from __future__ import annotations
 
+import fcntl
+import glob
+import importlib
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
+import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+AGENT = "/usr/lib/modem-agent"
 STATE, LINK, SOCKET = "/var/lib/modem-agent", "wwan0", "/run/modem-agent/control.sock"
-LOG = "/run/guest/agent.log"
+DISK, LOG, CONFIG_FILE = "/dev/vdb", "/run/agent.log", "/run/agent.toml"
 DEVICE, OPERATOR, PORT = "10.64.0.2", "10.64.0.1", 9
 _HEADER = 14  # of Ethernet, which the operator does not count
 _PATIENCE_S = 300
 _TURN_S = 0.02  # 25 MB/s: 200 Mbit/s, if the guest can do it
 _DATAGRAMS, _DATAGRAM = 16, 32_000
-_FRAGMENTS = -(-(_DATAGRAM + 8) // 1480)  # of an MTU of 1500, each with an IP header of 20 bytes
-_TURN_BYTES = _DATAGRAMS * (_DATAGRAM + 8 + 20 * _FRAGMENTS)
+_MTU = 65_000  # one packet a datagram: it is bytes that are wanted, and a packet costs TCG 100 µs
+_TURN_BYTES = _DATAGRAMS * (_DATAGRAM + 28)  # with the headers of UDP and IP
 _STRAY_BYTES = 16_000  # neighbour discovery and the like, between two words
+_ADD_ENTROPY, _RESEED = 0x40085203, 0x5207  # random(4): RNDADDENTROPY, RNDRESEEDCRNG
 
 CONFIG = f"""[wan]
 interfaces = ["{LINK}"]
@@ -36,34 +45,40 @@ port = "/dev/null"
 [clock]
 source = "system"
 """
-# What the first power-on finds: a month already beyond the allowance, so that shaping must be right after every start.
-SEED = """
-import sys
-from dataclasses import replace
-from agent import config
-from agent.clock import Clock
-from agent.plan import Ledger
-from agent.store import Database
-settings = config.load("/run/agent.toml")
-ledger = Ledger.new(settings.plan, Clock(settings.clock, floor=None).now())
-database = Database.open("/var/lib/modem-agent/agent.db")
-with database.transaction():
-    database.keep(replace(ledger, fresh=False, received_bytes=int(sys.argv[1])))
-database.close()
-"""
+
+
+class Host:
+    """The host's end of the virtio port."""
+
+    def __init__(self) -> None:
+        limit = time.monotonic() + _PATIENCE_S
+        while not (found := glob.glob("/dev/vport*p1")):
+            if time.monotonic() > limit:
+                raise SystemExit("no virtio port")
+            time.sleep(0.05)
+        self._port = os.open(found[0], os.O_RDWR)
+
+    def tell(self, **words: Any) -> None:
+        data = json.dumps(words).encode() + b"\n"
+        while data:
+            data = data[os.write(self._port, data) :]
+
+    def hear(self) -> dict[str, Any]:
+        """The next line. An empty read is a host that has not taken hold yet."""
+        heard = b""
+        while not heard.endswith(b"\n"):
+            piece = os.read(self._port, 4096)
+            heard += piece
+            if not piece:
+                time.sleep(0.02)
+        message: dict[str, Any] = json.loads(heard)
+        return message
 
 
 def do(*words: str) -> None:
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-
-
-def say(event: str, **details: Any) -> None:
-    up_s = round(time.clock_gettime(time.CLOCK_BOOTTIME), 2)
-    print(json.dumps({"event": event, "up_s": up_s, **details}), flush=True)
-
-
-def fail(what: str) -> SystemExit:
-    return SystemExit(f"not within {_PATIENCE_S} s: {what}\n{Path(LOG).read_text()[-2000:]}")
+    done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise OSError(f"{' '.join(words)}: {done.stderr.strip()}")
 
 
 def status() -> dict[str, Any]:
@@ -84,7 +99,7 @@ def status() -> dict[str, Any]:
         except OSError:
             pass
         time.sleep(0.05)
-    raise fail("the agent's status")
+    raise TimeoutError("the agent gave no status")
 
 
 def carried_bytes() -> int:
@@ -99,8 +114,10 @@ def carried_bytes() -> int:
 
 def make_link() -> socket.socket:
     """The mobile link and a socket at its far end, in a namespace of its own."""
+    do("ip", "link", "set", "lo", "up")
     do("ip", "netns", "add", "operator")
-    do("ip", "link", "add", LINK, "type", "veth", "peer", "name", "far0", "netns", "operator")
+    far_end = ("name", "far0", "mtu", str(_MTU), "netns", "operator")
+    do("ip", "link", "add", LINK, "mtu", str(_MTU), "type", "veth", "peer", *far_end)
     do("ip", "address", "add", f"{DEVICE}/24", "dev", LINK)
     do("ip", "link", "set", LINK, "up")
     do("ip", "-n", "operator", "address", "add", f"{OPERATOR}/24", "dev", "far0")
@@ -115,21 +132,51 @@ def make_link() -> socket.socket:
     return far
 
 
-def mount_state(python: str, project: str, used_bytes: str) -> None:
+def power_on(wall_s: float, seed: str) -> None:
+    """What differs between two boots: the clock, chance (and the boot id that comes of it), the disk."""
+    entropy = bytes.fromhex(seed)
+    with open("/dev/urandom", "wb", buffering=0) as random:
+        fcntl.ioctl(random, _ADD_ENTROPY, struct.pack("ii", 8 * len(entropy), len(entropy)) + entropy)
+        fcntl.ioctl(random, _RESEED)
+    time.clock_settime(time.CLOCK_REALTIME, wall_s)
+    device = Path("/sys/block", Path(DISK).name, "device").resolve().name
+    for turn in ("unbind", "bind"):
+        Path("/sys/bus/virtio/drivers/virtio_blk", turn).write_text(device)
+
+
+def mount_state(used_bytes: int) -> None:
+    """The disk as it is; a new one is given a month beyond the allowance, so that every start has to shape."""
+    fresh = subprocess.run(["blkid", DISK], stdout=subprocess.DEVNULL).returncode != 0
+    if fresh:
+        do("mkfs.ext4", "-q", DISK)
     os.makedirs(STATE, exist_ok=True)
-    fresh = subprocess.run(["blkid", "/dev/vda"], stdout=subprocess.DEVNULL).returncode != 0
+    do("mount", "-t", "ext4", DISK, STATE)
     if fresh:
-        do("mkfs.ext4", "-q", "/dev/vda")
-    do("mount", "-t", "ext4", "/dev/vda", STATE)
-    if fresh:
-        environment = {**os.environ, "PYTHONPATH": project}
-        subprocess.run([python, "-c", SEED, used_bytes], check=True, env=environment, cwd=project)
+        from agent import config
+        from agent.clock import Clock
+        from agent.plan import Ledger
+        from agent.store import Database
+
+        settings = config.load(Path(CONFIG_FILE))
+        ledger = Ledger.new(settings.plan, Clock(settings.clock, floor=None).now())
+        database = Database.open(Path(STATE, "agent.db"))
+        with database.transaction():
+            database.keep(replace(ledger, fresh=False, received_bytes=used_bytes))
+        database.close()
 
 
-def start_agent(python: str, project: str) -> None:
-    command = [python, "-m", "agent.cli", "run", "--config", "/run/agent.toml"]
-    with open(LOG, "ab") as log:
-        subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": project}, cwd=project)
+def start_agent(cold: bool) -> None:
+    """As the unit does it, interpreter and all; or in a process forked from this one, which has read its modules."""
+    log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    if cold:
+        subprocess.Popen(["modem-agent", "run", "--config", CONFIG_FILE], stdout=log, stderr=log)
+    elif os.fork() == 0:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        from agent import config, daemon
+
+        os._exit(daemon.run(config.load(Path(CONFIG_FILE))))
+    os.close(log)
 
 
 def shaped(changes: subprocess.Popen[bytes]) -> str:
@@ -138,7 +185,7 @@ def shaped(changes: subprocess.Popen[bytes]) -> str:
     for line in changes.stdout:
         if b"1fa0:" in line and b"512Kbit" in line:
             return line.decode().strip()
-    raise fail("the shaping")
+    raise TimeoutError("the kernel told of no shaping")
 
 
 def found_bytes() -> tuple[int, dict[str, Any]]:
@@ -151,37 +198,62 @@ def found_bytes() -> tuple[int, dict[str, Any]]:
             return used["received_bytes"] + used["sent_bytes"] - before, answer
 
 
-def carry(far: socket.socket) -> None:
+def carry(host: Host, far: socket.socket) -> None:
     """As much as goes, for ever. First the word on how much it can come to, then the bytes."""
     datagram = bytes(_DATAGRAM)
-    truth = os.open("/run/guest/truth", os.O_WRONLY | os.O_CREAT, 0o644)
     turn = time.monotonic()
     while True:
         carried = carried_bytes()
-        os.pwrite(truth, b"%20d %20d\n" % (carried, carried + _TURN_BYTES + _STRAY_BYTES), 0)
+        host.tell(least=carried, most=carried + _TURN_BYTES + _STRAY_BYTES)
         for _ in range(_DATAGRAMS):
             far.sendto(datagram, (DEVICE, PORT))
         turn = max(turn + _TURN_S, time.monotonic())
         time.sleep(max(0.0, turn - time.monotonic()))
 
 
-def main() -> None:
-    python, project, used_bytes = sys.argv[1:4]
-    Path("/run/agent.toml").write_text(CONFIG)
-    mount_state(python, project, used_bytes)
+def get_ready() -> tuple[socket.socket, socket.socket]:
+    """All that needs no state; nothing here reads the boot id. The far end's socket, and this end's, never read."""
+    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    sys.path.insert(0, AGENT)
+    Path(CONFIG_FILE).write_text(CONFIG)
+    wanted = Path("/usr/lib/modules-load.d/modem-agent.conf").read_text().splitlines()
+    do("modprobe", "-a", "veth", *(line for line in wanted if line and not line.startswith("#")))
+    for name in ("agent.config", "agent.daemon", "agent.clock", "agent.plan", "agent.store"):
+        importlib.import_module(name)
     far = make_link()
+    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sink.bind((DEVICE, PORT))  # so that nothing goes back
+    return far, sink
+
+
+def live(host: Host) -> None:
+    far, sink = get_ready()
+    host.tell(event="ready")
+    order = host.hear()
+    power_on(order["wall_s"], order["seed"])
+    mount_state(order["used_bytes"])
     with subprocess.Popen(["tc", "monitor"], stdout=subprocess.PIPE) as changes:
         started_s = time.monotonic()
-        start_agent(python, project)
+        start_agent(order["cold"])
         qdisc = shaped(changes)
-        say("shaped", after_s=round(time.monotonic() - started_s, 2), qdisc=qdisc)
+        after_s = time.monotonic() - started_s
         changes.kill()
     used, answer = found_bytes()
-    say("found", used_bytes=used, store=answer["store"], shaper=answer["shaper"]["state"])
-    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sink.bind((DEVICE, PORT))  # unread: nothing goes back
-    say("running")
-    carry(far)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    host.tell(event="found", used_bytes=used, store=answer["store"], boot=boot, qdisc=qdisc, shaped_s=after_s)
+    with sink:
+        carry(host, far)
+
+
+def main() -> None:
+    host = Host()
+    try:
+        live(host)
+    except BaseException:
+        log = Path(LOG)
+        told = log.read_text()[-2000:] if log.exists() else "the agent said nothing"
+        host.tell(event="failed", why=f"{traceback.format_exc()}\n{told}")
+        time.sleep(1e9)  # the first program must not end; the host ends the machine
 
 
 if __name__ == "__main__":
