@@ -12,7 +12,7 @@ from typing import Any
 from simulator.errors import DataError, SimulatorError, UnknownName
 from simulator.modem import profile as profiles
 from simulator.modem import state as settings
-from simulator.ports.control import ACTIONS
+from simulator.scenarios.rehearsal import action_problem, expectation_problem
 from simulator.toml_lines import line_of
 
 if sys.version_info >= (3, 11):
@@ -21,14 +21,8 @@ else:
     import tomli as tomllib
 
 DATA = Path(__file__).parent / "data"
-HOUSEHOLD = {
-    "traffic": "DOWN_MBIT [UP_MBIT]: what the household asks of the line from now on",
-    "device-clock": "TIME: what the device's own clock says",
-    "top-up": "GB: more allowance in this billing period",
-}
 KEYS = ("name", "about", "profile", "seed", "start", "device_clock", "poll_s", "sample_s", "settings", "plan", "step")
 STEP_KEYS = ("at", "do", "expect", "within_s", "note")
-SOURCES = ("reading", "plan", "modem", "says", "urc", "answers", "cause")
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
@@ -154,14 +148,14 @@ class _Reader:
             raise self.wrong(str(error), "step", index, "at") from error
         do = row.get("do", ())
         actions = tuple(tuple(words(text)) for text in ([do] if isinstance(do, str) else do))
+        profile = self.table.get("profile", "quectel-ec25")
         for action in actions:
-            if not action or action[0] not in {*ACTIONS, *HOUSEHOLD}:
-                known = ", ".join(sorted({*ACTIONS, *HOUSEHOLD}))
-                raise self.wrong(f"do: no action {' '.join(action)!r}; there are: {known}", "step", index, "do")
+            if problem := action_problem(profile, action):
+                raise self.wrong(f"do: {problem}", "step", index, "do")
         expect = row.get("expect", {})
-        for name in expect:
-            if name.split(".")[0] not in SOURCES:
-                raise self.wrong(f"expect: {name!r} begins with none of {', '.join(SOURCES)}", "step", index, "expect")
+        for name, wanted in expect.items():
+            if problem := expectation_problem(profile, name, wanted):
+                raise self.wrong(f"expect: {problem}", "step", index, "expect")
         line = line_of(self.text, "step", index, "") or 0
         return Step(at_s, actions, expect, float(row.get("within_s", 0)), row.get("note", ""), line)
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agent.errors import AgentError
 from agent.modem.cause import cause_of, evidence_of
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
@@ -17,6 +18,7 @@ from simulator.ports.control import parse_time, perform, status
 from simulator.scenarios.household import Household, plan_of
 from simulator.scenarios.model import Scenario, Step
 from simulator.scenarios.observer import Observer
+from simulator.scenarios.rehearsal import COMPARISON
 
 _TRY_AGAIN_S = 5.0  # how often an expectation that may still come true is looked at
 
@@ -110,7 +112,7 @@ class Player:
                 self.household.top_up(float(args[0]))
             else:
                 perform(self.modem, name, args)
-        except (SimulatorError, ValueError, IndexError) as error:
+        except (SimulatorError, AgentError, ValueError) as error:
             self._line("do", f"{' '.join(action)}: {error}", ok=False)
 
     def _expect(self, step: Step) -> None:
@@ -190,14 +192,11 @@ def _dig(value: Any, path: str) -> Any:
     return value
 
 
-_COMPARISON = re.compile(r"(>=|<=|>|<|~)\s*(.*)", re.DOTALL)
-
-
 def holds(found: Any, wanted: Any) -> bool:
     """Equal, or in a list, or as `>= 40`, `< -110`, `~ pattern` say."""
     if isinstance(wanted, list):
         return any(holds(found, each) for each in wanted)
-    match = _COMPARISON.fullmatch(wanted) if isinstance(wanted, str) else None
+    match = COMPARISON.fullmatch(wanted) if isinstance(wanted, str) else None
     if match is None:
         return bool(found == wanted)
     sign, value = match.groups()

@@ -54,8 +54,9 @@ def test_an_expectation_that_does_not_hold_fails_with_its_line(tmp_path: Path) -
 
 def test_an_action_that_fails_fails_the_run(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text('[[step]]\nat = "1s"\ndo = "set loudness 3"\n')
-    assert "no setting named 'loudness'" in play(load(str(file))).failures[0].text
+    file.write_text('[[step]]\nat = "1s"\ndo = ["top-up 900000"]\n')
+    run = play(load(str(file)))
+    assert "top-up 900000: top-up of 900000000000000 bytes" in run.failures[0].text
 
 
 def test_the_command_lists_and_plays() -> None:
@@ -96,6 +97,15 @@ MISTAKES = [
     ('[[step]]\nat = "1s"\ndo = "dance"\n', 3, "no action 'dance'"),
     ('[[step]]\nat = "1s"\nexpect = { "weather" = 1 }\n', 3, "'weather' begins with none of"),
     ('[[step]]\nat = "1s"\nwhen = 3\n', 3, "unknown key 'when'"),
+    ('[[step]]\nat = "1s"\ndo = ["fault hnag"]\n', 3, "no fault named 'hnag'"),
+    ('[[step]]\nat = "1s"\ndo = ["set rsrq loud"]\n', 3, "is not a number"),
+    ('[[step]]\nat = "1s"\ndo = ["traffic fast"]\n', 3, "could not convert"),
+    ('[[step]]\nat = "1s"\ndo = ["top-up"]\n', 3, "has not the words that it needs: top-up GB"),
+    ('[[step]]\nat = "1s"\nexpect = { "plan.stat" = "x" }\n', 3, "the plan tells no 'stat'"),
+    ('[[step]]\nat = "1s"\nexpect = { "reading.signal.rspr" = 1 }\n', 3, "at 'rspr' there are"),
+    ('[[step]]\nat = "1s"\nexpect = { "modem.colour" = 1 }\n', 3, "no setting named 'colour'"),
+    ('[[step]]\nat = "1s"\nexpect = { "plan.percent" = "> much" }\n', 3, "'> much': could not convert"),
+    ('[[step]]\nat = "1s"\nexpect = { "urc" = "~ (" }\n', 3, "unterminated subpattern"),
     ('[settings]\n"radio.rsrp_dbm" = "loud"\n[[step]]\nat = "1s"\n', 2, "is not a number"),
 ]
 
