@@ -178,6 +178,10 @@ RULES: dict[str, Rule] = {
         lambda names: bool(names) and all(_INTERFACE.fullmatch(n) for n in names),
         "one or more interface names or patterns of 1 to 15 characters",
     ),
+    "plan": (
+        lambda plan: not plan.contract_start or not plan.contract_end or plan.contract_start <= plan.contract_end,
+        "a contract_end that is not before contract_start",
+    ),
     "plan.allowance_bytes": _between(1_000_000, 10**15),
     "plan.billing_day": _between(1, 31),
     "plan.timezone": (

@@ -94,6 +94,7 @@ def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Top-ups", screen.size(usage["topup_bytes"]) if usage["topup_bytes"] else None),
         ("Left", screen.size(max(0, usage["remaining_bytes"]))),
         ("Forecast", outlook(answer)),
+        ("Plan", _unusual(answer.get("plan"))),
         (
             "Clock",
             None if answer.get("clk") in ("sync", "nitz") else "not yet known: the period cannot end before it is",
@@ -103,6 +104,13 @@ def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
             f"from the store, written {screen.age(kept['age_s'])} ago; the agent is not running" if kept else None,
         ),
     ]
+
+
+def _unusual(plan: Mapping[str, Any] | None) -> str | None:
+    """Throttled, forced, lifted, suspended, expired: what makes the line another than the allowance lets expect."""
+    if plan is None or plan["state"] in ("normal", "warned"):
+        return None
+    return f"{plan['state']}: {plan['reason']}"
 
 
 def outlook(answer: Mapping[str, Any]) -> str | None:

@@ -81,6 +81,13 @@ def test_days_without_traffic_slow_the_pace() -> None:
     assert outlook(shown) == "lasts until the period ends"
 
 
+@pytest.mark.parametrize("state", ["throttled", "forced", "lifted", "suspended", "expired"])
+def test_a_plan_out_of_the_ordinary_is_said(state: str) -> None:
+    text = "\n".join(lines(answer(plan={"state": state, "reason": "as decided"}), room=80))
+    assert f"{state}: as decided" in text
+    assert "normal" not in "\n".join(lines(answer(plan={"state": "normal", "reason": "64 % used"}), room=80))
+
+
 def test_what_a_technician_must_not_miss() -> None:
     text = "\n".join(lines(answer(39_999_000_000, clk="stored", stored={"age_s": 7200}), room=80))
     assert "99.9 %" in text
