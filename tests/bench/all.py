@@ -63,9 +63,8 @@ PLANS = {
     "operator_commands": Plan(short="400", alone=True),
     "operator_cuts": Plan(short="300 300"),
     "operator_plain": Plan(short="8"),
-    "shaping_line": Plan(
-        whole="--here --seconds 6", short="--here --brief --seconds 3", alone=True
-    ),  # with guest: bench-shaping
+    # `make bench-shaping` takes longer for each number, and measures in a guest with cake too.
+    "shaping_line": Plan(whole="--here --seconds 6", short="--here --brief --seconds 3", alone=True),
     "simulator_fleet": Plan(short="100", alone=True),
     "simulator_guest": Plan(own="make bench-guest"),
     "simulator_modems": Plan(alone=True),
