@@ -23,6 +23,7 @@ def ask(call: Call, method: str, params: dict[str, Any], *, limit_s: float, firs
             given,
             timeout_s=call.timeout_s or limit_s,
             progress=lambda step: steps.tell(str(step.get("what", "")), _percent(step.get("percent"))),
+            waiting=steps.wait,
         )
 
 

@@ -55,12 +55,14 @@ class ControlClient:
         *,
         timeout_s: float | None = None,
         progress: Progress | None = None,
+        waiting: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
-        """Ask, wait for the one answer, return its result. Closing the connection cancels what was asked."""
+        """Ask, wait for the one answer, return its result. Closing the connection cancels what was asked; `waiting`
+        is called once a second meanwhile."""
         number = self._send(method, params or {})
         deadline = time.monotonic() + (timeout_s or self.timeout_s)
         while True:
-            message = self._receive(deadline, method)
+            message = self._receive(deadline, method, waiting)
             if message.get("method") == "progress" and progress is not None:
                 progress(dict(message.get("params") or {}))
             if "method" not in message and message.get("id") in (number, None):
@@ -93,15 +95,17 @@ class ControlClient:
                 raise
         return self._next_id
 
-    def _receive(self, deadline: float, method: str) -> dict[str, Any]:
+    def _receive(self, deadline: float, method: str, waiting: Callable[[], None] | None = None) -> dict[str, Any]:
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ControlTimeout(f"the agent did not answer '{method}' in time")
-            self._socket.settimeout(left)
+            self._socket.settimeout(min(left, 1.0) if waiting else left)
             try:
                 chunk = self._socket.recv(65_536)
             except TimeoutError:
+                if waiting:
+                    waiting()
                 continue
             except ConnectionResetError:
                 chunk = b""

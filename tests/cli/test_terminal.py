@@ -121,6 +121,7 @@ def test_a_reset_asks_first_and_no_is_no(agent: Agent) -> None:
 def test_ctrl_c_cancels_what_the_agent_does(agent: Agent) -> None:
     with Terminal(["ping", "192.0.2.1", "--socket", agent.path]) as terminal:
         terminal.expect(r"10 %\s+asking")
+        terminal.expect(r"asking  [34] s")
         assert agent.running.wait(10)
         terminal.interrupt()
         terminal.expect("interrupted")
