@@ -102,6 +102,30 @@ CME: dict[int, str] = {
 }
 
 CMS: dict[int, str] = {
+    # 24.011 annex E-2: what the network says
+    1: "unassigned (unallocated) number",
+    8: "operator determined barring",
+    10: "call barred",
+    21: "short message transfer rejected",
+    22: "memory capacity exceeded",
+    27: "destination out of service",
+    28: "unidentified subscriber",
+    29: "facility rejected",
+    30: "unknown subscriber",
+    38: "network out of order",
+    41: "temporary failure",
+    42: "congestion",
+    47: "resources unavailable, unspecified",
+    50: "requested facility not subscribed",
+    69: "requested facility not implemented",
+    81: "invalid short message transfer reference value",
+    95: "invalid message, unspecified",
+    96: "invalid mandatory information",
+    97: "message type non-existent or not implemented",
+    98: "message not compatible with short message protocol state",
+    99: "information element non-existent or not implemented",
+    111: "protocol error, unspecified",
+    127: "interworking, unspecified",
     300: "ME failure",
     301: "SMS service of ME reserved",
     302: "operation not allowed",
@@ -129,41 +153,51 @@ CMS: dict[int, str] = {
 
 # Wordings seen for the same thing, folded to letters and digits.
 _CME_ALIASES = {
-    "simnotinserted": 10,
-    "usimnotinserted": 10,
-    "nosim": 10,
-    "simpinrequired": 11,
-    "simpukrequired": 12,
-    "simfailure": 13,
-    "simbusy": 14,
-    "usimbusy": 14,
-    "simwrong": 15,
-    "nonetwork": 30,
-    "networknotallowedemergencycallsonly": 32,
-    "unknownerror": 100,
-    "operationnotsupport": 4,
-    "illegalme": 106,
-    "incorrectparameters": 50,
-    "incorrectparameter": 50,
-    "invalidparameters": 50,
-    "requestedserviceoptionnotsubscribed": 133,
-    "serviceoptionnotsubscribed": 133,
-    "gprsservicesnotallowed": 107,
-    "memoryfailed": 23,
-    "unspecifiedgprserror": 148,
-    "noconnectiontophone": 1,
-    "commandimplementedbutcurrentlydisabled": 51,
-    "phonefailure": 0,
+    "no SIM": 10,
+    "SIM card not inserted": 10,
+    "PIN required": 11,
+    "PUK required": 12,
+    "no network": 30,
+    "emergency calls only": 32,
+    "unknown error": 100,
+    "operation not support": 4,
+    "not supported": 4,
+    "invalid parameters": 50,
+    "command disabled": 51,
+    "command aborted": 52,
+    "not attached restricted": 53,
+    "modem not allowed emergency only": 54,
+    "operation not allowed restricted": 55,
+    "service option not subscribed": 133,
+    "memory failed": 23,
+    "phone-adaptor link reserved": 2,
+    "PDP authentication error": 149,
+    "activation rejected by GGSN, Serving GW or PDN GW": 130,
+    "activation rejected, unspecified": 131,
+    "init or command processing in progress": 515,
 }
+_CMS_ALIASES = {"SMSC (service center) address unknown": 330, "service center address unknown": 330, "no network": 331}
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
+# Spellings of one word.
+_SYNONYMS = (
+    ("usim", "sim"),
+    ("personalisation", "personalization"),
+    ("necessary", "required"),
+    ("adapter", "adaptor"),
+    ("parameters", "parameter"),
+    ("calls", "call"),
+)
 
 
 def _folded(text: str) -> str:
-    return _NOT_WORD.sub("", text.lower())
+    folded = _NOT_WORD.sub("", text.lower())
+    for found, word in _SYNONYMS:
+        folded = folded.replace(found, word)
+    return folded
 
 
-_CME_TEXTS = {_folded(text): code for code, text in CME.items()} | _CME_ALIASES
-_CMS_TEXTS = {_folded(text): code for code, text in CMS.items()}
+_CME_TEXTS = {_folded(text): code for code, text in CME.items()} | {_folded(t): c for t, c in _CME_ALIASES.items()}
+_CMS_TEXTS = {_folded(text): code for code, text in CMS.items()} | {_folded(t): c for t, c in _CMS_ALIASES.items()}
 
 
 def cme_number(text: str) -> int | None:

@@ -226,7 +226,7 @@ class Engine:
             self._prompt(pending)
             return True
         prefix = prefix_of(line)
-        if prefix in row.accepted and prefix:
+        if prefix in row.accepted and prefix and row.parse is not None:
             return self._solicited(pending, line)
         if prefix and prefix in row.siblings and (row.form is None or row.form(line)):
             pending.others.append(line)

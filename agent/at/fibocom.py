@@ -158,6 +158,8 @@ def read_gtccinfo(lines: Sequence[str], command: Command) -> Reading | None:
     """Serving cells lead with 1, neighbours with 2, then the radio technology: 2 UMTS, 4 LTE, 9 NR."""
     fields = [values(line) if ":" not in line else values(line.partition(":")[2]) for line in lines]
     rows = [f for f in fields if len(f) >= 9 and number(f[1]) in _GT]
+    if any(re.search("[A-Fa-f]", f[6] + f[7]) for f in rows):  # this firmware writes channel and PCI in hexadecimal
+        rows = [[*f[:6], *(str(hexadecimal(raw) or "") for raw in f[6:8]), *f[8:]] for f in rows]
     serving = [_GT[number(f[1]) or 0](f) for f in rows if number(f[0]) == 1 and len(f) >= 12]
     neighbours = [_GT[number(f[1]) or 0](f) for f in rows if number(f[0]) == 2]
     if not serving:
@@ -177,14 +179,13 @@ def _tracking(raw: str) -> int | None:
 
 
 def _channel(f: list[str], band: int | None, of: object) -> tuple[int | None, int | None]:
-    """Channel and PCI are hexadecimal on some firmware and decimal on other: the band tells which."""
+    """Channel and PCI are hexadecimal on some firmware and decimal on other: where no letter does, the band tells."""
     ask = eutra_band if of is eutra_band else nr_band
     decimal, other = number(f[6], 0, 3_279_165), hexadecimal(f[6])
     if decimal is not None and (ask(decimal) == band if band else ask(decimal) is not None):
         return decimal, number(f[7], 0, 1007)
     if other is not None and (ask(other) == band if band else ask(other) is not None):
         return other, _word(f[7], 1007)
-    # No table knows the channel; a letter in either place says hexadecimal.
     return (decimal, number(f[7], 0, 1007)) if of is not eutra_band and decimal is not None else (None, None)
 
 
@@ -330,5 +331,5 @@ ROWS = (
     ),
     Row("+GTRNDIS", (READ,), read_rndis, "Fibocom", "data_call_active cid address gateway dns1 dns2"),
     Row("+GTSENRDTEMP", (SET, READ), read_temperature, "Fibocom", "temperature_c"),
-    Row("+MTSM", (SET, EXECUTE), read_temperature, "Fibocom", "temperature_c"),
+    Row("+MTSM", (SET, EXECUTE, READ), read_temperature, "Fibocom", "temperature_c"),
 )

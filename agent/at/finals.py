@@ -45,7 +45,7 @@ _CALL = frozenset({"NO CARRIER", "NO ANSWER", "NO DIALTONE", "BUSY", "CONNECT"})
 _ERROR = re.compile(r"\+(CME|CMS|EXT) ERROR ?:(.+)", re.DOTALL | re.IGNORECASE)
 _MODEM_ERROR = re.compile(r"MODEM ERROR: ?([0-9]{1,6})", re.ASCII)  # Motorola EZX; digits only
 _CONNECT = re.compile(r"CONNECT(?: .*)?")
-_GLUED = re.compile(r"(OK|ERROR)(?=[+^#%*!$][A-Z0-9]+:)")
+_GLUED = re.compile(r"(OK|ERROR)(?=[+^#%*!$][A-Z0-9]+:|AT[+^#%*!$&][A-Z])")
 
 
 def final_of(line: str) -> Final | None:

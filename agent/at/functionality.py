@@ -68,11 +68,9 @@ def read_battery(lines: Sequence[str], command: Command) -> Reading | None:
     status = number(at(f, 0), 0, 3)
     if status is None:
         return None
-    return {
-        "battery_status": status,
-        "battery_percent": number(at(f, 1), 0, 100),
-        "millivolts": number(at(f, 2), 0, 30_000),
-    }
+    charge = number(at(f, 1), 0, 100)
+    millivolts = number(at(f, 2), 0, 30_000) if len(f) > 2 else number(at(f, 1), 1000, 30_000)  # Fibocom: <0>,<mV>
+    return {"battery_status": status, "battery_percent": charge, "millivolts": millivolts}
 
 
 ROWS = (

@@ -57,7 +57,8 @@ def read_operator(lines: Sequence[str], command: Command) -> Reading | None:
     """+COPS: <mode>[,<format>,<oper>[,<AcT>]]; +COPS: 0 alone means no network is selected."""
     if not lines:
         return None
-    fields = values(lines[-1])
+    body = payload(lines[-1])
+    fields = split(groups(body)[0]) if body.startswith("(") and groups(body) else split(body)  # brackets: Marvell
     mode = number(at(fields, 0), 0, 9)
     if mode is None:
         return None

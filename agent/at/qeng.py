@@ -47,6 +47,11 @@ def level(raw: str | None, low: float = -160, high: float = -10) -> float | int 
     return None if value == -140 else value
 
 
+def strength(raw: str | None) -> float | int | None:
+    """RSRP: never stronger than -31 dBm (38.133 table 10.1.6.1-1)."""
+    return level(raw, -160, -30)
+
+
 SCALES = {"db": lambda raw: raw, "raw/5-20": lambda raw: raw / 5 - 20, "2*raw-20": lambda raw: 2 * raw - 20}
 
 
@@ -143,7 +148,7 @@ def _cell(fields: list[str]) -> Reading | None:
 
 def _lte(rat: str, f: list[str]) -> Reading:
     earfcn = number(at(f, 5), 0, 262_143)
-    strength = level(at(f, 10))
+    received = strength(at(f, 10))
     return {
         **_EMPTY_CELL,
         "rat": rat,
@@ -157,8 +162,8 @@ def _lte(rat: str, f: list[str]) -> Reading:
         "bandwidth_up_mhz": LTE_BANDWIDTH.get(number(at(f, 7)) or 0) if number(at(f, 7)) is not None else None,
         "bandwidth_mhz": LTE_BANDWIDTH.get(number(at(f, 8)) or 0) if number(at(f, 8)) is not None else None,
         "tac": area(at(f, 9)),
-        "rsrp_dbm": strength,
-        "rsrq_db": level(at(f, 11), -60, 30 if strength is not None else -1),
+        "rsrp_dbm": received,
+        "rsrq_db": level(at(f, 11), -60, 30 if received is not None else -1),
         "rssi_dbm": level(at(f, 12)),
         **_sinr(at(f, 13)),
         **_lte_tail(f[14:]),
@@ -228,7 +233,7 @@ def _sa(f: list[str]) -> Reading:
         "earfcn": arfcn,
         "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
         "bandwidth_mhz": NR_BANDWIDTH.get(_index(at(f, 8))),
-        "rsrp_dbm": level(at(f, 9)),
+        "rsrp_dbm": strength(at(f, 9)),
         "rsrq_db": level(at(f, 10), -60, 30),
         **_sinr(at(f, 11)),
     }
@@ -243,7 +248,7 @@ def _nsa(f: list[str]) -> Reading:
         "access_technology": "NR-NSA",
         "plmn": joined(at(f, 0), at(f, 1)),
         "pci": number(at(f, 2), 0, 1007),
-        "rsrp_dbm": level(at(f, 3)),
+        "rsrp_dbm": strength(at(f, 3)),
         **_sinr(at(f, 4)),
         "rsrq_db": level(at(f, 5), -60, 30),
         "earfcn": arfcn,
@@ -273,7 +278,7 @@ def _neighbour(f: list[str]) -> Reading | None:
         "earfcn": number(at(f, 1), 0, 262_143 if rat == "LTE" else 3_279_165),
         "pci": number(at(f, 2), 0, 1007),
         "rsrq_db": level(raw_rsrq, -60, 30),
-        "rsrp_dbm": level(raw_rsrp),
+        "rsrp_dbm": strength(raw_rsrp),
         "rssi_dbm": level(at(f, 5)) if rat == "LTE" else None,
     }
     return {"rat": rat, **found} if known(found) else None

@@ -21,7 +21,7 @@ from agent.at.grammar import (
 )
 from agent.at.names import joined, plmn
 from agent.at.packet import all_assigned, assigned, little_endian
-from agent.at.qeng import TECHNOLOGY, level, rssi
+from agent.at.qeng import TECHNOLOGY, level, rssi, strength
 from agent.at.row import EXECUTE, READ, SET, Command, Row
 
 
@@ -52,14 +52,14 @@ def _qcsq(fields: list[str]) -> Reading | None:
         extra = {} if mode == "GSM" else {"rscp_dbm": level(at(fields, 2)), "ecio_db": level(at(fields, 3), -40, 0)}
         return known({**reading, "rssi_dbm": rssi(at(fields, 1)), **extra})
     first = 1 if mode.startswith(("NR5G", "5G")) and len(fields) == 4 else 2  # NR5G: no RSSI
-    received, strength = rssi(at(fields, 1)) if first == 2 else None, level(at(fields, first))
-    if received in (None, 0) and strength is None:
+    received, rsrp = rssi(at(fields, 1)) if first == 2 else None, strength(at(fields, first))
+    if received in (None, 0) and rsrp is None:
         return known(reading)
     raw = number(at(fields, first + 1), 0, 250)
     return {
         **reading,
         "rssi_dbm": received or None,
-        "rsrp_dbm": strength,
+        "rsrp_dbm": rsrp,
         "sinr_raw": raw,
         "sinr_db": None if raw is None else rounded(raw / 5 - 20),
         "sinr_scale": None if raw is None else "raw/5-20",
@@ -144,6 +144,7 @@ def _carrier(fields: list[str]) -> Reading | None:
     # Early firmware has no state before the PCI, and cuts a carrier of NR behind it.
     stateless = len(fields) == 5 or (number(at(fields, 4)) or 0) > 9
     tail = ["", *fields[4:]] if stateless else fields[4:]
+    first = 5 if radio == "NR" and not stateless else 2  # a secondary of NR has three fields of its uplink before them
     return {
         "role": role,
         "radio": radio,
@@ -152,8 +153,8 @@ def _carrier(fields: list[str]) -> Reading | None:
         "bandwidth_mhz": table.get(-1 if width is None else width),
         "state": number(at(tail, 0), 0, 9),
         "pci": number(at(tail, 1), 0, 1007),
-        "rsrp_dbm": level(at(tail, 2)),
-        "rsrq_db": level(at(tail, 3), -60, 30),
+        "rsrp_dbm": strength(at(tail, first)),
+        "rsrq_db": level(at(tail, first + 1), -60, 30) if strength(at(tail, first)) is not None else None,
         "rssi_dbm": level(at(tail, 4)) if radio == "LTE" else None,
     }
 
@@ -251,7 +252,7 @@ def read_qscan(lines: Sequence[str], command: Command) -> Reading | None:
                 "plmn": joined(f[1], f[2]),
                 "earfcn": number(f[3], 0, 3_279_165),
                 "pci": number(f[4], 0, 1007),
-                "rsrp_dbm": level(f[5]),
+                "rsrp_dbm": strength(f[5]),
                 "rsrq_db": level(f[6], -60, 30),
                 "ci": cell(at(tail, 0)),
                 "tac": area(at(tail, 1)),

@@ -23,7 +23,7 @@ from agent.at.grammar import (
     unquote,
     values,
 )
-from agent.at.row import EXECUTE, READ, Command, Row, more_fields_than
+from agent.at.row import EXECUTE, READ, SET, Command, Row, more_fields_than
 
 STATES = {
     0: "idle",
@@ -136,7 +136,7 @@ def _place(prefix: str, rest: list[str]) -> Reading:
         "ci": cell(ci),
         "act": act,
         "access_technology": ACCESS.get(act) if act is not None else None,
-        "rac": rac,
+        "rac": None if rac == 0xFF else rac,
         "cause_type": number(at(tail, 0)),
         "reject_cause": number(at(tail, 1)),
         **({"allowed_nssai": nssai} if prefix == "+C5GREG" else {}),
@@ -205,6 +205,7 @@ ROWS = (
     _row("+CGREG", "27.007 10.1.20"),
     _row("+CEREG", "27.007 10.1.22"),
     _row("+C5GREG", "27.007 10.1.47"),
+    *(Row(name, (SET,), None, "27.007 10.1.22", "", 10.0) for name in DOMAINS),  # what bears the prefix then is news
     Row("+CGATT", (READ,), read_attach, "27.007 10.1.9", "attached", timeout_s=10.0, empty_ok=False),
     Row("+CSCON", (READ,), read_connection, "27.007 10.1.30", "connected state", form=more_fields_than(1)),
 )

@@ -91,11 +91,12 @@ def read_xcesq(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_antenna(lines: Sequence[str], command: Command) -> Reading | None:
-    """+RSRP and $QCRSRP: [<pci>,<earfcn>,]"<dBm>"; +RSRQ and $QCRSRQ likewise. Zeros stand before the digits."""
+    """+RSRP and $QCRSRP: [<pci>,<earfcn>,]"<dBm>" a cell, the serving one first; +RSRQ and $QCRSRQ likewise."""
     f = values(lines[0]) if lines else []
     key, low, high = ("rsrq_db", -40, 20) if prefix_of(lines[0] if lines else "").endswith("Q") else _RSRP_FIELD
     channel = number(at(f, 1), 0, 262_143) if len(f) > 2 else None
-    level = real(f[2] if len(f) > 2 else at(f, 0), low, high)
+    raw = (f[2] if len(f) > 2 else at(f, 0)) or ""
+    level = real(raw.replace(".-", "."), low, high)  # L860 writes -9.-50 for -9.5
     place: Reading = (
         {"pci": number(f[0], 0, 1007), "earfcn": channel, "band": eutra_band(channel)} if len(f) > 2 else {}
     )

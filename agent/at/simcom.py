@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from agent.at.band import LTE_BANDWIDTH, band_number, eutra_band, nr_band
-from agent.at.grammar import Reading, area, at, known_cell, number, plain, real, rounded, unquote, values
+from agent.at.grammar import Reading, area, at, known_area, known_cell, number, plain, real, rounded, unquote, values
 from agent.at.names import joined
 from agent.at.row import EXECUTE, READ, SET, Command, Row
 from agent.at.signal import rsrp as rsrp_index
@@ -175,6 +175,25 @@ def _wcdma(f: list[str]) -> Reading:
     }
 
 
+def read_radio(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CMGRMI: Serving_Cell,<earfcn>,<mcc>,<mnc>,<tac>,_,<ci>,<band>,<dl>,<ul>,_,<pci>,<rsrq>,<rsrp>,<rssi>."""
+    f = next((f for f in map(values, lines) if unquote(f[0]).upper() == "SERVING_CELL" and len(f) >= 14), None)
+    if f is None:
+        return None
+    earfcn, width = number(f[1], 0, 262_143), number(f[8], 0, 5)
+    return {
+        "access_technology": "LTE",
+        "plmn": joined(f[2], f[3]),
+        "tac": known_area(number(f[4], 0)),
+        "ci": known_cell(number(f[6], 0)),
+        "pci": number(f[11], 0, 503),
+        "band": eutra_band(earfcn),
+        "earfcn": earfcn,
+        "bandwidth_mhz": LTE_BANDWIDTH.get(width) if width is not None else None,
+        **_strengths(f[13], f[12], at(f, 14)),
+    }
+
+
 def read_mode(lines: Sequence[str], command: Command) -> Reading | None:
     """+CNSMOD: <n>,<stat>; unasked, the second alone."""
     f = values(lines[-1]) if lines else []
@@ -199,6 +218,7 @@ ROWS = (
     Row("+CPSI", (READ, EXECUTE), read_cpsi, "SIMCom", _CPSI, empty_ok=False),
     Row("+CNSMOD", (READ,), read_mode, "SIMCom", "mode access_technology", form=lambda line: len(values(line)) > 1),
     Row("+CPMUTEMP", (EXECUTE, READ), read_temperature, "SIMCom", "temperature_c"),
+    Row("+CMGRMI", (SET,), read_radio, "SIMCom", "plmn tac ci pci band earfcn rsrp_dbm rsrq_db rssi_dbm"),
     Row("+CPTEMP", (EXECUTE, READ), read_temperature, "SIMCom", "temperature_c"),
     Row("$QCRMCALL", (READ, SET), read_call, "SIMCom", "data_call_active", 180.0, dials=True),
 )

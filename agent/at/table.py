@@ -31,7 +31,7 @@ from agent.at import (
     vendors,
     zte,
 )
-from agent.at.grammar import Reading, prefix_of
+from agent.at.grammar import Reading, payload, prefix_of
 from agent.at.row import ANY_LINE, Command, Row, fallback_row, parse_command
 
 _EXTENDED = tuple("+^#%*!$_&@")
@@ -105,6 +105,7 @@ def _shares(pairs: Sequence[tuple[Command, Row]], lines: Sequence[str]) -> list[
     """Which lines each command of a chain gets: by prefix, and one without prefix by its shape, in their order."""
     shares: list[list[str]] = [[] for _ in pairs]
     reached = 0
+    section: int | None = None  # whose heading, a prefix with nothing behind it, stands above
     for line in lines:
         prefix = prefix_of(line)
         fits = [index for index, (_, row) in enumerate(pairs) if _takes(row, line, prefix)]
@@ -113,6 +114,9 @@ def _shares(pairs: Sequence[tuple[Command, Row]], lines: Sequence[str]) -> list[
         if prefix:  # a set command bears its prefix too, but answers with OK alone
             fits.sort(key=lambda index: (bool(shares[index]), pairs[index][1].clause == ""))
             first = fits[0]
+            section = None if payload(line) else first
+        elif section in fits:
+            first = section
         else:
             first = next((index for index in fits if index >= reached and not shares[index]), reached)
             reached = first

@@ -10,7 +10,7 @@ from agent.at.charset import name
 from agent.at.grammar import Reading, area, at, cell, known, number, payload, plain, real, unquote, values
 from agent.at.names import joined, plmn
 from agent.at.packet import addressing
-from agent.at.row import EXECUTE, READ, SET, Command, Row
+from agent.at.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
 
 # -- Cinterion -----------------------------------------------------------------------------------------------------
 
@@ -123,9 +123,50 @@ def read_sqnmoni(lines: Sequence[str], command: Command) -> Reading | None:
     }
 
 
+_DEBUG: dict[str, re.Pattern[str]] = {
+    "earfcn": re.compile(r"EARFCN\(DL/UL\):\s*([0-9]+)"),
+    "band": re.compile(r"\bBAND:\s*([0-9]+)"),
+    "plmn": re.compile(r"PLMN:\s*([0-9]{3} ?[0-9]{2,3})"),
+    "cell": re.compile(r"eNB ID\(PCI\):\s*([0-9]+-[0-9]+)"),
+    "pci": re.compile(r"eNB ID\(PCI\):\s*[0-9-]+\(([0-9]+)\)"),
+    "rsrp": re.compile(r"\bRSRP:\s*(-?[0-9.]+)"),
+    "rsrq": re.compile(r"\bRSRQ:\s*(-?[0-9.]+)"),
+    "rssi": re.compile(r"\bRSSI:\s*(-?[0-9.]+)"),
+    "sinr": re.compile(r"\bRS-SINR:\s*(-?[0-9.]+)"),
+}
+
+
+def read_debug(lines: Sequence[str], command: Command) -> Reading | None:
+    """Foxconn ^DEBUG: a line a label; the cell as eNB and sector."""
+    body = "\n".join(lines)
+    found = {key: match[1] for key, pattern in _DEBUG.items() if (match := pattern.search(body))}
+    if "rsrp" not in found:
+        return None
+    station, _, sector = found.get("cell", "").partition("-")
+    return {
+        "plmn": plmn(found.get("plmn", "").replace(" ", "")),
+        "earfcn": number(found.get("earfcn"), 0, 262_143),
+        "band": number(found.get("band"), 1, 512),
+        "ci": (int(station) << 8) + int(sector) if sector else None,
+        "pci": number(found.get("pci"), 0, 503),
+        "rsrp_dbm": plain(real(found["rsrp"], -160, -30)),
+        "rsrq_db": plain(real(found.get("rsrq"), -60, 20)),
+        "rssi_dbm": plain(real(found.get("rssi"), -130, -1)),
+        "sinr_db": plain(real(found.get("sinr"), -40, 60)),
+    }
+
+
 _SMONI = "access_technology plmn earfcn band lac tac ci pci rssi_dbm rscp_dbm ecio_db rsrp_dbm rsrq_db"
 ROWS = (
     Row("^SMONI", (EXECUTE, READ), read_smoni, "Cinterion", _SMONI),
+    Row(
+        "^DEBUG",
+        (READ,),
+        read_debug,
+        "Foxconn",
+        "plmn earfcn band ci pci rsrp_dbm rsrq_db rssi_dbm sinr_db",
+        bare=ANY_LINE,
+    ),
     Row("^SCTM", (READ,), read_sctm, "Cinterion", "temperature_c"),
     Row("%NWSTATE", (READ,), read_nwstate, "Icera", "plmn access_technology"),
     Row("_OWANDATA", (SET, READ), read_owandata, "Option", "cid address gateway dns1 dns2"),
