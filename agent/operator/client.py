@@ -134,6 +134,7 @@ class _Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
     target: Target
     meter: Meter | None = None
     puback_code: int = 0
+    told: int | None = None  # the reason code of the broker's DISCONNECT
 
     def _create_socket_connection(self) -> socket.socket:
         connection = _connect(self.target)
@@ -158,6 +159,11 @@ class _Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
         packet = self._in_packet["packet"]  # paho 1.6.1 keeps the reason code to itself
         self.puback_code = packet[2] if len(packet) > 2 else 0
         return super()._handle_pubackcomp(cmd)
+
+    def _handle_disconnect(self) -> Any:
+        packet = self._in_packet["packet"]  # paho 1.6.1 drops a reason that comes without properties
+        self.told = packet[0] if packet else 0
+        return super()._handle_disconnect()
 
     def obey_keepalive(self, seconds: int) -> None:
         self._keepalive = seconds  # Server Keep Alive, which paho before 2.2 ignores
@@ -243,14 +249,14 @@ class Connection:
 
     def _disconnected(self, client: Any, userdata: Any, *rest: Any) -> None:
         # 2.x: flags, reason, properties. 1.6.1: rc, properties on MQTT 5; rc alone on 3.1.1.
-        flags = rest[0] if len(rest) == 3 else None
-        reason = rest[1] if flags is not None else rest[0]
+        reason = rest[1] if len(rest) == 3 else rest[0]
         properties = rest[-1] if len(rest) > 1 else None
-        by_broker = flags.is_disconnect_packet_from_server if flags is not None else hasattr(reason, "packetType")
-        code = _code(reason)
-        silent = not by_broker and (code == mqtt.MQTT_ERR_KEEPALIVE or str(reason) == "Keep alive timeout")
-        server = str(_property(properties, "ServerReference", "")) if by_broker else ""
-        self._hand_over(Closed(code if by_broker else 0, str(reason), server, silent))
+        told = self._client.told
+        if told is not None:
+            name = str(reason) if hasattr(reason, "packetType") else f"reason code 0x{told:02x}"
+            return self._hand_over(Closed(told, name, str(_property(properties, "ServerReference", ""))))
+        silent = _code(reason) == mqtt.MQTT_ERR_KEEPALIVE or str(reason) == "Keep alive timeout"
+        self._hand_over(Closed(0, str(reason), silent=silent))
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
