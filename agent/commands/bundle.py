@@ -11,17 +11,18 @@ from __future__ import annotations
 import io
 import json
 import os
-import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.errors import AgentError
 from agent.modem.mask import masked
+
+if TYPE_CHECKING:
+    import tarfile
 
 FILE_BYTES = 256_000  # of one collector, before compression; the end is kept, where the news is
 BUNDLE_BYTES = 2_000_000  # of all of them together
@@ -52,6 +53,8 @@ class Entry:
 
 def make(collectors: tuple[Collector, ...], tell: Callable[[int, str], None]) -> tuple[bytes, tuple[Entry, ...]]:
     """Run the collectors one after the other and pack what they found."""
+    import tarfile  # a hundred kB with its compressors: not before a bundle is asked for
+
     buffer, entries, room = io.BytesIO(), [], BUNDLE_BYTES
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as tar:
         for number, collector in enumerate(collectors):
@@ -68,6 +71,8 @@ def make(collectors: tuple[Collector, ...], tell: Callable[[int, str], None]) ->
 
 def write(data: bytes, path: Path) -> None:
     """The whole bundle or nothing, readable by its owner alone. Raises OSError."""
+    import tempfile
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -140,6 +145,8 @@ def _line(entry: Entry) -> dict[str, Any]:
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    import tarfile
+
     info = tarfile.TarInfo(f"modem-agent/{name}")
     info.size, info.mode, info.mtime = len(data), 0o644, int(time.time())
     tar.addfile(info, io.BytesIO(data))

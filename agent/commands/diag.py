@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from statistics import median
 from typing import Any
 
 from agent.commands import icmp, names, probes
@@ -32,7 +31,7 @@ async def ping(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
         times.append(took)
         if took is not None and number + 1 < args["count"]:
             await asyncio.sleep(max(0.0, 0.2 - took / 1000))
-    heard = [took for took in times if took is not None]
+    heard = sorted(took for took in times if took is not None)
     return {
         "v": 1,
         "host": args["host"],
@@ -40,7 +39,7 @@ async def ping(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
         "sent": len(times),
         "received": len(heard),
         "min_ms": _ms(min(heard, default=None)),
-        "median_ms": _ms(median(heard) if heard else None),
+        "median_ms": _ms((heard[(len(heard) - 1) // 2] + heard[len(heard) // 2]) / 2 if heard else None),
         "max_ms": _ms(max(heard, default=None)),
         "times_ms": [_ms(took) for took in times],
     }

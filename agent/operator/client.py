@@ -16,11 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-
+from agent.lean import without
 from agent.operator.wire import Cost, Meter
+
+# paho asks urllib.request, which brings all of http and email, for proxies of WebSockets only; our sockets are our own.
+with without("urllib.request"):
+    import paho.mqtt.client as mqtt
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
 
 CONNECT_TIMEOUT_S = 30.0
 SO_BINDTODEVICE = getattr(socket, "SO_BINDTODEVICE", 25)

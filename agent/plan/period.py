@@ -5,7 +5,6 @@ Called by the ledger, the reports and the CLI. Works on instants: a day of 23 or
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
@@ -95,7 +94,12 @@ def _local(when: datetime, offset: Offset) -> datetime:
 
 
 def _boundary(year: int, month: int, billing_day: int, zone: str) -> datetime:
-    return midnight(date(year, month, min(billing_day, calendar.monthrange(year, month)[1])), zone)
+    return midnight(date(year, month, min(billing_day, _last_day(year, month))), zone)
+
+
+def _last_day(year: int, month: int) -> int:
+    following = date(year + month // 12, month % 12 + 1, 1)  # the calendar module would bring locale along
+    return (following - timedelta(days=1)).day
 
 
 def _month(day: date, step: int) -> tuple[int, int]:

@@ -7,9 +7,7 @@ database that a newer version wrote. How it is kept on flash, and why so, stands
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +84,8 @@ class Database:
     @classmethod
     def open_readonly(cls, path: Path | str) -> Database:
         """Look at a copy: no lock is taken, nothing on the disk changes, and it works beside a running daemon."""
+        import tempfile
+
         path = Path(path)
         if not path.exists():
             raise StoreError(f"{path}: no such database")
@@ -93,14 +93,16 @@ class Database:
         try:
             return cls._open_copy(path, scratch)
         except (sqlite3.Error, OSError) as error:
-            shutil.rmtree(scratch, ignore_errors=True)
+            _remove(scratch)
             raise StoreError(f"{path}: {error}") from error
         except StoreError:
-            shutil.rmtree(scratch, ignore_errors=True)
+            _remove(scratch)
             raise
 
     @classmethod
     def _open_copy(cls, path: Path, scratch: Path) -> Database:
+        import shutil
+
         for suffix in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(f"{path}{suffix}", scratch / f"copy{suffix}")
@@ -133,7 +135,7 @@ class Database:
     def close(self) -> None:
         self.connection.close()
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            _remove(self._scratch)
 
     def __enter__(self) -> Database:
         return self
@@ -189,6 +191,12 @@ class Database:
         self.meta.set("generation", f"{turn} {mark}")
         with contextlib.suppress(OSError, sqlite3.Error):  # the database itself is sound; the next day tries again
             generation.write(self.connection, generation.places(self.path)[turn % 2])
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # with its compressors a luxury for a daemon that never looks at copies
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def describe(database: Database) -> dict[str, Any]:

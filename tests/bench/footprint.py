@@ -88,7 +88,7 @@ class Daemon:
     def __init__(self, command: list[str]) -> None:
         self._log = (WORK / "log").open("wb")
         self.started_s = time.monotonic()
-        words = [*command, "-m", "agent.cli", "run", "--config", str(WORK / "config.toml")]
+        words = [*command, "-m", "agent.launch", "run", "--config", str(WORK / "config.toml")]
         environment = {**os.environ, **UNIT_ENVIRONMENT}
         self.process = subprocess.Popen(words, stdout=self._log, stderr=self._log, cwd=PROJECT, env=environment)
 
