@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from agent import __version__
 from agent.cli import exits, screen
+from agent.errors import ConfigError
 
 PROGRAM = "modem-agent"
 COMPLETE = "_MODEM_AGENT_COMPLETE"  # set by the completion scripts
@@ -69,10 +70,26 @@ def _run(words: list[str]) -> int:
     if COMPLETE not in os.environ and (not words or words[0] in ("--help", "--version")):
         print(f"{PROGRAM} {__version__}" if words[:1] == ["--version"] else overview(screen.width()))
         return exits.OK
+    if words[:2] == ["run", "--config"] and len(words) == 3:  # as service managers start it
+        return _serve(words[2])
     gc.disable()  # a tenth of a verb's time for nothing. Those that stay (run, signal --watch) enable it.
     from agent.cli.group import run
 
     return run(words)
+
+
+def _serve(file: str) -> int:
+    """The daemon without click, which would cost a small board a megabyte for as long as it lives; else as run.py."""
+    from agent.config import load  # before anything heavy is imported: a wrong configuration starts nothing
+
+    try:
+        config = load(file)
+    except ConfigError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return exits.status_of(error)
+    from agent.daemon import run
+
+    return run(config)
 
 
 def overview(columns: int) -> str:

@@ -89,7 +89,9 @@ def _configuration(call: Call) -> tuple[Config, Evidence]:
 
 
 def _config_warnings(config: Config) -> list[str]:
-    """Files that the configuration names and that are not there."""
+    """Files that the configuration names and that are not there, and certificates that no broker will take."""
+    from agent.operator.tls import file_problem
+
     named = {
         "modem.pin_file": config.modem.pin_file,
         "commands.keys_file": config.commands.keys_file,
@@ -98,7 +100,14 @@ def _config_warnings(config: Config) -> list[str]:
             for n in ("password", "ca", "cert", "key", "psk")
         },
     }
-    return [f"{key}: {path} does not exist" for key, path in named.items() if path and not Path(path).exists()]
+    missing = {key: path for key, path in named.items() if path and not Path(path).exists()}
+    certificates = {key: named[key] for key in ("operator.ca_file", "operator.cert_file")}
+    now = datetime.now(timezone.utc)
+    return [f"{key}: {path} does not exist" for key, path in missing.items()] + [
+        f"{key}: {path}: {problem}"
+        for key, path in certificates.items()
+        if path and key not in missing and (problem := file_problem(path, now))
+    ]
 
 
 def _ask_agent(call: Call, evidence: Evidence) -> Evidence:

@@ -15,7 +15,7 @@ from typing import Protocol
 from agent import __version__
 from agent.commands import execute
 from agent.control.server import ControlServer
-from agent.daemon import notify
+from agent.daemon import notify, thrift
 from agent.daemon.agent import LiveAgent
 from agent.daemon.counting import Counting
 from agent.daemon.diary import Diary
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SOCKET = "control.sock"
 WATCHDOG_S = 30.0  # where no service manager says how often it wants to hear
 LAST_WORDS_S = 0.6
+SETTLED_S = 20.0  # by then the module is identified, the link shaped, the broker told
 FAULT = "fatal fault"
 
 
@@ -171,6 +172,7 @@ class Daemon:
 
     async def _watchdog(self) -> None:
         """Tell the service manager that all is well, as long as every task keeps what its last beat promised."""
+        asyncio.get_running_loop().call_later(SETTLED_S, thrift.settle)
         while True:
             stalled = self._supervisor.stalled()
             if stalled:

@@ -147,7 +147,7 @@ class _Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
         connection.settimeout(CONNECT_TIMEOUT_S)
         try:
             # Wrapped here, not by paho: 1.6.1 waits for the handshake as long as a whole keep-alive interval.
-            return self.target.tls.wrap_socket(connection, server_hostname=self.target.host)
+            return self.target.tls.wrap_socket(connection, server_hostname=_host(self.target))
         except BaseException:
             connection.close()
             raise
@@ -176,10 +176,15 @@ class _Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
             self.meter.shutdown()
 
 
+def _host(target: Target) -> str | bytes:
+    """As bytes where it can be: for text Python loads its IDNA tables, half a megabyte."""
+    return target.host.encode() if target.host.isascii() else target.host
+
+
 def _connect(target: Target) -> socket.socket:
     """The first address that answers, bound to the cellular interface when one is named."""
     last: OSError | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in socket.getaddrinfo(_host(target), target.port, type=socket.SOCK_STREAM):
         made = socket.socket(family, kind, protocol)
         try:
             if target.bind_interface:

@@ -94,14 +94,28 @@ def _with_psk(settings: OperatorSettings) -> ssl.SSLContext:
     return _with_alpn(made, settings)
 
 
-def expired(certificate: Mapping[str, Any] | None, now: datetime) -> str:
-    """Why a peer certificate cannot be valid at a trusted time; empty when it is, or when there is none (PSK)."""
+def file_problem(path: str, now: datetime) -> str:
+    """Why the first certificate of a file cannot serve: not one, or not valid at that time; empty when it can.
+
+    For the doctor: a broker that refuses an expired device says so in an alert that not every TLS version shows.
+    """
+    decode = getattr(ssl, "_ssl", None) and getattr(ssl._ssl, "_test_decode_cert", None)  # type: ignore[attr-defined]
+    if decode is None:  # it is private to CPython; without it the broker's word must do
+        return ""
+    try:
+        return expired(decode(path), now, "the certificate")
+    except (OSError, ssl.SSLError) as error:
+        return f"cannot be read as a certificate: {getattr(error, 'strerror', None) or error}"
+
+
+def expired(certificate: Mapping[str, Any] | None, now: datetime, whose: str = "the broker's certificate") -> str:
+    """Why a certificate cannot be valid at a trusted time; empty when it is, or when there is none (PSK)."""
     if not certificate:
         return ""
     at = now.timestamp()
     begins, ends = str(certificate.get("notBefore", "")), str(certificate.get("notAfter", ""))
     if begins and at < ssl.cert_time_to_seconds(begins):
-        return f"the broker's certificate is valid only from {begins}"
+        return f"{whose} is valid only from {begins}"
     if ends and at > ssl.cert_time_to_seconds(ends):
-        return f"the broker's certificate was valid until {ends}"
+        return f"{whose} was valid until {ends}"
     return ""

@@ -5,7 +5,7 @@ event loop and a socket of its own, and leaks both. Must never raise anything bu
 
 Importing `pyroute2` runs an `__init__` that imports all of it (netns, NDB, nftables, WireGuard, …): 360 modules and
 25 MB. Only links and tc are wanted, so the package is put into sys.modules without running its `__init__`, and the
-one submodule is imported. What that one brings along for pyroute2's own tests (unittest, with argparse and difflib), for
+one submodule is imported. What that brings along for pyroute2's own tests (unittest, with argparse and difflib), for
 processes in other namespaces and for the events of wireless cards is met by empty modules: 110 modules, 2 MB.
 """
 

@@ -205,11 +205,19 @@ done
 
 # -- the agent's configuration
 
-config="$root/etc/modem-agent/config.toml"
+folder="$root/etc/modem-agent"
+config="$folder/config.toml"
+for file in ca.pem device.pem device.key; do  # what was put there before the package made the agent's group
+	[ -e "$folder/$file" ] || continue
+	within chgrp modem-agent "/etc/modem-agent/$file"
+	chmod 640 "$folder/$file"
+done
 if [ -n "$broker" ] || [ -n "$apn" ]; then
 	set -- --config /etc/modem-agent/config.toml --yes --no-doctor --wan 'wwan*'
 	[ -z "$apn" ] || set -- "$@" --apn "$apn"
 	[ -z "$broker" ] || set -- "$@" --broker "$broker"
+	[ ! -e "$folder/ca.pem" ] || set -- "$@" --ca /etc/modem-agent/ca.pem
+	[ ! -e "$folder/device.pem" ] || set -- "$@" --cert /etc/modem-agent/device.pem --key /etc/modem-agent/device.key
 	within modem-agent setup "$@" || die "the agent did not take this configuration"
 	within chgrp modem-agent /etc/modem-agent/config.toml
 	chmod 640 "$config"

@@ -29,8 +29,21 @@ DAY_S = 90  # at a poll and a report a second, with a status a second on top
 IDLE_S = 40
 MOST_PSS_MB = {"64 bit": 30.0, "32 bit": 22.0}
 
-# As systemd/modem-agent.service sets them.
-UNIT_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536"}
+
+def unit_environment() -> dict[str, str]:
+    """As systemd/modem-agent.service sets it."""
+    lines = (PROJECT / "systemd/modem-agent.service").read_text().splitlines()
+    words = " ".join(line.removeprefix("Environment=") for line in lines if line.startswith("Environment="))
+    return dict(word.split("=", 1) for word in words.split())
+
+
+# What any agent made of these parts needs before its own first line: each step on top of those above it.
+FLOOR = (
+    ("the interpreter alone", ""),
+    ("with asyncio, sqlite3, ssl and logging", "import asyncio, json, logging, sqlite3, ssl"),
+    ("and pyserial, paho", "import serial, agent.operator.client"),
+    ("and pyroute2's links and tc", "from agent.traffic.netlink import Route; Route().qdiscs()"),
+)
 
 CONFIG = """[device]
 state_dir = "{work}/state"
@@ -88,13 +101,15 @@ class Daemon:
     def __init__(self, command: list[str]) -> None:
         self._log = (WORK / "log").open("wb")
         self.started_s = time.monotonic()
-        words = [*command, "-m", "agent.launch", "run", "--config", str(WORK / "config.toml")]
-        environment = {**os.environ, **UNIT_ENVIRONMENT}
+        words = [*command, "-m", "agent.cli", "run", "--config", str(WORK / "config.toml")]
+        environment = {**os.environ, **unit_environment()}
         self.process = subprocess.Popen(words, stdout=self._log, stderr=self._log, cwd=PROJECT, env=environment)
 
-    def pss_mb(self) -> float:
+    def memory(self) -> tuple[float, float]:
+        """PSS and RSS in MB: the second is what it would be if nobody else shared a page of Python or libc."""
         lines = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
+        sizes = {words[0]: int(words[1]) / 1000 for words in map(str.split, lines[1:])}
+        return sizes["Pss:"], sizes["Rss:"]
 
     def cpu_s(self) -> float:
         words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -127,12 +142,19 @@ def measure(bench: Bench, width: str, command: list[str], port: str) -> None:
             status()
             samples.append((time.monotonic() - daemon.started_s, daemon.pss_mb()))
             time.sleep(1)
-        megabytes = daemon.pss_mb()
+        megabytes, alone = daemon.memory()
     finally:
         daemon.close()
     bench.curve(f"{width}, MB", samples)
     most = MOST_PSS_MB[width]
-    bench.row(f"steady memory (PSS), {width}", f"at most {most:g} MB", f"{megabytes:.1f} MB", megabytes <= most)
+    bench.row(
+        f"steady memory (PSS), {width}",
+        f"at most {most:g} MB",
+        f"{megabytes:.1f} MB",
+        megabytes <= most,
+        f"{alone:.1f} MB with all that others share",
+    )
+    floor(bench, width, command)
     write_config(port, poll=60, beat=900)
     # The agent leaves its qdisc in the kernel when it stops, as it must: taken away, so that the next start has work.
     subprocess.run(["tc", "qdisc", "del", "dev", "wwan0", "root"], check=True)
@@ -148,6 +170,18 @@ def measure(bench: Bench, width: str, command: list[str], port: str) -> None:
         daemon.close()
     bench.row(f"start to shaping, {width}", "under 2 s", f"{took_s:.2f} s", took_s < 2)
     bench.row(f"processor when idle, {width}", "under 0.2 % of a core", f"{share:.2f} %", share < 0.2)
+
+
+def floor(bench: Bench, width: str, command: list[str]) -> None:
+    """What the parts cost without a line of the agent's own work: how low the row above could get with them."""
+    lines = [f"{code}\nprint(next(l for l in open('/proc/self/smaps_rollup') if 'Pss' in l))" for _, code in FLOOR]
+    asked = subprocess.run(
+        [*command, "-c", "\n".join(lines)], cwd=PROJECT, env={**os.environ, **unit_environment()}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    sizes = [int(line.split()[1]) / 1000 for line in asked.stdout.splitlines() if line]
+    for (name, _), size in zip(FLOOR, sizes, strict=True):
+        bench.row(f"floor, {width}: {name}", "", f"{size:.1f} MB", None)
 
 
 def root_32() -> Path | str:

@@ -91,6 +91,16 @@ def test_an_expired_certificate_ends_the_session_once_the_clock_is_trusted() -> 
     assert tls.expired(None, middle) == ""
 
 
+def test_an_own_certificate_that_no_broker_takes_is_named(tmp_path: Path, pki: Pki) -> None:
+    now = datetime.now(timezone.utc)
+    assert tls.file_problem(pki.path("ca.pem"), now) == ""
+    assert "the certificate was valid until" in tls.file_problem(pki.path("expired.pem"), now)
+    assert "the certificate is valid only from" in tls.file_problem(pki.path("ca.pem"), now - timedelta(days=9))
+    (tmp_path / "torn.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIB")
+    for name in ("torn.pem", "missing.pem"):
+        assert "cannot be read as a certificate" in tls.file_problem(str(tmp_path / name), now)
+
+
 def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_text("word\n")

@@ -89,6 +89,7 @@ def test_files_are_roots_and_the_units_are_where_systemd_looks(package: Path) ->
 
 def test_shellcheck_has_nothing_to_say(shellcheck: str) -> None:
     scripts = [DEBIAN / name for name in ("postinst", "prerm", "postrm", "unshape")]
-    scripts += [PROJECT / "firmware-config/raspberry-pi/setup.sh", *(PROJECT / "simulator/qemu/inside").glob("*.sh")]
+    scripts += [PROJECT / "firmware-config" / name for name in ("raspberry-pi/setup.sh", "broker/certificates.sh")]
+    scripts += [*(PROJECT / "simulator/qemu/inside").glob("*.sh")]
     result = subprocess.run([shellcheck, *scripts], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
