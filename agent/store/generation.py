@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -66,6 +65,8 @@ def restore(path: Path) -> bool:
     if not sound:
         return False
     new = path.with_name(f"{path.name}.new")
+    import shutil  # with its compressors a luxury for what happens once in a device's life
+
     shutil.copyfile(max(sound)[1], new)
     with new.open("rb") as file:
         os.fsync(file.fileno())
