@@ -178,7 +178,8 @@ def since(status: Mapping[str, Any]) -> str | None:
 def _shaper(shaper: Mapping[str, Any] | None) -> str | None:
     if shaper is None:
         return None
-    words = f"{shaper['state']}{' by ' + shaper['qdisc'] if shaper.get('qdisc') else ''}"
+    by = " by " if shaper["state"] == "enforced" else ", would be by "
+    words = f"{shaper['state']}{by + shaper['qdisc'] if shaper.get('qdisc') else ''}"
     return "; ".join(str(w) for w in (words, shaper.get("reason"), shaper.get("advice")) if w)
 
 

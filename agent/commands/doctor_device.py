@@ -112,7 +112,12 @@ def check_shaper(evidence: Evidence) -> Finding:
             str(shaper.get("advice") or "Install the kernel modules ifb and sch_cake or sch_tbf; see the log."),
             "shaper",
         )
-    return ok("no limit wanted" if state == "off" else f"enforced by {shaper.get('qdisc')}")
+    if state != "off":
+        return ok(f"enforced by {shaper.get('qdisc')}")
+    if shaper.get("reason"):
+        said = f"no limit is wanted now, and none could be enforced: {shaper['reason']}"
+        return warning(said, str(shaper.get("advice") or "See the log."), "shaper")
+    return ok("no limit wanted" + (f"; {shaper['qdisc']} is there for it" if shaper.get("qdisc") else ""))
 
 
 def check_disk(evidence: Evidence) -> Finding:

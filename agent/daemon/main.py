@@ -66,6 +66,7 @@ async def _serve(config: Config) -> int:
         accounting = Accounting(config.plan, clock, store, ledger or Ledger.new(config.plan, clock.now()), faults)
         patterns = config.wan.interfaces
         shaper = Shaper(kernel, config.shaper, cache=Path(config.device.run_dir) / "capabilities.json")
+        shaper.expect([config.plan.full, *(step.rates for step in config.plan.steps)])
         shaping = Shaping(kernel, shaper, patterns, lambda: accounting.decision.rates)
         watching = Watching(config.modem, clock, faults)
         agent = LiveAgent(config, clock, store, kernel, accounting, watching, shaping, faults)

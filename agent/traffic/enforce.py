@@ -106,6 +106,18 @@ def step(route: Route, links: Sequence[Link], before: Wish, after: Wish) -> None
                         _put(route, ifindex, want)
 
 
+def rehearse(route: Route, link: Link, wishes: Sequence[Wish]) -> None:
+    """Encode what these wishes will send for a link, and send nothing."""
+    with route.together(send=False):
+        route.add_ifb(ifb_name(link.ifname))
+        route.add_ingress(link.ifindex)
+        for wish in wishes:
+            for rate, upload in ((wish.rates.up_bps, True), (wish.rates.down_bps, False)):
+                for want in tree_on(link, wish.kind, rate, upload=upload) if rate else ():
+                    _put(route, link.ifindex, want)
+                _ensure_filters(route, link, wish, (), upload=upload)
+
+
 def _ifindex(ifname: str) -> int:
     try:
         return socket.if_nametoindex(ifname)

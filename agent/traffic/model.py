@@ -79,7 +79,7 @@ class ShaperState:
     """What is true in the kernel after a reconcile."""
 
     state: str  # off, enforced, unenforced, foreign
-    qdisc: str = ""  # cake, tbf+fq_codel, htb+fq_codel, tbf
+    qdisc: str = ""  # cake, tbf+fq_codel, htb+fq_codel, tbf; when off: with which it would shape
     rates: Rates = UNSHAPED
     reason: str = ""  # why it is not as wanted
     advice: str = ""  # what to install or to change

@@ -18,7 +18,7 @@ import logging
 import os
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,6 +89,22 @@ def _prepare() -> None:
     tcmsg.plugins.setdefault("bfifo", tcmsg.plugins["pfifo"])
     common = importlib.import_module("pyroute2.netlink.rtnl.tcmsg.common")
     common.nla_plus_rtab.parms.calc_rtab = _no_rate_table
+    tbf = tcmsg.plugins["tbf"]
+    if tbf.get_parameters.__module__ != __name__:
+        tbf.get_parameters = _with_peak(tbf.get_parameters, common.calc_xmittime)
+
+
+def _with_peak(get_parameters: Callable[[Any], Any], ticks: Callable[[int, int], int]) -> Callable[[Any], Any]:
+    """pyroute2 checks a tbf's peak rate and mtu, and then forgets to send them."""
+
+    def parameters(options: Any) -> Any:
+        found = get_parameters(options)
+        peak, mtu = options.get("peak", 0), options.get("mtu", 0)
+        if peak:
+            found["attrs"][0][1].update(peak=peak, mtu=ticks(peak, mtu))
+        return found
+
+    return parameters
 
 
 def _no_rate_table(parms: Any, kind: str) -> list[int]:
@@ -136,12 +152,14 @@ class Route:
         self._ip.close()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """What is changed inside goes out in one datagram at its end. A reading inside sends first what is queued."""
+    def together(self, *, send: bool = True) -> Iterator[None]:
+        """What is changed inside goes out in one datagram at its end, or not at all but is encoded for another time. A
+        reading inside sends first what is queued."""
         self._together = True
         try:
             yield
-            self._send()
+            if send:
+                self._send()
         finally:
             self._together = False
             self._requests.drop()

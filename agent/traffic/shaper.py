@@ -7,7 +7,7 @@ done is a state with a reason and an advice, is tried again with growing pauses,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from agent.config import ShaperSettings
 from agent.errors import KernelError
 from agent.plan import Rates
 from agent.traffic import advice, probe
-from agent.traffic.enforce import Foreign, Wish, shape, step, unshape
+from agent.traffic.enforce import Foreign, Wish, rehearse, shape, step, unshape
 from agent.traffic.kernel import Kernel, boot_id, boot_s
 from agent.traffic.model import UNSHAPED, Capabilities, Endpoint, Link, ShaperState
 from agent.traffic.offload import OffloadGuard
@@ -56,6 +56,8 @@ class Shaper:
         self._capabilities: Capabilities | None = None
         self._endpoints: tuple[Endpoint, ...] = ()
         self._name_servers: tuple[str, ...] = ()
+        self._expected: tuple[Rates, ...] = ()
+        self._rehearsed: set[tuple[str, int, int]] = set()
         self._pause: _Pause | None = None
         self._verified: tuple[tuple[object, ...], int, float] | None = None
         self._stands: tuple[tuple[Link, ...], Wish] | None = None  # what `_verified` has read back
@@ -73,6 +75,11 @@ class Shaper:
         """Whose traffic is management, from the next reconcile on: the broker as the session reached it, and the
         addresses of the name servers that the device asks."""
         self._endpoints, self._name_servers = tuple(endpoints), tuple(name_servers)
+
+    def expect(self, rates: Iterable[Rates]) -> None:
+        """The rates that the plan may come to want. From the next reconcile on, a shaper that is off says with what it
+        would shape, or why it could not, and has what it needs for them ready."""
+        self._expected = tuple(dict.fromkeys(r for r in rates if r != UNSHAPED))
 
     async def probe(self) -> Capabilities:
         """What the kernel can do; tried once a boot."""
@@ -116,24 +123,32 @@ class Shaper:
 
     # -- one attempt -----------------------------------------------------------------------------------------------
 
-    async def _shape(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
+    async def _able(self) -> tuple[str, str, str]:
+        """With which qdisc this kernel shapes; or why it cannot, and what to do about that."""
         capabilities = await self.probe()
         if capabilities.problem:
-            code_advice = advice.NO_PRIVILEGE if "permitted" in capabilities.problem else ""
-            return ShaperState("unenforced", rates=wanted, reason=capabilities.problem, advice=code_advice)
+            return "", capabilities.problem, advice.NO_PRIVILEGE if "permitted" in capabilities.problem else ""
         kind = self._best(capabilities)
         missing = capabilities.missing()
         if kind is None or missing:
             lacks = missing or tuple(sorted(NEEDS.get(self._settings.qdisc, NEEDS["tbf"]) - capabilities.qdiscs))
-            reason = f"the kernel lacks {', '.join(lacks)}"
-            return ShaperState("unenforced", rates=wanted, reason=reason, advice=advice.for_missing(lacks))
+            return "", f"the kernel lacks {', '.join(lacks)}", advice.for_missing(lacks)
+        return kind, "", ""
+
+    async def _shape(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
+        kind, reason, hint = await self._able()
+        if not kind:
+            return ShaperState("unenforced", rates=wanted, reason=reason, advice=hint)
         if not links:
             return ShaperState("unenforced", kind, wanted, "no WAN interface is there")
-        classifier = "matchall" if "matchall" in capabilities.classifiers else "u32"
-        wish = Wish(kind, classifier, wanted, self._endpoints, self._name_servers, self._settings.replace_foreign)
-        changed = await self._enforce(tuple(links), wish)
+        changed = await self._enforce(tuple(links), self._wish(kind, wanted))
         warning = (await self._guard.engage()).warning if self._guard else ""
         return ShaperState("enforced", kind, wanted, reason=warning, changed=changed)
+
+    def _wish(self, kind: str, wanted: Rates) -> Wish:
+        classifiers = self._capabilities.classifiers if self._capabilities else ()
+        classifier = "matchall" if "matchall" in classifiers else "u32"
+        return Wish(kind, classifier, wanted, self._endpoints, self._name_servers, self._settings.replace_foreign)
 
     async def _enforce(self, links: tuple[Link, ...], wish: Wish) -> bool:
         """By a mere change of rates if all else stands, else by reading everything."""
@@ -151,7 +166,19 @@ class Shaper:
         changed = await self._kernel.call(lambda route: unshape(route, links))
         if self._guard:
             await self._guard.release()
-        return ShaperState("off", changed=changed)
+        kind, reason, hint = await self._able() if self._expected else ("", "", "")
+        if kind:
+            await self._rehearse(links, kind)
+        return ShaperState("off", kind, reason=reason, advice=hint, changed=changed)
+
+    async def _rehearse(self, links: Sequence[Link], kind: str) -> None:
+        """Have the requests ready that the plan's rates will need: encoding them is most of what it takes to apply."""
+        shapes = {(kind, link.mtu, link.header_bytes): link for link in links}
+        for shape_of, link in shapes.items():
+            if shape_of not in self._rehearsed:
+                wishes = [self._wish(kind, rates) for rates in self._expected]
+                await self._kernel.call(lambda route, link=link, wishes=wishes: rehearse(route, link, wishes))  # type: ignore[misc]
+                self._rehearsed.add(shape_of)
 
     def _best(self, capabilities: Capabilities) -> str | None:
         kinds = KINDS if self._settings.qdisc == "auto" else (self._settings.qdisc,)

@@ -56,6 +56,7 @@ NEEDS: Mapping[str, frozenset[str]] = {
 # packets do not wait in it.
 QUEUE_S = 0.25
 BURST_S = 0.025  # what may pass when the timer comes late: a tbf that may not make up for it loses a tenth of its rate
+PEAK = 4  # times the rate, while it makes up for that
 PACKET_BYTES = 1514
 # What each class may send before the others; beyond it they borrow in the same order. The same at every line rate, so
 # that a step has nothing to change here: at 512 kbit/s a flood of small packets leaves the large ones a quarter.
@@ -120,9 +121,14 @@ def with_headers(rate_bps: int, mtu: int, header_bytes: int) -> int:
     return rate_bps * (mtu + header_bytes) // mtu if header_bytes and mtu else rate_bps
 
 
+def packet_bytes(mtu: int = 1500) -> int:
+    """One packet in ATM-like cells, as sqm has it (1749 for an MTU of 1500): tbf drops what is longer."""
+    return ceil((mtu + 14 + 34) / 48) * 53
+
+
 def burst_bytes(rate_bps: int, mtu: int = 1500) -> int:
-    """One packet in ATM-like cells, as sqm has it (1749 for an MTU of 1500): tbf drops what is longer. And BURST_S."""
-    return ceil((mtu + 14 + 34) / 48) * 53 + int(rate_bps / 8 * BURST_S)
+    """A packet, and what may be made up for."""
+    return packet_bytes(mtu) + int(rate_bps / 8 * BURST_S)
 
 
 def queue_bytes(rate_bps: int, mtu: int = 1500) -> int:
@@ -174,9 +180,13 @@ def _cake(rate_bps: int, *, upload: bool) -> Want:
 
 
 def _tbf(rate_bps: int, mtu: int) -> Want:
-    rate, burst = rate_bps // 8, burst_bytes(rate_bps, mtu)
+    """At most one packet at a time, by the second bucket, so that a super-packet is taken apart at every rate. With one
+    bucket, what fits into the burst of 5 Mbit/s stays whole, and after a step to 512 kbit/s can never leave again."""
+    rate, peak = rate_bps // 8, rate_bps // 8 * PEAK
+    burst, packet = burst_bytes(rate_bps, mtu), packet_bytes(mtu)
     limit = queue_bytes(rate_bps, mtu) + burst  # only until the inner qdisc stands, which has a limit of its own
-    return Want("tbf", TOP, ROOT, {"rate": rate, "burst": burst, "limit": limit}, {"rate": rate, "limit": limit})
+    options = {"rate": rate, "burst": burst, "peak": peak, "mtu": packet, "limit": limit}
+    return Want("tbf", TOP, ROOT, options, {"rate": rate, "peak": peak, "limit": limit})
 
 
 def _fq_codel(rate_bps: int, parent: int) -> Want:

@@ -48,6 +48,11 @@ def test_every_tree_hangs_together(rate: int, kind: str, mtu: int, upload: bool)
     assert all(MAJOR <= handle >> 16 <= LAST_MAJOR for handle in handles)
 
 
+@given(RATES, RATES)
+def test_what_one_tbf_lets_in_another_lets_out(before: int, after: int) -> None:
+    assert tree("tbf", before)[0].options["mtu"] == tree("tbf", after)[0].options["mtu"] <= burst_bytes(after)
+
+
 @given(RATES, st.integers(576, 9_000))
 def test_a_burst_holds_a_whole_packet(rate: int, mtu: int) -> None:
     assert burst_bytes(rate, mtu) >= mtu + 14
