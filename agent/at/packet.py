@@ -342,7 +342,6 @@ ROWS = (
         for name, vendor in (
             ("#SGACT", "Telit"),
             ("#ECM", "Telit"),
-            ("+UPSND", "u-blox"),
             ("+IPADDR", "SIMCom"),
             ("+CIFSR", "SIMCom"),
         )

@@ -36,7 +36,7 @@ def read_qcsq(lines: Sequence[str], command: Command) -> Reading | None:
 
 def _qcsq(fields: list[str]) -> Reading | None:
     mode = unquote(at(fields, 0) or "").upper()
-    if not mode or mode.isdigit():
+    if not mode[:1].isalpha():
         return None
     reading: Reading = {
         "sysmode": mode,

@@ -1,4 +1,4 @@
-"""Sierra Wireless: !GSTATUS, !LTEINFO, !PCTEMP, !GETBAND (MC74xx, EM74xx, EM75xx, EM91xx manuals; real replies).
+"""Sierra Wireless: !GSTATUS, !LTEINFO, !PCTEMP, !GETBAND, *CNTI (MC74xx, EM74xx, EM75xx, EM91xx manuals; real replies).
 
 Their answers are tables for people: labels and figures in two columns, or a line of headings over a line of values.
 """
@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 
 from agent.at.band import band_number, eutra_band
-from agent.at.grammar import Reading, area, cell, known, number, payload, plain, real
+from agent.at.grammar import Reading, area, at, cell, known, number, payload, plain, real, values
 from agent.at.names import joined
-from agent.at.row import ANY_LINE, READ, Command, Row
+from agent.at.row import ANY_LINE, READ, SET, Command, Row
 
 _GSTATUS: dict[str, re.Pattern[str]] = {
     "temperature_c": re.compile(r"Temperature:\s*(-?[0-9]+(?:\.[0-9]+)?)"),
@@ -37,7 +37,21 @@ _NR: dict[str, re.Pattern[str]] = {
     "rsrq": re.compile(r"NR5G\(?\w*\)? RSRQ \(dB\):\s*(-?[0-9.]+)"),
     "sinr": re.compile(r"NR5G\(?\w*\)? SINR \(dB\):\s*(-?[0-9.]+)"),
 }
-_MODES = {"LTE": "LTE", "WCDMA": "UMTS", "UMTS": "UMTS", "GSM": "GPRS", "ENDC": "NR-NSA", "NR5G": "NR", "SA": "NR"}
+_MODES = {
+    "GSM": "GPRS",
+    "GPRS": "GPRS",
+    "EDGE": "EDGE",
+    "WCDMA": "UMTS",
+    "UMTS": "UMTS",
+    "HSDPA": "UMTSHSPA",
+    "HSUPA": "UMTSHSPA",
+    "HSDPA/HSUPA": "UMTSHSPA",
+    "HSPA+": "UMTSHSPA",
+    "LTE": "LTE",
+    "ENDC": "NR-NSA",
+    "NR5G": "NR",
+    "SA": "NR",
+}
 
 
 def read_gstatus(lines: Sequence[str], command: Command) -> Reading | None:
@@ -148,6 +162,14 @@ def read_band(lines: Sequence[str], command: Command) -> Reading | None:
     return {"access_technology": technology, "band": band_number(words[-1]) if technology == "LTE" else None}
 
 
+def read_indication(lines: Sequence[str], command: Command) -> Reading | None:
+    """*CNTI: 0,<technology in use>; with 1 and 2 all that the network or the modem offers."""
+    f = values(lines[-1]) if lines else []
+    if at(f, 0) != "0" or len(f) < 2:
+        return None
+    return {"access_technology": _MODES.get(f[1].upper())}
+
+
 _STATUS = "access_technology band earfcn rssi_dbm rsrp_dbm rsrq_db sinr_db tac lac ci temperature_c nr"
 _INFO = "access_technology plmn tac ci band earfcn pci rsrp_dbm rsrq_db rssi_dbm sinr_db neighbours"
 ROWS = (
@@ -164,4 +186,5 @@ ROWS = (
     Row("!PCTEMP", (READ,), read_pctemp, "Sierra", "temperature_c", bare=ANY_LINE),
     Row("!GETBAND", (READ,), read_band, "Sierra", "access_technology band"),
     Row("!GETRAT", (READ,), read_band, "Sierra", "access_technology band"),
+    Row("*CNTI", (SET, READ), read_indication, "Sierra", "access_technology"),
 )

@@ -133,7 +133,7 @@ def read_moni(lines: Sequence[str], command: Command) -> Reading | None:
     return known(
         {
             "access_technology": technology,
-            "operator": name(label),
+            "operator": None if label.startswith("Adj Cell") else name(label),
             "plmn": joined(found.get("CC"), found.get("NC")),
             "rscp_dbm": _db(found.get("RSCP")),
             "ecio_db": _db(found.get("ECIO")),

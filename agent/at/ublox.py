@@ -1,4 +1,4 @@
-"""u-blox: +UCGED, +UCELLINFO, +CGED, +URAT, +UTEMP (TOBY, LARA, SARA manuals; real replies)."""
+"""u-blox: +UCGED, +UCELLINFO, +CGED, +URAT, +UPSND (TOBY, LARA, SARA manuals; real replies)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from agent.at.band import eutra_band
 from agent.at.grammar import Reading, area, at, cell, hexadecimal, known, number, payload, plain, real, unquote, values
 from agent.at.names import joined
+from agent.at.packet import assigned
 from agent.at.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
 from agent.at.signal import ecno, rscp, rsrp, rsrq, rxlev
 
@@ -164,11 +165,22 @@ def read_cged(lines: Sequence[str], command: Command) -> Reading | None:
     return {"access_technology": "GPRS", **reading} if known(reading) else None
 
 
+def read_profile(lines: Sequence[str], command: Command) -> Reading | None:
+    """+UPSND: <profile>,<what>,<value>: 0 the address, 1 and 2 the name servers, 8 whether the profile is active."""
+    f = values(lines[-1]) if lines else []
+    what, given = number(at(f, 1), 0, 99), at(f, 2)
+    if what == 8:
+        return {"active": given == "1"}
+    key = {0: "address", 1: "dns1", 2: "dns2"}.get(what) if what is not None else None
+    return {key: assigned(given)} if key else None
+
+
 _CELL = "access_technology plmn tac lac rac ci pci earfcn band rsrp_dbm rsrq_db rssi_dbm sinr_db"
 _INFO = "access_technology plmn tac lac ci pci rsrp_dbm rsrq_db rssi_dbm rscp_dbm ecio_db cells"
 ROWS = (
     Row("+URAT", (READ,), read_urat, "u-blox", "rat modes preferred"),
     Row("+UCGED", (READ,), read_ucged, "u-blox", _CELL, prefixes=("+UCGED", "+RSRP", "+RSRQ"), bare=ANY_LINE),
+    Row("+UPSND", (SET,), read_profile, "u-blox", "address dns1 dns2 active"),
     Row("+UCELLINFO", (READ,), read_cellinfo, "u-blox", _INFO),
     Row("+CGED", (SET, READ, EXECUTE), read_cged, "u-blox", "access_technology plmn lac ci rssi_dbm", body=True),
 )

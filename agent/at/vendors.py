@@ -124,6 +124,8 @@ def read_sqnmoni(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 _DEBUG: dict[str, re.Pattern[str]] = {
+    "rat": re.compile(r"\bRAT:\s*(LTE|WCDMA|GSM)"),
+    "width": re.compile(r"\bBW:\s*([0-9.]+)"),
     "earfcn": re.compile(r"EARFCN\(DL/UL\):\s*([0-9]+)"),
     "band": re.compile(r"\bBAND:\s*([0-9]+)"),
     "plmn": re.compile(r"PLMN:\s*([0-9]{3} ?[0-9]{2,3})"),
@@ -144,6 +146,8 @@ def read_debug(lines: Sequence[str], command: Command) -> Reading | None:
         return None
     station, _, sector = found.get("cell", "").partition("-")
     return {
+        "access_technology": {"LTE": "LTE", "WCDMA": "UMTS", "GSM": "GPRS"}.get(found.get("rat", "")),
+        "bandwidth_mhz": plain(real(found.get("width"), 0, 20)),
         "plmn": plmn(found.get("plmn", "").replace(" ", "")),
         "earfcn": number(found.get("earfcn"), 0, 262_143),
         "band": number(found.get("band"), 1, 512),
@@ -164,7 +168,7 @@ ROWS = (
         (READ,),
         read_debug,
         "Foxconn",
-        "plmn earfcn band ci pci rsrp_dbm rsrq_db rssi_dbm sinr_db",
+        "access_technology plmn earfcn band bandwidth_mhz ci pci rsrp_dbm rsrq_db rssi_dbm sinr_db",
         bare=ANY_LINE,
     ),
     Row("^SCTM", (READ,), read_sctm, "Cinterion", "temperature_c"),
