@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -40,8 +41,8 @@ FOLDER = REPORT.parent / "shaping"
 class Run:
     """One kernel's part: its rows, and the tracks for the plot."""
 
-    def __init__(self, seconds: float, guest: bool, brief: bool, limit_s: float) -> None:
-        self.seconds, self.guest, self.brief = seconds, guest, brief
+    def __init__(self, seconds: float, guest: bool, brief: bool, limit_s: float, only: str = "") -> None:
+        self.seconds, self.guest, self.brief, self.only = seconds, guest, brief, only
         self.until_s = time.monotonic() + limit_s
         self.rows: list[Row] = []
         self.tracks: dict[str, Track] = {}
@@ -57,7 +58,7 @@ class Run:
     async def all(self) -> None:
         async with _line() as (kernel, _, _):
             capabilities = await Shaper(kernel, ShaperSettings()).probe()
-        contestants = setups(capabilities.qdiscs)
+        contestants = [setup for setup in setups(capabilities.qdiscs) if re.search(self.only, setup.name)]
         kinds = [setup.name.removeprefix("agent: ") for setup in contestants if setup.ours]
         begun = two_clocks() if self.guest else None
         for setup in contestants:
@@ -67,7 +68,7 @@ class Run:
                 await self._try("two hosts", self._fairness(kinds))
                 await self._the_rest(setup.name.removeprefix("agent: "), "apply", "change", "commands", "re-creation")
         if not self.brief:
-            for kind in kinds[1:2]:
+            for kind in kinds[1:2]:  # the next best
                 await self._the_rest(kind, "change", "commands")
         if begun:
             ended = two_clocks()
@@ -251,6 +252,7 @@ def _in_guest(bench: Bench, options: argparse.Namespace, limit_s: float) -> None
         share = Path(folder)
         command = [sys.executable, "-m", "tests.bench.shaping_line", "--inside", "--seconds", f"{options.seconds:g}"]
         command += ["--limit", f"{limit_s - BOOT_S:.0f}", *(["--brief"] if options.brief else [])]
+        command += ["--only", options.only]
         problem = ""
         try:
             result = run(command, timeout_s=limit_s + BOOT_S, cpus=2, memory_mb=1024, share=share)
@@ -294,15 +296,16 @@ def main() -> int:
     parser.add_argument("--inside", action="store_true", help="we are in the guest")
     parser.add_argument("--brief", action="store_true", help="both directions full, IPv4, and little else")
     parser.add_argument("--limit", type=float, default=720, metavar="S", help="no measurement begins after this time")
+    parser.add_argument("--only", default="", metavar="WORDS", help="the contestants whose names this finds")
     options = parser.parse_args()
     begun = time.monotonic()
     if options.inside:
-        run = Run(options.seconds, guest=True, brief=options.brief, limit_s=options.limit)
+        run = Run(options.seconds, guest=True, brief=options.brief, limit_s=options.limit, only=options.only)
         asyncio.run(run.all())
         return 0
     bench = Bench("shaping_line", issue=5)
     if not options.guest:
-        run = Run(options.seconds, guest=False, brief=options.brief, limit_s=options.limit)
+        run = Run(options.seconds, guest=False, brief=options.brief, limit_s=options.limit, only=options.only)
         asyncio.run(run.all())
         tracks = {name: asdict(track) for name, track in run.tracks.items()}
         _take(bench, {"where": run.where, "rows": [asdict(row) for row in run.rows], "tracks": tracks})
