@@ -42,7 +42,8 @@ async def step_under_load(kernel: Kernel, household: Namespace, w: Wire, kind: s
     """Four flows each way at up to 80 Mbit/s together, or as fast as `before` lets them; then the line is throttled."""
     shaper = Shaper(kernel, ShaperSettings(qdisc=kind))
     links = await kernel.links(["wan0"])
-    await shaper.probe()  # once a boot
+    shaper.expect([before, RATES])  # as the daemon does at its start, and while nothing is to be shaped
+    await shaper.reconcile(links, UNSHAPED)
     await shaper.reconcile(links, before)
     processes = [_server(w.far, d) for d in ("down", "up")]
     await listening(w.far, list(PORTS.values()))
