@@ -33,6 +33,14 @@ def width(stream: TextIO | None = None) -> int:
     return max(20, columns or 80)  # a serial console tells 0
 
 
+def height(stream: TextIO | None = None) -> int:
+    """Lines of the terminal; 24 where there is none, or where it tells none."""
+    try:
+        return os.get_terminal_size((stream or sys.stdout).fileno()).lines or 24
+    except (OSError, ValueError):
+        return 24
+
+
 def is_tty(stream: TextIO | None = None) -> bool:
     return (stream or sys.stdout).isatty()
 

@@ -93,7 +93,7 @@ def _draw(meter: Any, now: datetime, *, live: bool, as_json: bool) -> None:
     if as_json:
         screen.print_json(meter.to_dict())
     elif live:
-        lines = meter.lines(screen.width(), now)
+        lines = meter.lines(screen.width(), now)[: screen.height() - 1]  # more would scroll the best values away
         sys.stdout.write(HOME + "\n".join(line + CLEAR_LINE for line in lines) + CLEAR_REST)
         sys.stdout.flush()
     else:

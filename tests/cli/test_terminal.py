@@ -82,6 +82,15 @@ def test_the_meter_hides_the_cursor_and_gives_it_back(agent: Agent) -> None:
     assert max(len(line) for line in plain(drawn).splitlines()) <= 80
 
 
+def test_a_low_window_keeps_the_values(agent: Agent) -> None:
+    words = ["signal", "--watch", "--beats", "2", "--every", "0.5", "--socket", agent.path]
+    with Terminal(words, rows=10) as terminal:
+        assert terminal.wait() == exits.OK
+        drawn = plain(terminal.seen.split("\x1b[H")[-1].split("\x1b[J")[0]).splitlines()
+    assert len(drawn) == 9
+    assert any(line.startswith("RSRP -108 dBm") for line in drawn)
+
+
 def test_forty_columns(agent: Agent) -> None:
     for words in (
         ["status"], ["signal", "--watch", "--beats", "1"], ["--help"], ["signal", "--help"], ["signal"], ["modem"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +46,6 @@ def run(
     tmp_path: Path,
     *faults: str,
     pin: str = "",
-    memory: dict[str, Any] | None = None,
     boot: Boot | None = None,
 ) -> None:
     clock = boot or Boot()
@@ -111,6 +111,34 @@ def test_a_lost_bearer_is_attached_anew_and_the_step_stands_on_disk_before(tmp_p
         assert (await recovery.consider(no_address)).rung is None
 
     run(story, tmp_path, boot=boot)
+
+
+def test_after_a_reboot_neither_step_nor_pin_is_repeated(tmp_path: Path) -> None:
+    boot = Boot()
+
+    async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
+        async def save(what: dict[str, Any]) -> None:
+            saved.append(what)
+
+        running.modem.state.sim.pin = "2468"
+        await recovery.consider(evidence_of("ready", await modem.poll()))
+        no_address = Evidence(present=True, answers=True, sim_lock="none", stat=1, address=False)
+        await recovery.consider(no_address)
+        boot.now_s += 200
+        assert (await recovery.consider(no_address)).rung == "attach"
+        boot.now_s = 20.0  # the device was rebooted
+        settings = ModemSettings(port=running.path, pin_file=str(tmp_path / "pin"))
+        kept = json.loads(json.dumps(saved[-1]))
+        again = Recovery(modem, settings, kept, save, boot_s=boot)
+        assert (await again.consider(no_address)).rung is None
+        boot.now_s += 60
+        assert "attach was done" in (await again.consider(no_address)).reason
+        left = running.modem.state.sim.pin_left
+        await again.consider(evidence_of("ready", await modem.poll()))
+        assert running.modem.state.sim.pin_left == left
+        assert modem.faults["modem.pin-tried"] == 1
+
+    run(story, tmp_path, "sim-pin", pin="1357", boot=boot)
 
 
 def test_a_step_that_fails_is_a_step_all_the_same(tmp_path: Path) -> None:
