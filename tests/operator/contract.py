@@ -47,11 +47,27 @@ def channels() -> list[tuple[re.Pattern[str], jsonschema.Draft202012Validator]]:
     return out
 
 
+@cache
+def results() -> dict[str, frozenset[str]]:
+    """Command -> the keys of its `out` that README.md names."""
+    text = (resources.files("agent.operator") / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## What comes back\n")[2].partition("\n## ")[0]
+    out: dict[str, frozenset[str]] = {}
+    for names, told in re.findall(r"^\| (`.+?) \| (.+?) \|$", section, re.MULTILINE):
+        keys = frozenset(re.findall(r"`([a-z0-9_]+)`", told)) | {"v"}
+        out |= dict.fromkeys(re.findall(r"`([a-z.]+)`", names), keys)
+    return out
+
+
 def check(topic: str, payload: bytes) -> None:
     """Raises AssertionError or ValidationError when a message is not as published."""
     for pattern, validator in channels():
         if pattern.fullmatch(topic):
             if payload or "/a/" not in topic:  # an empty alarm takes the retained one away
-                validator.validate(json.loads(payload))
+                body = json.loads(payload)
+                validator.validate(body)
+                if "out" in body and body["type"] in results():
+                    unknown = set(body["out"]) - results()[body["type"]]
+                    assert not unknown, f"README.md does not name {unknown} of {body['type']}"
             return
     raise AssertionError(f"topic {topic} is not in asyncapi.yaml")

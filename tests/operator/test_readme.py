@@ -6,9 +6,10 @@ import json
 import re
 from importlib import resources
 
-from agent.commands import answers
+from agent.commands import COMMANDS, answers
 from agent.commands.authority import sign
 from agent.commands.envelope import parse
+from tests.operator import contract
 
 TEXT = (resources.files("agent.operator") / "README.md").read_text(encoding="utf-8")
 
@@ -18,6 +19,11 @@ def test_the_example_command_is_accepted() -> None:
     assert example is not None
     body = json.loads(example[1])
     assert parse(example[1].encode(), type=body["type"], id=body["id"], device="d").args == {"bytes": 5_000_000_000}
+
+
+def test_every_commands_result_is_explained() -> None:
+    assert set(contract.results()) == set(COMMANDS)
+    assert contract.results()["plan.topup"] == {"v", "id", "usage"}
 
 
 def test_every_state_and_code_is_explained() -> None:
