@@ -7,13 +7,14 @@ After a command that ran out of time the next one begins with a resync: a late a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from agent.at import Engine, Prompt, Response, Stray, Urc, find
-from agent.errors import CommandTimeout, PortAbsent
+from agent.errors import CommandTimeout, ModemError, PortAbsent
 from agent.modem.lock import LOCK_DIRECTORY
 from agent.modem.mask import masked
 from agent.modem.port import Port
@@ -126,9 +127,11 @@ class Dialogue:
         try:
             port.write(data)
             response = await waiter
-        except BaseException:
+        except BaseException as ended:
             self._engine.expire(float("inf"))  # cancelled, or the port is gone: the engine must not wait for ever
             self._needs_resync = True
+            if isinstance(ended, asyncio.CancelledError):
+                self._abort(port)
             raise
         finally:
             timer.cancel()
@@ -136,6 +139,14 @@ class Dialogue:
             self._drain()
         self._judge(response, loop.time())
         return response
+
+    def _abort(self, port: Port) -> None:
+        """Whoever asked has given up: the module stops a scan or an attach at the next character (V.250 5.6.1), and a
+        household is not left waiting for the rest of three minutes. A body that was not asked for yet is not sent."""
+        prompting, self._body = self._body is not None, None
+        if self._port is port and not prompting:
+            with contextlib.suppress(ModemError):
+                port.write(b"AT\r")
 
     def _judge(self, response: Response, now: float) -> None:
         """Keep count of silence."""

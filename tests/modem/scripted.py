@@ -46,6 +46,7 @@ class ScriptedModem:
     def __init__(self, answers: dict[str, str | None] | None = None) -> None:
         self.answers: dict[str, str | Callable[[], str] | None] = {**EC25, **(answers or {})}
         self.heard: list[str] = []
+        self._news = asyncio.Event()
         self.bytes_heard = 0
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
@@ -68,11 +69,18 @@ class ScriptedModem:
 
     def _answer(self, command: str) -> None:
         self.heard.append(command)
+        self._news.set()
         default = OK if "=" in command else "\r\nERROR\r\n"
         reply = self.answers.get(command, default)
         reply = reply() if callable(reply) else reply
         if reply is not None:
             self.send(reply)
+
+    async def until(self, command: str) -> None:
+        """Wait until it was heard."""
+        while command not in self.heard:
+            self._news.clear()
+            await self._news.wait()
 
     def send(self, text: str) -> None:
         """Say something unasked."""

@@ -15,7 +15,7 @@ from agent.errors import CommandTimeout, PortAbsent, PortBusy
 from agent.modem import Modem
 from agent.modem.lock import lock_name
 from agent.modem.reading import Reading
-from tests.modem.scripted import ScriptedModem
+from tests.modem.scripted import OK, ScriptedModem
 
 
 def run(
@@ -124,6 +124,41 @@ def test_a_late_answer_is_never_credited_to_the_next_command(tmp_path: Path) -> 
         response = await modem.execute("AT+CPIN?")
         assert response.lines == ("+CPIN: READY",)
         assert modem.faults["modem.resync"] == 1
+
+    run(story, tmp_path)
+
+
+def test_a_command_that_is_given_up_is_aborted_at_once(tmp_path: Path) -> None:
+    async def story(script: ScriptedModem, modem: Modem) -> None:
+        await modem.open()
+        script.answers["AT+COPS=?"] = None
+        asked = asyncio.create_task(modem.execute("AT+COPS=?"))
+        await script.until("AT+COPS=?")
+        script.heard.clear()
+        script.answers["AT"] = "\r\nERROR\r\n" + OK  # the scan's end, then AT's own
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        await script.until("AT")
+        script.answers["AT"] = OK
+        assert (await modem.execute("AT+CPIN?")).lines == ("+CPIN: READY",)
+
+    run(story, tmp_path)
+
+
+def test_a_message_that_is_given_up_is_not_sent(tmp_path: Path) -> None:
+    async def story(script: ScriptedModem, modem: Modem) -> None:
+        await modem.open()
+        script.answers["AT+CMGS=12"] = None
+        dialogue = modem._dialogue
+        asked = asyncio.create_task(dialogue.execute("AT+CMGS=12", body="00"))
+        await script.until("AT+CMGS=12")
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        script.send("\r\n> ")
+        assert (await modem.execute("AT+CPIN?")).lines == ("+CPIN: READY",)
+        assert not [line for line in script.heard if "00" in line or "\x1a" in line]
 
     run(story, tmp_path)
 
