@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.qemu.cache import cache_dir
+from tests.bench.rows import Bench
 
 PROJECT = Path(__file__).parents[1]
 
@@ -92,7 +93,20 @@ def run(pairing: Pairing) -> str:
         return f"skipped: no Python {pairing.python} here"
     interpreter = prepare(pairing, python)
     began = time.monotonic()
-    command = [str(interpreter), "-m", "pytest", "-q", "-m", EXPRESSION, "-p", "no:cacheprovider"]
+    command = [
+        str(interpreter),
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "auto",
+        "--dist",
+        "loadfile",
+        "-m",
+        EXPRESSION,
+        "-p",
+        "no:cacheprovider",
+    ]
     result = subprocess.run(
         [*command, *(f"--ignore={path}" for path in IGNORED), "tests"], cwd=PROJECT, capture_output=True, text=True
     )
@@ -105,14 +119,16 @@ def run(pairing: Pairing) -> str:
 
 def main() -> int:
     only = " ".join(sys.argv[1:]).lower()
-    bad = 0
+    bench = Bench("matrix", 9)
     for pairing in PAIRINGS:
         if only not in f"{pairing.release} {pairing.name}".lower():
             continue
         outcome = run(pairing)
-        bad += outcome.startswith("FAILED")
         print(f"{pairing.name} ({pairing.release})\n   {outcome}", flush=True)
-    return int(bool(bad))
+        word, _, rest = outcome.partition(": ")
+        kept = None if word == "skipped" else word == "passed"
+        bench.row(f"fast tests, {pairing.release}: {pairing.name}", "pass", rest.splitlines()[0], kept, exact=True)
+    return bench.finish()
 
 
 if __name__ == "__main__":
