@@ -45,6 +45,7 @@ class Life:
         self.flying: list[Any] = []
         self._delivering: set[asyncio.Task[None]] = set()
         self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
+        self.changed: Callable[[Ledger], None] = lambda ledger: None
         self.reborn: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
@@ -199,7 +200,9 @@ class Life:
         self.accounting.take([sample] if sample else [])
 
     async def change_ledger(self, change: Callable[[Ledger, Moment], Ledger], also: Any = None) -> Ledger:
-        return await self.accounting.change(change, also)
+        made = await self.accounting.change(change, also)
+        self.changed(made)
+        return made
 
     def event(self, name: str, details: dict[str, Any]) -> None:
         self.emit(name, details)

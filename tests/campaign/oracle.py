@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from agent.commands.answers import FINAL
-from agent.plan import period_at
+from agent.plan import Ledger, period_at
 from tests.bench.operator_ledger import Received
 from tests.campaign.life import Life
 from tests.campaign.world import World
@@ -15,7 +15,7 @@ from tests.campaign.world import World
 CUT_COSTS_BYTES = 40_000_000
 TRUSTED_S = 1_200.0  # the clock was right and trusted for so long: from then on there is no excuse
 TRIAL_S = 3_000.0  # a configuration that keeps the broker away may be in force so long, restarts included
-REMEMBERED = 60  # top-ups whose ids the ledger surely still knows
+REMEMBERED = 60  # of the top-ups carried out last: their ids the ledger surely still knows
 
 
 class Oracle:
@@ -38,6 +38,7 @@ class Oracle:
         self._period_clean = False
         self._nowhere_s = 0.0
         self._life: Life | None = None
+        self._granted: dict[str, None] = {}  # in the order in which they were carried out
 
     def blame(self, sentence: str) -> None:
         self.violations.append(f"step {self.step}: {sentence}")
@@ -54,8 +55,13 @@ class Oracle:
         self.lost_bytes += count
         self._period_truth -= count
 
+    def changed(self, ledger: Ledger) -> None:
+        """The ledger as a change left it on the disk: the top-ups that it holds were granted."""
+        self._granted.update(dict.fromkeys(ledger.topup_ids))
+
     def restarted(self, life: Life, *, boot: bool, excused: bool) -> None:
         """After a restart: what the run before took with it."""
+        self.changed(life.accounting.ledger)  # also what was on the disk when nobody could be told any more
         lost = self.world.truth_bytes - self.total(life) - self.lost_bytes
         self._life = life
         if lost < 0:
@@ -74,6 +80,7 @@ class Oracle:
 
     def counted(self, life: Life) -> None:
         """After each sample: every byte once."""
+        self._life = life
         self.checks["bytes"] += 1
         wrong = self.total(life) + self.lost_bytes - self.world.truth_sampled
         if wrong > 0:
@@ -138,15 +145,16 @@ class Oracle:
             told = {key: body.get(key) for key in ("state", "code", "reason", "n")}
             before = self.finals.setdefault(body["id"], set())
             if not before and body["type"] == "plan.topup":
-                self._granted(body["id"], body["state"])
+                self._topped_up(body["id"], body["state"])
             before.add(json.dumps(told))
 
-    def _granted(self, id: str, state: str) -> None:
-        newest = [one for one, type in self.issued.items() if type == "plan.topup"][-REMEMBERED:]
-        if self._life is None or id not in newest:
+    def _topped_up(self, id: str, state: str) -> None:
+        """Answered as it was done; the newest stand in the ledger, older ones stood there once."""
+        if self._life is None:
             return
         self.checks["top-up"] += 1
-        granted = id in self._life.accounting.ledger.topup_ids
+        forgotten = id in self._granted and id not in list(self._granted)[-REMEMBERED:]
+        granted = forgotten or id in self._life.accounting.ledger.topup_ids
         if granted != (state == "succeeded"):
             self.blame(f"top-up {id} was answered {state}, granted: {granted}")
 

@@ -50,6 +50,7 @@ class Story:
 
     def _new_life(self) -> Life:
         life = Life(self.world, self.disk, self.broker, self.config, self.received, self.oracle.ran)
+        life.changed = self.oracle.changed
         return life
 
     # -- what the weather uses

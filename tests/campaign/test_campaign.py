@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,8 +57,20 @@ def swallow(story: Story) -> None:
         del story.received._bodies[key]
 
 
+def promise_only(story: Story) -> None:
+    """Top-ups are answered and not granted."""
+
+    async def change_ledger(change: Any, also: Any = None) -> Any:
+        made = change(story.life.accounting.ledger, story.life.clock.now())
+        await story.disk.run(lambda database: also and also(database))
+        return made
+
+    story.life.change_ledger = change_ledger  # type: ignore[method-assign]
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("sabotage", "told"), [
+    (promise_only, "was answered succeeded, granted: False"),
     (double_count, "1 phantom bytes"), (forget, "1 bytes lost"), (run_again, " times"), (swallow, "gap"),
 ])  # fmt: skip
 def test_the_oracle_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch, sabotage: weather.Strike, told: str) -> None:
