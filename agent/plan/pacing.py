@@ -64,8 +64,15 @@ def commit_due(ledger: Ledger, saved: Ledger | None, changed_s: float | None, mo
 
 def commit_after_s(ledger: Ledger, moment: Moment) -> float:
     """How long a change may stay unwritten."""
-    days = max(1.0, (moment.wall - ledger.period.start).total_seconds() / 86_400)
-    return TRICKLE_S if ledger.counted_bytes / days < TRICKLE_BYTES_DAY else BUSY_S
+    return TRICKLE_S if _daily_bytes(ledger, moment) < TRICKLE_BYTES_DAY else BUSY_S
+
+
+def _daily_bytes(ledger: Ledger, moment: Moment) -> float:
+    """The pace of this period and of the one before it, for a period that has just begun tells little."""
+    begun, counted, before = ledger.period.start, ledger.counted_bytes, ledger.previous
+    if before is not None:
+        begun, counted = before.period.start, counted + before.received_bytes + before.sent_bytes
+    return counted / max(1.0, (moment.wall - begun).total_seconds() / 86_400)
 
 
 def _total(ledger: Ledger) -> int:

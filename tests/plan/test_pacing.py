@@ -85,3 +85,17 @@ def test_a_slow_plan_needs_no_margin() -> None:
     assert commit_bytes(7_000_000) == 39_825_000
     assert commit_bytes(Plan().max_bps) == 36_250_000
     assert commit_bytes(10**10) == 4_000_000
+
+
+def test_the_first_day_of_a_period_goes_by_the_pace_of_the_one_before(home: Household) -> None:
+    home.use(20 * GB // 1000, seconds=1)
+    home.ledger = replace(home.ledger, received_bytes=30 * GB)
+    home.clock.advance((home.ledger.period.end - home.clock.now().wall).total_seconds() + 60)
+    home.use(1_000_000)
+    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    saved = home.ledger
+    assert saved.previous is not None
+    assert saved.counted_bytes < GB
+    home.use(1_000_000)
+    assert due(home, saved, 600) is None, "a household of 30 GB a month does not trickle because the month is new"
+    assert due(home, saved, 14_400) == "time"
