@@ -35,6 +35,7 @@ from agent.plan import (
     sample_interval_s,
     unwritten_bytes,
 )
+from agent.plan.pacing import LONGEST_INTERVAL_S
 from agent.store import Database
 from tests.bench.ledger_disk import Disk
 from tests.bench.rows import Bench
@@ -45,6 +46,7 @@ DAYS = 3
 DAILY_BYTES = 40 * GB / 30
 EVENING = datetime(2026, 11, 11, 23, tzinfo=timezone.utc)  # local midnight, ten days into the period
 BOOT_ID = "5f0e5d1c-93a7-4b1c-8f6e-0c2b7d9a4e31"
+APART_BYTES = 40_000
 CHATTER_BPS = 8_000  # a router with phones and a television at rest
 
 Rate = Callable[[float], float]  # seconds of the day -> bytes a second
@@ -77,8 +79,10 @@ def readings(rate: Rate, clock: ManualClock, pause_s: Callable[[], float], secon
     counter = 0.0
     begun = clock.boot_s
     while clock.boot_s - begun < seconds:
-        step_s = pause_s()
-        counter += rate((clock.boot_s - begun) % DAY_S) * step_s
+        bps = rate((clock.boot_s - begun) % DAY_S)
+        # The daemon reads more often than this; between two readings here a tenth of a percent of a commit passes.
+        step_s = max(pause_s(), min(LONGEST_INTERVAL_S, APART_BYTES / bps))
+        counter += bps * step_s
         clock.advance(step_s)
         yield int(counter)
 
