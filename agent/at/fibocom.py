@@ -94,12 +94,13 @@ def read_xact(lines: Sequence[str], command: Command) -> Reading | None:
     preferred = number(at(f, 1), 0, 2)
     modes = sets.get(act, [])
     figures = [number(raw, 1, 1999) for raw in f[3:]]
-    bands = [name for figure in figures if figure is not None and (name := _xact_band(figure))]
+    bands = [name for figure in figures if figure is not None and (name := band_of(figure))]
     first = {0: "2g", 1: "3g", 2: "4g"}.get(preferred) if preferred is not None and len(modes) > 1 else None
     return {"modes": modes, "preferred": first, "bands": bands}
 
 
-def _xact_band(figure: int) -> str | None:
+def band_of(figure: int) -> str | None:
+    """1 to 99 UMTS, 101 to 199 LTE, GSM by its frequency: Intel's numbers, and u-blox's."""
     if figure in (850, 900, 1800, 1900):
         return {850: "g850", 900: "egsm", 1800: "dcs", 1900: "pcs"}[figure]
     return f"utran-{figure}" if figure < 100 else f"eutran-{figure - 100}" if figure < 200 else None

@@ -179,6 +179,7 @@ def read_selection_test(lines: Sequence[str], command: Command) -> Reading | Non
     return {"values": lists} if lists else None
 
 
+_BARE_LIST = re.compile(r"\([0-9, -]+\)(?: ?, ?\([0-9, -]+\))*", re.ASCII)
 ROWS = (
     Row(
         "+COPS",
@@ -199,5 +200,14 @@ ROWS = (
     Row("+COPN", (EXECUTE,), read_polled_names, "27.007 7.21", "operators: plmn operator", 30.0),
     Row("+CPOL", (READ,), read_preferred, "27.007 7.19", "networks: index plmn operator", 20.0),
     Row("+CSCS", (READ, TEST), read_charsets, "27.007 5.5", "charset charsets"),
-    Row("+CTZU", (TEST,), read_selection_test, "27.007 8.40", "values"),
+    *(
+        Row(name, (TEST,), read_selection_test, clause, "values", bare=_BARE_LIST)
+        for name, clause in (
+            ("+CTZU", "27.007 8.40"),
+            ("+WS46", "27.007 5.9"),
+            ("+CFUN", "27.007 8.2"),
+            ("+URAT", "u-blox"),
+            ("^PREFMODE", "Huawei"),
+        )
+    ),
 )

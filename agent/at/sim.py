@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 
 from agent.at.charset import gsm7, name, ucs2
-from agent.at.grammar import Reading, at, known, number, payload, prefix_of, text, unquote, values
+from agent.at.grammar import Reading, at, groups, known, number, payload, prefix_of, split, text, unquote, values
 from agent.at.names import plmn
-from agent.at.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
+from agent.at.row import ANY_LINE, EXECUTE, READ, SET, TEST, Command, Row
 
 LOCKS = {
     "READY": "none",
@@ -104,7 +104,7 @@ def read_spic(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_xpincnt(lines: Sequence[str], command: Command) -> Reading | None:
-    """Intel +XPINCNT: <PIN>,<PIN2>,<PUK>,<PUK2>."""
+    """Intel +XPINCNT, MediaTek +EPINC: <PIN>,<PIN2>,<PUK>,<PUK2>."""
     return read_upincnt(lines, command)
 
 
@@ -241,9 +241,19 @@ def _msisdn(fields: list[str]) -> str | None:
 
 
 def read_facility(lines: Sequence[str], command: Command) -> Reading | None:
-    """+CLCK: <status>: whether the SIM asks for its PIN at power-up."""
+    """+CLCK: <status>: whether the SIM asks for its PIN at power-up. +CLCK=?: ("SC","FD",…), the locks there are."""
+    if command.kind == TEST:
+        found = [unquote(f) for line in lines for group in groups(payload(line)) for f in split(group)]
+        return {"facilities": found} if found else None
     status = number(at(values(lines[-1]), 0), 0, 1) if lines else None
     return None if status is None else {"enabled": bool(status)}
+
+
+def read_card_lock(lines: Sequence[str], command: Command) -> Reading | None:
+    """Huawei ^CARDLOCK: <state>,<attempts left>,<operator>: 1 wants a code, 2 needs none, 3 is locked for good."""
+    f = values(lines[-1]) if lines else []
+    state = {"1": "locked", "2": "unlocked", "3": "blocked"}.get(at(f, 0) or "")
+    return {"card_lock": state, "unlock_attempts": _count(f, 1)} if state else None
 
 
 def read_home(lines: Sequence[str], command: Command) -> Reading | None:
@@ -279,6 +289,7 @@ ROWS = (
     Row("+QPINC", (READ, SET), read_qpinc, "Quectel", _ATTEMPTS),
     Row("+UPINCNT", (EXECUTE, READ), read_upincnt, "u-blox", _ATTEMPTS),
     Row("+SPIC", (EXECUTE, READ), read_spic, "SIMCom", _ATTEMPTS),
+    Row("+EPINC", (READ,), read_xpincnt, "MediaTek", _ATTEMPTS),
     Row("^SPIC", (EXECUTE, READ, SET), read_spic, "Cinterion", "pin_attempts"),
     Row("+XPINCNT", (EXECUTE, READ), read_xpincnt, "Intel", _ATTEMPTS),
     Row("^CPIN", (READ,), read_huawei_pin, "Huawei", "state lock " + _ATTEMPTS, 10.0),
@@ -298,6 +309,7 @@ ROWS = (
         for n, clause in (("+CIMI", "27.007 5.6"), ("#CIMI", "Telit"), ("^CIMI", "Huawei"), ("*CIMI", "vendors"))
     ),
     Row("+CNUM", (EXECUTE, READ), read_own_number, "27.007 7.1", "msisdn numbers", 10.0),
-    Row("+CLCK", (SET,), read_facility, "27.007 7.4", "enabled", 15.0),
+    Row("^CARDLOCK", (READ,), read_card_lock, "Huawei", "card_lock unlock_attempts"),
+    Row("+CLCK", (SET, TEST), read_facility, "27.007 7.4", "enabled facilities", 15.0),
     Row("^HPLMN", (READ, EXECUTE), read_home, "Huawei", "plmn", bare=ANY_LINE),
 )

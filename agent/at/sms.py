@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.at.charset import name, ucs2
-from agent.at.grammar import Reading, at, number, payload, prefix_of, quoted, split, text, unquote, values
-from agent.at.row import EXECUTE, READ, SET, Command, Row
+from agent.at.grammar import Reading, at, groups, number, payload, prefix_of, quoted, split, text, unquote, values
+from agent.at.row import EXECUTE, READ, SET, TEST, Command, Row
 
 
 def read_sent(lines: Sequence[str], command: Command) -> Reading | None:
@@ -58,11 +58,17 @@ def read_delivery(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_memories(lines: Sequence[str], command: Command) -> Reading | None:
-    """+CPMS?: <mem>,<used>,<total> three times; +CPMS=…: the figures alone."""
+    """+CPMS?: <mem>,<used>,<total> three times; +CPMS=…: the figures alone; +CPMS=?: what each may be."""
+    if command.kind == TEST:
+        body = payload(lines[-1]) if lines else ""
+        lists = groups(body) if "(" in body else split(body)
+        lists = groups(lists[0]) if len(lists) == 1 and "(" in lists[0] else lists  # the whole in brackets once more
+        supported = [[unquote(memory) for memory in split(group)] for group in lists]
+        return {"supported": supported} if any(map(any, supported)) else None
     f = values(lines[-1]) if lines else []
     if f and number(f[0]) is None:
-        groups = [f[i : i + 3] for i in range(0, len(f) - 2, 3)]
-        return {"memories": [{"memory": unquote(m), "used": number(u), "total": number(t)} for m, u, t in groups]}
+        triples = [f[i : i + 3] for i in range(0, len(f) - 2, 3)]
+        return {"memories": [{"memory": unquote(m), "used": number(u), "total": number(t)} for m, u, t in triples]}
     pairs = [(number(f[i]), number(f[i + 1])) for i in range(0, len(f) - 1, 2)]
     return {"memories": [{"memory": None, "used": u, "total": t} for u, t in pairs]} if pairs else None
 
@@ -91,7 +97,7 @@ ROWS = (
     Row("+CMGW", (SET, EXECUTE), read_sent, "27.005 3.5.3", "reference", 60.0, prompts=True, prefixes=("+CMGW",)),
     Row("+CMGL", (SET, EXECUTE), read_messages, "27.005 3.4.2", _MESSAGES, 120.0, body=True),
     Row("+CMGR", (SET,), read_messages, "27.005 3.4.3", _MESSAGES, 20.0, body=True),
-    Row("+CPMS", (READ, SET), read_memories, "27.005 3.2.2", "memories: memory used total", 20.0),
+    Row("+CPMS", (READ, SET, TEST), read_memories, "27.005 3.2.2", "memories: memory used total supported", 20.0),
     Row("+CSCA", (READ,), read_centre, "27.005 3.3.1", "smsc", 10.0),
     Row("+CMGF", (READ,), read_mode, "27.005 3.2.3", "mode"),
     Row("+CUSD", (READ, SET), read_ussd, "27.007 7.15", "ussd_state text dcs", 30.0),

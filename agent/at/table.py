@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from agent.at import (
+    calls,
     fibocom,
     functionality,
     huawei,
@@ -26,6 +27,7 @@ from agent.at import (
     sim,
     simcom,
     sms,
+    technology,
     telit,
     ublox,
     vendors,
@@ -52,6 +54,8 @@ COMMANDS: tuple[Row, ...] = (
     *quectel.ROWS,
     *sms.ROWS,
     *functionality.ROWS,
+    *technology.ROWS,
+    *calls.ROWS,
     *huawei.ROWS,
     *nordic.ROWS,
     *simcom.ROWS,

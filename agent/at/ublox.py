@@ -6,7 +6,21 @@ import re
 from collections.abc import Sequence
 
 from agent.at.band import eutra_band
-from agent.at.grammar import Reading, area, at, cell, hexadecimal, known, number, payload, plain, real, unquote, values
+from agent.at.grammar import (
+    Reading,
+    area,
+    at,
+    cell,
+    hexadecimal,
+    known,
+    number,
+    payload,
+    plain,
+    real,
+    text,
+    unquote,
+    values,
+)
 from agent.at.names import joined
 from agent.at.packet import assigned
 from agent.at.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
@@ -175,12 +189,27 @@ def read_profile(lines: Sequence[str], command: Command) -> Reading | None:
     return {key: assigned(given)} if key else None
 
 
+def read_usb(lines: Sequence[str], command: Command) -> Reading | None:
+    """+UUSBCONF: <profile>,"<class of the network function>",…,"<product>"."""
+    f = values(lines[-1]) if lines else []
+    profile = number(at(f, 0), 0, 99)
+    return None if profile is None else {"usb_profile": profile, "network_function": text(at(f, 1))}
+
+
+def read_routing(lines: Sequence[str], command: Command) -> Reading | None:
+    """+UBMCONF: 1 the module routes, 2 it bridges."""
+    mode = {"1": "router", "2": "bridge"}.get(payload(lines[-1])) if lines else None
+    return {"mode": mode} if mode else None
+
+
 _CELL = "access_technology plmn tac lac rac ci pci earfcn band rsrp_dbm rsrq_db rssi_dbm sinr_db"
 _INFO = "access_technology plmn tac lac ci pci rsrp_dbm rsrq_db rssi_dbm rscp_dbm ecio_db cells"
 ROWS = (
     Row("+URAT", (READ,), read_urat, "u-blox", "rat modes preferred"),
     Row("+UCGED", (READ,), read_ucged, "u-blox", _CELL, prefixes=("+UCGED", "+RSRP", "+RSRQ"), bare=ANY_LINE),
     Row("+UPSND", (SET,), read_profile, "u-blox", "address dns1 dns2 active"),
+    Row("+UUSBCONF", (READ,), read_usb, "u-blox", "usb_profile network_function"),
+    Row("+UBMCONF", (READ,), read_routing, "u-blox", "mode"),
     Row("+UCELLINFO", (READ,), read_cellinfo, "u-blox", _INFO),
     Row("+CGED", (SET, READ, EXECUTE), read_cged, "u-blox", "access_technology plmn lac ci rssi_dbm", body=True),
 )

@@ -72,6 +72,23 @@ def _fourth(f: list[str]) -> Reading:
 _GENERATIONS = {"2G": _second, "3G": _third, "4G": _fourth}
 
 
+_SMONG = re.compile(r"(?m)\b([0-9]{3,4}) +([0-9-]) +\S+ +\S+ +([0-9]{3}) +([0-9]{2,3}) +\S+ +\S+ +([0-9A-Fa-f]{2})\s*$")
+
+
+def read_smong(lines: Sequence[str], command: Command) -> Reading | None:
+    """^SMONG: a table of one row: BCCH, what of GPRS the cell has (3 and more: EDGE), …, MCC, MNC, …, RAC."""
+    match = _SMONG.search("\n".join(lines))
+    if match is None:
+        return None
+    kind = number(match[2])
+    return {
+        "access_technology": None if not kind else "EDGE" if kind >= 3 else "GPRS",
+        "plmn": joined(match[3], match[4]),
+        "arfcn": number(match[1], 0, 1023),
+        "rac": value if (value := int(match[5], 16)) < 255 else None,
+    }
+
+
 def read_sctm(lines: Sequence[str], command: Command) -> Reading | None:
     """^SCTM: <report>,<state>,<degrees>."""
     degrees = number(at(values(lines[-1]), 2), -60, 150) if lines else None
@@ -171,6 +188,7 @@ ROWS = (
         "access_technology plmn earfcn band bandwidth_mhz ci pci rsrp_dbm rsrq_db rssi_dbm sinr_db",
         bare=ANY_LINE,
     ),
+    Row("^SMONG", (EXECUTE, READ), read_smong, "Cinterion", "access_technology plmn arfcn rac", bare=ANY_LINE),
     Row("^SCTM", (READ,), read_sctm, "Cinterion", "temperature_c"),
     Row("%NWSTATE", (READ,), read_nwstate, "Icera", "plmn access_technology"),
     Row("_OWANDATA", (SET, READ), read_owandata, "Option", "cid address gateway dns1 dns2"),
