@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import click
@@ -37,7 +37,8 @@ def command(call: Call, days: bool, months: bool, as_csv: bool, netjson: bool) -
         return exits.OK
     answer = _ask(call, days=days or not months, months=months)
     if call.json:
-        screen.print_json(answer)
+        known = answer.get("usage") is not None and answer.get("period") is not None
+        screen.print_json({**answer, "forecast": told(runs_out(answer)) if known else None})
         return exits.OK
     if as_csv:
         _print_csv(answer["months"] if months else answer["days"])
@@ -115,19 +116,30 @@ def _unusual(plan: Mapping[str, Any] | None) -> str | None:
 
 def outlook(answer: Mapping[str, Any]) -> str | None:
     """Whether the allowance lasts, at the pace of the last whole days."""
-    from agent.plan import BillingPeriod, Usage, forecast
-
-    start, end, now = (parsed(answer[a][b] if b else answer[a]) for a, b in
-                       (("period", "start"), ("period", "end"), ("time", "")))  # fmt: skip
-    if start is None or end is None or now is None:
+    start, now = parsed(answer["period"]["start"]), parsed(answer["time"])
+    if start is None or now is None:
         return None
-    used = Usage(**{name: answer["usage"][name] for name in answer["usage"]})
-    if used.remaining_bytes <= 0:
+    if answer["usage"]["remaining_bytes"] <= 0:
         return "the allowance is used up"
-    when = forecast(used, BillingPeriod(start, end), now, _recent(answer))
+    when = runs_out(answer)
     if when is None:
         return "lasts until the period ends" if (now - start).days >= 1 else None
     return f"used up on {when.day} {MONTHS[when.month - 1]} at the pace of late"
+
+
+def told(when: datetime | None) -> str | None:
+    return None if when is None else when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def runs_out(answer: Mapping[str, Any]) -> datetime | None:
+    """When the allowance will be used up within the period; None if it lasts, or if nobody can tell yet."""
+    from agent.plan import BillingPeriod, Usage, forecast
+
+    period = answer["period"]
+    start, end, now = parsed(period["start"]), parsed(period["end"]), parsed(answer["time"])
+    if start is None or end is None or now is None:
+        return None
+    return forecast(Usage(**answer["usage"]), BillingPeriod(start, end), now, _recent(answer))
 
 
 def _recent(answer: Mapping[str, Any]) -> float | None:

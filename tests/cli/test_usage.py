@@ -10,7 +10,7 @@ import pytest
 
 from agent.cli import plot
 from agent.cli.netjson import monitoring
-from agent.cli.usage import lines, outlook
+from agent.cli.usage import lines, outlook, runs_out, told
 
 GB = 10**9
 
@@ -71,6 +71,11 @@ def test_the_forecast_in_words() -> None:
     assert outlook(answer()) == "used up on 29 Nov at the pace of late"
     assert outlook(answer(10 * GB)) == "lasts until the period ends"
     assert outlook(answer(40 * GB)) == "the allowance is used up"
+
+
+def test_the_forecast_as_an_instant() -> None:
+    assert told(runs_out(answer())) == "2026-11-29T23:00:00Z"
+    assert told(runs_out(answer(10 * GB))) is None
 
 
 def test_days_without_traffic_slow_the_pace() -> None:
