@@ -45,7 +45,7 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     text = writing.to_toml(writing.merged(table, _changes(answers)))
     writing.write(call.config_path, text)
     if not call.json:
-        print(f"{screen.clean(call.config_path)}: written and checked; restart the agent to take it up")
+        print(f"{screen.clean(call.config_path)}: written and checked; restart the agent")
     if no_doctor:
         return 0
     return _examine(call)

@@ -64,6 +64,9 @@ DAYS_GB = (
     0.5,
 )
 USED = {"received_bytes": 24_040_000_000, "sent_bytes": 3_120_000_000, "charged_bytes": 27_160_000_000}
+ANSWER = (
+    b'\r\n+QENG: "servingcell","NOCONN","LTE","FDD",206,01,328261F,280,1300,3,4,4,BE3,-94,-9,-66,8,30\r\n\r\nOK\r\n'
+)
 CONFIG = """[device]
 state_dir = "{folder}/state"
 run_dir = "{folder}/run"
@@ -286,11 +289,12 @@ def watched(folder: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """`shown`: lines that stand in the README before `...`; 0 is all."""
+    """`shown`: lines that stand in the README before `...`; 0 is all. `bare`: the verb takes no --config."""
 
     words: str
     render: Callable[[Path], str] | None = None
     shown: int = 0
+    bare: bool = False
 
 
 SCREENS = (
@@ -308,11 +312,13 @@ SCREENS = (
     Screen("ping 10.99.0.1 --count 3"),
     Screen("at AT+CSQ"),
     Screen("at AT+CFUN=1,1"),
+    Screen("decode 'AT+QENG=\"servingcell\"' answer.txt", shown=20, bare=True),
     Screen("bundle --out ticket.tar.gz", bundled),
     Screen("reset radio --yes"),
     Screen("throttle lift --reason telemedicine"),
     Screen("throttle auto"),
     Screen("topup 2GB --yes"),
+    Screen("setup --yes --no-doctor --apn internet --wan wan0"),
     Screen("config check"),
     Screen("config show", shown=20),
     Screen("commands", shown=20),
@@ -326,24 +332,27 @@ def stage() -> Iterator[Path]:
         folder = Path(name)
         (folder / "run").mkdir()
         (folder / "config.toml").write_text(CONFIG.format(folder=folder))
+        (folder / "answer.txt").write_bytes(ANSWER)
         with serving(folder / "run" / "control.sock", Device()):
             yield folder
 
 
 def rendered(screen_: Screen, folder: Path) -> str:
     """What stands below the command line."""
-    text = screen_.render(folder) if screen_.render else _run(screen_.words, folder)
+    more = () if screen_.bare else ("--config", str(folder / "config.toml"))
+    text = screen_.render(folder) if screen_.render else _run((*shlex.split(screen_.words), *more), folder)
     lines = text.splitlines()
     if screen_.shown and len(lines) > screen_.shown:
         lines = [*lines[: screen_.shown], "..."]
     return "\n".join(lines) + "\n"
 
 
-def _run(words: str, folder: Path) -> str:
+def _run(words: tuple[str, ...], folder: Path) -> str:
     """Standard output, and the sentence of an error; the progress that a pipe gets is left out."""
     done = subprocess.run(
-        [sys.executable, "-m", "agent.cli", *shlex.split(words), "--config", str(folder / "config.toml")],
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(folder)},
+        [sys.executable, "-m", "agent.cli", *words],
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(folder), "PYTHONPATH": str(README.parents[2])},
+        cwd=folder,
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
