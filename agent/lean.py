@@ -8,6 +8,8 @@ runs both against a kernel and a broker.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import sys
 import types
 from collections.abc import Iterator
@@ -42,3 +44,17 @@ def without(*names: str) -> Iterator[None]:
     finally:
         for name in absent:
             sys.modules.pop(name, None)
+
+
+def leaf(name: str) -> types.ModuleType:
+    """Import `package.module` without the package's `__init__`, unless something has already run that."""
+    package = name.partition(".")[0]
+    if package not in sys.modules:
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise ImportError(f"{package} is not installed")
+        bare = types.ModuleType(package)
+        bare.__path__ = list(spec.submodule_search_locations)
+        bare.__file__, bare.__spec__ = spec.origin, spec
+        sys.modules[package] = bare
+    return importlib.import_module(name)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import importlib.util
 import logging
 import os
 import sys
@@ -23,7 +22,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from agent.errors import KernelError
-from agent.lean import without
+from agent.lean import leaf, without
 from agent.traffic.messages import Filter, LinkRow, Node, filter_of, link_row, node_of
 from agent.traffic.model import Link
 from agent.traffic.requests import Requests
@@ -42,25 +41,16 @@ GONE = frozenset(
 
 
 def _trimmed(submodule: str) -> types.ModuleType:
-    """Import a submodule of pyroute2 without the package's `__init__`, unless something has already run that."""
-    if "pyroute2" not in sys.modules:
-        spec = importlib.util.find_spec("pyroute2")
-        if spec is None or not spec.submodule_search_locations:
-            raise ImportError("pyroute2 is not installed")
-        package = types.ModuleType("pyroute2")
-        package.__path__ = list(spec.submodule_search_locations)
-        package.__file__, package.__spec__ = spec.origin, spec
-        sys.modules["pyroute2"] = package
     with without(*FOR_TESTS, "multiprocessing"):
         _forgo_wireless()
-        return importlib.import_module(submodule)
+        return leaf(submodule)
 
 
 def _forgo_wireless() -> None:
     """The table of wireless events is as big as all of tc, and no mobile link sends one: their bytes are left alone."""
     name = "pyroute2.netlink.rtnl.iw_event"
     if name not in sys.modules:
-        atoms = importlib.import_module("pyroute2.netlink").nlmsg_atoms
+        atoms = leaf("pyroute2.netlink").nlmsg_atoms
         stub = types.ModuleType(name)
         stub.iw_event = atoms.hex  # type: ignore[attr-defined]
         sys.modules[name] = stub
