@@ -39,6 +39,7 @@ class Batch:
         self.rows: list[Row] = []
         self.mark: Mark | None = None
         self.void: list[Gap] = []
+        self.void_before: list[Gap] = []  # of earlier boots
         self.done: list[int] = []
         self.ids: list[int] = []
         self.trimmed: list[int] = []
@@ -83,7 +84,7 @@ class Batch:
                 row.payload = encode(envelope(content, self.moment, boot=row.boot, seq=row.seq))
         table = db.outbox
         table.delete(self.done)
-        table.add_gaps(self.void)
+        table.add_gaps([*self.void, *self.void_before])
         self.ids = table.insert(self.rows)
         table.set_mark(self.mark, exact=self.last)
         self.trimmed = self._trim(table) if self.rows else []

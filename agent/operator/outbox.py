@@ -48,6 +48,7 @@ class Outbox:
         self._flying: dict[int, Row] = {}  # by id(row): sent, not acknowledged, in the order of sending
         self._pending: dict[int, None] = {}  # numbers given out whose transaction is under way
         self._void: list[int] = []  # numbers that will never be sent, not yet told to the flash
+        self._void_before: list[Gap] = []  # the same of earlier boots
         self._void_open: set[int] = set()  # those of transactions under way
         self._done: list[int] = []  # ids acknowledged and to be deleted
         self._next = 1
@@ -132,6 +133,7 @@ class Outbox:
         batch.mark = Mark(self.boot, accounted, self._reserved, max(session, self._mark.session))
         self._void_open.update(self._void)
         batch.void, self._void = ranges(self.boot, sorted(self._void)), []
+        batch.void_before, self._void_before = self._void_before, []
         batch.done, self._done = self._done, []
 
     def committed(self, batch: Batch) -> None:
@@ -139,7 +141,7 @@ class Outbox:
         assert batch.mark is not None
         self._mark = batch.mark if batch.last else batch.mark.merged(self._mark)
         self._void_open.difference_update(batch.void_numbers())
-        self._gaps = self._gaps or bool(batch.void or batch.trimmed)
+        self._gaps = self._gaps or bool(batch.void or batch.void_before or batch.trimmed)
         self._stored_rows = batch.stored_rows
         self.dropped += len(batch.trimmed)
         for row, number in zip(batch.rows, batch.ids, strict=True):
@@ -158,6 +160,7 @@ class Outbox:
     def abandoned(self, batch: Batch) -> None:
         """The transaction of a batch failed: its own numbers become a gap, the rest goes with the next."""
         self._void += batch.void_numbers()
+        self._void_before += batch.void_before
         self._void_open.difference_update(batch.void_numbers())
         self._done += batch.done
         for row in batch.rows:
@@ -272,6 +275,8 @@ class Outbox:
         self.dropped += 1
         if row.seq is not None and row.boot == self.boot:
             self._void.append(row.seq)
+        elif row.seq is not None:
+            self._void_before.append(Gap(row.boot, row.seq, row.seq))
 
     def returned(self) -> None:
         """The session is over: what was not acknowledged is to be sent again."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.bench.operator_ear import CONNACK, CONNECT, PUBACK, PUBLISH, SUBACK, SUBSCRIBE, packet, text
 
@@ -41,7 +43,7 @@ class Scripted:
     script: Sequence[Says] = (Says(),)
     connections: int = 0
     published: list[bytes] = field(default_factory=list)
-    most_unacknowledged: int = 0
+    payloads: list[bytes] = field(default_factory=list)
     port: int = 0
 
     async def __aenter__(self) -> Scripted:
@@ -55,6 +57,10 @@ class Scripted:
     @property
     def url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
+
+    def bodies(self, part: bytes) -> list[Any]:
+        """JSON payloads of the topics that contain `part`."""
+        return [json.loads(p) for topic, p in zip(self.published, self.payloads, strict=True) if part in topic]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         says = self.script[min(self.connections, len(self.script) - 1)]
@@ -87,6 +93,8 @@ class Scripted:
     def _published(self, writer: asyncio.StreamWriter, says: Says, body: bytes) -> bool:
         (length,) = struct.unpack_from(">H", body)
         self.published.append(body[2 : 2 + length])
+        properties = body[4 + length]  # their length: below 128 here
+        self.payloads.append(body[5 + length + properties :])
         if says.ends is not None:
             writer.write(packet(DISCONNECT, 0, bytes([says.ends, len(says.ends_with)]) + says.ends_with))
             return False

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from agent.config import Config
 from agent.operator import backoff
 from agent.operator.backoff import End
-from tests.commands.standin import StandIn, config_for
+from tests.commands.standin import BOOT, StandIn, config_for
 from tests.operator.scripted import RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM, Says, Scripted, reference, two_bytes
+
+LATER = "0a0a0a0a-0000-4000-8000-000000000002"
 
 
 def tell(tmp_path: Path, broker: Scripted, story: Callable[[StandIn], Awaitable[None]], **operator: Any) -> None:
@@ -144,6 +147,23 @@ def test_a_refused_report_is_given_up_and_told(tmp_path: Path) -> None:
         assert broker.connections == 1
 
     tell(tmp_path, broker, story)
+
+
+def test_a_refused_report_of_an_earlier_boot_is_told_too(tmp_path: Path) -> None:
+    says = Says(puback=lambda body: 0x87 if b"/e/secret" in body else 0)
+
+    async def run() -> None:
+        with StandIn(tmp_path, Config()) as agent:
+            await agent.outbox.open()
+            await agent.outbox.add(agent.topics.event("secret"), {})
+            await agent.outbox.flush(last=True)
+        async with Scripted((says,)) as broker, StandIn(tmp_path, config_for(broker.url), boot=LATER) as agent:
+            await until(lambda: agent.session.faults.get("refused-publish"))
+            agent.event("other", {})
+            await until(lambda: broker.bodies(b"/e/lost"))
+            assert broker.bodies(b"/e/lost")[0]["ranges"] == [[BOOT[:8], 1, 1]]
+
+    asyncio.run(run())
 
 
 def test_a_broker_out_of_room_ends_the_session_and_the_report_is_kept(tmp_path: Path) -> None:

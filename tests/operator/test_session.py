@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from agent.operator import reports
+from agent.operator.client import Event, Inbound
 from tests.commands.standin import DEVICE, StandIn, config_for
 from tests.operator.broker import Mosquitto
 from tests.operator.desk import Desk
@@ -139,5 +142,44 @@ def test_reports_of_an_outage_arrive_in_order_and_without_a_gap(broker: Mosquitt
             lost = {n for b in desk.bodies("/e/lost") for _, low, high in b["ranges"] for n in range(low, high + 1)}
             assert not lost
             assert set(range(min(seqs), max(seqs) + 1)) == seqs
+
+    asyncio.run(story())
+
+
+class Hearing(Desk):
+    """Also keeps what an answer was correlated with, by topic."""
+
+    def _event(self, event: Event) -> None:
+        if isinstance(event, Inbound):
+            self.correlations = {**getattr(self, "correlations", {}), event.topic: event.correlation}
+        super()._event(event)
+
+    def ask(self, topic: str, body: dict[str, Any], response_topic: str) -> None:
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.ResponseTopic, properties.CorrelationData = response_topic, b"42"
+        self.connection._client.publish(topic, json.dumps(body).encode(), 1, False, properties)
+
+
+@pytest.mark.parametrize(
+    ("asked", "used"),
+    [
+        (f"{BASE}/cmd/desk/inbox/res", f"{BASE}/cmd/desk/inbox/res"),
+        (f"{BASE}/status", f"{BASE}/cmd/status/one/res"),  # it would lie about presence
+        ("modem-agent/v1/other/cmd/desk/inbox/res", f"{BASE}/cmd/status/one/res"),
+        ("elsewhere", f"{BASE}/cmd/status/one/res"),
+    ],
+)
+def test_a_response_topic_is_honoured_inside_the_own_prefix_alone(
+    broker: Mosquitto, tmp_path: Path, asked: str, used: str
+) -> None:
+    async def story() -> None:
+        async with Hearing(broker.port) as desk, StandIn(tmp_path, config_for(broker.url)):
+            await desk.until(lambda: desk.bodies("/status"))
+            desk.ask(f"{BASE}/cmd/status/one/req", envelope("status", "one"), asked)
+            await desk.until(lambda: desk.answers("one"))
+            (topic,) = [topic for topic, payload, _ in desk.messages if b'"succeeded"' in payload]
+            assert topic == used
+            assert desk.correlations[topic] == (b"42" if asked == used else b"")
+            assert not [topic for topic, _, _ in desk.messages if topic == asked != used and "/status" not in topic]
 
     asyncio.run(story())
