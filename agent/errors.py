@@ -5,6 +5,7 @@ AgentError                 all that the agent raises on purpose; anything else i
 ├── ModemError
 │   ├── PortAbsent         no such port, or it went away (USB re-enumerated)
 │   ├── PortBusy           another process holds the port (ModemManager, a technician's terminal)
+│   │   └── PortDenied     this user may not open the port
 │   ├── CommandError       the modem answered with a final error code (+CME, +CMS, ERROR)
 │   └── CommandTimeout     the modem did not answer in the command's time
 ├── PlanError              a top-up, override or change of plan that makes no sense
@@ -46,6 +47,15 @@ class PortAbsent(ModemError):
 
 class PortBusy(ModemError):
     """Another process holds the serial port."""
+
+
+class PortDenied(PortBusy):
+    """The port is there and this user may not open it; WORDS tell so in a module's `reason`."""
+
+    WORDS = "this user may not open the port"
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"{where}: {self.WORDS}")
 
 
 class CommandError(ModemError):

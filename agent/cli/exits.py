@@ -33,6 +33,7 @@ _BY_ERROR: tuple[tuple[type[BaseException], int], ...] = (
     (errors.AgentNotRunning, NOT_RUNNING),
     (errors.NotPermitted, NOT_PERMITTED),
     (PermissionError, NOT_PERMITTED),
+    (errors.PortDenied, NOT_PERMITTED),
     (errors.PortAbsent, NO_MODEM),
     (errors.CommandTimeout, TIMED_OUT),
     (TimeoutError, TIMED_OUT),

@@ -6,6 +6,7 @@ from agent import quality
 from agent.at.registration import PERMANENT_CAUSES, REGISTERED
 from agent.commands.evidence import Evidence
 from agent.commands.finding import Finding, fault, ok, unknown, warning
+from agent.errors import PortDenied
 
 _NO_MODEM = "not asked: there is no modem to ask"
 
@@ -18,6 +19,13 @@ def check_port(evidence: Evidence) -> Finding:
     modem = evidence.modem
     if modem is None:
         return unknown("nobody looked for the modem's serial port")
+    reason = str(modem.get("reason") or "")
+    if modem.get("state") == "busy" and PortDenied.WORDS in reason:
+        return warning(
+            reason,
+            "Ask again with sudo. If the agent itself says so, its user must be in the group of the port (dialout).",
+            "not-permitted",
+        )
     if modem.get("state") == "busy":
         return fault(
             f"the modem's port is in other hands: {modem.get('reason') or 'another program uses it'}",

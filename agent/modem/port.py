@@ -21,7 +21,7 @@ from typing import Any
 
 import serial
 
-from agent.errors import ModemError, PortAbsent, PortBusy
+from agent.errors import ModemError, PortAbsent, PortBusy, PortDenied
 from agent.modem.lock import LOCK_DIRECTORY, DeviceLock
 
 log = logging.getLogger(__name__)
@@ -179,9 +179,10 @@ def _hands_off(port: Any) -> Any:
 def _refused(where: str, error: OSError | ValueError) -> ModemError:
     """pyserial hides the errno in its own exception; give the reason a class of ours."""
     number = getattr(error, "errno", None)
-    if number in (errno.EBUSY, errno.EAGAIN, errno.EACCES, errno.EPERM) or "exclusively lock" in str(error):
-        reason = "not permitted" if number in (errno.EACCES, errno.EPERM) else "held by another process"
-        return PortBusy(f"{where}: {reason}")
+    if number in (errno.EACCES, errno.EPERM):
+        return PortDenied(where)
+    if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
+        return PortBusy(f"{where}: held by another process")
     return PortAbsent(f"{where}: {error}")
 
 

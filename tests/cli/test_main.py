@@ -110,6 +110,8 @@ def test_every_error_has_its_status() -> None:
     assert exits.status_of(errors.AgentNotRunning("x")) == 3
     assert exits.status_of(errors.NotPermitted("x")) == 4
     assert exits.status_of(errors.PortAbsent("x")) == 5
+    assert exits.status_of(errors.PortDenied("x")) == 4
+    assert exits.status_of(errors.PortBusy("x")) == 1
     assert exits.status_of(errors.CommandTimeout("AT", 3)) == 6
     assert exits.status_of(errors.StoreError("x")) == 1
     assert exits.status_of(PermissionError("x")) == 4

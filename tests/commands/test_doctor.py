@@ -10,6 +10,7 @@ import pytest
 from agent.commands.doctor import CHECKS, diagnose
 from agent.commands.evidence import Disk, Evidence, Reach, Route, WanLink
 from agent.commands.finding import LEVELS
+from agent.errors import PortDenied
 from tests.cli import sample
 
 LINK = WanLink("wwan0", up=True, carrier=True, addresses=("10.64.0.2",))
@@ -62,6 +63,7 @@ SLOW = {"state": "throttled", "reason": "40.00 GB used", "rates": {"down_bps": 5
         ("port", "usb-gone", "fault", {"modem": modem("absent"), "links": (), "routes": (), "hosts": DEAD}),
         ("port", "usb-gone", "warning", {"modem": modem("absent")}),
         ("port", "port-stolen", "fault", {"modem": modem("busy")}),
+        ("port", "not-permitted", "warning", {"modem": {**modem("busy"), "reason": str(PortDenied("/dev/ttyUSB2"))}}),
         ("modem", "modem-hung", "fault", {"modem": modem("hung"), "hosts": DEAD, "resolvers": SILENT}),
         ("modem", "modem-hot", "warning", {"modem": modem(temperature_c=86)}),
         (

@@ -22,7 +22,7 @@ from serial.rfc2217 import PortManager
 
 import simulator
 from agent.config import ModemSettings
-from agent.errors import PortAbsent, PortBusy
+from agent.errors import PortAbsent, PortBusy, PortDenied
 from agent.modem import Modem
 from agent.modem.lock import DeviceLock, holder_of, lock_name
 from agent.modem.port import Port
@@ -179,6 +179,24 @@ def test_what_cannot_be_opened_is_absent(where: str, tmp_path: Path) -> None:
     port = Port(where, on_data=lambda data: None, on_lost=lambda why: None, lock_directory=tmp_path)
     with pytest.raises(PortAbsent):
         asyncio.run(port.open())
+
+
+def test_a_port_that_this_user_may_not_open_is_denied_not_stolen(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("root: only root can become a stranger")
+
+    def story(path: str, near: int) -> None:
+        os.chown(path, 0, 0)
+        os.chmod(path, 0o600)
+        port = Port(path, on_data=lambda data: None, on_lost=lambda why: None, lock_directory=tmp_path)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(PortDenied, match=PortDenied.WORDS):
+                asyncio.run(port.open())
+        finally:
+            os.seteuid(0)
+
+    with_terminal(story)
 
 
 def test_writing_to_a_closed_port_is_an_error_of_ours(tmp_path: Path) -> None:
