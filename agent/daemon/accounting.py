@@ -195,6 +195,9 @@ class Accounting:
             written = change(self.ledger, moment)
             try:
                 await self._store.run(lambda database: _save(database, written, also))
+            except StoreError:
+                self._faults["store"] += 1
+                raise
             finally:
                 self.on_saved()
             self.ledger = change(self.ledger, moment)

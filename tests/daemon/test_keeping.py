@@ -73,6 +73,7 @@ def test_a_full_disk_is_told_and_what_was_counted_meanwhile_is_kept(line: Wire, 
         assert any(done.returncode for done in refused)
         until(lambda: running.counted() >= before + 10_000)
         until(lambda: store_state(running) == "full")
+        assert running.ask("status")["faults"]["store"] >= 1, "the state report tells it, which needs no disk"
         (disk / "ballast").unlink()
         assert running.terminate()[0] == 0
         running.start()
