@@ -45,9 +45,12 @@ def lines(diagnosis: Diagnosis) -> list[str]:
 
 def _link(name: str, level: str, text: str) -> list[str]:
     mark, code = _MARKS.get(level, _FAULT)
-    left = f"{name:<13} "
-    first, *rest = screen.wrap(screen.clean(text), max(20, screen.width() - len(left) - 9)) or [""]
-    return [f"{left}{screen.paint(mark.ljust(8), code)} {first}", *(" " * (len(left) + 9) + line for line in rest)]
+    left, margin = f"{name:<13} ", 23
+    if screen.width() < 60:  # what is so stands below, or three words a line would be left
+        below = screen.wrap(screen.clean(text), screen.width() - 2)
+        return [f"{left}{screen.paint(mark, code)}", *("  " + line for line in below)]
+    first, *rest = screen.wrap(screen.clean(text), screen.width() - margin) or [""]
+    return [f"{left}{screen.paint(mark.ljust(8), code)} {first}", *(" " * margin + line for line in rest)]
 
 
 def _root(diagnosis: Diagnosis) -> list[str]:

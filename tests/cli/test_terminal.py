@@ -146,7 +146,7 @@ def test_a_topup_is_confirmed(agent: Agent) -> None:
         assert terminal.wait() == exits.OK
 
 
-def test_the_doctor_colours_on_a_terminal_only(tmp_path: Path) -> None:
+def test_the_doctor_colours_on_a_terminal_only_and_folds(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(
         f'[device]\nrun_dir = "{tmp_path}"\nstate_dir = "{tmp_path}"\n[modem]\nport = "{tmp_path}/none"\n'
@@ -155,6 +155,9 @@ def test_the_doctor_colours_on_a_terminal_only(tmp_path: Path) -> None:
     with Terminal(["doctor", "--config", str(file)]) as terminal:
         terminal.expect("\x1b\\[31mFAULT")
         assert terminal.wait() == exits.FAILED
-    with Terminal(["doctor", "--config", str(file)], env={"NO_COLOR": "1"}) as terminal:
+    with Terminal(["doctor", "--config", str(file)], env={"NO_COLOR": "1"}, columns=40) as terminal:
         assert terminal.wait() == exits.FAILED
         assert "\x1b" not in terminal.seen
+    shown = [line.rpartition("\r")[2] for line in terminal.seen.replace("\r\n", "\n").splitlines()]
+    assert max(map(len, shown)) <= 40
+    assert any(line.startswith("port          FAULT") for line in shown)

@@ -151,6 +151,7 @@ class _Story:
         while self._loop.time() < self._length_s:
             try:
                 await modem.open()
+                await modem.wake_radio()
                 while self._loop.time() < self._length_s:
                     self._took(await modem.poll())
                     retry_s = 1.0
