@@ -57,8 +57,17 @@ def paint(text: str, code: str) -> str:
 def clean(value: object) -> str:
     """Text from outside, fit for a terminal: control characters made visible, and what the terminal cannot show."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    encoding = _encoding()
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _encoding() -> str:
+    """What the terminal can show: ASCII where no locale names UTF-8. A serial console has none, and Python would take
+    it for UTF-8 all the same (PEP 540), or say so in LC_CTYPE (PEP 538)."""
+    told = os.environ.get("LC_CTYPE", "")
+    named = os.environ.get("LC_ALL") or (told if told != "C.UTF-8" else "") or os.environ.get("LANG", "")
+    stream = getattr(sys.stdout, "encoding", None) or "ascii"
+    return stream if "utf" in named.lower() else "ascii"
 
 
 def wrap(text: str, columns: int, indent: str = "") -> list[str]:

@@ -152,7 +152,9 @@ def agent(tmp_path: Path) -> Iterator[str]:
     table = Table()
 
     async def status(args: object, progress: object) -> dict[str, object]:
-        return sample.status()
+        told = sample.status()
+        told["modem"]["reading"]["operator"]["name"] = "Proximus Café"
+        return told
 
     table.rows["status"] = ("read", status)
     with serving(tmp_path / "control.sock", table):
@@ -188,7 +190,17 @@ def test_a_full_disk_behind_standard_output_is_said(agent: str) -> None:
 def test_no_locale(cli: Run, agent: str, env: dict[str, str]) -> None:
     done = cli("status", "--socket", agent, env=env)
     assert done.returncode == 0, done.stderr
-    assert "Proximus" in done.stdout
+    assert "Proximus Caf\\xe9" in done.stdout
+    assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize("env", [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "", "LANG": "fr_BE.UTF-8"}])
+def test_a_locale_of_utf_8_shows_what_the_network_is_called(cli: Run, agent: str, env: dict[str, str]) -> None:
+    assert "Proximus Café" in cli("status", "--socket", agent, env=env).stdout
+
+
+def test_no_locale_at_all_is_a_serial_console(cli: Run, agent: str) -> None:
+    assert cli("status", "--socket", agent, env={"LC_ALL": ""}).stdout.isascii()
 
 
 def test_a_stranger_gets_a_sentence_and_status_4(tmp_path: Path, agent: str) -> None:
