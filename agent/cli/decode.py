@@ -14,6 +14,7 @@ import click
 
 from agent.at import decode
 from agent.at.codes import meaning
+from agent.cli import screen
 
 _SPACES = "  "
 
@@ -42,7 +43,7 @@ def command(at_command: str | None, source: BinaryIO | None, jsonl: bool, as_jso
     if as_json:
         click.echo(json.dumps({"v": 1, "command": at_command, **found}))
     elif not _nonsense(found):
-        click.echo("\n".join(_lines(found)))
+        click.echo("\n".join(screen.clean(line) for line in _lines(found)))
     if _nonsense(found):
         click.echo(f"{at_command}: nothing in this answer could be read", err=True)
         sys.exit(1)
@@ -91,14 +92,14 @@ def _row(raw: bytes) -> tuple[str, str]:
 
 
 def _lines(found: dict[str, object]) -> list[str]:
-    result = [f"result       {_final(found)}"]
+    result = [f"{'result':<22} {_final(found)}"]
     reading = found["reading"]
     if isinstance(reading, dict):
         result += _fields(reading)
     for key in ("unsolicited", "stray"):
         listed = found[key]
         if isinstance(listed, list):
-            result += [f"{key:<12} {line!r}" for line in listed]
+            result += [f"{key:<22} {line!r}" for line in listed]
     return result
 
 

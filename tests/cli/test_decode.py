@@ -40,7 +40,7 @@ def test_standard_input_and_one_object() -> None:
 
 def test_an_error_is_told_in_words() -> None:
     told = modem_agent("AT+CPIN?", "-", given=b"\r\n+CME ERROR: 10\r\n")
-    assert (told.returncode, told.stdout.decode().strip()) == (0, "result       CME 10: SIM not inserted")
+    assert (told.returncode, told.stdout.decode().strip()) == (0, f"{'result':<22} CME 10: SIM not inserted")
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"lorem ipsum\r\n", b"\x00\xff\xfe\x80", b"+CSQ 5,99\r\nOK\r\n"])
