@@ -65,12 +65,14 @@ class Scripted:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         says = self.script[min(self.connections, len(self.script) - 1)]
         self.connections += 1
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             while True:
                 kind, flags, body = await _read(reader)
                 if not self._answer(writer, says, kind, flags, body):
                     break
                 await writer.drain()
+            # Closing over unread data resets the connection, and the last word may be lost with it.
+            await asyncio.wait_for(reader.read(), 5)
         writer.close()
 
     def _answer(self, writer: asyncio.StreamWriter, says: Says, kind: int, flags: int, body: bytes) -> bool:
