@@ -30,6 +30,7 @@ from agent.store.journal import Entry
 log = logging.getLogger(__name__)
 
 STORE_RETRY_S = 2.0
+CANCEL_AGAIN_S = 0.2
 RESTART_LIMIT_S = 120.0  # a restart or reboot that has not happened by then has failed
 
 
@@ -344,7 +345,11 @@ class Runner:
         return call.task.cancel()
 
     async def stop(self) -> None:
-        """The agent ends: leave running commands to the next run."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """The agent ends: leave running commands to the next run.
+
+        Cancelled until they are gone: before Python 3.12 `wait_for` loses a cancellation that comes as its own ends.
+        """
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)

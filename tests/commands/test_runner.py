@@ -332,3 +332,25 @@ def test_audit_trail_shows_what_was_changed(tmp_path: Path) -> None:
         assert await agent.store.run(lambda db: db.audit.broken()) == 2
 
     tell(tmp_path, story)
+
+
+@pytest.mark.timeout(60)
+def test_a_cancellation_that_is_lost_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """As wait_for loses one before Python 3.12: the command goes on as if nobody had cancelled it."""
+    heard: list[str] = []
+
+    async def deaf(agent: Any, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        try:
+            heard.append("begun")
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            heard.append("cancelled")
+        await asyncio.sleep(3600)
+        return {"v": 1}
+
+    async def story(agent: StandIn, channel: Channel) -> None:
+        await channel.send("test.deaf", "d")
+        await channel.until(lambda: heard)
+
+    tell(tmp_path, story, commands={"test.deaf": Command("test.deaf", "does not hear", deaf, resource="test")})
+    assert heard == ["begun", "cancelled"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -78,7 +79,8 @@ def test_a_restart_command_takes_the_port_away_and_gives_it_back() -> None:
         running.modem.watchers.append(seen.append)
         with serial.Serial(running.path, timeout=5) as port:
             port.write(b"AT+CFUN=1,1\r")
-            assert b"OK" in port.read_until(b"OK\r\n")
+            with contextlib.suppress(serial.SerialException):  # a busy reader finds the port gone with its last word
+                assert b"OK" in port.read_until(b"OK\r\n")
             deadline = time.monotonic() + 5
             while "back on the bus" not in seen and time.monotonic() < deadline:
                 select.select([], [], [], 0.01)
