@@ -45,7 +45,7 @@ ABOUT = """The agent on a household's 4G modem, and the technician's tool to ask
 Every verb takes --json (one object), --help (with an example) and ends with 0 ok, 1 failed, 2 usage or
 configuration, 3 agent not running, 4 not permitted, 5 modem absent, 6 timed out.
 """
-OPTIONS = (("--version", "Show the version and exit."), ("--help", "Show this message and exit."))
+OPTIONS = (("--version", "Show the version and exit."), ("-h, --help", "Show this message and exit."))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> int:
-    if COMPLETE not in os.environ and (not words or words[0] in ("--help", "--version")):
+    if COMPLETE not in os.environ and (not words or words[0] in ("-h", "--help", "--version")):
         print(f"{PROGRAM} {__version__}" if words[:1] == ["--version"] else overview(screen.width()))
         return exits.OK
     if words[:2] == ["run", "--config"] and len(words) == 3:  # as service managers start it

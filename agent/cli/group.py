@@ -50,7 +50,7 @@ def _nearest(word: str) -> str:
     return f"; did you mean '{near[0]}'?" if near else f"; '{PROGRAM} --help' lists them"
 
 
-@click.group(cls=Verbs, help=ABOUT)
+@click.group(cls=Verbs, help=ABOUT, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def group() -> None:
     """All verbs; one of them does the work."""

@@ -19,7 +19,8 @@ def test_help_lists_every_verb(cli: Run) -> None:
     assert done.returncode == 0
     for name in room.VERBS:
         assert f"  {name} " in done.stdout
-    assert cli().stdout == done.stdout
+    assert cli().stdout == cli("-h").stdout == done.stdout
+    assert cli("signal", "-h").stdout == cli("signal", "--help").stdout
 
 
 def test_the_table_of_verbs_says_what_each_verb_says() -> None:
