@@ -96,7 +96,17 @@ def _imei_row(name: str, clause: str, kinds: tuple[str, ...] = (EXECUTE, READ)) 
     return Row(name, kinds, read_imei, clause, "imei", prefixes=_PREFIXES, bare=_DIGITS, empty_ok=False)
 
 
+_A_COMMAND = re.compile(r"(?:AT)?(?:[&+^#%*!$_@\\]\S+|[A-Z][0-9]{0,2})", re.ASCII | re.IGNORECASE)
+
+
+def read_commands(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CLAC: a command a line, with AT or without, the first behind the prefix or not."""
+    found = [body for line in lines if (body := (payload(line) if prefix_of(line) == "+CLAC" else line).strip())]
+    return {"commands": found} if found else None
+
+
 ROWS = (
+    Row("+CLAC", (EXECUTE,), read_commands, "27.007 8.37", "commands", 20.0, bare=_A_COMMAND),
     _MANUFACTURER,
     _MODEL,
     _REVISION,

@@ -24,7 +24,7 @@ from agent.at.grammar import (
     values,
 )
 from agent.at.registration import ACCESS
-from agent.at.row import EXECUTE, READ, SET, TEST, Command, Row
+from agent.at.row import EXECUTE, NUMBER_LISTS, READ, SET, TEST, Command, Row
 
 _PLMN = re.compile(r"[0-9]{5,6}", re.ASCII)
 _LISTED_PLMN = re.compile(r"[0-9]{5,7}", re.ASCII)
@@ -179,7 +179,6 @@ def read_selection_test(lines: Sequence[str], command: Command) -> Reading | Non
     return {"values": lists} if lists else None
 
 
-_BARE_LIST = re.compile(r"\([0-9, -]+\)(?: ?, ?\([0-9, -]+\))*", re.ASCII)
 ROWS = (
     Row(
         "+COPS",
@@ -201,7 +200,7 @@ ROWS = (
     Row("+CPOL", (READ,), read_preferred, "27.007 7.19", "networks: index plmn operator", 20.0),
     Row("+CSCS", (READ, TEST), read_charsets, "27.007 5.5", "charset charsets"),
     *(
-        Row(name, (TEST,), read_selection_test, clause, "values", bare=_BARE_LIST)
+        Row(name, (TEST,), read_selection_test, clause, "values", bare=NUMBER_LISTS)
         for name, clause in (
             ("+CTZU", "27.007 8.40"),
             ("+WS46", "27.007 5.9"),

@@ -5,6 +5,7 @@ Called by the decoder and by the Modem, which turns news into a fresh reading be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from agent.at import huawei, nettime, packet, registration, signal, sim, sms, telit
@@ -21,7 +22,7 @@ def read_news(line: str) -> Reading | None:
     reader = _READERS.get(prefix)
     if reader is not None:
         return reader(line)
-    event = packet.read_event([line], Command(line))
+    event = packet.read_event([line], Command(line)) or _call(line)
     if event is not None:
         return event
     asked = next((c for kind in (READ, EXECUTE, SET) if (c := Command(prefix, prefix, kind)) and find(c)), None)
@@ -52,6 +53,23 @@ def _context_lost(line: str) -> Reading | None:
     """+QIURC: "pdpdeact",<cid>."""
     fields = [unquote(f) for f in values(line)]
     return {"type": fields[0], "cid": number(at(fields, 1), 0, 16)} if fields[0] else None
+
+
+_VOICE = re.compile(r"VOICE CALL: ?(?:(?P<begin>BEGIN)|END(?:: ?(?P<seconds>[0-9]{1,9}))?)", re.ASCII)
+_MISSED = re.compile(r"MISSED[_ ]CALL: ?[0-9:]+ ?[AP]M (?P<number>\+?[0-9]+)", re.ASCII)
+
+
+def _call(line: str) -> Reading | None:
+    """SIMCom: `VOICE CALL: BEGIN`, `VOICE CALL: END: <seconds>`, `MISSED_CALL: <time> <number>`."""
+    if voice := _VOICE.fullmatch(line):
+        return {"started": bool(voice["begin"]), "duration_s": int(voice["seconds"] or 0)}
+    missed = _MISSED.fullmatch(line)
+    return {"number": missed["number"]} if missed else None
+
+
+def _profile_active(line: str) -> Reading | None:
+    """u-blox +UUPSDA: <result>[,<address>]."""
+    return {"address": packet.assigned(at(values(line), 1))}
 
 
 def _caller(line: str) -> Reading | None:
@@ -96,5 +114,7 @@ _READERS: dict[str, Callable[[str], Reading | None]] = {
     "#QSS": lambda line: telit.read_qss(["#QSS: 1," + payload(line)], Command(line)),
     "+QUSIM": lambda line: _state(line, "sim_state"),
     "+XCESQI": lambda line: signal.read_xcesq([line], Command(line)),
+    "+CEDRXP": lambda line: registration.read_edrx([line], Command(line)),
+    "+UUPSDA": _profile_active,
     "+UUSIMSTAT": lambda line: _state(line, "sim_state"),
 }

@@ -98,7 +98,21 @@ def read_snr(lines: Sequence[str], command: Command) -> Reading | None:
     return {"sinr_db": scaled(f[0], 49, -25)} if number(at(f, 0), 0, 127) is not None else None
 
 
+def read_voltage(lines: Sequence[str], command: Command) -> Reading | None:
+    """%XVBAT: <millivolts>."""
+    value = number(at(values(lines[-1]), 0), 1, 20_000) if lines else None
+    return None if value is None else {"millivolts": value}
+
+
+def read_card(lines: Sequence[str], command: Command) -> Reading | None:
+    """%XSIM: 1 the card is initialised, 0[,<cause>] it is not."""
+    state = number(at(values(lines[-1]), 0), 0, 1) if lines else None
+    return None if state is None else {"inserted": bool(state)}
+
+
 ROWS = (
+    Row("%XVBAT", (EXECUTE, READ), read_voltage, "Nordic", "millivolts"),
+    Row("%XSIM", (READ,), read_card, "Nordic", "inserted"),
     Row("%XTEMP", (READ,), read_degrees, "Nordic", "temperature_c"),
     Row("%XCBAND", (EXECUTE, READ), read_band, "Nordic", "band"),
     Row("%XSNRSQ", (READ,), read_snr, "Nordic", "sinr_db"),

@@ -186,6 +186,46 @@ def read_connection(lines: Sequence[str], command: Command) -> Reading | None:
     return None if mode is None else {"connected": bool(mode), "state": number(at(fields, 2))}
 
 
+def read_power_saving(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CPSMS: <mode>,,,"<periodic TAU>","<active time>"."""
+    f = values(lines[-1]) if lines else []
+    mode = number(at(f, 0), 0, 2)
+    if mode is None:
+        return None
+    return {
+        "enabled": mode == 1,
+        "periodic_tau_s": _timer(at(f, 3), _T3412),
+        "active_time_s": _timer(at(f, 4), _T3324),
+    }
+
+
+# Cycle of extended DRX and step of its paging window in seconds, by the type of access (24.008 10.5.5.32).
+_CYCLES = (5.12, 10.24, 20.48, 40.96, 61.44, 81.92, 102.4, 122.88, 143.36, 163.84)
+_CYCLES_LONG = (327.68, 655.36, 1310.72, 2621.44, 5242.88, 10485.76)
+_WINDOWS = {4: 1.28, 5: 2.56}
+
+
+def read_edrx(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CEDRXS: <access>,"<asked for>"; +CEDRXRDP: <access>,"<asked for>","<given>","<paging window>"; 0 alone: none."""
+    f = values(lines[-1]) if lines else []
+    access, window = number(at(f, 0), 0, 9), _nibble(at(f, 3))
+    if access is None:
+        return None
+    asked, given, step = _nibble(at(f, 1)), _nibble(at(f, 2)), _WINDOWS.get(access)
+    cycles = dict(enumerate((*_CYCLES, *_CYCLES_LONG))) if step else {}
+    return {
+        "access_technology": {1: "GPRS", 2: "GPRS", 3: "UMTS", 4: "LTE", 5: "NB-IoT"}.get(access),
+        "requested_cycle_s": cycles.get(asked) if asked is not None else None,
+        "cycle_s": cycles.get(given) if given is not None else None,
+        "paging_window_s": round(step * (window + 1), 2) if step and window is not None else None,
+    }
+
+
+def _nibble(raw: str | None) -> int | None:
+    bits = unquote(raw or "")
+    return int(bits, 2) if len(bits) == 4 and set(bits) <= {"0", "1"} else None
+
+
 def _row(name: str, clause: str) -> Row:
     return Row(
         name,
@@ -200,7 +240,11 @@ def _row(name: str, clause: str) -> Row:
     )
 
 
+_EDRX = "access_technology requested_cycle_s cycle_s paging_window_s"
 ROWS = (
+    Row("+CPSMS", (READ,), read_power_saving, "27.007 7.38", "enabled periodic_tau_s active_time_s"),
+    Row("+CEDRXS", (READ,), read_edrx, "27.007 7.40", _EDRX, prefixes=("+CEDRXS", "+CEDRXP")),
+    Row("+CEDRXRDP", (EXECUTE,), read_edrx, "27.007 7.41", _EDRX),
     _row("+CREG", "27.007 7.2"),
     _row("+CGREG", "27.007 10.1.20"),
     _row("+CEREG", "27.007 10.1.22"),

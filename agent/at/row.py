@@ -11,7 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from agent.at.grammar import Reading, bracketed, number, payload, plain, prefix_of, quoted, real, split, unquote
+from agent.at.grammar import (
+    Reading,
+    bracketed,
+    groups,
+    number,
+    number_list,
+    payload,
+    plain,
+    prefix_of,
+    quoted,
+    real,
+    split,
+    unquote,
+)
 
 _NO_AT = re.compile(r"[+^#%*!$_&@][A-Z][A-Z0-9]*(?:\s*(?:=.*|\?))?(?:;.*)?", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"AT([+^#%*!$_&@]?[A-Z0-9]*)", re.IGNORECASE)
@@ -102,6 +115,7 @@ class Row:
         object.__setattr__(self, "accepted", frozenset(p.upper() for p in (self.prefixes or (self.name,))))
 
 
+NUMBER_LISTS = re.compile(r"\([0-9, -]+\)(?: ?, ?\([0-9, -]+\))*", re.ASCII)  # the test form of plain settings
 ANY_LINE = re.compile(r".+", re.DOTALL)
 _ANY_BUT_NUMERIC = re.compile(r"(?![034]$).+", re.DOTALL)  # a lone 0, 3 or 4 is a final result code of ATV0
 READ, SET, TEST, EXECUTE = "read", "set", "test", "execute"
@@ -122,7 +136,9 @@ def generic_parse(lines: Sequence[str], command: Command) -> Reading | None:
     rows = [[_plain_field(f) for f in (bracketed(body) if "(" in body else split(body))] for body in own if body]
     rest = [line.strip() for line in lines if prefix_of(line) != command.name]
     if rows and not rest:
-        return {"fields": rows[0]} if len(rows) == 1 else {"fields": rows[0], "lines": rows}
+        reading: Reading = {"fields": rows[0]} if len(rows) == 1 else {"fields": rows[0], "lines": rows}
+        ranges = command.kind == TEST and len(rows) == 1 and NUMBER_LISTS.fullmatch(own[0])
+        return {**reading, "values": [number_list(group) for group in groups(own[0])]} if ranges else reading
     texts = [*own, *rest]
     found: list[object] = [text for text in texts if text]
     return {**({"fields": rows[0]} if rows else {}), "lines": found} if found else None
