@@ -174,10 +174,13 @@ def pull_cable(count: int, tally: Tally, tell: Tell) -> None:
         command = [sys.executable, "-m", "simulator.qemu.inside.campaign", str(count)]
         with Guest(command, modules=LAB_MODULES, folder=PROJECT, disks=[disk], cpus=2) as guest:
             result = guest.wait(_PATIENCE_S + 30.0 * count)
+        before = 0  # the guest tells all since the first
         for event in events(result.output):
             if event["event"] == "unplugged":
                 tally.unplugs += 1
-                tally.phantom_bytes += abs(int(event["phantom_bytes"]))
+                phantom = int(event["phantom_bytes"])
+                tally.phantom_bytes += abs(phantom - before)
+                before = phantom
                 carried = int(event["truth_bytes"])
                 tally.carried_bytes = carried  # all since the first
                 tell(f"unplug {event['number']}: {event['phantom_bytes']} phantom bytes, {carried / 1e6:.1f} MB so far")

@@ -64,7 +64,7 @@ done
 _FUNCTIONS = "default_postinst() { /etc/init.d/modem-agent enabled 2>/dev/null; echo ran > /tmp/postinst; }\n"
 _APPLETS = (
     *("sh", "ash", "init", "mount", "tar", "gzip", "sed", "mkdir", "mktemp", "cp", "cat", "ls", "stty", "echo", "sync"),
-    *("uname", "poweroff", "head", "timeout", "ip", "md5sum", "sleep", "test", "[", "printf", "rm"),
+    *("uname", "dmesg", "poweroff", "head", "timeout", "ip", "md5sum", "sleep", "test", "[", "printf", "rm"),
 )
 
 

@@ -5,12 +5,14 @@ Pulls the USB cable under traffic and compares the agent's ledger with the kerne
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 import traceback
 from pathlib import Path
 
-from simulator.qemu.inside.lab import Lab, Traffic, counted_bytes, say, wait_until
+from simulator.qemu.inside import network
+from simulator.qemu.inside.lab import LINK, Lab, Traffic, counted_bytes, say, wait_until
 
 _RATE_BPS = 40_000_000
 _UNSHAPED = """[plan]
@@ -23,6 +25,7 @@ def unplug(count: int) -> None:
     lab = Lab(clock="system", broker=False, more=_UNSHAPED)
     lab.mount()
     lab.plug()
+    _silence()
     lab.start()
     lab.wait_for(lambda status: status["links"], 240, "the agent to see the link")
     say("running")
@@ -38,9 +41,22 @@ def unplug(count: int) -> None:
         ledger = _settled(lab) - base_ledger
         say("unplugged", number=number, truth_bytes=truth, ledger_bytes=ledger, phantom_bytes=ledger - truth)
         lab.replug()
+        _silence()
         lab.wait_for(lambda status: status["links"], 120, "the agent to see the link again")
     say("done", count=count)
     lab.stop()
+
+
+def _silence() -> None:
+    """Nothing of its own goes over the link: what passed between the reading of the truth and the pull would be in the
+    ledger (the kernel's last word has it) and not in the truth."""
+    end = ("ip", "-n", network.NAMESPACE)
+    for place, link in (((), LINK), (("ip", "netns", "exec", network.NAMESPACE), "far0")):
+        switch = f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6"
+        subprocess.run([*place, "sh", "-c", 'echo 1 > "$0"', switch], check=True)
+    near = Path("/sys/class/net", LINK, "address").read_text().strip()
+    words = ("neigh", "replace", network.DEVICE, "lladdr", near, "dev", "far0", "nud", "permanent")
+    subprocess.run([*end, *words], check=True)
 
 
 def _settled(lab: Lab) -> int:
