@@ -104,8 +104,8 @@ def layer_over(base: Path, layer: Path) -> Path:
     return layer
 
 
-def state_disk(path: Path, state: str) -> Path:
-    """A new disk for the agent's state: an empty file system, or erased flash."""
+def new_state(path: Path, state: str) -> Path:
+    """A file for the agent's state: an empty file system, or erased flash."""
     if state == "ext4":
         with path.open("wb") as file:
             file.truncate(_STATE_MB << 20)
@@ -115,11 +115,22 @@ def state_disk(path: Path, state: str) -> Path:
     return path
 
 
+def with_state(hardware: Hardware, path: Path, state: str) -> Hardware:
+    """The machine with its state as the next disk; jffs2's as memory, which inside/state.sh finds on the PCI bus."""
+    if state != "jffs2":
+        return replace(hardware, disks=[*hardware.disks, path])
+    flash = ["-object", f"memory-backend-file,id=flash,share=on,mem-path={path},size={_STATE_MB}M"]
+    return replace(hardware, extra=[*hardware.extra, *flash, "-device", "ivshmem-plain,memdev=flash"])
+
+
 class Device:
     """A device that is built once and may be powered on any number of times, on the same disks. A context manager."""
 
     def __init__(self, wiring: Wiring | None = None) -> None:
         self.wiring = wiring or Wiring()
+        if self.wiring.state == "jffs2" and self.wiring.arch != "x86_64":
+            # ARM maps a PCI device's memory so that it takes aligned words only, and phram copies bytes.
+            raise GuestError("jffs2: this flash is there on x86_64 only")
         self.folder = Path(tempfile.mkdtemp(prefix="modem-agent-device-"))
         self.share = self.folder / "share"  # the guest sees it as /mnt/guest, writable
         self.share.mkdir()
@@ -131,7 +142,7 @@ class Device:
     def _make_disks(self) -> None:
         base = device_disk(self.wiring.suite, ARCHITECTURES[self.wiring.arch].debian)
         layer_over(base, self.folder / "disk.qcow2")
-        state_disk(self.folder / "state.img", self.wiring.state)
+        new_state(self.folder / "state.img", self.wiring.state)
 
     def power_on(self, timeout_s: float = 120) -> float:
         """Start the machine; returns the seconds until the guest answers."""
@@ -143,21 +154,20 @@ class Device:
         socket_path = self.folder / "hand"
         socket_path.unlink(missing_ok=True)
         self.powered_on_s = time.monotonic()
-        self._machine = Machine(
-            Hardware(
-                kernel=kernel.image,
-                initramfs=[boot_archive(kernel, _INIT, _MODULES)],
-                append=f"state={self.wiring.state} systemd.show_status=error {self.wiring.append}",
-                memory_mb=self.wiring.memory_mb,
-                cpus=self.wiring.cpus,
-                disks=[self.folder / "disk.qcow2", self.folder / "state.img"],
-                shares={"share": (self.share, True)},
-                rtc=self.wiring.rtc,
-                accel=self.wiring.accel,
-                architecture=board,
-                extra=_extra(socket_path),
-            )
+        hardware = Hardware(
+            kernel=kernel.image,
+            initramfs=[boot_archive(kernel, _INIT, _MODULES)],
+            append=f"state={self.wiring.state} systemd.show_status=error {self.wiring.append}",
+            memory_mb=self.wiring.memory_mb,
+            cpus=self.wiring.cpus,
+            disks=[self.folder / "disk.qcow2"],
+            shares={"share": (self.share, True)},
+            rtc=self.wiring.rtc,
+            accel=self.wiring.accel,
+            architecture=board,
+            extra=_extra(socket_path),
         )
+        self._machine = Machine(with_state(hardware, self.folder / "state.img", self.wiring.state))
         try:
             self._hand = Hand(socket_path, self._machine, timeout_s)
         except GuestError as error:
