@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.bench.ledger_links import IPV4, Link, Tap, Veth, ip
 
+KEPT_S = 10.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -32,6 +34,7 @@ class Line:
         self.name = name
         self.received = self.sent = 0
         self.header_bytes = 0  # what the frames had beyond IP
+        self.recently: list[tuple[float, int]] = []  # (when, received bytes), for what a deletion may cost
         Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
         Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
 
@@ -70,6 +73,12 @@ class Line:
         self.received += down * frame
         self.sent += up * frame
         self.header_bytes += (down + up) * len(self.link.header)
+        now = time.monotonic()
+        self.recently = [row for row in self.recently if row[0] > now - KEPT_S]
+        self.recently.append((now, down * frame))
+
+    def received_within(self, seconds: float) -> int:
+        return sum(amount for when, amount in self.recently if when >= time.monotonic() - seconds)
 
 
 def pretend_boot(folder: Path, boot_id: str) -> None:
