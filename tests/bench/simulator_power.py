@@ -11,7 +11,7 @@ import sys
 
 from simulator.qemu.campaign import MAY_LOSE_BYTES, SHAPED_WITHIN_S, Tally, cut_power, pull_cable
 from simulator.qemu.errors import GuestError
-from tests.bench.rows import Bench
+from tests.bench.rows import FAULT, KEPT, Bench
 
 
 def tell(text: str) -> None:
@@ -70,7 +70,8 @@ def main() -> int:
             faults += tally.faults
     for fault in faults:
         print(f"FAULT {fault}")
-    return bench.finish()
+    # What a slow machine misses stands in the rows and fails nothing; a byte too much does.
+    return FAULT if bench.finish() == FAULT else KEPT
 
 
 if __name__ == "__main__":
