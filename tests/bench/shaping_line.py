@@ -34,6 +34,7 @@ from tests.netns import Namespace, Wire, lan_and_wan
 
 GUEST_RESULT = Path("/run/guest/shaping.json")
 GOODPUT = 470  # kbit/s
+PINGS_PER_S = 10
 BOOT_S = 30.0  # of the guest, and to end
 FOLDER = REPORT.parent / "shaping"
 
@@ -192,12 +193,14 @@ class Run:
 
 
 def most_goodput(*, ipv6: bool, both: bool, exact: bool) -> tuple[float, float]:
-    """What TCP can carry at most in 512 kbit/s of IP, in kbit/s: with an acknowledgement for each packet of the other
-    direction, and for every second one. `exact`: the qdisc reckons IP bytes, not those of whole Ethernet frames."""
+    """What TCP can carry at most in 512 kbit/s of IP beside ten pings a second, in kbit/s: with an acknowledgement for
+    each packet of the other direction, and for every second one; those that tell of gaps are longer still. `exact`: the
+    qdisc reckons IP bytes, not those of whole Ethernet frames."""
     header = (40 if ipv6 else 20) + 32  # TCP with its time stamps
-    framing, rate = (0, float(KBIT)) if exact else (14, KBIT * 1514 / 1500)
+    framing, rate = (0, KBIT * 1000.0) if exact else (14, KBIT * 1000 * 1514 / 1500)
+    left = rate - PINGS_PER_S * ((104 if ipv6 else 84) + framing) * 8
     per_packet = [1500 + framing + (header + framing) * share * both for share in (1, 0.5)]
-    worst, best = (rate * (1500 - header) / length for length in per_packet)
+    worst, best = (left * (1500 - header) / length / 1000 for length in per_packet)
     return worst, best
 
 
