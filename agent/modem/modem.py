@@ -20,12 +20,12 @@ from agent.at.codes import meaning
 from agent.at.finals import Final
 from agent.at.pdu import submit
 from agent.config import ModemSettings
-from agent.errors import CommandError, CommandTimeout, ModemError, PortAbsent
+from agent.errors import CommandError, CommandTimeout, ModemError, PortAbsent, PortBusy
 from agent.modem import hands
 from agent.modem.assemble import SIGNAL_SOURCES, assemble
 from agent.modem.dialogue import Dialogue
 from agent.modem.discovery import SYSFS, Candidate, candidates, device_at, place_of
-from agent.modem.lock import LOCK_DIRECTORY
+from agent.modem.lock import LOCK_DIRECTORY, holder_of
 from agent.modem.profiles import Profile, choose, profiles
 from agent.modem.reading import Identity, Reading
 
@@ -66,6 +66,7 @@ class Modem:
         self._seldom: dict[str, dict[str, object]] = {}
         self._polls = 0
         self._named: tuple[str, object] = ("", None)
+        self._oddities = 0
 
     @property
     def on_urc(self) -> Callable[[str], None]:
@@ -224,7 +225,8 @@ class Modem:
     # -- polling ------------------------------------------------------------------------------------------------
 
     async def poll(self) -> Reading:
-        """Ask everything the profile lists. Raises PortAbsent, or CommandTimeout when the module stays silent."""
+        """Ask everything the profile lists. Raises PortAbsent, CommandTimeout when the module stays silent, or PortBusy
+        when another process has opened the port beside us."""
         answers: dict[str, dict[str, object]] = dict(self._seldom)
         sim_error: int | str | None = None
         time_boot_s: float | None = None
@@ -249,6 +251,7 @@ class Modem:
             answers["+CSQ"] = await self._patient("AT+CSQ") or {}
         await self._name_operator(answers)
         await self._read_card((answers.get("+CPIN") or {}).get("usable") is True)
+        self._look_for_rival()
         return assemble(
             answers,
             at_boot_s=self._boot_s(),
@@ -260,6 +263,14 @@ class Modem:
             time_boot_s=time_boot_s,
             believable_from=self._believable_from,
         )
+
+    def _look_for_rival(self) -> None:
+        """Answers that did not come, or came unasked, may be another reader's: TIOCEXCL does not keep root out. It is
+        named, and the port left to it, since two readers steal each other's bytes."""
+        before, self._oddities = self._oddities, sum(self.faults[name] for name in ("modem.stray", "modem.timeout"))
+        if self._oddities > before and "://" not in self.where and (rival := holder_of(self.where)):
+            self.faults["modem.rival"] += 1
+            raise PortBusy(f"{self.where}: {rival} has opened it beside us")
 
     def _due(self) -> list[str]:
         seldom = self.profile.seldom if self._polls % SELDOM == 0 else ()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -158,6 +161,32 @@ def test_a_stolen_port_is_told_with_the_thief(tmp_path: Path) -> None:
             await modem.open()
         running.release()
         await modem.open()
+
+    run(story, tmp_path)
+
+
+def test_a_reader_that_comes_later_is_named_and_the_port_left_to_it(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("root: only root can open a port that is taken exclusively")
+    opens = "import os, sys; os.open(sys.argv[1], os.O_WRONLY | os.O_NOCTTY); print('in', flush=True); sys.stdin.read()"
+
+    async def story(running: Running, modem: Modem) -> None:
+        await modem.open()
+        await modem.poll()
+        command = [sys.executable, "-c", opens, running.path]
+        with subprocess.Popen(  # noqa: ASYNC220  # a moment only
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as rival:
+            assert rival.stdout is not None
+            assert rival.stdout.readline() == "in\n"
+            await modem.poll()  # nothing odd yet: nobody is looked for
+            running.host.call(lambda: running.modem.unsolicited("what the other one asked for"))
+            with pytest.raises(PortBusy, match=f"process {rival.pid}. has opened it beside us"):
+                await modem.poll()
+            rival.kill()
+        assert modem.faults["modem.rival"] == 1
+        running.host.call(lambda: running.modem.unsolicited("what the other one asked for"))
+        await modem.poll()  # it has gone
 
     run(story, tmp_path)
 
