@@ -103,6 +103,7 @@ _READERS: dict[str, Callable[[str], Reading | None]] = {
     "+CPIN": lambda line: sim.read_pin([line], Command(line)),
     "+CSCON": lambda line: registration.read_connection(["+CSCON: 1," + payload(line)], Command(line)),
     "+CMT": lambda line: sms.read_delivery([line], Command(line)),
+    "+CDS": lambda line: sms.read_delivery([line], Command(line)),
     "+CLIP": lambda line: _caller(line),
     "+CCWA": lambda line: _caller(line),
     "+CDSI": _message,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.at.charset import name, ucs2
+from agent.at.deliver import read_pdu
 from agent.at.grammar import Reading, at, groups, number, payload, prefix_of, quoted, split, text, unquote, values
 from agent.at.row import EXECUTE, READ, SET, TEST, Command, Row
 
@@ -25,8 +26,7 @@ def read_messages(lines: Sequence[str], command: Command) -> Reading | None:
             before = messages[-1]["text"]
             messages[-1]["text"] = line if before is None else f"{before}\n{line}"
     for message in messages:
-        body = message["text"]
-        message["text"] = (ucs2(body) or body) if isinstance(body, str) else None
+        message.update(_contents(message["text"], "pdu_length" in message))
     return {"messages": messages} if messages else None
 
 
@@ -41,6 +41,15 @@ def _header(f: list[str], prefix: str) -> Reading:
     return {"index": index, "status": status, "from": _party(at(rest, 1)), "received": when, "text": None}
 
 
+def _contents(body: object, as_pdu: bool) -> Reading:
+    """A text as it is or in UCS2; a PDU beside what it says, which is nothing when it cannot be read."""
+    if not isinstance(body, str):
+        return {"text": None}
+    if not as_pdu:
+        return {"text": ucs2(body) or body or None}
+    return {"pdu": body, **(read_pdu(body.strip()) or {"text": None})}
+
+
 def _party(raw: str | None) -> str | None:
     """A number or a name, which UCS2 modems give as hex words too."""
     value = text(raw)
@@ -51,10 +60,12 @@ def read_delivery(lines: Sequence[str], command: Command) -> Reading | None:
     """+CMT: <from>,[<alpha>],<time>, then the text; in PDU mode [<alpha>],<length>, then the PDU."""
     head, _, body = "\n".join(lines).partition("\n")
     f = values(head)
+    if len(f) < 3 and number(f[-1]) is not None:
+        return {"from": None, "received": None, "pdu_length": number(f[-1], 0, 512), **_contents(body or None, True)}
     message: Reading = {"from": None, "received": None}
     if len(f) >= 3:
         message = {"from": _party(f[0]), "received": next((unquote(raw) for raw in f[1:] if "/" in raw), None)}
-    return {**message, "text": (ucs2(body) or body) or None}
+    return {**message, **_contents(body or None, False)}
 
 
 def read_memories(lines: Sequence[str], command: Command) -> Reading | None:
@@ -90,7 +101,7 @@ def read_ussd(lines: Sequence[str], command: Command) -> Reading | None:
     return None if state is None else {"ussd_state": state, "text": name(at(f, 1)), "dcs": number(at(f, 2), 0, 255)}
 
 
-_MESSAGES = "messages: index status from received text"
+_MESSAGES = "messages: index status from received text pdu"
 ROWS = (
     Row("+CMSS", (SET,), read_sent, "27.005 3.5.2", "reference", 120.0),
     Row("+CMGS", (SET,), read_sent, "27.005 3.5.1", "reference", 120.0, prompts=True, empty_ok=False),
