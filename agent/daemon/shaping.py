@@ -54,7 +54,7 @@ class Shaping:
         """Reconcile for ever."""
         while True:
             await self.reconcile()
-            await self._count_names()
+            await self.count_names()
             self.on_beat(TICK_S * 4)
             await self.wake.wait(TICK_S if self.state.state in ("off", "enforced") else RETRY_S)
 
@@ -72,7 +72,7 @@ class Shaping:
         if changed:
             self.on_change()
 
-    async def _count_names(self) -> None:
+    async def count_names(self) -> None:
         """What the device's names and time have cost, where the kernel counts them in a class of their own."""
         if (self.state.state, self.state.qdisc) != ("enforced", "tbf"):
             return

@@ -26,6 +26,7 @@ def draw(tracks: dict[str, Track], path: Path, title: str) -> None:
         left.set_ylabel("kbit/s")
         left.set_title(name, fontsize=9, loc="left")
         right.plot([at for at, _ in track.pings], [ms for _, ms in track.pings], ".", markersize=3, color="C3")
+        right.set_visible(bool(track.pings))
         right.set_yscale("log")
         right.set_ylim(0.5, 20_000)
         right.set_ylabel("ping, ms")

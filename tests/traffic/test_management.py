@@ -115,7 +115,7 @@ def test_names_and_time_of_the_device_are_counted_apart_in_both_directions(cable
             assert (await shaper.reconcile(links, SLOW)).state == "enforced"
             expected = Management()
             for port, octets, counted in ((53, 400, True), (123, 48, True), (123, 300, False), (54, 400, False)):
-                await asyncio.to_thread(_question, cable, port, octets)
+                await asyncio.to_thread(question, cable, port, octets)
                 expected = Management(
                     *[n + (octets + 28) * counted for n in (expected.received_bytes, expected.sent_bytes)]
                 )
@@ -124,7 +124,7 @@ def test_names_and_time_of_the_device_are_counted_apart_in_both_directions(cable
     asyncio.run(scenario())
 
 
-def _question(cable: Wire, port: int, octets: int) -> None:
+def question(cable: Wire, port: int, octets: int) -> None:
     """A datagram there and one as long back."""
     with cable.far.entered():
         server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
