@@ -265,10 +265,11 @@ class Modem:
         )
 
     def _look_for_rival(self) -> None:
-        """Answers that did not come, or came unasked, may be another reader's: TIOCEXCL does not keep root out. It is
-        named, and the port left to it, since two readers steal each other's bytes."""
+        """TIOCEXCL does not keep root out. Looked for when answers did not come or came unasked, and now and then; it
+        is named and the port left to it, since two readers steal each other's bytes."""
         before, self._oddities = self._oddities, sum(self.faults[name] for name in ("modem.stray", "modem.timeout"))
-        if self._oddities > before and "://" not in self.where and (rival := holder_of(self.where)):
+        due = self._oddities > before or self._polls % SELDOM == 0
+        if due and "://" not in self.where and (rival := holder_of(self.where)):
             self.faults["modem.rival"] += 1
             raise PortBusy(f"{self.where}: {rival} has opened it beside us")
 

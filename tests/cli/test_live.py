@@ -136,6 +136,7 @@ def addressless(status: dict[str, Any]) -> bool:
 # How the agent's status shows that it has seen what was provoked on the module.
 SEEN: dict[str, Callable[[dict[str, Any]], bool]] = {
     "usb-gone": state("absent"),
+    "port-stolen": state("busy"),
     "modem-hung": state("hung"),
     "sim-missing": reads("sim", "lock", "not-inserted"),
     "sim-locked": reads("sim", "lock", "sim-pin"),
@@ -147,8 +148,8 @@ SEEN: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 def provoke(module: Running, cause: str) -> None:
     for step in RECIPES[cause]:
-        if step[0] == "unplug":
-            module.unplug()
+        if step[0] in ("unplug", "steal"):
+            getattr(module, step[0])()
         else:
             module.fault(*step[1:])
 
