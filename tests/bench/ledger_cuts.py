@@ -41,7 +41,7 @@ def measure(bench: Bench, folder: Path, cuts: int, seed: str) -> None:
         with path.open("wb") as file:
             file.truncate(size << 20)
     inside(share, [disk, log], ["dm-mod", "dm-log-writes"], 400, "write", str(COMMITS))
-    recorded, *lines = inside(share, [log], ["loop"], 120 + 2 * cuts, "judge", str(cuts), seed).splitlines()
+    recorded, *lines = inside(share, [log], ["loop"], 120 + 5 * cuts, "judge", str(cuts), seed).splitlines()
     if len(lines) != cuts:
         raise RuntimeError(f"{len(lines)} verdicts for {cuts} cuts: {lines[-3:]}")
     for word, how in HOW.items():

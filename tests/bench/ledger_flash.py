@@ -94,7 +94,7 @@ def main() -> int:
 
 def measure(bench: Bench, share: Path, kind: str, cuts: int, rng: random.Random) -> None:
     commits = record(share, kind, cuts, rng)
-    result = run(inside("judge", kind), modules=MODULES[kind], share=share, timeout_s=60 + cuts)
+    result = run(inside("judge", kind), modules=MODULES[kind], share=share, timeout_s=120 + 5 * cuts)
     found = Counter(result.output.splitlines())
     if result.exit_code or found.total() != cuts:
         raise RuntimeError(result.output[-2000:] + result.console[-2000:])
