@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +60,26 @@ def test_every_library_and_kernel_module_is_depended_on() -> None:
 @pytest.mark.parametrize("name", sorted(path.name for path in OPENWRT.iterdir()))
 def test_every_file_is_installed(name: str) -> None:
     assert f"./files/{name} $(1)/" in (OPENWRT.parent / "Makefile").read_text()
+
+
+@pytest.mark.parametrize(("word", "acts"), [("remove", True), ("", True), ("upgrade", False), ("pre-upgrade", False)])
+def test_a_removal_stops_the_agent_and_an_upgrade_does_not(busybox: str, tmp_path: Path, word: str, acts: bool) -> None:
+    """The script as make would write it, under busybox ash, with the device's own paths in a folder of the test's."""
+    found = re.search(
+        r"define Package/modem-agent/prerm\n(.*?)endef", (OPENWRT.parent / "Makefile").read_text(), re.DOTALL
+    )
+    assert found is not None
+    told = tmp_path / "told"
+    for name in ("etc/init.d/modem-agent", "bin/python3"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{told}\n')
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "usr/lib/modem-agent").mkdir(parents=True)
+    text = found[1].replace("$$", "$").replace("/etc/", f"{tmp_path}/etc/").replace("/usr/", f"{tmp_path}/usr/")
+    environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    subprocess.run([busybox, "ash", "-c", text, "prerm", word], env=environment, check=True)
+    expected = ["etc/init.d/modem-agent stop", "bin/python3 -m agent.daemon.unshape"] if acts else []
+    assert (told.read_text().splitlines() if told.exists() else []) == expected
 
 
 def test_version_is_the_projects() -> None:
