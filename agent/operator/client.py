@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.lean import without
+from agent.operator.dial import CONNECT_TIMEOUT_S, as_bytes, dial
 from agent.operator.wire import Cost, Meter
 
 # paho asks urllib.request, which brings all of http and email, for proxies of WebSockets only; our sockets are our own.
@@ -25,8 +26,6 @@ with without("urllib.request"):
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
-CONNECT_TIMEOUT_S = 30.0
-SO_BINDTODEVICE = getattr(socket, "SO_BINDTODEVICE", 25)
 # CONNACK return codes of MQTT 3.1.1 (3.2.2.3) and the MQTT 5 codes that mean the same.
 _CONNACK_311 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
 
@@ -137,20 +136,50 @@ class _Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
     target: Target
     meter: Meter | None = None
     puback_code: int = 0
+    alert: str = ""  # what TLS said when it ended the connection
     told: int | None = None  # the reason code of the broker's DISCONNECT
 
     def _create_socket_connection(self) -> socket.socket:
-        connection = _connect(self.target)
+        connection = dial(self.target.host, self.target.port, self.target.bind_interface)
         self.meter = Meter(connection)
         if self.target.tls is None:
             return connection
         connection.settimeout(CONNECT_TIMEOUT_S)
         try:
             # Wrapped here, not by paho: 1.6.1 waits for the handshake as long as a whole keep-alive interval.
-            return self.target.tls.wrap_socket(connection, server_hostname=_host(self.target))
+            return self.target.tls.wrap_socket(connection, server_hostname=as_bytes(self.target.host))
         except BaseException:
             connection.close()
             raise
+
+    def _sock_recv(self, bufsize: int) -> Any:
+        try:
+            return super()._sock_recv(bufsize)
+        except ssl.SSLError as error:
+            # With TLS 1.3 a broker refuses a certificate only after the handshake. paho 1.6.1 would let this through
+            # to its thread, which dies without a word; 2.x says no more than that the connection is lost.
+            self.alert = str(error)
+            raise ConnectionAbortedError(self.alert) from error
+
+    def _sock_send(self, buf: Any) -> Any:
+        try:
+            return super()._sock_send(buf)
+        except BlockingIOError:
+            raise
+        except OSError as error:  # the alert may be there already, unread
+            self.alert = self._last_word() or str(error)
+            raise ConnectionAbortedError(self.alert) from error
+
+    def _last_word(self) -> str:
+        try:
+            self._sock.recv(1)
+        except ssl.SSLWantReadError:
+            return ""
+        except ssl.SSLError as alert:
+            return str(alert)
+        except (OSError, ValueError):
+            return ""
+        return ""
 
     def _send_puback(self, mid: int) -> Any:
         return mqtt.MQTT_ERR_SUCCESS  # only after the command is in the journal: acknowledge()
@@ -174,30 +203,6 @@ class _Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
     def drop(self) -> None:
         if self.meter is not None:
             self.meter.shutdown()
-
-
-def _host(target: Target) -> str | bytes:
-    """As bytes where it can be: for text Python loads its IDNA tables, half a megabyte."""
-    return target.host.encode() if target.host.isascii() else target.host
-
-
-def _connect(target: Target) -> socket.socket:
-    """The first address that answers, bound to the cellular interface when one is named."""
-    last: OSError | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(_host(target), target.port, type=socket.SOCK_STREAM):
-        made = socket.socket(family, kind, protocol)
-        try:
-            if target.bind_interface:
-                made.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, target.bind_interface.encode() + b"\0")
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            made.settimeout(CONNECT_TIMEOUT_S)
-            made.connect(address)
-        except OSError as error:
-            made.close()
-            last = error
-        else:
-            return made
-    raise last or OSError(f"{target.host}: no address")
 
 
 class Connection:
@@ -264,7 +269,7 @@ class Connection:
             name = str(reason) if hasattr(reason, "packetType") else f"reason code 0x{told:02x}"
             return self._hand_over(Closed(told, name, str(_property(properties, "ServerReference", ""))))
         silent = _code(reason) == mqtt.MQTT_ERR_KEEPALIVE or str(reason) == "Keep alive timeout"
-        self._hand_over(Closed(0, str(reason), silent=silent))
+        self._hand_over(Closed(0, self._client.alert or str(reason), silent=silent))
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 

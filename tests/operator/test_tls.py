@@ -16,9 +16,10 @@ from agent.config import OperatorSettings
 from agent.errors import ConfigError
 from agent.operator import tls
 from agent.operator.backoff import End
+from agent.operator.client import Closed
 from agent.operator.wire import Meter
 from agent.plan import Trust
-from tests.commands.standin import StandIn, config_for
+from tests.commands.standin import DEVICE, StandIn, config_for
 from tests.operator.broker import Mosquitto
 from tests.operator.desk import Desk
 from tests.operator.pki import Pki
@@ -89,6 +90,31 @@ def test_an_expired_certificate_ends_the_session_once_the_clock_is_trusted() -> 
     assert "was valid until" in tls.expired(dates, middle + timedelta(days=2))
     assert "valid only from" in tls.expired(dates, middle - timedelta(days=2))
     assert tls.expired(None, middle) == ""
+
+
+@pytest.mark.parametrize(("name", "says"), [("lapsed", "expired"), ("nobody", "decrypt error")])
+def test_a_broker_that_refuses_our_certificate_is_quoted(tmp_path: Path, pki: Pki, name: str, says: str) -> None:
+    """With TLS 1.3 the refusal comes after the handshake, as an alert in the place of the CONNACK. The stranger's CA
+    has the right name and another key."""
+    pki.issue("lapsed", DEVICE, days=-1)
+    stranger = Pki(tmp_path / "stranger")
+    stranger.issue("nobody", DEVICE)
+    folder = stranger.folder if name == "nobody" else pki.folder
+    (tmp_path / "broker").mkdir()
+    lines = (
+        f"cafile {pki.path('ca.pem')}\ncertfile {pki.path('broker.pem')}\nkeyfile {pki.path('broker.key')}\n"
+        "require_certificate true\n"
+    )
+    files = {"ca_file": pki.path("ca.pem"), "cert_file": f"{folder}/{name}.pem", "key_file": f"{folder}/{name}.key"}
+
+    async def story(broker: Mosquitto) -> str:
+        context = tls.context(config_for(broker.url, **files).operator, clock_trusted=True)
+        async with Desk(broker.port, tls=context) as device:
+            assert isinstance(device.refused, Closed)
+            return device.refused.reason
+
+    with Mosquitto(tmp_path / "broker", tls=lines) as broker:
+        assert says in asyncio.run(story(broker))
 
 
 def test_an_own_certificate_that_no_broker_takes_is_named(tmp_path: Path, pki: Pki) -> None:
