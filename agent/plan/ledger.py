@@ -79,6 +79,7 @@ class Closed:
     forgiven_bytes: int
     topups: tuple[TopUp, ...]
     warned: tuple[int, ...]
+    before: Closed | None = None  # and the one before it: a clock may be wrong by more than one
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from agent.plan.period import BillingPeriod, local_date, plan_period
 
 CONFIRM_S = 600.0
 AGREEMENT_S = 120.0  # trusted sources closer than this tell the same time
+PERIODS_UNDONE = 3  # so many wrong rolls in a row are undone to the byte
 HOURS_KEPT = 24 * 45  # unwritten hours, should the disk be full for weeks
 
 
@@ -86,6 +87,7 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         ledger.forgiven_bytes,
         ledger.topups,
         ledger.warned,
+        _of_depth(ledger.previous, PERIODS_UNDONE - 1),
     )
     ledger = replace(
         ledger,
@@ -104,29 +106,48 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
     return _charged(ledger, after, moment, plan)
 
 
+def _of_depth(closed: Closed | None, depth: int) -> Closed | None:
+    if closed is None or depth == 0:
+        return None
+    return replace(closed, before=_of_depth(closed.before, depth - 1))
+
+
 def _step_back(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> Ledger:
     """The period lies in the future: it was rolled to on a wrong clock. Nothing that was counted is forgiven by it."""
-    wrong, previous = ledger.period.label, ledger.previous
-    counted = (ledger.received_bytes, ledger.sent_bytes)
     ledger = replace(ledger, rule=rule_of(plan))
-    if previous is None or not previous.period.contains(moment.wall):
-        ledger = replace(ledger, period=target)
+    wrong = [(ledger.period.label, (ledger.received_bytes, ledger.sent_bytes))]
+    right = ledger.previous
+    while right is not None and not right.period.contains(moment.wall):
+        wrong.append((right.period.label, (right.received_bytes, right.sent_bytes)))
+        right = right.before
+    if right is None:
+        wrong, ledger = wrong[:1], replace(ledger, period=target)
     else:
-        own = {t.id for t in previous.topups}
-        ledger = replace(
-            ledger,
-            period=previous.period,
-            received_bytes=ledger.received_bytes + previous.received_bytes,
-            sent_bytes=ledger.sent_bytes + previous.sent_bytes,
-            management_received_bytes=ledger.management_received_bytes + previous.management_received_bytes,
-            management_sent_bytes=ledger.management_sent_bytes + previous.management_sent_bytes,
-            forgiven_bytes=ledger.forgiven_bytes + previous.forgiven_bytes,
-            topups=previous.topups + tuple(t for t in ledger.topups if t.id not in own),
-            warned=tuple(sorted({*ledger.warned, *previous.warned})),
-            previous=None,
-            told_period=previous.period.label if ledger.told_period == wrong else ledger.told_period,
-        )
-    return _relabelled(ledger, moment, plan, wrong, counted)
+        for _ in wrong:
+            ledger = _reopened(ledger)
+    for label, counted in wrong:
+        ledger = _relabelled(ledger, moment, plan, label, counted)
+    return ledger
+
+
+def _reopened(ledger: Ledger) -> Ledger:
+    """The period before this one, with what was counted in both."""
+    wrong, previous = ledger.period.label, ledger.previous
+    assert previous is not None
+    own = {t.id for t in previous.topups}
+    return replace(
+        ledger,
+        period=previous.period,
+        received_bytes=ledger.received_bytes + previous.received_bytes,
+        sent_bytes=ledger.sent_bytes + previous.sent_bytes,
+        management_received_bytes=ledger.management_received_bytes + previous.management_received_bytes,
+        management_sent_bytes=ledger.management_sent_bytes + previous.management_sent_bytes,
+        forgiven_bytes=ledger.forgiven_bytes + previous.forgiven_bytes,
+        topups=previous.topups + tuple(t for t in ledger.topups if t.id not in own),
+        warned=tuple(sorted({*ledger.warned, *previous.warned})),
+        previous=previous.before,
+        told_period=previous.period.label if ledger.told_period == wrong else ledger.told_period,
+    )
 
 
 def _relabelled(ledger: Ledger, moment: Moment, plan: Plan, wrong: str, counted: tuple[int, int]) -> Ledger:

@@ -206,3 +206,18 @@ def test_hours_carry_the_local_day_and_the_period(home: Household) -> None:
     home.use(20, seconds=60)
     rows = [(h.day, h.period, h.received_bytes) for h in home.ledger.hours]
     assert rows == [("2026-11-30", "2026-11-01", 20), ("2026-12-01", "2026-12-01", 10)]
+
+
+def test_two_wrong_rolls_in_a_row_are_undone_to_the_byte(home: Household) -> None:
+    """A trusted clock says December, then January, then November again."""
+    home.use(30 * 10**9 // 1000, seconds=60)
+    used, period = sum(home.ledger.counted()), home.ledger.period
+    for days in (28, 33, -61):
+        home.clock.set_wall(home.clock.wall + timedelta(days=days))
+        for _ in range(13):  # a jump that is no roll to the very next period must agree with itself for ten minutes
+            home.use(1000, seconds=60)
+            used += 1000
+    assert home.ledger.period == period
+    assert sum(home.ledger.counted()) == used
+    elsewhere = [hour.received_bytes for hour in home.ledger.hours if hour.period != period.label]
+    assert sum(elsewhere) == 0, "what was put under wrong months in the history is taken from there"
