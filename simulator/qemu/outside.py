@@ -32,13 +32,14 @@ class OutsideModule:
 
     def __init__(self, profile: str = "quectel-ec25", **options: Any) -> None:
         self._stack = ExitStack()
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="modem-agent-module-")))
-        self.socket = folder / "at"
-        self._serving = serve(profile, listen=str(self.socket), **options)
+        self._profile, self._options = profile, options
+        self.socket: Path
         self.running: Running
 
     def __enter__(self) -> OutsideModule:
-        self.running = self._stack.enter_context(self._serving)
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="modem-agent-module-")))
+        self.socket = folder / "at"
+        self.running = self._stack.enter_context(serve(self._profile, listen=str(self.socket), **self._options))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

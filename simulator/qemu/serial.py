@@ -32,7 +32,11 @@ class SerialShell:
                 if time.monotonic() > limit or not machine.running:
                     raise GuestError(f"QEMU does not run\n{machine.last_lines()}") from error
                 time.sleep(0.05)
-        self._wake(limit)
+        try:
+            self._wake(limit)
+        except BaseException:
+            self._socket.close()
+            raise
 
     def _wake(self, limit_s: float) -> None:
         """Enter activates the console (OpenWrt asks for it); a shell then answers. Asked again until it does."""

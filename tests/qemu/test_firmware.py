@@ -56,8 +56,8 @@ def test_the_image_boots_takes_the_package_and_keeps_it_through_a_power_cut(imag
         installed = firmware.shell("md5sum < /usr/lib/modem-agent/agent/errors.py; sync")
         # The module, outside, on QEMU's own bus: it answers, goes with the cable, and comes back.
         # Opened only where it is there: a shell that opens what is not would make a file of that name.
-        talk = "stty -F /dev/ttyUSB0 raw -echo; exec 3<>/dev/ttyUSB0; printf 'AT+CGMM\\r' >&3; timeout 3 head -n 9 <&3"
-        ask = f"if [ -c /dev/ttyUSB0 ]; then {talk}; fi | sed -n /EC25/p"
+        talk = "stty -F /dev/ttyUSB0 raw -echo; exec 3<>/dev/ttyUSB0; printf 'AT+CGMM\\r' >&3; timeout 3 head -n 3 <&3"
+        ask = f"if [ -c /dev/ttyUSB0 ]; then {talk}; fi 2>/dev/null | sed -n /EC25/p"
         assert "EC25" in wait_for(firmware, ask)
         wait_for(firmware, "ls -d /sys/class/net/usb0")
         firmware.unplug()
@@ -75,7 +75,7 @@ def test_an_image_that_does_not_boot_shows_its_console_and_leaves_nothing(tmp_pa
     with empty.open("wb") as file:
         file.truncate(1 << 20)
     with Firmware(empty) as firmware:
-        with pytest.raises(GuestError, match=r"(?s)did not come up within 8 s.*-- console --.*[Bb]oot"):
+        with pytest.raises(GuestError, match=r"(?s)did not come up within 8 s.*-- console --"):
             firmware.power_on(8)
         assert firmware._machine is None
         folder = firmware.folder
