@@ -17,6 +17,7 @@ from agent.clock import ClockLike
 from agent.daemon.pacing import Wake
 from agent.errors import StoreError
 from agent.plan import (
+    LATENCY_S,
     BillingPeriod,
     Decision,
     Ledger,
@@ -27,6 +28,7 @@ from agent.plan import (
     Usage,
     bytes_to_next,
     commit_due,
+    commit_latency_s,
     committed,
     compare,
     decide,
@@ -79,6 +81,7 @@ class Accounting:
         self._saved: Ledger | None = None  # what the disk holds
         self._changed_s: float | None = None  # when the ledger first differed from it
         self._retry_at_s = 0.0
+        self._latency_s = LATENCY_S  # what a commit takes on this disk
         self._told = False  # something waits to be saved with the ledger
         self.companion: Callable[[], Companion | None] = lambda: None
         self.on_saved: Callable[[], None] = lambda: None  # or refused: what the store says of the disk may be another
@@ -143,7 +146,9 @@ class Accounting:
         """Seconds to the next sample: short before a threshold, never past the end of anything that ends by time."""
         moment = self._clock.now()
         unwritten = unwritten_bytes(self.ledger, self._saved) if self._saved else 0
-        pause_s = sample_interval_s(bytes_to_next(self.ledger, self.plan), self.plan.max_bps, unwritten)
+        pause_s = sample_interval_s(
+            bytes_to_next(self.ledger, self.plan), self.plan.max_bps, unwritten, self._latency_s
+        )
         if moment.trusted:
             ends = [self.ledger.period.end, *(t.expires for t in self.ledger.topups if t.expires)]
             if self.ledger.override and self.ledger.override.expires:
@@ -164,12 +169,16 @@ class Accounting:
         moment = self._clock.now()
         if moment.boot_s < self._retry_at_s:
             return False
-        return self._told or commit_due(self.ledger, self._saved, self._changed_s, moment, self.plan) is not None
+        if self._told:
+            return True
+        ledger, saved = self.ledger, self._saved
+        return commit_due(ledger, saved, self._changed_s, moment, self.plan, latency_s=self._latency_s) is not None
 
     async def commit(self) -> None:
         """Save the ledger as it stands, and what waits to be saved with it. A refusing disk is noted, not raised."""
         async with self._saving:
             written, companion, self._told = self.ledger, self.companion(), False
+            began_s = self._clock.now().boot_s
             try:
                 await self._store.run(lambda database: _save(database, written, companion.save if companion else None))
             except StoreError as error:
@@ -179,6 +188,7 @@ class Accounting:
                 if companion:
                     companion.abandoned()
             else:
+                self._latency_s = commit_latency_s(self._latency_s, self._clock.now().boot_s - began_s)
                 self._now_on_disk(written)
                 if companion:
                     companion.committed()

@@ -15,7 +15,15 @@ from agent.plan.ledger import (
 from agent.plan.model import Moment, Plan, Rates, Step, Trust
 from agent.plan.notices import Notice, notices
 from agent.plan.observing import observe
-from agent.plan.pacing import COMMIT_BYTES, commit_bytes, commit_due, sample_interval_s, unwritten_bytes
+from agent.plan.pacing import (
+    COMMIT_BYTES,
+    LATENCY_S,
+    commit_bytes,
+    commit_due,
+    commit_latency_s,
+    sample_interval_s,
+    unwritten_bytes,
+)
 from agent.plan.period import BillingPeriod, period_at, zone_problem
 from agent.plan.policy import (
     Decision,
@@ -30,6 +38,7 @@ from agent.plan.witness import Comparison, compare
 
 __all__ = [
     "COMMIT_BYTES",
+    "LATENCY_S",
     "BillingPeriod",
     "Comparison",
     "Decision",
@@ -52,6 +61,7 @@ __all__ = [
     "closed_hours",
     "commit_bytes",
     "commit_due",
+    "commit_latency_s",
     "committed",
     "compare",
     "decide",

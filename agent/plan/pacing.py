@@ -17,31 +17,47 @@ BUSY_S = 14_400.0  # and above it what is unwritten is written after so long, if
 TRICKLE_BYTES_DAY = 10 * COMMIT_BYTES
 SHORTEST_INTERVAL_S = 0.1  # 1.9 MB at 150 Mbit/s; a reading costs 5 us, a turn of the loop 0.3 ms
 LONGEST_INTERVAL_S = 30.0
-LATENCY_S = 0.1  # from the end of a pause to the bytes being on the disk
+LATENCY_S = 0.1  # from the end of a pause to the bytes being on the disk, where it is not known to take longer
 
 
-def sample_interval_s(remaining_bytes: int, max_bps: int, unwritten_bytes: int | None = None) -> float:
+def sample_interval_s(
+    remaining_bytes: int, max_bps: int, unwritten_bytes: int | None = None, latency_s: float = LATENCY_S
+) -> float:
     """Seconds to the next reading.
 
     Half the time in which the fastest radio could use what remains to the next mark: the overshoot is bounded at every
-    speed. With `unwritten_bytes`, also within the time in which it could use up what a power cut may cost.
+    speed. With `unwritten_bytes`, also within the time in which it could use up what a power cut may cost, less
+    `latency_s`, what a commit takes on this disk.
     """
     wanted = min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, remaining_bytes * 8 / (2 * max_bps)))
     if unwritten_bytes is None:
         return wanted
-    return min(wanted, max(SHORTEST_INTERVAL_S, (COMMIT_BYTES - unwritten_bytes) * 8 / max_bps - LATENCY_S))
+    return min(wanted, max(SHORTEST_INTERVAL_S, (COMMIT_BYTES - unwritten_bytes) * 8 / max_bps - latency_s))
 
 
-def commit_bytes(max_bps: int) -> int:
+def commit_bytes(max_bps: int, latency_s: float = LATENCY_S) -> int:
     """Unwritten bytes at which a commit is due: COMMIT_BYTES less what passes until it is done."""
-    return max(COMMIT_BYTES // 10, int(COMMIT_BYTES - max_bps / 8 * (SHORTEST_INTERVAL_S + LATENCY_S)))
+    return max(COMMIT_BYTES // 10, int(COMMIT_BYTES - max_bps / 8 * (SHORTEST_INTERVAL_S + latency_s)))
+
+
+def commit_latency_s(before_s: float, took_s: float) -> float:
+    """What the next commit is expected to take: as long as the slowest of late, never less than LATENCY_S."""
+    return max(LATENCY_S, took_s, 0.9 * before_s)
 
 
 def unwritten_bytes(ledger: Ledger, saved: Ledger) -> int:
     return _total(ledger) - _total(saved)
 
 
-def commit_due(ledger: Ledger, saved: Ledger | None, changed_s: float | None, moment: Moment, plan: Plan) -> str | None:
+def commit_due(
+    ledger: Ledger,
+    saved: Ledger | None,
+    changed_s: float | None,
+    moment: Moment,
+    plan: Plan,
+    *,
+    latency_s: float = LATENCY_S,
+) -> str | None:
     """Why the ledger must go to flash now, or None.
 
     `saved` is what the disk holds, `changed_s` the boot time at which bytes first differed from it.
@@ -52,7 +68,7 @@ def commit_due(ledger: Ledger, saved: Ledger | None, changed_s: float | None, mo
     if _granted(ledger) != _granted(saved):
         return "state"
     unwritten = unwritten_bytes(ledger, saved)
-    if unwritten >= commit_bytes(plan.max_bps):
+    if unwritten >= commit_bytes(plan.max_bps, latency_s):
         return "bytes"
     if unwritten and _closed(ledger) - _closed(saved):
         return "link"

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from agent.plan import (
     COMMIT_BYTES,
+    LATENCY_S,
     Ledger,
     Plan,
     commit_bytes,
     commit_due,
+    commit_latency_s,
     notices,
     sample_interval_s,
     unwritten_bytes,
@@ -33,14 +35,14 @@ def test_the_pace_at_the_end_of_the_allowance() -> None:
     assert sample_interval_s(150_000_000, 150_000_000) == 4
 
 
-@given(unwritten=st.integers(0, COMMIT_BYTES), max_bps=st.integers(10**6, 300_000_000))
+@given(unwritten=st.integers(0, COMMIT_BYTES), max_bps=st.integers(10**6, 300_000_000), latency_s=st.floats(0.1, 0.8))
 def test_a_burst_after_any_reading_is_written_before_it_costs_more_than_a_power_cut_may(
-    unwritten: int, max_bps: int
+    unwritten: int, max_bps: int, latency_s: float
 ) -> None:
-    if unwritten >= commit_bytes(max_bps):
+    if unwritten >= commit_bytes(max_bps, latency_s):
         return  # written at once
-    interval = sample_interval_s(10**12, max_bps, unwritten)
-    assert unwritten + (interval + 0.1) * max_bps / 8 <= COMMIT_BYTES + 1
+    interval = sample_interval_s(10**12, max_bps, unwritten, latency_s)
+    assert unwritten + (interval + latency_s) * max_bps / 8 <= COMMIT_BYTES + 1
 
 
 def due(home: Household, saved: Ledger, after_s: float | None) -> str | None:
@@ -79,6 +81,15 @@ def test_a_household_that_uses_its_month_is_written_by_bytes(home: Household) ->
     home.use(1_000_000)
     assert due(home, saved, 14_399) is None
     assert due(home, saved, 14_400) == "time"
+
+
+def test_a_slow_disk_is_written_to_earlier_and_forgotten_in_time() -> None:
+    assert commit_latency_s(LATENCY_S, 0.01) == LATENCY_S
+    slow_s = commit_latency_s(LATENCY_S, 0.5)
+    assert commit_bytes(150_000_000, slow_s) == 28_750_000
+    for _ in range(16):
+        slow_s = commit_latency_s(slow_s, 0.01)
+    assert slow_s == LATENCY_S
 
 
 def test_a_slow_plan_needs_no_margin() -> None:

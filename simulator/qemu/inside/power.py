@@ -41,6 +41,8 @@ _ADD_ENTROPY, _RESEED = 0x40085203, 0x5207  # random(4): RNDADDENTROPY, RNDRESEE
 
 CONFIG = f"""[wan]
 interfaces = ["{LINK}"]
+[plan]
+max_bps = 200_000_000
 [modem]
 port = "/dev/null"
 [clock]
