@@ -9,3 +9,7 @@ class GuestError(Exception):
 
 class GuestUnavailable(GuestError):
     """This machine lacks what a guest needs (QEMU, the kernel package, busybox): a test skips with this reason."""
+
+
+class GuestHung(GuestError):
+    """A guest that runs and says nothing any more; str() carries what it said last."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
-from simulator.qemu.errors import GuestError
+from simulator.qemu.errors import GuestError, GuestHung
 from simulator.qemu.guest import Guest
 
 # What a lab needs besides what the kernel loads by itself when it is asked for a qdisc or a link.
@@ -36,4 +37,21 @@ def wait_event(guest: Guest, name: str, timeout_s: float) -> dict[str, Any]:
         if not alive or time.monotonic() > limit:
             what = "took too long" if alive else "ended"
             raise GuestError(f"the guest {what} before '{name}'\n{guest.output[-3000:]}\n{guest.machine.last_lines()}")
+        time.sleep(0.05)
+
+
+def follow(guest: Guest, step_s: float) -> Iterator[dict[str, Any]]:
+    """Each event as it comes, until the guest ends. GuestHung with the guest's own words if none came for `step_s`."""
+    told, limit = 0, time.monotonic() + step_s
+    while True:
+        alive = guest.machine.running
+        found = events(guest.output)
+        for event in found[told:]:
+            yield event
+            limit = time.monotonic() + step_s
+        told = len(found)
+        if not alive:
+            return
+        if time.monotonic() > limit:
+            raise GuestHung(f"no event for {step_s:g} s\n{guest.output[-3000:]}\n{guest.machine.last_lines()}")
         time.sleep(0.05)

@@ -42,7 +42,7 @@ def unplug_rows(bench: Bench, tally: Tally, asked: int) -> None:
     bench.row(
         f"{tally.unplugs} of {asked} USB unplugs under traffic: phantom bytes",
         "0",
-        f"{tally.phantom_bytes} in {tally.carried_bytes / 1e6:.0f} MB",
+        f"{tally.phantom_bytes} in {tally.carried_bytes / 1e6:.0f} MB" + ("; a guest hung" if tally.hung else ""),
         tally.unplugs == asked and not tally.faults,
         exact=True,
     )

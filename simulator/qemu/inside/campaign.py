@@ -5,6 +5,7 @@ Pulls the USB cable under traffic and compares the agent's ledger with the kerne
 
 from __future__ import annotations
 
+import faulthandler
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from simulator.qemu.inside import network
 from simulator.qemu.inside.lab import LINK, Lab, Traffic, counted_bytes, say, wait_until
 
 _RATE_BPS = 40_000_000
+_HANGS_S = 100
 _UNSHAPED = """[plan]
 allowance_bytes = 1_000_000_000_000
 """
@@ -75,6 +77,8 @@ def _settled(lab: Lab) -> int:
 
 
 def main() -> None:
+    # Where it stands, if it hangs, is in the output that the host shows.
+    faulthandler.dump_traceback_later(_HANGS_S, repeat=True, file=sys.stdout)
     try:
         unplug(int(sys.argv[1]))
     except Exception:

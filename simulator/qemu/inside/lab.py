@@ -215,6 +215,7 @@ class Traffic:
         self._sink.bind((network.DEVICE, _SINK_PORT))  # unread, so that no ICMP goes back
         with inside(NAMESPACE):
             self._source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._source.setblocking(False)  # a link that takes nothing more would hold the sender for ever
         self._thread = threading.Thread(target=self._send, daemon=True)
 
     def start(self) -> Traffic:
@@ -224,7 +225,9 @@ class Traffic:
 
     def stop(self) -> None:
         self._going.clear()
-        self._thread.join()
+        self._thread.join(10)
+        if self._thread.is_alive():
+            raise RuntimeError("the traffic did not stop within 10 s")
         self._source.close()
         self._sink.close()
 
