@@ -17,6 +17,7 @@ import pytest
 from simulator.qemu import GuestUnavailable
 from simulator.qemu.device import Device, Wiring
 from simulator.qemu.image import build_package
+from simulator.qemu.inside.lab import counted_bytes
 
 pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(1500)]
 PATIENCE_S = 480  # a guest under TCG, on a machine that may have other things to do as well
@@ -95,7 +96,7 @@ def test_the_agent_reads_the_module_and_reports_within_a_minute(device: Device) 
 
 def counted(device: Device) -> int:
     """All that was counted: what is charged falls when the agent's own traffic is taken off it."""
-    return int(status(device)["usage"]["counted_bytes"])
+    return counted_bytes(wait_for("the usage", lambda: "usage" in (seen := status(device)) and seen))
 
 
 def version(device: Device) -> str:
@@ -112,7 +113,7 @@ def test_an_upgrade_and_a_downgrade_keep_the_ledger_and_the_service(device: Devi
         device.run("dpkg", "-i", "/mnt/guest/other.deb", timeout_s=PATIENCE_S)
         wait_for("modem-agent active again", lambda: active(device))
         assert version(device) == f"installed {number}"
-        after = wait_for("the usage", lambda: status(device).get("usage", {}).get("counted_bytes"))
+        after = counted(device)
         assert before <= after < before + 1_000_000
         before = after
 
@@ -131,7 +132,7 @@ def test_an_upgrade_cut_short_by_power_is_finished_after_it(device: Device, tmp_
     device.run("dpkg", "--configure", "-a", timeout_s=PATIENCE_S)
     assert version(device) == "installed 0.1.2~cut"
     wait_for("modem-agent active again", lambda: active(device))
-    assert wait_for("the usage", lambda: status(device).get("usage", {}).get("counted_bytes")) >= before
+    assert counted(device) >= before
 
 
 def test_a_purge_while_throttled_leaves_the_line_free_and_nothing_behind(device: Device) -> None:
