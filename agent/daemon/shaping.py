@@ -7,7 +7,6 @@ shaper's own matter.
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -73,13 +72,10 @@ class Shaping:
             self.on_change()
 
     async def count_names(self) -> None:
-        """What the device's names and time have cost, where the kernel counts them in a class of their own."""
-        if (self.state.state, self.state.qdisc) != ("enforced", "tbf"):
-            return
-        with contextlib.suppress(KernelError):  # the next look counts it too
-            more = await self._names.read(self.links, boot_s())
-            if more != Management():
-                self.on_names(more)
+        """What the device's names and time have cost since the last look."""
+        more = await self._names.read(self.links, boot_s())
+        if more != Management():
+            self.on_names(more)
 
 
 def upstream_name_servers(files: Iterable[Path]) -> tuple[str, ...]:

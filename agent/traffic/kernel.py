@@ -25,8 +25,9 @@ from agent.errors import KernelError
 from agent.plan import Epoch, Sample
 from agent.traffic.counters import StatsSocket
 from agent.traffic.messages import Counters, LinkRow
-from agent.traffic.model import IFB_PREFIX, Link, LinkEvent, ifb_name, matches
+from agent.traffic.model import IFB_PREFIX, Link, LinkEvent, Management, ifb_name, matches
 from agent.traffic.netlink import Route
+from agent.traffic.nftables import NamesTable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -63,6 +64,7 @@ class Kernel:
         self._links: dict[int, Link] = {}  # only ever touched in the thread
         self._stats: StatsSocket | None = None
         self._events: socket.socket | None = None
+        self._names = NamesTable()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_event: Callable[[LinkEvent], None] | None = None
         self._boot_id = boot_id()
@@ -94,6 +96,12 @@ class Kernel:
         """The counters of those links, read now."""
         wanted = tuple(patterns)
         return await self.call(lambda route: self._read(wanted))
+
+    async def names(self, links: Iterable[Link]) -> Management:
+        """What DNS and NTP of this device have carried over these links since the last call. KernelError where the
+        kernel cannot count it."""
+        ifnames = tuple(sorted(link.ifname for link in links))
+        return await self.call(lambda route: self._names.more(ifnames))
 
     async def generation(self) -> int:
         """A number that grows with every change of a link, qdisc, class or filter, whoever makes it."""
@@ -142,7 +150,7 @@ class Kernel:
             self._links = {row.link.ifindex: row.link for row in route.links()}
             self._serve(route)
         finally:
-            for resource in (route, self._stats, self._events):
+            for resource in (route, self._stats, self._events, self._names):
                 if resource is not None:
                     resource.close()
 

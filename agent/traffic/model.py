@@ -75,6 +75,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Management:
+    """IP bytes of the device's own traffic."""
+
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ShaperState:
     """What is true in the kernel after a reconcile."""
 

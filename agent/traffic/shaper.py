@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from agent.config import ShaperSettings
@@ -177,7 +178,7 @@ class Shaper:
         for shape_of, link in shapes.items():
             if shape_of not in self._rehearsed:
                 wishes = [self._wish(kind, rates) for rates in self._expected]
-                await self._kernel.call(lambda route, link=link, wishes=wishes: rehearse(route, link, wishes))  # type: ignore[misc]
+                await self._kernel.call(partial(rehearse, link=link, wishes=wishes))
                 self._rehearsed.add(shape_of)
 
     def _best(self, capabilities: Capabilities) -> str | None:

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from agent.config import ShaperSettings
-from agent.daemon import shaping as subject
 from agent.daemon.shaping import Shaping, upstream_name_servers
 from agent.plan import Rates
 from agent.traffic import Management, Shaper
 from tests.netns import Wire
-from tests.traffic.conftest import cable, kernel_in
-from tests.traffic.test_management import question
+from tests.traffic.conftest import cable, kernel_in, question
 
 __all__ = ["cable"]
 
@@ -29,22 +27,18 @@ def test_the_servers_beyond_the_device_are_those_that_count(tmp_path: Path) -> N
 
 
 @pytest.mark.root
-def test_what_the_device_s_names_cost_is_told_once(
-    cable: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    resolv = tmp_path / "resolv.conf"
-    resolv.write_text(f"nameserver {cable.far.address}\n")
-    monkeypatch.setattr(subject, "RESOLV_CONFS", (resolv,))
+@pytest.mark.parametrize("rate_bps", [512_000, None], ids=["slow", "not shaped"])
+def test_what_the_device_s_names_cost_is_told_once(cable: Wire, rate_bps: int | None) -> None:
     told: list[Management] = []
 
     async def scenario() -> None:
         async with kernel_in(cable) as kernel:
-            shaper = Shaper(kernel, ShaperSettings(qdisc="tbf"))
-            shaping = Shaping(kernel, shaper, ["wan0"], lambda: Rates(512_000, 512_000))
+            shaping = Shaping(kernel, Shaper(kernel, ShaperSettings()), ["wan0"], lambda: Rates(rate_bps, rate_bps))
             shaping.on_names = told.append
             await shaping.reconcile()
-            await asyncio.to_thread(question, cable, 53, 100)
-            await asyncio.to_thread(question, cable, 54, 100)
+            await shaping.count_names()
+            await asyncio.to_thread(question, cable.far, cable.near, 53, 100)
+            await asyncio.to_thread(question, cable.far, cable.near, 54, 100)
             await shaping.count_names()
             await shaping.count_names()
 

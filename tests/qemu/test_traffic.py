@@ -15,11 +15,14 @@ pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu")]
 @pytest.mark.parametrize(
     ("files", "chosen"),
     [
-        (["tests/traffic/test_every_qdisc.py"], ""),
-        (["tests/traffic/test_shaper.py"], "both_directions or removed_twice or ifb4wan0 or known_rates"),
+        (["tests/traffic/test_every_qdisc.py", "tests/traffic/test_names.py"], ""),
+        (
+            ["tests/traffic/test_shaper.py", "tests/traffic/test_steps.py"],
+            "both_directions or removed_twice or ifb4wan0 or known_rates",
+        ),
         (["tests/traffic/test_offload_order.py", "tests/traffic/test_proof.py", "tests/traffic/test_probe.py"], ""),
     ],
-    ids=["qdiscs", "shaper", "offload and probe"],
+    ids=["qdiscs and names", "shaper", "offload and probe"],
 )
 def test_the_shaper_s_tests_hold_on_debian_s_kernel(files: list[str], chosen: str) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", "--timeout=300", "-k", chosen, *files]

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import re
+import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from agent.traffic import Kernel, LinkEvent
-from tests.netns import Wire, needs_namespaces, wire
+from agent.config import ShaperSettings
+from agent.plan import Rates
+from agent.traffic import Kernel, LinkEvent, Shaper, ShaperState
+from agent.traffic.messages import Node
+from agent.traffic.netlink import Route
+from agent.traffic.tree import NEEDS
+from tests.netns import Namespace, Wire, needs_namespaces, wire
 
 
 @pytest.fixture
@@ -63,3 +70,62 @@ def drop_net_admin() -> None:
     for place in range(3):
         words[place] &= ~(1 << 12)
     assert libc.capset(header, struct.pack("=6I", *words)) == 0
+
+
+SLOW = Rates(512_000, 512_000)
+# The same 512 kbit/s of IP as tc shows it: cake reckons from the IP header on, tbf by 1514 bytes for 1500 of IP.
+SHOWN = re.compile(r"qdisc cake .* bandwidth 512Kbit |rate 516776bit")
+
+
+def play(cable: Wire, scenario: Callable[[Kernel, Shaper], Awaitable[None]], **settings: object) -> None:
+    """A scenario with a kernel thread in the near namespace and a shaper of these settings."""
+
+    async def run() -> None:
+        async with kernel_in(cable) as kernel:
+            await scenario(kernel, Shaper(kernel, ShaperSettings(**settings)))  # type: ignore[arg-type]
+
+    asyncio.run(run())
+
+
+async def reconcile(kernel: Kernel, shaper: Shaper, rates: Rates) -> ShaperState:
+    return await shaper.reconcile(await kernel.links(["wan*"]), rates)
+
+
+def qdiscs(cable: Wire, device: str) -> str:
+    """What tc shows, but for the packets that came before the classes did: those are counted as direct."""
+    return re.sub(r"direct_packets_stat \d+", "", cable.near.tc("qdisc", "show", "dev", device))
+
+
+def count_reads(route: Route, reads: list[float]) -> None:
+    read = route.qdiscs
+
+    def counted() -> list[Node]:
+        reads.append(time.monotonic())
+        return read()
+
+    route.qdiscs = counted  # type: ignore[method-assign]  # counts, and does the same
+
+
+def question(server: Namespace, client: Namespace, port: int, octets: int, *, ipv6: bool = False) -> None:
+    """A datagram there and one as long back."""
+    family = socket.AF_INET6 if ipv6 else socket.AF_INET
+    address = server.address6 if ipv6 else server.address
+    with server.entered():
+        asked = socket.socket(family, socket.SOCK_DGRAM)
+        asked.bind((address, port))
+    with client.entered():
+        asking = socket.socket(family, socket.SOCK_DGRAM)
+    with asked, asking:
+        for end in (asked, asking):
+            end.settimeout(10)
+        asking.sendto(bytes(octets), (address, port))
+        _, asker = asked.recvfrom(2_000)
+        asked.sendto(bytes(octets), asker)
+        asking.recvfrom(2_000)
+
+
+async def needs(kernel: Kernel, kind: str) -> None:
+    """Skip where this kernel has no such tree."""
+    capabilities = await Shaper(kernel, ShaperSettings()).probe()
+    for lacking in sorted(NEEDS[kind] - capabilities.qdiscs):
+        pytest.skip(f"{lacking}: not in this kernel")

@@ -9,10 +9,10 @@ import pytest
 
 from agent.config import ShaperSettings
 from agent.plan import Rates
-from agent.traffic import Kernel, Shaper
-from agent.traffic.tree import KINDS, NEEDS
+from agent.traffic import Shaper
+from agent.traffic.tree import KINDS
 from tests.netns import Wire
-from tests.traffic.conftest import kernel_in
+from tests.traffic.conftest import kernel_in, needs
 
 pytestmark = pytest.mark.root
 
@@ -28,12 +28,6 @@ SHOWN = {  # 512 kbit/s of IP bytes: tbf and htb reckon with the Ethernet header
 def _pattern(kind: str, thinned: str) -> str:
     shared = "dual-srchost" if thinned == "ack-filter" else "dual-dsthost"
     return SHOWN[kind].replace("THINNED", thinned).replace("SHARED", shared)
-
-
-async def needs(kernel: Kernel, kind: str) -> None:
-    capabilities = await Shaper(kernel, ShaperSettings()).probe()
-    for lacking in sorted(NEEDS[kind] - capabilities.qdiscs):
-        pytest.skip(f"{lacking}: not in this kernel")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,9 +1,8 @@
-"""Management traffic on a kernel with tbf alone: a class of its own by far address, either family, counted apart."""
+"""Management traffic on a kernel with tbf alone: classes of its own, which go first, by far address and family."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import re
 import socket
@@ -11,17 +10,14 @@ import socket
 import pytest
 
 from agent.config import ShaperSettings
-from agent.plan import Rates
-from agent.traffic import Endpoint, Kernel, Management, NamesMeter, Shaper
-from agent.traffic.management import ManagementMeter
-from agent.traffic.tree import CLASS_NAMES
+from agent.traffic import Endpoint, Kernel, Shaper
 from tests.netns import Namespace, Wire
-from tests.traffic.conftest import kernel_in
+from tests.traffic.conftest import SLOW, kernel_in, play, question, reconcile
 
 pytestmark = pytest.mark.root
 
-SLOW = Rates(512_000, 512_000)
 PORT = 8883
+DEVICES = ("wan0", "ifb4wan0")  # the way up, the way down
 
 
 def exchange(cable: Wire, near: Namespace, address: str, octets: int) -> None:
@@ -61,28 +57,27 @@ def _receive(connection: socket.socket, octets: int) -> None:
         octets -= len(connection.recv(65_536))
 
 
+def passed(cable: Wire, device: str, minor: str) -> int:
+    """IP bytes that have left by one class, as tc counts them."""
+    shown = cable.near.tc("-s", "class", "show", "dev", device)
+    found = re.search(rf"class htb 1fa1:{minor} .*\n Sent (\d+) bytes (\d+) pkt", shown)
+    assert found, shown
+    return int(found[1]) - 14 * int(found[2])
+
+
 @pytest.mark.parametrize("ipv6", [False, True], ids=["IPv4", "IPv6"])
-def test_it_is_counted_apart_and_nothing_else_is(cable: Wire, ipv6: bool) -> None:
+def test_the_broker_has_a_class_of_its_own_and_nothing_else_goes_by_it(cable: Wire, ipv6: bool) -> None:
     address = cable.far.address6 if ipv6 else cable.far.address
 
-    async def scenario() -> None:
-        async with kernel_in(cable) as kernel:
-            shaper, meter = Shaper(kernel, ShaperSettings(qdisc="tbf")), ManagementMeter(kernel)
-            links = await kernel.links(["wan0"])
-            assert await meter.read(links) is None
-            shaper.manage([Endpoint(address, PORT)])
-            assert (await shaper.reconcile(links, SLOW)).changed
-            await asyncio.to_thread(cable.near.run, "ping", "-c3", "-i0.01", "-s1000", cable.far.address)
-            silent = await meter.read(links)
-            assert silent is not None
-            assert (silent.received_bytes, silent.sent_bytes) == (0, 0)
-            await asyncio.to_thread(exchange, cable, cable.near, address, 20_000)
-            counted = await meter.read(links)
-            assert counted is not None
-            assert 20_000 < counted.received_bytes < 25_000
-            assert 20_000 < counted.sent_bytes < 25_000
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        shaper.manage([Endpoint(address, PORT)])
+        assert (await reconcile(kernel, shaper, SLOW)).changed
+        await asyncio.to_thread(cable.near.run, "ping", "-c3", "-i0.01", "-s1000", cable.far.address)
+        assert [passed(cable, device, "10") for device in DEVICES] == [0, 0]
+        await asyncio.to_thread(exchange, cable, cable.near, address, 20_000)
+        assert all(20_000 < passed(cable, device, "10") < 25_000 for device in DEVICES)
 
-    asyncio.run(scenario())
+    play(cable, scenario, qdisc="tbf")
 
 
 def test_another_broker_takes_the_place_of_the_first(cable: Wire) -> None:
@@ -103,67 +98,16 @@ def test_another_broker_takes_the_place_of_the_first(cable: Wire) -> None:
     asyncio.run(scenario())
 
 
-def test_names_and_time_of_the_device_are_counted_apart_in_both_directions(cable: Wire) -> None:
+def test_names_and_time_of_the_device_have_a_class_of_their_own(cable: Wire) -> None:
     """A query and an answer of DNS, of NTP, and of something else through each of the two ports."""
-    far = cable.far.address
 
-    async def scenario() -> None:
-        async with kernel_in(cable) as kernel:
-            shaper, meter = Shaper(kernel, ShaperSettings(qdisc="tbf")), ManagementMeter(kernel, CLASS_NAMES)
-            links = await kernel.links(["wan0"])
-            shaper.manage([], [far])
-            assert (await shaper.reconcile(links, SLOW)).state == "enforced"
-            expected = Management()
-            for port, octets, counted in ((53, 400, True), (123, 48, True), (123, 300, False), (54, 400, False)):
-                await asyncio.to_thread(question, cable, port, octets)
-                expected = Management(
-                    *[n + (octets + 28) * counted for n in (expected.received_bytes, expected.sent_bytes)]
-                )
-                assert await meter.read(links) == expected, (port, octets)
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        shaper.manage([], [cable.far.address])
+        assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
+        expected = 0
+        for port, octets, goes_by_it in ((53, 400, True), (123, 48, True), (123, 300, False), (54, 400, False)):
+            await asyncio.to_thread(question, cable.far, cable.near, port, octets)
+            expected += (octets + 28) * goes_by_it
+            assert [passed(cable, device, "18") for device in DEVICES] == [expected, expected], (port, octets)
 
-    asyncio.run(scenario())
-
-
-def question(cable: Wire, port: int, octets: int) -> None:
-    """A datagram there and one as long back."""
-    with cable.far.entered():
-        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        server.bind((cable.far.address, port))
-    with cable.near.entered():
-        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with server, client:
-        for end in (server, client):
-            end.settimeout(10)
-        client.sendto(bytes(octets), (cable.far.address, port))
-        _, asker = server.recvfrom(2_000)
-        server.sendto(bytes(octets), asker)
-        client.recvfrom(2_000)
-
-
-def test_no_more_of_it_is_free_than_a_device_needs() -> None:
-    with contextlib.closing(Kernel()) as kernel:
-        meter = NamesMeter(kernel)
-    assert meter.free_of(Management(60_000, 30_000), 0.0) == Management(60_000, 30_000)
-    assert meter.free_of(Management(60_000, 30_000), 0.0) == Management(10_000, 0)
-    assert meter.free_of(Management(60_000, 30_000), 1_000.0) == Management(20_000, 0)
-    assert meter.free_of(Management(60_000, 60_000), 1e9) == Management(60_000, 40_000)
-
-
-def test_the_meter_adds_up_over_a_recreated_link(cable: Wire) -> None:
-    async def scenario() -> None:
-        async with kernel_in(cable) as kernel:
-            shaper, meter = Shaper(kernel, ShaperSettings(qdisc="tbf")), ManagementMeter(kernel)
-            shaper.manage([Endpoint(cable.far.address, PORT)])
-            seen = []
-            for _ in range(2):
-                links = await kernel.links(["wan0"])
-                await shaper.reconcile(links, SLOW)
-                await asyncio.to_thread(cable.settle)
-                await asyncio.to_thread(exchange, cable, cable.near, cable.far.address, 10_000)
-                total = await meter.read(links)
-                assert total is not None
-                seen.append(total.sent_bytes)
-                await asyncio.to_thread(cable.recreate)
-            assert seen[1] - seen[0] > 10_000
-
-    asyncio.run(scenario())
+    play(cable, scenario, qdisc="tbf")

@@ -1,0 +1,113 @@
+"""From one rate to another: in place, at once, and with what it takes made ready before."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+
+import pytest
+
+from agent.config import ShaperSettings
+from agent.plan import Rates
+from agent.traffic import Kernel, Shaper
+from agent.traffic.netlink import Route
+from tests.netns import Wire
+from tests.traffic.conftest import SHOWN, SLOW, count_reads, play, qdiscs, reconcile
+
+pytestmark = pytest.mark.root
+
+
+def test_a_step_changes_the_rate_in_place(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        await reconcile(kernel, shaper, Rates(5_000_000, 2_000_000))
+        before = cable.near.tc("-s", "qdisc", "show", "dev", "wan0")
+        await asyncio.to_thread(cable.near.run, "ping", "-c3", "-i0.01", cable.far.address)
+        state = await reconcile(kernel, shaper, SLOW)
+        assert state.changed
+        after = cable.near.tc("-s", "qdisc", "show", "dev", "wan0")
+        assert "rate 2018Kbit" in before
+        assert SHOWN.search(after)
+        assert "Sent 0 bytes" not in after.splitlines()[1]  # a new qdisc would begin at zero
+
+    play(cable, scenario)
+
+
+def test_a_full_queue_of_super_packets_goes_on_after_a_step_down(cable: Wire) -> None:
+    """What stands in the queue when the line is throttled must fit through the slower one: it does not stall."""
+
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        await reconcile(kernel, shaper, Rates(5_000_000, 5_000_000))
+        await reconcile(kernel, shaper, Rates(5_000_000, 5_000_000))
+        await asyncio.to_thread(_send_super_packets, cable, 15)
+        assert (await reconcile(kernel, shaper, SLOW)).changed
+        (before,) = await kernel.samples(["wan0"])
+        waiting = int(re.findall(r"backlog (\d+)b", cable.near.tc("-s", "qdisc", "show", "dev", "wan0"))[0])
+        assert waiting > 30_000
+        await asyncio.sleep(0.5)
+        (after,) = await kernel.samples(["wan0"])
+        assert after.sent_bytes - before.sent_bytes > 10_000  # of 32 000
+
+    play(cable, scenario)
+
+
+def _send_super_packets(cable: Wire, count: int) -> None:
+    """Seven datagrams at a time, which stay one until a qdisc or a driver takes them apart (udp(7), UDP_SEGMENT)."""
+    with cable.near.entered():
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sender:
+        sender.setsockopt(socket.SOL_UDP, 103, 1_400)
+        for _ in range(count):
+            sender.sendto(bytes(7 * 1_400), (cable.far.address, 9))
+
+
+def test_a_step_between_known_rates_reads_nothing_and_is_verified_after(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        full = Rates(5_000_000, 2_000_000)
+        await reconcile(kernel, shaper, full)
+        await reconcile(kernel, shaper, full)
+        links, reads = await kernel.links(["wan*"]), list[float]()
+        await kernel.call(lambda route: count_reads(route, reads))
+        state = await shaper.reconcile(links, SLOW)
+        assert (state.state, state.changed, reads) == ("enforced", True, [])
+        assert SHOWN.search(qdiscs(cable, "wan0"))
+        assert SHOWN.search(qdiscs(cable, "ifb4wan0"))
+        assert not (await shaper.reconcile(links, SLOW)).changed
+        assert len(reads) == 1
+
+    play(cable, scenario)
+
+
+def test_a_step_on_what_no_longer_stands_mends_it(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        full = Rates(5_000_000, 2_000_000)
+        await reconcile(kernel, shaper, full)
+        await reconcile(kernel, shaper, full)
+        cable.near.ip("link", "del", "ifb4wan0")
+        assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
+        assert SHOWN.search(qdiscs(cable, "ifb4wan0"))
+
+    play(cable, scenario)
+
+
+def test_a_shaper_that_is_off_says_with_what_it_would_shape_and_has_it_ready(cable: Wire) -> None:
+    async def scenario(kernel: Kernel, shaper: Shaper) -> None:
+        shaper.expect([Rates(None, None), SLOW])
+        for _ in range(2):
+            state = await reconcile(kernel, shaper, Rates(None, None))
+        assert (state.state, state.changed, state.reason) == ("off", False, "")
+        assert state.qdisc == (await Shaper(kernel, ShaperSettings()).reconcile([], SLOW)).qdisc != ""
+        assert "1fa" not in cable.near.tc("qdisc", "show")  # ready, and nothing of it there
+        assert "ifb4" not in cable.near.run("ip", "link")
+        encoded: list[str] = []
+        await kernel.call(lambda route: _note_encodings(route, encoded))
+        assert (await reconcile(kernel, shaper, SLOW)).state == "enforced"
+        # What was not known before: the number of the ifb, which the redirect leads to, and that it is to be up.
+        assert len(encoded) <= 2, encoded
+
+    play(cable, scenario)
+
+
+def _note_encodings(route: Route, encoded: list[str]) -> None:
+    reset = route._compiler.reset
+    route._compiler.reset = lambda: (encoded.append("one"), reset())
