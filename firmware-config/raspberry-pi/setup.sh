@@ -242,6 +242,8 @@ if [ -n "$data" ]; then
 		}' "$fstab.before-modem-agent" >"$fstab.new"
 	mv "$fstab.new" "$fstab"
 	for folder in dhcp misc NetworkManager systemd modem-agent; do mkdir -p "$root/var/lib/$folder"; done
+	# NetworkManager cannot write the name servers there any more; this one it keeps in memory.
+	ln -sfn /run/NetworkManager/resolv.conf "$root/etc/resolv.conf"
 	# The root of the data partition belongs to the agent from the first mount on.
 	put 644 /etc/tmpfiles.d/modem-agent-state.conf <<'TEXT'
 z /var/lib/modem-agent 0750 modem-agent modem-agent -

@@ -15,6 +15,7 @@ from simulator.qemu.device import MODEM, STATES, Device, Wiring
 from simulator.qemu.errors import GuestError
 from simulator.qemu.firmware import Firmware
 from simulator.qemu.guest import run
+from simulator.qemu.image import PACKAGE, WAYS
 
 _WORDS = """In the guest every line is a shell command, but for these:
   unplug, plug       pull the module's USB cable, put it back
@@ -26,6 +27,7 @@ _NO_CLOCK = "1970-01-01T00:00:00"
 @click.command()
 @click.option("--suite", default="bookworm", type=click.Choice(("bookworm", "trixie")), help="The guest's Debian.")
 @click.option("--arch", default="x86_64", type=click.Choice(tuple(ARCHITECTURES)), help="aarch64: the Pi's stand-in.")
+@click.option("--way", default=PACKAGE, type=click.Choice(tuple(WAYS)), help="How the agent comes onto the device.")
 @click.option("--state", default="ext4", type=click.Choice(STATES), help="File system of the agent's state.")
 @click.option("--profile", default="", metavar="NAME", help="The module (modem-sim profiles).")
 @click.option("--modem", default=MODEM, hidden=True, help="All arguments of the guest's modem program.")
@@ -52,6 +54,7 @@ _NO_CLOCK = "1970-01-01T00:00:00"
 def command(
     suite: str,
     arch: str,
+    way: str,
     state: str,
     profile: str,
     modem: str,
@@ -80,7 +83,9 @@ def command(
         else:
             modem = f"--profile {shlex.quote(profile)}" if profile else modem
             clock = _NO_CLOCK if no_clock else rtc
-            wiring = Wiring(suite=suite, arch=arch, state=state, rtc=clock, modem=modem, accel=accel, append=append)
+            wiring = Wiring(
+                suite=suite, arch=arch, way=way, state=state, rtc=clock, modem=modem, accel=accel, append=append
+            )
             _device(wiring, timeout_s, commands)
     except GuestError as error:
         raise click.ClickException(str(error)) from error

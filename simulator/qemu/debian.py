@@ -21,6 +21,8 @@ PACKAGES = (
     *("python3", "python3-click", "python3-paho-mqtt", "python3-pyroute2", "python3-serial"),
     *("mosquitto", "mosquitto-clients", "mtd-utils", "e2fsprogs", "procps", "modemmanager"),
 )
+# What firmware-config/raspberry-pi/setup.sh would install, and a DHCP client for the household.
+PI_PACKAGES = (*PACKAGES, "network-manager", "dnsmasq", "systemd-timesyncd", "busybox-static")
 _SUFFIX = ("doc", "man", "locale", "info")
 
 

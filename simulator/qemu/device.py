@@ -23,7 +23,7 @@ from simulator.qemu.architecture import ARCHITECTURES
 from simulator.qemu.cache import find_tool
 from simulator.qemu.errors import GuestError
 from simulator.qemu.guest import Result
-from simulator.qemu.image import device_disk
+from simulator.qemu.image import PACKAGE, RASPBERRY_PI, device_disk
 from simulator.qemu.initramfs import boot_archive
 from simulator.qemu.kernel import find_kernel
 from simulator.qemu.machine import Hardware, Machine
@@ -32,6 +32,7 @@ STATES = ("ext4", "jffs2", "ubifs")
 STATE_DIR = "/var/lib/modem-agent"
 MODEM = "--profile quectel-ec25"
 _STATE_MB = 16
+_BOARD = {PACKAGE: (), RASPBERRY_PI: ("-device", "i6300esb")}  # a Pi has a watchdog of its own
 
 _MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "crc32c_generic", "ext4", "9pnet_virtio", "9p")
 _INIT = """#!/bin/busybox sh
@@ -50,8 +51,6 @@ $b mount --move /proc /new/proc
 $b mount --move /sys /new/sys
 $b mount --move /dev /new/dev
 $b chroot /new /bin/sh /usr/lib/guest/simulator/qemu/inside/state.sh "$state" || fail "state on $state"
-$b chmod 750 /new/var/lib/modem-agent
-$b chroot /new /bin/chown modem-agent: /var/lib/modem-agent || fail "no account modem-agent"
 exec $b switch_root /new /sbin/init
 """
 
@@ -61,6 +60,7 @@ class Wiring:
     """How a device is built."""
 
     suite: str = "bookworm"
+    way: str = PACKAGE  # or RASPBERRY_PI: how the agent came onto it
     state: str = "ext4"  # the file system that the agent's state is on
     rtc: str = "utc"  # or a date: a board without a clock begins at 1970-01-01
     modem: str = MODEM  # arguments of the guest's modem program
@@ -77,6 +77,7 @@ class Wiring:
         for option, value, usual in (
             ("--suite", self.suite, "bookworm"),
             ("--arch", self.arch, "x86_64"),
+            ("--way", self.way, PACKAGE),
             ("--state", self.state, "ext4"),
             ("--rtc", self.rtc, "utc"),
             ("--modem", self.modem, MODEM),
@@ -131,6 +132,8 @@ class Device:
         if self.wiring.state == "jffs2" and self.wiring.arch != "x86_64":
             # ARM maps a PCI device's memory so that it takes aligned words only, and phram copies bytes.
             raise GuestError("jffs2: this flash is there on x86_64 only")
+        if self.wiring.way == RASPBERRY_PI and self.wiring.state != "ext4":
+            raise GuestError(f"{self.wiring.state}: the Pi's script puts the state on ext4")
         self.folder = Path(tempfile.mkdtemp(prefix="modem-agent-device-"))
         self.share = self.folder / "share"  # the guest sees it as /mnt/guest, writable
         self.share.mkdir()
@@ -140,7 +143,7 @@ class Device:
         self._make_disks()
 
     def _make_disks(self) -> None:
-        base = device_disk(self.wiring.suite, ARCHITECTURES[self.wiring.arch].debian)
+        base = device_disk(self.wiring.suite, ARCHITECTURES[self.wiring.arch].debian, self.wiring.way)
         layer_over(base, self.folder / "disk.qcow2")
         new_state(self.folder / "state.img", self.wiring.state)
 
@@ -157,7 +160,7 @@ class Device:
         hardware = Hardware(
             kernel=kernel.image,
             initramfs=[boot_archive(kernel, _INIT, _MODULES)],
-            append=f"state={self.wiring.state} systemd.show_status=error {self.wiring.append}",
+            append=f"state={self._mounted} systemd.show_status=error {self.wiring.append}",
             memory_mb=self.wiring.memory_mb,
             cpus=self.wiring.cpus,
             disks=[self.folder / "disk.qcow2"],
@@ -165,7 +168,7 @@ class Device:
             rtc=self.wiring.rtc,
             accel=self.wiring.accel,
             architecture=board,
-            extra=_extra(socket_path),
+            extra=[*_extra(socket_path), *_BOARD[self.wiring.way]],
         )
         self._machine = Machine(with_state(hardware, self.folder / "state.img", self.wiring.state))
         try:
@@ -174,6 +177,11 @@ class Device:
             self.power_cut()
             raise GuestError(f"{error}\ntry again with: {self.wiring.command}") from None
         return time.monotonic() - self.powered_on_s
+
+    @property
+    def _mounted(self) -> str:
+        """What is mounted as the state before systemd starts; the Pi's own table of mounts does it itself."""
+        return "fstab" if self.wiring.way == RASPBERRY_PI else self.wiring.state
 
     def run(self, *command: str, timeout_s: float = 60, check: bool = True) -> Result:
         """Run a command in the guest as root. GuestError when it fails, unless check is False."""

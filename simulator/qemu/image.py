@@ -1,4 +1,4 @@
-"""The device's disk: a Debian root made by mmdebstrap, and on it the agent from its own package.
+"""The device's disk: a Debian root made by mmdebstrap, and on it the agent from its own package, or by the Pi's script.
 
 Called by the device guest. Both are cached: the root until its list of packages changes (a minute, cold), the disk
 until the agent's package changes (some ten seconds). The kernel is not on the disk; it is the lean guest's.
@@ -12,10 +12,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.qemu.cache import entry, find_tool, forget_old
-from simulator.qemu.debian import base_root
+from simulator.qemu.debian import PACKAGES, PI_PACKAGES, base_root
 from simulator.qemu.errors import GuestError
 from simulator.qemu.foreign import SUITE, foreign_root, take_place
 from simulator.qemu.kernel import Kernel, find_kernel
@@ -24,6 +25,8 @@ __all__ = ["base_root", "build_package", "device_disk", "in_root"]
 
 PROJECT = Path(__file__).parents[2]
 ROOTFS = Path(__file__).parent / "rootfs"
+PI_SCRIPT = PROJECT / "firmware-config/raspberry-pi/setup.sh"
+PACKAGE, RASPBERRY_PI = "package", "raspberry-pi"  # the ways in which the agent comes onto a device
 DISK_MB = 1_000
 _KEPT_S = 7 * 86_400.0  # each change of the agent or the simulator makes another disk
 
@@ -44,39 +47,39 @@ def build_package(folder: Path, version: str | None = None) -> Path:
     return maker(folder, version)
 
 
-def device_disk(suite: str = "bookworm", architecture: str = "amd64") -> Path:
+def device_disk(suite: str = "bookworm", architecture: str = "amd64", way: str = PACKAGE) -> Path:
     """An ext4 disk with the agent installed, from the cache or made now. Never written to: guests use a layer on it.
 
     For another architecture all is installed and configured on this machine's own; then its programs take the place of
     ours (simulator.qemu.foreign), so that nothing foreign runs before the guest does."""
     if architecture != "amd64" and suite != SUITE:
         raise GuestError(f"a guest of {architecture} is {SUITE}; there is no {suite}")
-    root = base_root(suite)
+    recipe = WAYS[way]
+    root = base_root(suite, packages=recipe.packages)
     kernel = find_kernel(architecture)
     with tempfile.TemporaryDirectory() as side:
         package = build_package(Path(side))
         inside = sorted(path for path in (PROJECT / "simulator").rglob("*") if path.is_file() and path.suffix != ".pyc")
-        content = [package.read_bytes(), *(path.read_bytes() for path in inside)]
-        content.append(kernel.release.encode())
+        content = [package.read_bytes(), *(path.read_bytes() for path in (*inside, *recipe.files))]
+        content.append(f"{kernel.release} {way}".encode())
         key = hashlib.sha256(b"".join(content)).hexdigest()[:10]
         forget_old("disk", _KEPT_S)
-        return entry(f"disk/{root.name}-{key}", lambda folder: _install(folder, root, package, kernel)) / "disk.img"
+        place = f"disk/{root.name}-{key}"
+        return entry(place, lambda folder: _make_disk(folder, root, package, kernel, recipe)) / "disk.img"
 
 
-def _install(folder: Path, base: Path, package: Path, kernel: Kernel) -> None:
+def _make_disk(folder: Path, base: Path, package: Path, kernel: Kernel, recipe: Recipe) -> None:
     root = folder / "root"
     _do("cp", "-a", "--reflink=auto", str(base), str(root))
     shutil.copytree(ROOTFS, root, dirs_exist_ok=True)
-    shutil.copy(package, root / "modem-agent.deb")
     (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
     (root / "usr/sbin/policy-rc.d").chmod(0o755)
-    in_root(root, "dpkg", "-i", "/modem-agent.deb")
+    recipe.install(root, package)
     (root / "usr/sbin/policy-rc.d").unlink()
-    (root / "etc/modem-agent/guest.toml").replace(root / "etc/modem-agent/config.toml")
-    in_root(root, "chgrp", "modem-agent", "/etc/modem-agent/config.toml")
-    in_root(root, "systemctl", "enable", *ENABLED, "systemd-networkd.service")
-    in_root(root, "systemctl", "mask", *MASKED)
-    in_root(root, "systemctl", "disable", "ModemManager.service")
+    in_root(root, "systemctl", "enable", *ENABLED, *recipe.enabled)
+    in_root(root, "systemctl", "mask", *(unit for unit in MASKED if unit not in recipe.kept))
+    if "ModemManager.service" not in recipe.kept:
+        in_root(root, "systemctl", "disable", "ModemManager.service")
     _add_modules(root, kernel)
     shutil.copytree(
         PROJECT / "simulator", root / "usr/lib/guest/simulator", ignore=shutil.ignore_patterns("__pycache__")
@@ -92,6 +95,44 @@ def _install(folder: Path, base: Path, package: Path, kernel: Kernel) -> None:
         file.truncate(DISK_MB << 20)
     _do(find_tool("mkfs.ext4", "e2fsprogs"), "-q", "-F", "-O", "^has_journal", "-d", str(root), str(disk))
     shutil.rmtree(root)
+
+
+def _by_package(root: Path, package: Path) -> None:
+    shutil.copy(package, root / "modem-agent.deb")
+    in_root(root, "dpkg", "-i", "/modem-agent.deb")
+    (root / "etc/modem-agent/guest.toml").replace(root / "etc/modem-agent/config.toml")
+    in_root(root, "chgrp", "modem-agent", "/etc/modem-agent/config.toml")
+
+
+def _by_pi_script(root: Path, package: Path) -> None:
+    """As a technician does it on the mounted root of an image; the module plays a network card."""
+    (root / "etc/modem-agent/guest.toml").unlink()
+    (root / "etc/fstab").write_text("/dev/vda / ext4 defaults,noatime 0 1\n")
+    words = ["--root", str(root), "--package", str(package), "--no-packages", "--link", "ecm", "--apn", "internet"]
+    _do(str(PI_SCRIPT), *words, "--lan", "lan0", "--broker", "mqtt://broker.example:1883", "--read-only", "/dev/vdb")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the agent comes onto a root: the packages that are there before, what installs it, units beside ENABLED."""
+
+    packages: tuple[str, ...]
+    install: Callable[[Path, Path], None]
+    enabled: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()  # units that are not switched off
+    files: tuple[Path, ...] = ()  # on which the disk depends, beside package and simulator
+
+
+WAYS = {
+    PACKAGE: Recipe(PACKAGES, _by_package, enabled=("systemd-networkd.service",)),
+    RASPBERRY_PI: Recipe(
+        PI_PACKAGES,
+        _by_pi_script,
+        enabled=("guest-dhcp.service",),
+        kept=("systemd-timesyncd.service",),
+        files=(PI_SCRIPT,),
+    ),
+}
 
 
 def _add_modules(root: Path, kernel: Kernel) -> None:

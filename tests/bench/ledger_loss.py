@@ -67,9 +67,9 @@ def measure(bench: Bench, folder: Path, cuts: int, rng: random.Random) -> None:
             for name, bps, frame, longest_s in RATES:
                 lost = [cut(folder, disk, daemon, line, rng, (bps, frame, longest_s)) for _ in range(cuts)]
                 worst, mean = max(lost) / 1e6, sum(lost) / len(lost) / 1e6
-                measured = f"at most {worst:.2f} MB, {mean:.2f} MB in the mean"
+                measured = f"at most {worst:.2f} MB, {mean:.2f} MB in the mean, at least {min(lost)} bytes"
                 bench.row(
-                    f"lost in {cuts} power cuts at {name}", "<= 40 MB each", measured, min(lost) >= 0 and worst <= 40
+                    f"lost in {cuts} power cuts at {name}", "0 to 40 MB each", measured, min(lost) >= 0 and worst <= 40
                 )
         finally:
             daemon.kill()

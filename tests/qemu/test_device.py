@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from simulator.qemu import GuestUnavailable
 from simulator.qemu.device import Device, Wiring
 from simulator.qemu.image import build_package
 from simulator.qemu.inside.lab import counted_bytes
+from tests.qemu.waiting import PATIENCE_S, wait_for
 
 pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(1500)]
-PATIENCE_S = 480  # a guest under TCG, on a machine that may have other things to do as well
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +34,6 @@ def device() -> Iterator[Device]:
         listen = "ip netns exec operator mosquitto_sub -h 127.0.0.1 -t '#' -C 1 -F '%t' && cat /proc/uptime"
         device.shell(f'setsid sh -c "until ip netns exec operator true; do sleep 1; done; {listen}" >/run/first 2>&1 &')
         yield device
-
-
-def wait_for(what: str, look: Callable[[], Any]) -> Any:
-    limit = time.monotonic() + PATIENCE_S
-    while not (found := look()):
-        assert time.monotonic() < limit, f"not within {PATIENCE_S} s: {what}"
-        time.sleep(1)
-    return found
 
 
 def status(device: Device) -> dict[str, Any]:
