@@ -23,7 +23,7 @@ def command(call: Call, name: str | None, values: tuple[str, ...], yes: bool) ->
     With a COMMAND, does that: network scan (modem.scan), speed test (diag.speed) and all that has no verb of its own.
     read looks, act changes the line or the plan, admin changes the device; a role may do what those before it may.
     """
-    from agent.commands import COMMANDS
+    from agent.commands.catalogue import COMMANDS
 
     if name is None:
         return _list(call, [COMMANDS[known].to_dict() for known in sorted(COMMANDS)])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.verb import SOCKET_NAME, Call
-from agent.commands import probes
+from agent.commands import probes, resolv
 from agent.commands.evidence import Evidence, Reach
 from agent.errors import AgentError, AgentNotRunning, ConfigError, NotPermitted
 
@@ -149,7 +149,7 @@ def _reach_out(config: Config, evidence: Evidence) -> Evidence:
     """Everything outside, side by side: a dead line costs one timeout, not five."""
     broker = _address(config.operator.url.partition("://")[2], 8883 if "mqtts" in config.operator.url else 1883)
     hosts = [_address(text, 443) for text in config.probe.hosts]
-    servers = config.probe.name_servers or probes.name_servers()
+    servers = config.probe.name_servers or resolv.name_servers()
     asked: list[Callable[[], Reach]] = [
         *[partial(probes.ask_name_server, server, config.probe.name) for server in servers or ()],
         *[partial(probes.reach, *host) for host in hosts],

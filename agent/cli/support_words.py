@@ -19,7 +19,8 @@ def arguments_of(command: str, words: Sequence[str]) -> dict[str, Any]:
 
     The device may be newer than this desk: what this desk does not know is sent as JSON, or as text.
     """
-    from agent.commands import COMMANDS, arguments
+    from agent.commands import arguments
+    from agent.commands.catalogue import COMMANDS
     from agent.errors import Rejected
 
     row = COMMANDS.get(command)

@@ -20,7 +20,8 @@ from typing import Any
 
 from agent import __version__
 from agent.commands.bundle import Collector
-from agent.commands.probes import default_routes, name_servers, wan_links
+from agent.commands.probes import default_routes, wan_links
+from agent.commands.resolv import name_servers
 from agent.config import Config, to_dict
 from agent.errors import AgentError
 from agent.store import Database

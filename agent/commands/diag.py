@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from agent.commands import icmp, names, probes
+from agent.commands import icmp, names, resolv
 from agent.commands.agent import Agent
 from agent.commands.table import Command, Progress
 from agent.errors import AgentError
@@ -67,7 +67,7 @@ async def traceroute(agent: Agent, args: dict[str, Any], progress: Progress) -> 
 
 
 async def dns(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    servers = [args["server"]] if args.get("server") else list(probes.name_servers() or ())
+    servers = [args["server"]] if args.get("server") else list(resolv.name_servers() or ())
     if not servers:
         raise AgentError("the device has no name server (resolv.conf is empty)")
     out: list[dict[str, Any]] = []

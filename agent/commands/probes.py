@@ -24,7 +24,6 @@ T = TypeVar("T")
 
 NET = Path("/sys/class/net")
 PROC = Path("/proc")
-RESOLV_CONF = Path("/etc/resolv.conf")
 REACH_S = 4.0  # past 512 kbit/s a full line still answers well within it
 
 
@@ -132,15 +131,6 @@ def _routes_v6(text: str) -> list[tuple[int, Route]]:
 
 
 # -- reaching out --------------------------------------------------------------------------------------------------
-
-
-def name_servers(path: Path = RESOLV_CONF) -> tuple[str, ...] | None:
-    """The servers in resolv.conf (resolver(5) reads three at most)."""
-    text = _text(path)
-    if text is None:
-        return None
-    words = [line.split() for line in text.splitlines()]
-    return tuple(w[1] for w in words if len(w) > 1 and w[0] == "nameserver")[:3]
 
 
 def ask_name_server(server: str, name: str, *, timeout_s: float = REACH_S) -> Reach:

@@ -6,45 +6,31 @@ Nothing here blocks, and nothing here decides: counting, watching, shaping and r
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from agent import __version__
-from agent.clock import Clock
-from agent.commands import Snapshot
+from agent.commands.snapshot import Snapshot
 from agent.config import Config
 from agent.daemon import host
-from agent.daemon.accounting import Accounting, Also
-from agent.daemon.shaping import Shaping
+from agent.daemon.accounting import Also
+from agent.daemon.line import Line
 from agent.daemon.watching import Watching
 from agent.errors import AgentError
 from agent.modem import Modem
 from agent.operator.state import SessionState
 from agent.plan import Ledger, Moment
-from agent.store import Store
-from agent.traffic import Kernel
 
 
 class LiveAgent:
     """Holds the parts together; `device` is empty until the module or the store has told who we are."""
 
-    def __init__(
-        self,
-        config: Config,
-        clock: Clock,
-        store: Store,
-        kernel: Kernel,
-        accounting: Accounting,
-        watching: Watching,
-        shaping: Shaping,
-        faults: Counter[str],
-    ) -> None:
-        self.config, self.clock, self.store = config, clock, store
-        self.accounting, self.watching, self.shaping = accounting, watching, shaping
-        self._kernel, self._faults = kernel, faults
-        self._started_boot_s = clock.now().boot_s
-        self.device = config.device.id
+    def __init__(self, line: Line, watching: Watching) -> None:
+        self.config, self.clock, self.store = line.config, line.clock, line.store
+        self.accounting, self.watching, self.shaping = line.accounting, watching, line.shaping
+        self._kernel, self._faults = line.kernel, line.faults
+        self._started_boot_s = self.clock.now().boot_s
+        self.device = self.config.device.id
         self.session_state: Callable[[], SessionState] = SessionState
         self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
         self.reborn: Callable[[], None] = lambda: None

@@ -1,4 +1,7 @@
-"""The daemon's parts, wired: who hears of what, which tasks run, how it ends. Made by main.py alone."""
+"""The daemon's parts, wired: who hears of what, which tasks run, how it ends. Made by main.py around the line.
+
+The only file that knows all the others.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,22 @@ from pathlib import Path
 from typing import Protocol
 
 from agent import __version__
-from agent.commands import execute
+from agent.commands.execute import execute
 from agent.control.server import ControlServer
 from agent.daemon import notify, thrift
 from agent.daemon.agent import LiveAgent
-from agent.daemon.counting import Counting
 from agent.daemon.diary import Diary
 from agent.daemon.household import Household
+from agent.daemon.line import Line
 from agent.daemon.recovering import Recovering
 from agent.daemon.reporting import Reporting
 from agent.daemon.supervisor import Supervisor
+from agent.daemon.watching import Watching
 from agent.errors import AgentError
 from agent.modem import Reading
 from agent.operator import SessionState
 from agent.plan import Notice
-from agent.traffic import ALARM, Kernel, LinkEvent, Proof, Verdict
+from agent.traffic import ALARM, LinkEvent, Proof, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +50,33 @@ class Part(Protocol):
     async def run(self) -> None: ...
 
 
+def assemble(line: Line) -> Daemon:
+    """All parts around the line. It raises nothing: what may fail has its own task, which is started again."""
+    agent = LiveAgent(line, Watching(line.config.modem, line.clock, line.faults))
+    daemon = Daemon(agent, line, Reporting(agent))
+    _tell_damage(agent, line.faults)
+    line.events.lead_to(daemon.link_event)
+    return daemon
+
+
+def _tell_damage(agent: LiveAgent, faults: Counter[str]) -> None:
+    """A database that was damaged, or gone and made up from its last good generation: the operator hears of it."""
+    store = agent.store
+    if store.set_aside is None and not store.restored:
+        return
+    faults["store.damaged"] += 1
+    now = "the last good generation is used" if store.restored else "there is no good generation: counting begins anew"
+    aside = store.set_aside.name if store.set_aside else ""
+    log.error("the database was damaged%s; %s", f", it is kept as {aside}" if aside else " or gone", now)
+    agent.event("store", {"state": "damaged", "reason": now, "set_aside": aside})
+
+
 class Daemon:
     """The parts, wired: who hears of what, which tasks run, how it ends."""
 
-    def __init__(
-        self, agent: LiveAgent, kernel: Kernel, counting: Counting, reporting: Reporting, faults: Counter[str]
-    ) -> None:
-        self._agent, self._kernel, self._counting, self._reporting = agent, kernel, counting, reporting
-        self._supervisor = Supervisor(faults, on_fatal=lambda: agent.end(FAULT))
+    def __init__(self, agent: LiveAgent, line: Line, reporting: Reporting) -> None:
+        self._agent, self._counting, self._reporting = agent, line.counting, reporting
+        self._supervisor = Supervisor(line.faults, on_fatal=lambda: agent.end(FAULT))
         self._notifier = notify.Notifier()
         self._control = ControlServer(
             Path(agent.config.device.run_dir) / SOCKET,
@@ -67,7 +90,7 @@ class Daemon:
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
         self._diary = Diary(Path(config.device.run_dir))
-        self._proof = Proof(kernel, lambda: (agent.shaping.links, agent.shaping.state), self._proved)
+        self._proof = Proof(line.kernel, lambda: (agent.shaping.links, agent.shaping.state), self._proved)
         self._wire()
 
     # -- who hears of what

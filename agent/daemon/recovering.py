@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agent.commands import probes
+from agent.commands import probes, resolv
 from agent.commands.evidence import Reach
 from agent.modem import Evidence, Recovery, evidence_of
 from agent.modem.cause import cause_of
@@ -85,7 +85,7 @@ class Recovering:
     def _probe(self) -> tuple[tuple[Reach, ...], tuple[Reach, ...]]:
         """Name servers and two independent hosts, side by side, on a worker thread."""
         settings = self._agent.config.probe
-        servers = settings.name_servers or probes.name_servers() or ()
+        servers = settings.name_servers or resolv.name_servers() or ()
         asked: list[Callable[[], Reach]] = [_server(server, settings.name) for server in servers]
         asked += [_host(host) for host in settings.hosts]
         found = probes.bounded_all(asked, 2 * probes.REACH_S, [*servers, *settings.hosts])

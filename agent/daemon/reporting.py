@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from agent import __version__
-from agent.commands import COMMANDS
 from agent.commands.authority import authority_of
+from agent.commands.catalogue import COMMANDS
 from agent.commands.runner import Runner
 from agent.daemon.accounting import Companion
 from agent.daemon.agent import LiveAgent

@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from agent.commands import probes
+from agent.commands import resolv
 from agent.daemon.pacing import Wake
 from agent.errors import KernelError
 from agent.plan import Rates
@@ -24,7 +24,7 @@ RETRY_S = 1.0
 RESOLV_CONFS = (
     Path("/tmp/resolv.conf.d/resolv.conf.auto"),
     Path("/run/systemd/resolve/resolv.conf"),
-    probes.RESOLV_CONF,
+    resolv.RESOLV_CONF,
 )
 
 
@@ -81,7 +81,7 @@ class Shaping:
 def upstream_name_servers(files: Iterable[Path]) -> tuple[str, ...]:
     """The name servers of the first of these resolv.conf files that has any beyond the device itself."""
     for file in files:
-        servers = tuple(s for s in probes.name_servers(file) or () if not _is_loopback(s))
+        servers = tuple(s for s in resolv.name_servers(file) or () if not _is_loopback(s))
         if servers:
             return servers
     return ()

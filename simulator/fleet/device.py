@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from agent.commands import Snapshot
+from agent.commands.snapshot import Snapshot
 from agent.config import Config
 from agent.modem import Identity, Operator, Reading, Registration, Signal, Sim
 from agent.operator import Timing

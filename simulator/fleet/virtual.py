@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from agent.commands import COMMANDS, Snapshot
 from agent.commands.agent import Clock, Store
 from agent.commands.authority import Authority, BrokerAuthority
+from agent.commands.catalogue import COMMANDS
 from agent.commands.runner import Runner
+from agent.commands.snapshot import Snapshot
 from agent.config import Config
 from agent.operator import Outbox, Reporter, Session, Timing, Topics, Twins
 from agent.plan import Ledger, Moment, decide, period_at, usage

@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from agent.clock import Clock
-from agent.commands import Snapshot, staging
+from agent.commands import staging
 from agent.commands.authority import BrokerAuthority
 from agent.commands.runner import Runner
+from agent.commands.snapshot import Snapshot
 from agent.commands.table import Command, Progress
 from agent.config import Config
 from agent.daemon.accounting import Accounting

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.commands import COMMANDS, arguments
+from agent.commands import arguments
+from agent.commands.catalogue import COMMANDS
 from agent.errors import Rejected
 
 SCHEMA = {

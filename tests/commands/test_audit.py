@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from agent.commands import execute
+from agent.commands.execute import execute
 from agent.config import Config
 from agent.control.server import ControlServer
 from agent.errors import Rejected, StoreError

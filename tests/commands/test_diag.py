@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.commands import execute, icmp, names
+from agent.commands import icmp, names
+from agent.commands.execute import execute
 from agent.commands.module import networks
 from agent.config import Config
 from agent.errors import AgentError, Rejected

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.commands import COMMANDS
+from agent.commands.catalogue import COMMANDS
 from agent.commands.envelope import Envelope, parse
 from agent.config import Config
 from agent.errors import Rejected

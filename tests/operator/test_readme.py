@@ -6,8 +6,9 @@ import json
 import re
 from importlib import resources
 
-from agent.commands import COMMANDS, answers
+from agent.commands import answers
 from agent.commands.authority import sign
+from agent.commands.catalogue import COMMANDS
 from agent.commands.envelope import parse
 from tests.operator import contract
 
