@@ -70,7 +70,8 @@ class Accounting:
 
     def __init__(self, plan: Plan, clock: ClockLike, store: Store, ledger: Ledger, faults: Counter[str]) -> None:
         self.plan, self.ledger = plan, ledger
-        self.decision = decide(ledger, plan, clock.now())
+        # As the first review will find it: a month that ended while the power was off slows nobody for an instant.
+        self.decision = decide(settle(ledger, clock.now(), plan), plan, clock.now())
         self.drifting = False  # the module's own counters tell another story
         self._testimony: tuple[int, int, float] | None = None
         self.wake = Wake()  # ends the pause between two samples

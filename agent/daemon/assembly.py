@@ -108,6 +108,7 @@ class Daemon:
         agent.shaping.on_change = self._shaped
         agent.shaping.on_names = lambda more: reporting.charge(more.received_bytes, more.sent_bytes)
         reporting.on_session = self._session_changed
+        self._shaped()  # what became of the line before anybody heard of it
 
     def _changed(self) -> None:
         self._show()

@@ -69,6 +69,7 @@ class Reporting:
         self._outbox: Outbox | None = None
         self._session: Session | None = None
         self._reporter: Reporter | None = None
+        self._first_alarms: dict[str, dict[str, Any] | None] = {}
         self._runner: Runner | None = None
         self._sessions_task: asyncio.Task[None] | None = None
         self.wake = Wake()
@@ -101,9 +102,11 @@ class Reporting:
             self._reporter.changed()
 
     def alarm(self, name: str, details: dict[str, Any] | None) -> None:
-        """Raise an alarm, or clear it with None; before the device has a name nobody could hear it."""
+        """Raise an alarm, or clear it with None; before the device has a name it waits."""
         if self._reporter is not None:
             self._reporter.alarm(name, details)
+        else:
+            self._first_alarms[name] = details
 
     def rebirth(self) -> None:
         """Everything anew, at the operator's request."""
@@ -169,6 +172,9 @@ class Reporting:
             commands=sorted(COMMANDS), now=now,
         )  # fmt: skip
         self._session, self._reporter = session, reporter
+        for name, details in self._first_alarms.items():
+            reporter.alarm(name, details)
+        self._first_alarms.clear()
         agent.accounting.save_soon()
         self.on_beat(math.inf)
         tasks = [asyncio.create_task(session.run()), asyncio.create_task(reporter.run())]

@@ -32,7 +32,7 @@ NEVER = {"click", "unittest", "http", "email", "multiprocessing", "tarfile", "ar
 
 SHOW = "\nimport sys; print(' '.join(sorted(sys.modules)))"
 DAEMON = """
-import agent.cli, agent.daemon.main
+import agent.cli, agent.daemon.main, agent.daemon.assembly
 from agent.traffic.netlink import Route, _trimmed
 _trimmed("pyroute2.iproute.linux")  # the short way must do: the long one would be taken in silence
 route = Route()
@@ -56,6 +56,14 @@ def test_the_daemon_loads_what_it_needs_and_no_more() -> None:
     extra = got - loaded(f"import {NEEDED}")
     assert not {name for name in extra if name.partition(".")[0] not in THEIRS}
     assert not {name.partition(".")[0] for name in got} & NEVER
+
+
+def test_the_line_waits_for_no_module_that_it_has_no_use_for() -> None:
+    """A small board takes longer to read these than all that the line needs (agent/daemon/line.py)."""
+    got = loaded("import agent.cli, agent.config, agent.daemon.main")
+    others = ("at", "modem", "control", "operator", "commands.catalogue", "commands.probes", "daemon.assembly")
+    assert not {name for name in got if name.startswith(tuple(f"agent.{room}" for room in others))}
+    assert not {name.partition(".")[0] for name in got} & {"serial", "paho", "click", "email", "http"}
 
 
 def test_what_is_held_back_while_importing_is_there_afterwards() -> None:
