@@ -67,7 +67,7 @@ class Daemon:
     def counted_until(self, received: int, sent: int, timeout_s: float = 60) -> tuple[int, int]:
         """What it has counted once that is as much as asked for, or when the time is over."""
         limit = time.monotonic() + timeout_s
-        found = (0, 0)
+        found = (-1, -1)  # no answer is not an answer of nothing
         while time.monotonic() < limit:
             with contextlib.suppress(AgentError, OSError):
                 found = self.counted()
