@@ -25,7 +25,7 @@ from agent.plan import Ledger
 from agent.store import Store
 from agent.traffic import Kernel, LinkEvent, Shaper
 
-DATABASE = "agent.db"
+DATABASE, CAPABILITIES = "agent.db", "capabilities.json"
 
 
 class LinkEvents:
@@ -83,7 +83,8 @@ async def open_line(config: Config) -> Line:
         clock = Clock(config.clock, floor=floor)
         accounting = Accounting(config.plan, clock, store, ledger or Ledger.new(config.plan, clock.now()), faults)
         patterns = config.wan.interfaces
-        shaper = Shaper(kernel, config.shaper, cache=Path(config.device.run_dir) / "capabilities.json")
+        run, state = Path(config.device.run_dir), Path(config.device.state_dir)
+        shaper = Shaper(kernel, config.shaper, cache=run / CAPABILITIES, memory=state / CAPABILITIES)
         shaping = Shaping(kernel, shaper, patterns, lambda: accounting.decision.rates)
         counting = Counting(kernel, patterns, accounting)
         await shaping.reconcile()

@@ -126,18 +126,23 @@ def _works(attempt: object) -> bool:
     return True
 
 
-# -- kept for the boot ---------------------------------------------------------------------------------------------
+# -- kept for the boot, and for later boots of the same kernel -----------------------------------------------------
 
 
-def _stamp(boot_id: str) -> list[str]:
-    return [boot_id, os.uname().release]
+def kernel_build() -> str:
+    """The very kernel, by its number and date of build."""
+    return os.uname().version
 
 
-def load(path: Path, boot_id: str) -> Capabilities | None:
-    """What was found out earlier in this boot, or None."""
+def _stamp(of: str) -> list[str]:
+    return [of, os.uname().release]
+
+
+def load(path: Path, of: str) -> Capabilities | None:
+    """What was found out earlier `of` this boot id, or of this build of the kernel; or None."""
     try:
         kept = json.loads(path.read_text())
-        if kept["of"] != _stamp(boot_id):
+        if kept["of"] != _stamp(of):
             return None
         found = kept["found"]
         return Capabilities(
@@ -147,10 +152,12 @@ def load(path: Path, boot_id: str) -> Capabilities | None:
         return None
 
 
-def save(path: Path, boot_id: str, capabilities: Capabilities) -> None:
-    """Keep it; failing to is no harm, the next start probes again."""
+def save(path: Path, of: str, capabilities: Capabilities) -> None:
+    """Keep it, if it is not kept already; failing to is no harm, the next start probes again."""
+    if load(path, of) == capabilities:
+        return
     found = {k: sorted(v) if isinstance(v, frozenset) else v for k, v in asdict(capabilities).items()}
     try:
-        path.write_text(json.dumps({"of": _stamp(boot_id), "found": found}))
+        path.write_text(json.dumps({"of": _stamp(of), "found": found}))
     except OSError as error:
         log.debug("capabilities not kept: %s", error)

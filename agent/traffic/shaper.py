@@ -51,10 +51,13 @@ class Shaper:
         settings: ShaperSettings,
         *,
         cache: Path | None = None,  # where the probe's result is kept for the boot, and beside it the guard's marker
+        memory: Path | None = None,  # and where for later boots of the same kernel
         now: Callable[[], float] = boot_s,
     ) -> None:
-        self._kernel, self._settings, self._cache, self._now = kernel, settings, cache, now
-        self._capabilities: Capabilities | None = None
+        self._kernel, self._settings, self._now = kernel, settings, now
+        self._cache, self._memory = cache, memory
+        self._capabilities = probe.load(cache, boot_id()) if cache else None
+        self._recalled = probe.load(memory, probe.kernel_build()) if memory and not self._capabilities else None
         self._endpoints: tuple[Endpoint, ...] = ()
         self._name_servers: tuple[str, ...] = ()
         self._expected: tuple[Rates, ...] = ()
@@ -86,13 +89,11 @@ class Shaper:
         """What the kernel can do; tried once a boot."""
         if self._capabilities is not None and not self._capabilities.problem:
             return self._capabilities
-        kept = probe.load(self._cache, boot_id()) if self._cache else None
-        if kept is None:
-            kept = await self._kernel.call(probe.probe)
-            if self._cache and not kept.problem:
-                probe.save(self._cache, boot_id(), kept)
-        self._capabilities = kept
-        return kept
+        found = self._capabilities = await self._kernel.call(probe.probe)
+        for place, of in ((self._cache, boot_id()), (self._memory, probe.kernel_build())):
+            if place and not found.problem:
+                probe.save(place, of, found)
+        return found
 
     async def reconcile(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
         """Compare the kernel with what is wanted and make it so; says what is true afterwards."""
@@ -124,9 +125,8 @@ class Shaper:
 
     # -- one attempt -----------------------------------------------------------------------------------------------
 
-    async def _able(self) -> tuple[str, str, str]:
-        """With which qdisc this kernel shapes; or why it cannot, and what to do about that."""
-        capabilities = await self.probe()
+    def _able(self, capabilities: Capabilities) -> tuple[str, str, str]:
+        """With which qdisc a kernel of these capabilities shapes; or why it cannot, and what to do about that."""
         if capabilities.problem:
             return "", capabilities.problem, advice.NO_PRIVILEGE if "permitted" in capabilities.problem else ""
         kind = self._best(capabilities)
@@ -137,18 +137,28 @@ class Shaper:
         return kind, "", ""
 
     async def _shape(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
-        kind, reason, hint = await self._able()
+        """Once by what an earlier boot has found out: to probe takes longer than to shape. A refusal has it probed at
+        once, and what was shaped so is looked at again by the next reconcile, which knows the kernel as it is now."""
+        recalled, self._recalled = self._recalled, None
+        if recalled and links and self._able(recalled)[0]:
+            try:
+                return await self._shape_as(recalled, links, wanted)
+            except KernelError as error:
+                log.debug("shaping as in an earlier boot: %s; probing the kernel", error)
+        return await self._shape_as(await self.probe(), links, wanted)
+
+    async def _shape_as(self, capabilities: Capabilities, links: Sequence[Link], wanted: Rates) -> ShaperState:
+        kind, reason, hint = self._able(capabilities)
         if not kind:
             return ShaperState("unenforced", rates=wanted, reason=reason, advice=hint)
         if not links:
             return ShaperState("unenforced", kind, wanted, "no WAN interface is there")
-        changed = await self._enforce(tuple(links), self._wish(kind, wanted))
+        changed = await self._enforce(tuple(links), self._wish(kind, capabilities, wanted))
         warning = (await self._guard.engage()).warning if self._guard else ""
         return ShaperState("enforced", kind, wanted, reason=warning, changed=changed)
 
-    def _wish(self, kind: str, wanted: Rates) -> Wish:
-        classifiers = self._capabilities.classifiers if self._capabilities else ()
-        classifier = "matchall" if "matchall" in classifiers else "u32"
+    def _wish(self, kind: str, capabilities: Capabilities, wanted: Rates) -> Wish:
+        classifier = "matchall" if "matchall" in capabilities.classifiers else "u32"
         return Wish(kind, classifier, wanted, self._endpoints, self._name_servers, self._settings.replace_foreign)
 
     async def _enforce(self, links: tuple[Link, ...], wish: Wish) -> bool:
@@ -167,17 +177,20 @@ class Shaper:
         changed = await self._kernel.call(lambda route: unshape(route, links))
         if self._guard:
             await self._guard.release()
-        kind, reason, hint = await self._able() if self._expected else ("", "", "")
+        if not self._expected:
+            return ShaperState("off", changed=changed)
+        capabilities = await self.probe()
+        kind, reason, hint = self._able(capabilities)
         if kind:
-            await self._rehearse(links, kind)
+            await self._rehearse(links, kind, capabilities)
         return ShaperState("off", kind, reason=reason, advice=hint, changed=changed)
 
-    async def _rehearse(self, links: Sequence[Link], kind: str) -> None:
+    async def _rehearse(self, links: Sequence[Link], kind: str, capabilities: Capabilities) -> None:
         """Have the requests ready that the plan's rates will need: encoding them is most of what it takes to apply."""
         shapes = {(kind, link.mtu, link.header_bytes): link for link in links}
         for shape_of, link in shapes.items():
             if shape_of not in self._rehearsed:
-                wishes = [self._wish(kind, rates) for rates in self._expected]
+                wishes = [self._wish(kind, capabilities, rates) for rates in self._expected]
                 await self._kernel.call(partial(rehearse, link=link, wishes=wishes))
                 self._rehearsed.add(shape_of)
 

@@ -121,6 +121,41 @@ def test_another_boot_or_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("true", [True, False])
+def test_after_a_reboot_the_first_shaping_does_not_wait_for_the_probe(
+    cable: Wire, tmp_path: Path, true: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes by what an earlier boot of this kernel found. Where that is no longer so, the kernel's refusal has it
+    probed at once; where it is, the probe comes after."""
+    memory, probed = tmp_path / "memory.json", list[int]()
+    monkeypatch.setattr(probe, "probe", lambda route, real=probe.probe: (probed.append(1), real(route))[1])
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            found = await Shaper(kernel, ShaperSettings(), memory=memory).probe()
+            assert probe.load(memory, probe.kernel_build()) == found
+            if not true:  # such as cake before its module was removed, or matchall
+                absent = FULL if "cake" not in found.qdiscs else replace(FULL, classifiers=frozenset({"matchall"}))
+                assert absent != found
+                probe.save(memory, probe.kernel_build(), absent)
+            probed.clear()
+            shaper = Shaper(kernel, ShaperSettings(), cache=tmp_path / "cache.json", memory=memory)
+            links, rates = await kernel.links(["wan0"]), Rates(512_000, 512_000)
+            first = await shaper.reconcile(links, rates)
+            assert (first.state, len(probed)) == ("enforced", 0 if true else 1)
+            second = await shaper.reconcile(links, rates)
+            assert (second.state, second.qdisc, second.changed, len(probed)) == ("enforced", first.qdisc, False, 1)
+            assert probe.load(memory, probe.kernel_build()) == found
+
+    asyncio.run(scenario())
+
+
+def test_another_kernel_does_not_believe_it(tmp_path: Path) -> None:
+    probe.save(tmp_path / "memory.json", "#1 SMP some other day", FULL)
+    assert probe.load(tmp_path / "memory.json", probe.kernel_build()) is None
+
+
+@pytest.mark.root
 def test_a_kernel_without_the_wanted_qdisc_says_what_to_install(cable: Wire, tmp_path: Path) -> None:
     cache = tmp_path / "capabilities.json"
     probe.save(cache, boot_id(), replace(FULL, qdiscs=frozenset({"htb"})))
