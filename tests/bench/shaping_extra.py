@@ -1,8 +1,10 @@
-"""What a plain load does not show: steps under load, re-creation, MQTT on a full line, fairness between hosts."""
+"""What a plain load does not show: steps under load, re-creation, MQTT and DNS on a full line, two hosts."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -118,14 +120,26 @@ async def _shaped_again(kernel: Kernel, shaper: Shaper, wake: asyncio.Event, bef
             return seen
 
 
-async def mqtt_round_trips_ms(kernel: Kernel, household: Namespace, w: Wire, kind: str) -> list[float]:
-    """Commands and answers through a broker at the operator, while the household fills both directions."""
+@dataclass(frozen=True, slots=True)
+class Trips:
+    """Round trips of the device's own traffic on a full line, in ms."""
+
+    commands: list[float]  # over MQTT, through the broker
+    names: list[float]  # a query of DNS and its answer; one that is lost counts as LOST_MS
+
+
+LOST_MS = 5_000.0
+
+
+async def own_round_trips(kernel: Kernel, household: Namespace, w: Wire, kind: str) -> Trips:
+    """Commands and answers through a broker at the operator, and names asked, while the household fills both ways."""
     shaper = Shaper(kernel, ShaperSettings(qdisc=kind))
-    shaper.manage([Endpoint(w.far.address, 1883)])
+    shaper.manage([Endpoint(w.far.address, 1883)], [w.far.address])
     await shaper.reconcile(await kernel.links(["wan0"]), RATES)
     script = [sys.executable, "-m", "tests.bench.shaping_mqtt"]
+    # Not /dev/stdin: the guest has no such link.
     broker = w.far.popen(
-        "mosquitto", "-p", "1883", "-c", "/dev/stdin", stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+        "mosquitto", "-p", "1883", "-c", "/proc/self/fd/0", stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert broker.stdin is not None
     broker.stdin.write("listener 1883\nallow_anonymous true\n")
@@ -136,11 +150,47 @@ async def mqtt_round_trips_ms(kernel: Kernel, household: Namespace, w: Wire, kin
     await asyncio.sleep(3)
     device = w.near.popen(*script, "device", w.far.address, "60")
     desk = w.far.popen(*script, "desk", w.far.address, "15", stdout=subprocess.PIPE)
+    names = asyncio.create_task(asyncio.to_thread(_names_ms, w, 15))
     output = (await asyncio.to_thread(desk.communicate, timeout=180))[0]  # under TCG its imports alone take long
+    asked = await names
     for process in (*processes, device, broker):
         process.kill()
         process.wait()
-    return [float(line) for line in output.split()]
+    return Trips([float(line) for line in output.split()], asked)
+
+
+def _names_ms(w: Wire, seconds: float) -> list[float]:
+    """Five queries a second, as long as common ones are, and answers as long as those with a few addresses."""
+    with w.far.entered():
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind((w.far.address, 53))
+    with w.near.entered():
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    trips: list[float] = []
+    with server, client:
+        client.connect((w.far.address, 53))
+        for end in (server, client):
+            end.settimeout(LOST_MS / 1000)
+        until = time.perf_counter() + seconds
+        while (begun := time.perf_counter()) < until:
+            number = struct.pack(">I", len(trips))
+            try:
+                client.send(number.ljust(40))
+                server.sendto(number.ljust(200), _sender(server, number))
+                _sender(client, number)
+                trips.append((time.perf_counter() - begun) * 1000)
+            except TimeoutError:
+                trips.append(LOST_MS)
+            time.sleep(0.2)
+    return trips
+
+
+def _sender(end: socket.socket, number: bytes) -> tuple[str, int]:
+    """Who sent the datagram of that number; those that come too late are passed over."""
+    while True:
+        data, (host, port) = end.recvfrom(512)
+        if data.startswith(number):
+            return host, port
 
 
 async def two_hosts(kernel: Kernel, hosts: list[Namespace], w: Wire, kind: str) -> tuple[float, float]:
@@ -167,4 +217,4 @@ async def two_hosts(kernel: Kernel, hosts: list[Namespace], w: Wire, kind: str) 
     return many / (many + one), one / (many + one)
 
 
-__all__ = ["Step", "mqtt_round_trips_ms", "quantile", "recreation_s", "step_under_load", "two_hosts"]
+__all__ = ["Step", "Trips", "own_round_trips", "quantile", "recreation_s", "step_under_load", "two_hosts"]
