@@ -110,4 +110,9 @@ def test_a_shaper_that_is_off_says_with_what_it_would_shape_and_has_it_ready(cab
 
 def _note_encodings(route: Route, encoded: list[str]) -> None:
     reset = route._compiler.reset
-    route._compiler.reset = lambda: (encoded.append("one"), reset())
+
+    def noted() -> None:
+        encoded.append("one")
+        reset()
+
+    route._compiler.reset = noted

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agent.traffic import Endpoint
 from agent.traffic.messages import Filter, Node
+from agent.traffic.netlink import ROOT
 from agent.traffic.tree import (
     CLASS_MANAGEMENT,
     CLASS_NAMES,
@@ -16,7 +17,6 @@ from agent.traffic.tree import (
     KINDS,
     LAST_MAJOR,
     MAJOR,
-    ROOT,
     TOP,
     Want,
     burst_bytes,
