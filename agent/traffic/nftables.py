@@ -74,11 +74,11 @@ class NamesTable:
         self._told = Management()
 
     def more(self, ifnames: tuple[str, ...]) -> Management:
-        """IP bytes since the last call; from now on over the links of these names. KernelError where the kernel
-        refuses, and the next call begins anew."""
+        """IP bytes since the last call; from now on over the links of these names. A link that has gone stays meant:
+        it mostly comes back. KernelError where the kernel refuses, and the next call begins anew."""
         try:
             since = self._since() if self._socket else Management()
-            if ifnames != self._ifnames:
+            if not set(ifnames) <= set(self._ifnames):
                 self.close()
                 self._open(ifnames)
         except OSError as error:
@@ -93,8 +93,6 @@ class NamesTable:
         self._socket, self._ifnames, self._told = None, (), Management()
 
     def _open(self, ifnames: tuple[str, ...]) -> None:
-        if not ifnames:
-            return
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
         self._socket.settimeout(10)  # the kernel answers before send() returns; loading modules is part of it
         self._socket.bind((0, 0))
