@@ -51,6 +51,10 @@ $b mount --move /proc /new/proc
 $b mount --move /sys /new/sys
 $b mount --move /dev /new/dev
 $b chroot /new /bin/sh /usr/lib/guest/simulator/qemu/inside/state.sh "$state" || fail "state on $state"
+if [ "$state" != fstab ]; then
+    $b chmod 750 /new/var/lib/modem-agent
+    $b chroot /new /bin/chown modem-agent: /var/lib/modem-agent || fail "no account modem-agent"
+fi
 exec $b switch_root /new /sbin/init
 """
 

@@ -112,6 +112,7 @@ def test_an_upgrade_and_a_downgrade_keep_the_ledger_and_the_service(device: Devi
 def test_an_upgrade_cut_short_by_power_is_finished_after_it(device: Device, tmp_path: Path) -> None:
     """The worst moment: all of the new one is there and none of it has been told. The line is shaped and counted on."""
     before = counted(device)
+    device.run("systemctl", "restart", "modem-agent", timeout_s=PATIENCE_S)  # its end writes what was counted
     shutil.copy(build_package(tmp_path, "0.1.2~cut"), device.share / "cut.deb")
     device.run("dpkg", "--unpack", "/mnt/guest/cut.deb", timeout_s=PATIENCE_S)
     assert active(device), "nothing stops before the new one is whole"

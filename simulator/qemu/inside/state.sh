@@ -37,5 +37,3 @@ ubifs)
 	exit 1
 	;;
 esac
-chmod 750 $place
-chown modem-agent: $place
