@@ -15,6 +15,7 @@ from tests.daemon.running import Running, daemon, kernel_ip_bytes, until
 from tests.netns import Wire, needs_namespaces, wire
 from tests.operator.broker import Mosquitto
 from tests.operator.desk import Desk
+from tests.traffic.conftest import question
 
 pytestmark = pytest.mark.root
 
@@ -89,6 +90,23 @@ def test_kill_9_loses_not_a_byte(line: Wire, tmp_path: Path) -> None:
         line.near.run("ping", "-c20", "-i0.05", "-s1000", line.far.address)
         running.start()
         until(lambda: running.counted() == 1_000 + kernel_ip_bytes(line.near))
+
+
+def test_the_device_s_own_names_are_shown_and_not_charged(line: Wire, tmp_path: Path) -> None:
+    """On a line that is not shaped; and a killed agent leaves no counters behind."""
+
+    def tables() -> str:
+        return line.near.run("nft", "list", "tables")
+
+    with daemon(line.near, tmp_path) as running:
+        until(tables)
+        question(line.far, line.near, 53, 400)
+        line.near.ip("link", "set", "wan0", "mtu", "1400")  # which has the shaper look at the line, and count
+        usage = until(lambda: (found := running.ask("usage")["usage"])["management_bytes"] >= 2 * 428 and found)
+        assert usage["management_bytes"] == 2 * 428
+        assert usage["charged_bytes"] == usage["received_bytes"] + usage["sent_bytes"] - 2 * 428
+        running.kill()
+        until(lambda: not tables())
 
 
 def test_a_second_daemon_is_refused(line: Wire, tmp_path: Path) -> None:
