@@ -29,6 +29,8 @@ DEFAULT_PATH = Path("/etc/modem-agent/config.toml")
 
 @dataclass(frozen=True, slots=True)
 class Device:
+    """The device itself: its name, its folders, who may use its socket."""
+
     id: str = ""  # device id in topics; empty: imei::<IMEI of the module>
     state_dir: str = "/var/lib/modem-agent"  # the database
     run_dir: str = "/run/modem-agent"  # the control socket
@@ -38,6 +40,8 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class ModemSettings:
+    """The cellular module."""
+
     port: str = "auto"  # auto, a device path, or a pyserial URL (socket://, rfc2217://)
     profile: str = "auto"  # vendor profile; auto: by the module's identity
     baud: int = 115_200
@@ -51,11 +55,15 @@ class ModemSettings:
 
 @dataclass(frozen=True, slots=True)
 class Wan:
+    """The links that count."""
+
     interfaces: tuple[str, ...] = ("wwan0",)  # names or shell patterns
 
 
 @dataclass(frozen=True, slots=True)
 class ShaperSettings:
+    """How the line is slowed."""
+
     qdisc: str = "auto"  # auto takes the best that the kernel has
     replace_foreign: bool = False  # whether a qdisc that somebody else made may be replaced
     offload_guard: bool = True  # hardware flow offload is switched off while throttled
@@ -63,6 +71,8 @@ class ShaperSettings:
 
 @dataclass(frozen=True, slots=True)
 class OperatorSettings:
+    """The way to the operator's broker, and what may be sent on it."""
+
     url: str = ""  # mqtts://host:8883 or mqtt://host:1883; empty: no broker
     root: str = "modem-agent"  # first level of every topic
     client_id: str = ""  # empty: the device id
@@ -85,6 +95,8 @@ class OperatorSettings:
 
 @dataclass(frozen=True, slots=True)
 class CommandSettings:
+    """Who may command what."""
+
     keys_file: str = ""  # issuers, their keys, roles and limits (TOML); empty: none
     require_signature: bool = False
     rate_per_minute: int = 30
@@ -93,11 +105,15 @@ class CommandSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClockSettings:
+    """Which time is believed."""
+
     source: str = "auto"  # auto: NTP, else network time; ntp, modem or system: that one alone
 
 
 @dataclass(frozen=True, slots=True)
 class Household:
+    """Signs for the household."""
+
     led: str = ""  # a name in /sys/class/leds
     sms_to: str = ""  # phone number told at each warning, throttle and new month
     sms_language: str = "fr"
@@ -114,6 +130,8 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Log:
+    """What is logged."""
+
     level: str = "info"
 
 
@@ -149,8 +167,7 @@ def _one_of(*choices: str) -> Rule:
 
 
 def _matching(pattern: str, meaning: str) -> Rule:
-    compiled = re.compile(pattern)
-    return (lambda value: compiled.fullmatch(value) is not None), meaning
+    return (lambda value: re.fullmatch(pattern, value) is not None), meaning
 
 
 def _known_zone(name: str) -> bool:
@@ -160,7 +177,7 @@ def _known_zone(name: str) -> bool:
 
 
 _PATH = _matching(r"|/.*", "an absolute path, or empty")
-_INTERFACE = re.compile(r"[^/\s]{1,15}")
+_INTERFACE = r"[^/\s]{1,15}"
 _RATE = _between(8_000, 10_000_000_000)  # below 8 kbit/s a single packet takes more than a second
 
 RULES: dict[str, Rule] = {
@@ -175,7 +192,7 @@ RULES: dict[str, Rule] = {
     "modem.pin_file": _PATH,
     "modem.power_gpio": _PATH,
     "wan.interfaces": (
-        lambda names: bool(names) and all(_INTERFACE.fullmatch(n) for n in names),
+        lambda names: bool(names) and all(re.fullmatch(_INTERFACE, n) for n in names),
         "one or more interface names or patterns of 1 to 15 characters",
     ),
     "plan": (

@@ -70,9 +70,9 @@ def _run(words: list[str]) -> int:
     if COMPLETE not in os.environ and (not words or words[0] in ("-h", "--help", "--version")):
         print(f"{PROGRAM} {__version__}" if words[:1] == ["--version"] else overview(screen.width()))
         return exits.OK
+    gc.disable()  # a tenth of a start's time for nothing. Those that stay (run, signal --watch) enable it.
     if words[:2] == ["run", "--config"] and len(words) == 3:  # as service managers start it
         return _serve(words[2])
-    gc.disable()  # a tenth of a verb's time for nothing. Those that stay (run, signal --watch) enable it.
     from agent.cli.group import run
 
     return run(words)
@@ -87,7 +87,10 @@ def _serve(file: str) -> int:
     except ConfigError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return exits.status_of(error)
-    from agent.daemon import run
+    from agent.lean import without
+
+    with without("ssl"):  # asyncio would read OpenSSL for a TLS that nobody asks it for; paho reads it later
+        from agent.daemon import run
 
     return run(config)
 

@@ -12,8 +12,6 @@ def command(call: Call) -> int:
     SIGTERM or Ctrl-C ends it in order; the shaper stays in the kernel, so a restart gives no free speed.
     """
     config = call.config()  # before anything heavy is imported: a wrong configuration starts nothing
-    import gc
     import importlib
 
-    gc.enable()
     return int(importlib.import_module("agent.daemon").run(config))

@@ -31,7 +31,8 @@ from agent.errors import AgentError
 from agent.modem import Reading
 from agent.operator import SessionState
 from agent.plan import Notice
-from agent.traffic import ALARM, LinkEvent, Proof, Verdict
+from agent.traffic import LinkEvent
+from agent.traffic.proof import ALARM, Proof, Verdict
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ The kernel's shaping is left in place at the end: a restart must neither give fr
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -41,6 +42,7 @@ async def _serve(config: Config) -> int:
     try:
         from agent.daemon.assembly import assemble  # only now: it reads all the other modules (line.py says why)
 
+        gc.enable()  # the command line has put it off: what is imported stays, and to look for rubbish in it takes time
         return await assemble(line).run()
     finally:
         line.close()

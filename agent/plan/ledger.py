@@ -107,6 +107,8 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
+    """What was used in the billing period under way, and all that must be known to go on from there."""
+
     period: BillingPeriod
     rule: str = ""  # billing day, zone and start of contract that the period was made by
     received_bytes: int = 0  # of this period, settled

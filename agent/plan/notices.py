@@ -16,6 +16,8 @@ from agent.plan.policy import Decision, decide, usage
 
 @dataclass(frozen=True, slots=True)
 class Notice:
+    """One thing to tell, as it stood when it became true."""
+
     kind: str  # warning, throttled, restored, new-period or expired
     percent: int  # the mark of a warning, else what is used, rounded down
     charged_bytes: int

@@ -34,7 +34,8 @@ KNOWN_RULES = {
 _NAME = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)"
 _CLOCK = r"[+-]?\d{1,3}(?::[0-5]\d(?::[0-5]\d)?)?"
 _DAY = r"(?:M\d{1,2}\.\d\.\d|J\d{1,3}|\d{1,3})"
-_POSIX = re.compile(
+# A text, made into a pattern when it is needed: an installed zone, the usual case, needs none.
+_POSIX = (
     rf"{_NAME}(?P<std>{_CLOCK})"
     rf"(?:(?P<dst>{_NAME})(?P<dst_clock>{_CLOCK})?"
     rf"(?:,(?P<start>{_DAY})(?:/(?P<start_clock>{_CLOCK}))?,(?P<end>{_DAY})(?:/(?P<end_clock>{_CLOCK}))?)?)?"
@@ -102,7 +103,7 @@ def _day_problem(rule: str) -> str | None:
 
 def parse_posix(text: str) -> PosixZone:
     """Read a POSIX TZ string. Raises PlanError that says what is wrong with it."""
-    match = _POSIX.fullmatch(text)
+    match = re.fullmatch(_POSIX, text)
     if match is None:
         raise PlanError(f"{text!r} is neither an installed zone nor a POSIX TZ string")
     std = -_clock(match["std"])  # POSIX counts westward, everybody else eastward

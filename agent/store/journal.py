@@ -7,7 +7,6 @@ id finds the stored answer, and a power cut leaves exactly one truth.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -183,4 +182,6 @@ class AuditTable:
 
 
 def _digest(text: str) -> str:
+    import hashlib  # and OpenSSL with it, for which the line at the start need not wait
+
     return hashlib.sha256(text.encode()).hexdigest()

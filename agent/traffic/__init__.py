@@ -3,11 +3,9 @@
 from agent.traffic.kernel import Kernel
 from agent.traffic.management import NamesMeter
 from agent.traffic.model import Capabilities, Endpoint, Link, LinkEvent, Management, ShaperState, matches
-from agent.traffic.proof import ALARM, Proof, Verdict
 from agent.traffic.shaper import Shaper
 
 __all__ = [
-    "ALARM",
     "Capabilities",
     "Endpoint",
     "Kernel",
@@ -15,9 +13,7 @@ __all__ = [
     "LinkEvent",
     "Management",
     "NamesMeter",
-    "Proof",
     "Shaper",
     "ShaperState",
-    "Verdict",
     "matches",
 ]

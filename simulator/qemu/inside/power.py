@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-AGENT = "/usr/lib/modem-agent"
+AGENT, UNIT = "/usr/lib/modem-agent", "/lib/systemd/system/modem-agent.service"
 STATE, LINK, SOCKET = "/var/lib/modem-agent", "wwan0", "/run/modem-agent/control.sock"
 DISK, LOG, CONFIG_FILE = "/dev/vdb", "/run/agent.log", "/run/agent.toml"
 DEVICE, OPERATOR, PORT = "10.64.0.2", "10.64.0.1", 9
@@ -170,11 +170,19 @@ def mount_state(used_bytes: int) -> None:
         database.close()
 
 
+def unit_environment() -> dict[str, str]:
+    """The variables that the agent's unit sets for it."""
+    lines = Path(UNIT).read_text().splitlines()
+    words = [word for line in lines if line.startswith("Environment=") for word in line.partition("=")[2].split()]
+    return dict(word.split("=", 1) for word in words)
+
+
 def start_agent(cold: bool) -> None:
     """As the unit does it, interpreter and all; or in a process forked from this one, which has read its modules."""
     log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     if cold:
-        subprocess.Popen(["modem-agent", "run", "--config", CONFIG_FILE], stdout=log, stderr=log)
+        environment = {**os.environ, **unit_environment()}
+        subprocess.Popen(["modem-agent", "run", "--config", CONFIG_FILE], stdout=log, stderr=log, env=environment)
     elif os.fork() == 0:
         os.dup2(log, 1)
         os.dup2(log, 2)
