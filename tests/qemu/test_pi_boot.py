@@ -65,3 +65,10 @@ def test_the_root_is_read_only_and_the_state_has_a_partition_of_its_own(pi: Devi
 def test_the_boards_watchdog_is_fed_by_systemd(pi: Device) -> None:
     assert pi.run("cat", "/sys/class/watchdog/watchdog0/state").output == "active\n"
     assert pi.run("systemctl", "show", "--property=RuntimeWatchdogUSec").output == "RuntimeWatchdogUSec=15s\n"
+
+
+def test_the_service_may_count_its_own_names_and_complains_of_nothing(pi: Device) -> None:
+    """With the rights that its unit gives it: a table of nf_tables, whose module the kernel has loaded for it."""
+    wait_for("the table", lambda: "table inet modem-agent-" in pi.run("nft", "list", "tables").output)
+    said = pi.run("journalctl", "--unit=modem-agent", "--boot", "--output=cat", "--no-pager").output
+    assert [line for line in said.splitlines() if line.startswith(("WARNING", "ERROR"))] == []
