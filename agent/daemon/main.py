@@ -40,9 +40,9 @@ async def _serve(config: Config) -> int:
     """Everything from the store to the farewell."""
     line = await open_line(config)
     try:
+        gc.enable()  # the command line has put it off: to look for rubbish in what is just imported takes time
         from agent.daemon.assembly import assemble  # only now: it reads all the other modules (line.py says why)
 
-        gc.enable()  # the command line has put it off: what is imported stays, and to look for rubbish in it takes time
         return await assemble(line).run()
     finally:
         line.close()
