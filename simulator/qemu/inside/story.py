@@ -74,13 +74,16 @@ def _until_the_power_goes(lab: Lab) -> None:
     start = lab.status()
     assert start is not None
     base = counted_bytes(start) - lab.carried_bytes()
+    _note(base + lab.carried_bytes())
     Traffic(_RATE_BPS).start()
-    say("carrying")
+    say("carrying", truth_bytes=base + lab.carried_bytes())
     wait_until(lambda: _note(base + lab.carried_bytes()), 1e9, "the end")
 
 
 def _note(truth_bytes: int) -> bool:
-    Path("/run/guest/truth").write_text(f"{truth_bytes}\n")
+    new = Path("/run/guest/truth.new")
+    new.write_text(f"{truth_bytes}\n")
+    new.replace("/run/guest/truth")  # whole at every moment, the last one too
     return False
 
 
