@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import re
 import socket
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -39,8 +43,8 @@ def test_a_full_queue_of_super_packets_goes_on_after_a_step_down(cable: Wire) ->
     async def scenario(kernel: Kernel, shaper: Shaper) -> None:
         await reconcile(kernel, shaper, Rates(5_000_000, 5_000_000))
         await reconcile(kernel, shaper, Rates(5_000_000, 5_000_000))
-        await asyncio.to_thread(_send_super_packets, cable, 15)
-        assert (await reconcile(kernel, shaper, SLOW)).changed
+        with _super_packets(cable):
+            assert (await reconcile(kernel, shaper, SLOW)).changed
         (before,) = await kernel.samples(["wan0"])
         waiting = int(re.findall(r"backlog (\d+)b", cable.near.tc("-s", "qdisc", "show", "dev", "wan0"))[0])
         assert waiting > 30_000
@@ -51,14 +55,33 @@ def test_a_full_queue_of_super_packets_goes_on_after_a_step_down(cable: Wire) ->
     play(cable, scenario)
 
 
-def _send_super_packets(cable: Wire, count: int) -> None:
-    """Seven datagrams at a time, which stay one until a qdisc or a driver takes them apart (udp(7), UDP_SEGMENT)."""
+@contextlib.contextmanager
+def _super_packets(cable: Wire) -> Iterator[None]:
+    """As many as the queue takes, all the while, from when it is full on. Each is seven datagrams, which stay one until
+    a qdisc or a driver takes them apart (udp(7), UDP_SEGMENT)."""
     with cable.near.entered():
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with sender:
-        sender.setsockopt(socket.SOL_UDP, 103, 1_400)
-        for _ in range(count):
-            sender.sendto(bytes(7 * 1_400), (cable.far.address, 9))
+    sender.setsockopt(socket.SOL_UDP, 103, 1_400)
+    full, enough = threading.Event(), threading.Event()
+
+    def send() -> None:
+        for sent in itertools.count(1):
+            if enough.wait(0.001):
+                return
+            with contextlib.suppress(BlockingIOError):
+                sender.sendto(bytes(7 * 1_400), socket.MSG_DONTWAIT, (cable.far.address, 9))
+            if sent == 15:
+                full.set()
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        assert full.wait(10)
+        yield
+    finally:
+        enough.set()
+        thread.join()
+        sender.close()
 
 
 def test_a_step_between_known_rates_reads_nothing_and_is_verified_after(cable: Wire) -> None:
