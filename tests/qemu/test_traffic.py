@@ -20,7 +20,10 @@ pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu")]
             ["tests/traffic/test_shaper.py", "tests/traffic/test_steps.py"],
             "both_directions or removed_twice or ifb4wan0 or known_rates",
         ),
-        (["tests/traffic/test_offload_order.py", "tests/traffic/test_proof.py", "tests/traffic/test_probe.py"], ""),
+        (
+            ["tests/traffic/test_offload_order.py", "tests/traffic/test_proof.py", "tests/traffic/test_probe.py"],
+            "not no_longer_so",  # this kernel has all that could be remembered
+        ),
     ],
     ids=["qdiscs and names", "shaper", "offload and probe"],
 )

@@ -121,7 +121,7 @@ def test_another_boot_or_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("true", [True, False])
+@pytest.mark.parametrize("true", [True, False], ids=["still_so", "no_longer_so"])
 def test_after_a_reboot_the_first_shaping_does_not_wait_for_the_probe(
     cable: Wire, tmp_path: Path, true: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,9 +135,9 @@ def test_after_a_reboot_the_first_shaping_does_not_wait_for_the_probe(
             found = await Shaper(kernel, ShaperSettings(), memory=memory).probe()
             assert probe.load(memory, probe.kernel_build()) == found
             if not true:  # such as cake before its module was removed, or matchall
-                absent = FULL if "cake" not in found.qdiscs else replace(FULL, classifiers=frozenset({"matchall"}))
-                assert absent != found
-                probe.save(memory, probe.kernel_build(), absent)
+                if found == FULL:
+                    pytest.skip("kernel: it has all that could be remembered")
+                probe.save(memory, probe.kernel_build(), FULL)
             probed.clear()
             shaper = Shaper(kernel, ShaperSettings(), cache=tmp_path / "cache.json", memory=memory)
             links, rates = await kernel.links(["wan0"]), Rates(512_000, 512_000)
