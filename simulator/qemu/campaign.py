@@ -153,7 +153,7 @@ class _Bench:
         if found["boot"] in self._boots:
             tally.faults.append(f"power-on {number}: the boot id is an earlier one's")
         self._boots.add(found["boot"])
-        if cold and number:  # the first start of a new disk comes after no cut, and has the kernel to try out yet
+        if cold:
             tally.shaped_s.append(float(found["shaped_s"]))
         tally.worst_lost_bytes = max(tally.worst_lost_bytes, lost)
         tally.worst_ahead_bytes = max(tally.worst_ahead_bytes, -lost)

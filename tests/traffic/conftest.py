@@ -82,7 +82,7 @@ def play(cable: Wire, scenario: Callable[[Kernel, Shaper], Awaitable[None]], **s
 
     async def run() -> None:
         async with kernel_in(cable) as kernel:
-            await scenario(kernel, Shaper(kernel, ShaperSettings(**settings)))  # type: ignore[arg-type]
+            await scenario(kernel, Shaper(kernel, ShaperSettings(**settings)))  # type: ignore[arg-type]  # of several types
 
     asyncio.run(run())
 
