@@ -30,9 +30,9 @@ def device() -> Iterator[Device]:
         pytest.skip(f"mmdebstrap: {reason}")
     with built as device:
         device.power_on(PATIENCE_S)
-        # The first report, as the operator's broker sees it, with the time since power-on.
-        listen = "ip netns exec operator mosquitto_sub -h 127.0.0.1 -t '#' -C 1 -F '%t' && cat /proc/uptime"
-        device.shell(f'setsid sh -c "until ip netns exec operator true; do sleep 1; done; {listen}" >/run/first 2>&1 &')
+        # The first report that the operator's broker sees, with the time since power-on; again until there is a broker.
+        listen = "ip netns exec operator mosquitto_sub -h 127.0.0.1 -t '#' -C 1 -F '%t' 2>/dev/null"
+        device.shell(f'setsid sh -c "until {listen}; do sleep 1; done; cat /proc/uptime" >/run/first 2>&1 &')
         yield device
 
 

@@ -8,6 +8,7 @@ import itertools
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -45,12 +46,13 @@ def test_a_full_queue_of_super_packets_goes_on_after_a_step_down(cable: Wire) ->
         await reconcile(kernel, shaper, Rates(5_000_000, 5_000_000))
         with _super_packets(cable):
             assert (await reconcile(kernel, shaper, SLOW)).changed
-        (before,) = await kernel.samples(["wan0"])
-        waiting = int(re.findall(r"backlog (\d+)b", cable.near.tc("-s", "qdisc", "show", "dev", "wan0"))[0])
-        assert waiting > 30_000
-        await asyncio.sleep(0.5)
-        (after,) = await kernel.samples(["wan0"])
-        assert after.sent_bytes - before.sent_bytes > 10_000  # of 32 000
+            (before,) = await kernel.samples(["wan0"])
+            waiting = int(re.findall(r"backlog (\d+)b", cable.near.tc("-s", "qdisc", "show", "dev", "wan0"))[0])
+            assert waiting > 20_000  # full all the while, from before the line was throttled
+            limit = time.monotonic() + 10
+            while (await kernel.samples(["wan0"]))[0].sent_bytes - before.sent_bytes <= 64_000:  # twice what stood
+                assert time.monotonic() < limit, "the queue stands still"
+                await asyncio.sleep(0.05)
 
     play(cable, scenario)
 
