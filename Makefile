@@ -2,6 +2,8 @@
 PY := .venv/bin/python
 # A bench ends with 3 where a number that depends on the machine was missed: in CI, whose machine is any, told and no failure.
 MISSED := $(if $(CI),|| [ $$? = 3 ])
+# A second try (AGAIN=1) is of what failed in the first.
+FAILED := $(if $(filter-out 0,$(AGAIN)),--last-failed)
 
 .PHONY: bench campaign fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb campaign-power bench-guest test-matrix bench-footprint
 
@@ -11,7 +13,7 @@ demo:      ## the main job on real traffic, in three network namespaces, in thre
 
 test: check   ## all checks and all fast tests
 	@.ci/setup test
-	$(PY) -m pytest -n auto --dist loadfile -m "not qemu and not brokers and not browser"
+	$(PY) -m pytest -n auto --dist loadfile $(FAILED) -m "not qemu and not brokers and not browser"
 
 check:     ## ruff, mypy, import-linter
 	@.ci/setup test
@@ -22,7 +24,7 @@ check:     ## ruff, mypy, import-linter
 
 e2e:       ## the tests that need a kernel of their own, in guests under QEMU
 	@.ci/setup e2e
-	$(PY) -m pytest -n 2 --dist loadfile -m qemu tests
+	$(PY) -m pytest -n 2 --dist loadfile $(FAILED) -m qemu tests
 
 deb:       ## the Debian package for bookworm, trixie and Raspberry Pi OS, into dist/
 	@.ci/setup deb

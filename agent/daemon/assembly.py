@@ -23,6 +23,7 @@ from agent.daemon.agent import LiveAgent
 from agent.daemon.diary import Diary
 from agent.daemon.household import Household
 from agent.daemon.line import Line
+from agent.daemon.pacing import Wake
 from agent.daemon.recovering import Recovering
 from agent.daemon.reporting import Reporting
 from agent.daemon.supervisor import Supervisor
@@ -91,7 +92,10 @@ class Daemon:
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
         self._diary = Diary(Path(config.device.run_dir))
-        self._proof = Proof(line.kernel, lambda: (agent.shaping.links, agent.shaping.state), self._proved)
+        self._shaped_anew = Wake()
+        self._proof = Proof(
+            line.kernel, lambda: (agent.shaping.links, agent.shaping.state), self._proved, sleep=self._shaped_anew.wait
+        )
         self._wire()
 
     # -- who hears of what
@@ -160,6 +164,7 @@ class Daemon:
         broken = state.state in ("unenforced", "foreign")
         self._reporting.alarm("shaper", {"reason": state.reason, "advice": state.advice} if broken else None)
         self._reporting.changed()
+        self._shaped_anew.set()
 
     # -- life
 

@@ -23,7 +23,7 @@ ALARM = "throttle-ineffective"
 WINDOW_S = 30.0
 EVERY_S = 3600.0
 AGAIN_S = 60.0  # while it does not bite
-TICK_S = 1.0
+SOONEST_S = 1.0  # between two looks, whatever the kernel says
 TOO_FAST = 1.05  # above the wanted rate; the shapers themselves keep it within 1 %
 SLACK_BYTES = 20_000  # what is under way when a counter is read: a burst, a queue
 AROUND = 0.10  # of the WAN's bytes may miss our counters: GRO takes up to 4 % of headers away before they are counted
@@ -147,7 +147,8 @@ def _root(nodes: Sequence[Node], ifindex: int) -> Node | None:
 
 
 class Proof:
-    """Watches the links for a window after each change and every hour."""
+    """Watches the links for a window after each change and every hour. `sleep` is a pause that a change may end early:
+    a look every second would be a sixth of what the idle agent costs (measured: 0.03 % of a core)."""
 
     def __init__(
         self,
@@ -156,7 +157,7 @@ class Proof:
         report: Callable[[Verdict], None],
         *,
         now: Callable[[], float] = boot_s,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._kernel, self._current, self._report, self._now, self._sleep = kernel, current, report, now, sleep
         self._subject: tuple[object, ...] | None = None
@@ -168,7 +169,13 @@ class Proof:
         """Watch for ever; the daemon's task."""
         while True:
             await self.tick()
-            await self._sleep(TICK_S)
+            await self._sleep(max(SOONEST_S, self.next_s() - self._now()))
+
+    def next_s(self) -> float:
+        """When there is something to look at again, by the boot clock, unless what is shaped changes before."""
+        if self._subject is None:
+            return self._now() + EVERY_S
+        return min((r.at_s for r in self._window.values()), default=self._due_s - WINDOW_S) + WINDOW_S
 
     async def tick(self) -> None:
         """One look: begins a window when one is due, and judges it when it is over."""

@@ -140,6 +140,7 @@ def test_a_purge_while_throttled_leaves_the_line_free_and_nothing_behind(device:
 
 def test_modemmanager_then_takes_the_module_for_a_quectel_and_connects(device: Device) -> None:
     """After the purge the rules are gone and the port is ModemManager's: a real client for the simulated module."""
+    device.run("dpkg", "--purge", "modem-agent", timeout_s=PATIENCE_S, check=False)  # should this test run by itself
     device.run("systemctl", "start", "ModemManager", timeout_s=PATIENCE_S)
     wait_for("ModemManager's modem", lambda: "[Quectel] EC25" in device.run("mmcli", "-L", check=False).output)
     device.run("mmcli", "-m", "any", "--simple-connect=apn=internet", timeout_s=PATIENCE_S)

@@ -10,6 +10,7 @@ import pytest
 from agent.config import ShaperSettings
 from agent.plan import Rates
 from agent.traffic import Shaper, ShaperState
+from agent.traffic.kernel import boot_s
 from agent.traffic.proof import EVERY_S, WINDOW_S, Passed, Proof, Reading, Verdict, judge, read
 from tests.netns import Wire
 from tests.traffic.conftest import ManualSeconds, kernel_in
@@ -131,3 +132,37 @@ def test_windows_follow_each_change_and_then_the_hour() -> None:
         assert reads == ["wan0"]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.root
+def test_between_two_looks_it_sleeps_until_there_is_something_to_see_or_the_shaping_changes(cable: Wire) -> None:
+    clock, pauses, states = ManualSeconds(), list[float](), [ShaperState("off")]
+
+    class EnoughError(Exception):
+        pass
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            shaper = Shaper(kernel, ShaperSettings())
+            links = await kernel.links(["wan0"])
+
+            async def sleep(seconds: float) -> None:
+                """What the daemon's pauses are like: over in time, or as soon as the shaping changes."""
+                pauses.append(seconds)
+                match len(pauses):
+                    case 1:
+                        clock.seconds = boot_s()
+                        states.append(await shaper.reconcile(links, SLOW))
+                    case 2 | 3:
+                        clock.seconds += seconds + 0.5
+                    case _:
+                        raise EnoughError
+
+            proof = Proof(kernel, lambda: (links, states[-1]), lambda verdict: None, now=clock, sleep=sleep)
+            with pytest.raises(EnoughError):
+                await proof.run()
+
+    asyncio.run(scenario())
+    unshaped, window, hour, _ = pauses
+    assert unshaped == hour == EVERY_S
+    assert WINDOW_S - 1 < window < WINDOW_S + 1
