@@ -26,20 +26,6 @@ def events(output: str) -> list[dict[str, Any]]:
     return found
 
 
-def wait_event(guest: Guest, name: str, timeout_s: float) -> dict[str, Any]:
-    """The first event of this name. GuestError with the guest's own words when it ends or takes too long."""
-    limit = time.monotonic() + timeout_s
-    while True:
-        alive = guest.machine.running
-        for event in events(guest.output):
-            if event["event"] == name:
-                return event
-        if not alive or time.monotonic() > limit:
-            what = "took too long" if alive else "ended"
-            raise GuestError(f"the guest {what} before '{name}'\n{guest.output[-3000:]}\n{guest.machine.last_lines()}")
-        time.sleep(0.05)
-
-
 def follow(guest: Guest, step_s: float) -> Iterator[dict[str, Any]]:
     """Each event as it comes, until the guest ends. GuestHung with the guest's own words if none came for `step_s`."""
     told, limit = 0, time.monotonic() + step_s
@@ -55,3 +41,11 @@ def follow(guest: Guest, step_s: float) -> Iterator[dict[str, Any]]:
         if time.monotonic() > limit:
             raise GuestHung(f"no event for {step_s:g} s\n{guest.output[-3000:]}\n{guest.machine.last_lines()}")
         time.sleep(0.05)
+
+
+def wait_event(guest: Guest, name: str, step_s: float) -> dict[str, Any]:
+    """The first event of this name. GuestHung if none of any name came for `step_s`, GuestError if the guest ended."""
+    for event in follow(guest, step_s):
+        if event["event"] == name:
+            return event
+    raise GuestError(f"the guest ended before '{name}'\n{guest.output[-3000:]}\n{guest.machine.last_lines()}")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,10 @@ import pytest
 from simulator.qemu import GuestError
 from simulator.qemu.firmware import Firmware
 from tests.qemu import small_image
+from tests.qemu.waiting import wait_for
 
 pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(600)]
-PATIENCE_S = 170
+BOOT_S = 170
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +33,22 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def wait_for(firmware: Firmware, text: str) -> str:
-    limit = time.monotonic() + PATIENCE_S
-    while True:
-        said = firmware.shell(text, check=False)
-        if said.strip():
-            return said
-        if time.monotonic() > limit:
-            seen = firmware.shell("ls -l /dev/ttyUSB* /sys/class/net; dmesg | tail -n 12", check=False)
-            pytest.fail(f"not within {PATIENCE_S} s: {text}\n{seen}")
-        time.sleep(0.5)
+def shown(firmware: Firmware, command: str) -> str:
+    """What a command prints, once it prints anything."""
+
+    def seen() -> str:
+        return firmware.shell("ls -l /dev/ttyUSB* /sys/class/net; dmesg | tail -n 12", check=False)
+
+    return str(
+        wait_for(
+            command, lambda: firmware.shell(command, check=False).strip(), patience_s=BOOT_S, every_s=0.5, seen=seen
+        )
+    )
 
 
 def test_the_image_boots_takes_the_package_and_keeps_it_through_a_power_cut(image: Path) -> None:
     with Firmware(image) as firmware:
-        firmware.power_on(PATIENCE_S)
+        firmware.power_on(BOOT_S)
         said = firmware.install()
         assert "no feeds" in said
         assert "Configuring modem-agent" in said
@@ -61,15 +62,15 @@ def test_the_image_boots_takes_the_package_and_keeps_it_through_a_power_cut(imag
         # only where it is there: a shell that opens what is not would make a file of that name.
         talk = "stty -F $p raw -echo; exec 3<>$p; printf 'AT+CGMM\\r' >&3; timeout 3 head -n 3 <&3"
         ask = f"for p in /dev/ttyUSB*; do if [ -c $p ]; then {talk}; fi; done 2>/dev/null | sed -n /EC25/p"
-        assert "EC25" in wait_for(firmware, ask)
-        wait_for(firmware, "ls -d /sys/class/net/usb0")
+        assert "EC25" in shown(firmware, ask)
+        shown(firmware, "ls -d /sys/class/net/usb0")
         firmware.unplug()
-        wait_for(firmware, "ls /dev | grep -q ttyUSB || [ -e /sys/class/net/usb0 ] || echo gone")
+        shown(firmware, "ls /dev | grep -q ttyUSB || [ -e /sys/class/net/usb0 ] || echo gone")
         firmware.plug()
-        assert "EC25" in wait_for(firmware, ask)
-        wait_for(firmware, "ls -d /sys/class/net/usb0")
+        assert "EC25" in shown(firmware, ask)
+        shown(firmware, "ls -d /sys/class/net/usb0")
         firmware.power_cut()
-        firmware.power_on(PATIENCE_S)
+        firmware.power_on(BOOT_S)
         assert firmware.shell("md5sum < /usr/lib/modem-agent/agent/errors.py") == installed
 
 

@@ -15,15 +15,13 @@ import pytest
 
 from simulator.qemu import Guest, GuestError, run
 from simulator.qemu.image import device_disk
+from tests.qemu.waiting import wait_for
 
 pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu")]
 
 
-def wait_for(guest: Guest, happened: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < limit, guest.machine.last_lines()
-        time.sleep(0.05)
+def soon(guest: Guest, what: str, look: Callable[[], bool]) -> None:
+    wait_for(what, look, patience_s=60, every_s=0.05, seen=guest.machine.last_lines)
 
 
 def test_output_and_exit_code_of_the_projects_python_come_back() -> None:
@@ -54,7 +52,7 @@ def test_what_the_guest_writes_stays_in_the_guest_but_for_the_share(tmp_path: Pa
 
 def test_a_command_that_does_not_end_is_ended_with_its_output_shown() -> None:
     with Guest(["sh", "-c", "echo begun; sleep 600"]) as guest:
-        wait_for(guest, lambda: "begun" in guest.output)
+        soon(guest, "its first word", lambda: "begun" in guest.output)
         with pytest.raises(GuestError, match=r"(?s)not done.*begun"):
             guest.wait(0.2)
     assert not guest.machine.running
@@ -117,7 +115,7 @@ def test_a_power_cut_keeps_what_was_synced_and_loses_what_was_not(tmp_path: Path
         "echo kept > synced && sync && echo lost > unsynced && echo ready > /run/guest/ready && sleep 600"
     )
     with Guest(["sh", "-c", write], modules=["virtio_blk", "ext4"], disks=[disk]) as guest:
-        wait_for(guest, lambda: (guest.share / "ready").exists())
+        soon(guest, "its file", lambda: (guest.share / "ready").exists())
         guest.machine.power_cut()
     read = "mkdir /tmp/d && mount /dev/vda /tmp/d && cat /tmp/d/synced /tmp/d/unsynced"
     result = run(["sh", "-c", read], modules=["virtio_blk", "ext4"], disks=[disk])

@@ -6,13 +6,23 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 PATIENCE_S = 480  # a guest under TCG, on a machine that may have other things to do as well
 
 
-def wait_for(what: str, look: Callable[[], Any]) -> Any:
-    """The first true value."""
-    limit = time.monotonic() + PATIENCE_S
+def wait_for(
+    what: str,
+    look: Callable[[], Any],
+    *,
+    patience_s: float = PATIENCE_S,
+    every_s: float = 1.0,
+    seen: Callable[[], str] = str,
+) -> Any:
+    """The first true value; a failure shows what was waited for and what is `seen` instead."""
+    limit = time.monotonic() + patience_s
     while not (found := look()):
-        assert time.monotonic() < limit, f"not within {PATIENCE_S} s: {what}"
-        time.sleep(1)
+        if time.monotonic() > limit:
+            pytest.fail(f"not within {patience_s:g} s: {what}\n{seen()}")
+        time.sleep(every_s)
     return found

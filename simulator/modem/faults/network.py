@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from simulator.modem.fault import Fault
 from simulator.modem.port import AtPort
 from simulator.modem.reply import Reply
 from simulator.modem.state import Cell
 
 
-class _Setting(Fault):
+class _Setting(Fault, ABC):
     """A fault that is nothing but settings, put back when it ends."""
 
+    @abstractmethod
     def values(self) -> dict[str, object]:
-        raise NotImplementedError
+        """Names of the modem's settings, and what they are while the fault lasts."""
 
     def start(self) -> None:
         wanted = self.values()
@@ -27,13 +30,14 @@ class _Setting(Fault):
         self.modem.refresh()
 
 
-class _Recurring(Fault):
+class _Recurring(Fault, ABC):
     """A fault that strikes at its start and every N seconds from then on, until it is cleared."""
 
     every_s = 0.0
 
+    @abstractmethod
     def strike(self) -> None:
-        raise NotImplementedError
+        """What happens each time."""
 
     def start(self) -> None:
         self._round()
