@@ -206,10 +206,11 @@ def most_goodput(*, ipv6: bool, both: bool, exact: bool) -> tuple[float, float]:
 
 
 def one_packet_each_way_ms(*, ipv6: bool) -> float:
-    """The p95 of a ping that waits for nothing but the packet that is just being sent, on its way up and on its way down,
-    both lines full of packets of 1500 bytes: two waits of anything up to 23 ms, whose sum exceeds `2 - sqrt(0.1)` of one
-    in a twentieth of all cases, and the ping's own time. No qdisc can do better without smaller packets. The two queues
-    run in step, so what one run of some seconds measures lies up to 10 ms to either side."""
+    """The p95 of a ping that waits for nothing but the packet that is just being sent, on its way up and on its way
+    down, both lines full of packets of 1500 bytes: two waits of anything up to 23 ms, whose sum exceeds `2 - sqrt(0.1)`
+    of one in a twentieth of all cases, and the ping's own time. No qdisc can do better without smaller packets. The two
+    queues run in step, so what one run of some seconds measures lies up to 10 ms to either side.
+    """
     packet, ping = (octets * 8 / KBIT for octets in (1500, 104 if ipv6 else 84))
     return (2 - 0.1**0.5) * packet + 2 * ping
 
