@@ -48,16 +48,16 @@ class Plan:
 # A script without a line here is run without arguments, beside another one.
 PLANS = {
     "at_fuzz": Plan(short="20000"),
-    "at_storm": Plan(whole="8", short="0.5"),
+    "at_storm": Plan(whole="6", short="0.5"),
     "at_throughput": Plan(short="3", alone=True),
     "cli_clients": Plan(alone=True),
     "cli_startup": Plan(alone=True),
     "cli_watch": Plan(whole="15", short="10", alone=True),
     "footprint": Plan(own="make bench-footprint"),  # needs a 32-bit root, built for ten minutes the first time
     "footprint_modemmanager": Plan(own="make bench-footprint"),
-    "ledger_cuts": Plan(whole="150", short="60"),
+    "ledger_cuts": Plan(whole="100", short="60"),
     "ledger_flaps": Plan(whole="150", short="40"),
-    "ledger_flash": Plan(whole="100", short="10"),
+    "ledger_flash": Plan(whole="50", short="10"),
     "ledger_loss": Plan(whole="8", short="2"),
     "ledger_overshoot": Plan(alone=True),
     "operator_commands": Plan(short="400", alone=True),
