@@ -48,6 +48,7 @@ class Reporter:
         self._outbox, self._twins, self._session, self._topics = outbox, twins, session, topics
         self._look, self._config, self._commands, self._now = look, config, commands, now
         self._rhythm = Rhythm()
+        self._shown: tuple[Config, dict[str, Any]] | None = None  # a configuration, and how it is shown
         self._news: deque[tuple[str, dict[str, Any]]] = deque(maxlen=NEWS_KEPT)
         self._wake = asyncio.Event()
         self._reporting = asyncio.Lock()
@@ -138,9 +139,16 @@ class Reporter:
             self._news.popleft()
 
     async def _offer_twins(self, status: Mapping[str, Any]) -> None:
-        config = configuration.to_dict(self._config())
+        config = self._shown_config()
         topics = self._topics
         await self._twins.offer(topics.twin("info"), reports.info(status, commands=self._commands))
         await self._twins.offer(topics.twin("sim"), reports.sim(status))
         await self._twins.offer(topics.twin("plan"), reports.plan(status, plan=config["plan"]))
         await self._twins.offer(topics.twin("config"), {"config": config})
+
+    def _shown_config(self) -> dict[str, Any]:
+        """Made anew when there is another one, not at every look."""
+        config = self._config()
+        if self._shown is None or self._shown[0] is not config:
+            self._shown = config, configuration.to_dict(config)
+        return self._shown[1]

@@ -215,6 +215,7 @@ class Kernel:
             self._tell("changed", LinkRow(link, None))
 
     def _resync(self, route: Route) -> None:
+        self._generation += 1  # what was lost may have told of anything
         rows = {row.link.ifindex: row for row in route.links()}
         for ifindex in set(self._links) - set(rows):
             self._note(LinkRow(self._links[ifindex], None, deleted=True))

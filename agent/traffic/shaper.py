@@ -25,7 +25,7 @@ from agent.traffic.tree import KINDS, NEEDS
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-VERIFY_S = 60.0  # the kernel is read again after this time even if it told of no change
+VERIFY_S = 300.0  # the kernel is read again after this time even if it told of no change: it costs 20 ms
 
 
 @dataclass(slots=True)

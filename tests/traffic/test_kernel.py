@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
+import socket
 
 import pytest
 
@@ -11,6 +14,7 @@ from agent.errors import KernelError
 from agent.traffic import Kernel, Link, LinkEvent
 from agent.traffic import kernel as kernel_module
 from agent.traffic.kernel import boot_id
+from agent.traffic.netlink import Route
 from tests.netns import Wire
 from tests.traffic.conftest import kernel_in, until
 
@@ -189,3 +193,41 @@ def test_a_broken_socket_is_opened_again_and_what_changed_meanwhile_is_told(
 
     asyncio.run(scenario())
     assert "netlink" in caplog.text
+
+
+class _Overrun:
+    """The event socket, as it answers once when the kernel had more to tell than it could hold."""
+
+    def __init__(self, events: socket.socket) -> None:
+        self._events, self._told = events, False
+
+    def recv(self, length: int, flags: int) -> bytes:
+        if self._told:
+            return self._events.recv(length, flags)
+        self._told = True
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+
+def test_lost_events_count_as_a_change_and_the_links_are_read_again(cable: Wire) -> None:
+    """What was lost may have told of a qdisc that is gone: the shaper must look, not wait for its next full reading."""
+    events: list[LinkEvent] = []
+
+    async def scenario() -> None:
+        async with kernel_in(cable, events) as kernel:
+            before = await kernel.generation()
+
+            def overrun(route: Route) -> None:
+                real = kernel._events
+                assert real is not None
+                del kernel._links[next(i for i, link in kernel._links.items() if link.ifname == "wan0")]
+                kernel._events = _Overrun(real)  # type: ignore[assignment]
+                try:
+                    kernel._drain_events(route)
+                finally:
+                    kernel._events = real
+
+            await kernel.call(overrun)
+            assert await kernel.generation() > before
+            await until(lambda: [(e.kind, e.link.ifname) for e in events[-1:]] == [("new", "wan0")])
+
+    asyncio.run(scenario())
