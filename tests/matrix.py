@@ -70,7 +70,8 @@ def find_python(version: str) -> str | None:
 def prepare(pairing: Pairing, python: str) -> Path:
     """The pairing's interpreter, with the project's test dependencies and the two libraries as the release has them."""
     interpreter = pairing.folder / "bin/python"
-    mark = pairing.folder / f"installed-{hash_of(PROJECT / 'pyproject.toml')}"
+    # This checkout's: the command of an environment that another one made would run that one's code, or none.
+    mark = pairing.folder / f"installed-{_hash(str(PROJECT).encode(), (PROJECT / 'pyproject.toml').read_bytes())}"
     if not mark.exists():
         shutil.rmtree(pairing.folder, ignore_errors=True)
         subprocess.run([python, "-m", "venv", str(pairing.folder)], check=True)
@@ -82,8 +83,8 @@ def prepare(pairing: Pairing, python: str) -> Path:
     return interpreter
 
 
-def hash_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+def _hash(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:10]
 
 
 def run(pairing: Pairing) -> str:
