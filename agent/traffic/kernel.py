@@ -158,8 +158,10 @@ class Kernel:
         """Answer all jobs with the trouble for so long; False once closed."""
         until = time.monotonic() + seconds
         while True:
+            left_s = until - time.monotonic()
             try:
-                job = self._jobs.get(timeout=max(0.0, until - time.monotonic()))
+                # Never a wait of no time: Python 3.10 turns it into one without end where the queue was just emptied.
+                job = self._jobs.get(timeout=left_s) if left_s > 0 else self._jobs.get_nowait()
             except queue.Empty:
                 return True
             if job is _CLOSE:
