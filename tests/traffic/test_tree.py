@@ -132,6 +132,16 @@ def test_addresses_as_sockets_tell_them() -> None:
     assert filters("tbf", [Endpoint("/run/broker.sock", 0)], upload=True) == filters("tbf", [], upload=True)
 
 
+def test_two_filters_that_meet_at_one_priority_are_told_apart() -> None:
+    first = filters("tbf", [Endpoint("10.0.0.1", 8883)], upload=True)[0]
+    others = (Endpoint(f"10.{n >> 8 & 255}.{n & 255}.2", 8883) for n in range(1 << 16))
+    other = next(e for e in others if filters("tbf", [e], upload=True)[0].prio == first.prio)
+    wants = filters("tbf", [Endpoint("10.0.0.1", 8883), other, other], upload=True)
+    assert wants[0] == first
+    assert [w.keys for w in wants[1:2]] == [w.keys for w in filters("tbf", [other], upload=True)[:1]]
+    assert len({w.prio for w in wants}) == len(wants) == len(filters("tbf", [other], upload=True)) + 1
+
+
 @given(st.lists(st.ip_addresses(), min_size=1, max_size=6, unique=True), st.booleans())
 def test_filters_are_known_again_by_their_priority(addresses: list[object], upload: bool) -> None:
     wants = filters("tbf", [Endpoint(str(a), 8883) for a in addresses], upload=upload)
