@@ -7,7 +7,6 @@ default route), is the alarm `throttle-ineffective`, with its cause. `judge` is 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -156,8 +155,8 @@ class Proof:
         current: Callable[[], tuple[Sequence[Link], ShaperState]],
         report: Callable[[Verdict], None],
         *,
+        sleep: Callable[[float], Awaitable[object]],
         now: Callable[[], float] = boot_s,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._kernel, self._current, self._report, self._now, self._sleep = kernel, current, report, now, sleep
         self._subject: tuple[object, ...] | None = None

@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -77,12 +78,12 @@ SLOW = Rates(512_000, 512_000)
 SHOWN = re.compile(r"qdisc cake .* bandwidth 512Kbit |rate 516776bit")
 
 
-def play(cable: Wire, scenario: Callable[[Kernel, Shaper], Awaitable[None]], **settings: object) -> None:
+def play(cable: Wire, scenario: Callable[[Kernel, Shaper], Awaitable[None]], **settings: Any) -> None:
     """A scenario with a kernel thread in the near namespace and a shaper of these settings."""
 
     async def run() -> None:
         async with kernel_in(cable) as kernel:
-            await scenario(kernel, Shaper(kernel, ShaperSettings(**settings)))  # type: ignore[arg-type]  # of several types
+            await scenario(kernel, Shaper(kernel, ShaperSettings(**settings)))
 
     asyncio.run(run())
 

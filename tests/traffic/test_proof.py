@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from agent.config import ShaperSettings
 from agent.plan import Rates
-from agent.traffic import Shaper, ShaperState
+from agent.traffic import Kernel, Shaper, ShaperState
 from agent.traffic.kernel import boot_s
 from agent.traffic.proof import EVERY_S, WINDOW_S, Passed, Proof, Reading, Verdict, judge, read
 from tests.netns import Wire
@@ -76,7 +77,7 @@ def test_a_real_bypass_is_found_and_a_sound_line_is_not_accused(cable: Wire) -> 
             links = await kernel.links(["wan0"])
             state = await shaper.reconcile(links, SLOW)
             states = [state]
-            proof = Proof(kernel, lambda: (links, states[-1]), verdicts.append, now=clock)
+            proof = Proof(kernel, lambda: (links, states[-1]), verdicts.append, now=clock, sleep=asyncio.sleep)
 
             async def window(*bypass: str) -> None:
                 await proof.tick()
@@ -124,7 +125,8 @@ def test_windows_follow_each_change_and_then_the_hour() -> None:
         from agent.traffic import Link
 
         link = Link(4, "wan0", "veth", True, 14, 1500)
-        proof = Proof(CountingKernel(), lambda: ([link], states[-1]), lambda verdict: None, now=clock)  # type: ignore[arg-type]
+        kernel = cast(Kernel, CountingKernel())
+        proof = Proof(kernel, lambda: ([link], states[-1]), lambda verdict: None, now=clock, sleep=asyncio.sleep)
         await proof.tick()
         assert reads == []
         states.append(ShaperState("enforced", "tbf", SLOW))
