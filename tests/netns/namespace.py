@@ -59,8 +59,12 @@ class Namespace:
         return self.run("tc", *arguments)
 
     def popen(self, *command: str, **options: object) -> subprocess.Popen[str]:
-        """A process in it, which the caller ends."""
-        return subprocess.Popen(["ip", "netns", "exec", self.name, *command], text=True, **options)  # type: ignore[call-overload,no-any-return]
+        """A process in it, which the caller ends, or else the namespace's end.
+
+        It is born in it: one that had yet to enter would not be found by that end, and would live on.
+        """
+        with self.entered():
+            return subprocess.Popen(["ip", "netns", "exec", self.name, *command], text=True, **options)  # type: ignore[call-overload,no-any-return]
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
