@@ -7,7 +7,6 @@ A section is a dataclass; what a value must satisfy stands in the table RULES, b
 from __future__ import annotations
 
 import re
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -18,11 +17,7 @@ from typing import Any
 
 from agent.errors import ConfigError
 from agent.plan.model import Plan
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from agent.toml import tomllib
 
 DEFAULT_PATH = Path("/etc/modem-agent/config.toml")
 

@@ -36,13 +36,14 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     `doctor` does.
     """
     from agent.cli import writing
+    from agent.toml import dumps
 
     table = writing.read_table(call.config_path)
     answers = _answers(table, yes=yes or call.json or not sys.stdin.isatty(), wan=wan, given=given)
     missing = [path for key in ("ca", "cert", "key") if (path := answers[key]) and not os.access(path, os.R_OK)]
     if missing:
         raise click.UsageError(f"{missing[0]} cannot be read: put the file there first")
-    text = writing.to_toml(writing.merged(table, _changes(answers)))
+    text = dumps(writing.merged(table, _changes(answers)))
     writing.write(call.config_path, text)
     if not call.json:
         print(f"{screen.clean(call.config_path)}: written and checked; restart the agent")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -99,10 +98,8 @@ class Call:
             raise
 
     def _table(self, text: str) -> dict[str, Any]:
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
+        from agent.toml import tomllib
+
         try:
             return dict(tomllib.loads(text))
         except tomllib.TOMLDecodeError:

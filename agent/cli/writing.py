@@ -6,19 +6,12 @@ Called by `setup`. Comments of the old file are not kept; the old file is, besid
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from agent import config
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from agent.toml import tomllib
 
 KEPT = ".before-setup"
 
@@ -39,33 +32,6 @@ def merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
             section, name = key.split(".")
             result.setdefault(section, {})[name] = value
     return result
-
-
-def to_toml(table: dict[str, Any]) -> str:
-    """Sections of plain values, and lists of tables such as [[plan.steps]]."""
-    lines: list[str] = []
-    for section, values in table.items():
-        lines += [f"[{section}]", *(f"{key} = {_value(value)}" for key, value in values.items() if not _tables(value))]
-        for key, value in values.items():
-            for row in value if _tables(value) else ():
-                lines += ["", f"[[{section}.{key}]]", *(f"{name} = {_value(item)}" for name, item in row.items())]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _tables(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def write(path: Path, text: str) -> None:

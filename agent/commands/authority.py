@@ -13,7 +13,6 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import hmac
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -25,11 +24,7 @@ from agent.config import CommandSettings
 from agent.errors import ConfigError, Rejected
 from agent.operator.tls import secret
 from agent.plan.model import Moment
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from agent.toml import tomllib
 
 SHORTEST_KEY_BYTES = 16
 SKEW_S = 300  # how far an issuer's clock may be ahead of ours

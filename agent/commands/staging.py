@@ -8,21 +8,16 @@ back, also when the device was rebooted in between. The daemon calls `effective`
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agent import config as configuration
-from agent.commands import answers, toml
+from agent.commands import answers
 from agent.commands.agent import Agent
 from agent.config import Config
 from agent.errors import ConfigError, Rejected
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from agent.toml import dumps, tomllib
 
 GOOD, BEFORE, TRIAL, LAST = "config.good", "config.before", "config.trial", "config.last"
 STARTS = 3  # of the agent during one trial: a configuration that makes it crash is given up
@@ -119,7 +114,7 @@ def merged(config: Config, changes: Mapping[str, Any]) -> Config:
         if not section or not key:
             raise ConfigError("pushed configuration", name, "not a key", allowed="section.key, such as operator.beat_s")
         table.setdefault(section, {})[key] = value
-    return replace(configuration.parse(toml.dumps(table), "pushed configuration"), file=config.file)
+    return replace(configuration.parse(dumps(table), "pushed configuration"), file=config.file)
 
 
 def _table(config: Config) -> dict[str, Any]:

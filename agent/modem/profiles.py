@@ -7,17 +7,13 @@ the USB tables say which interface speaks AT and which must be left alone.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from agent.toml import tomllib
 
 FOLDER = Path(__file__).parent / "profiles"
 

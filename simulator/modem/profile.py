@@ -6,23 +6,18 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from agent.toml import tomllib
 from simulator.errors import DataError, UnknownName
 from simulator.modem import state as settings
 from simulator.modem.facts import FACTS
 from simulator.modem.rules import ACTIONS, Later, Rule, unknown_word, words
 from simulator.toml_lines import line_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DATA = Path(__file__).parent / "data"
 ROLES = ("at", "modem", "nmea", "diag")

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from agent.toml import tomllib
 from simulator.errors import DataError, SimulatorError, UnknownName
 from simulator.modem import profile as profiles
 from simulator.modem import state as settings
 from simulator.scenarios.rehearsal import action_problem, expectation_problem
 from simulator.toml_lines import line_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DATA = Path(__file__).parent / "data"
 KEYS = ("name", "about", "profile", "seed", "start", "device_clock", "poll_s", "sample_s", "settings", "plan", "step")

@@ -29,7 +29,7 @@ shapes = st.binary(max_size=200) | st.text('+^#:,"()\r\nOKERCME 0123456789ABCDEF
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
     """A recorded reply with bytes cut out, put in or changed."""
-    reply = draw(st.sampled_from(REPLIES))
+    reply: bytes = draw(st.sampled_from(REPLIES))
     start = draw(st.integers(0, len(reply)))
     end = draw(st.integers(start, min(len(reply), start + 12)))
     return reply[:start] + draw(st.binary(max_size=12)) + reply[end:]
@@ -53,7 +53,7 @@ def test_where_the_bytes_are_split_changes_nothing(command: str, reply: bytes, c
             engine.receive(chunk)
         engine.flush()
         engine.expire(float("inf"))
-        found = []
+        found: list[object] = []
         while (event := engine.next_event()) is not None:
             found.append((event.result, event.lines) if isinstance(event, Response) else event)
         return found

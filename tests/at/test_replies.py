@@ -7,6 +7,7 @@ unknown (an empty object: understood, and nothing known), and the lines that are
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_a_reply_reads_as_an_expert_reads_it(row: dict[str, Any]) -> None:
     assert (found["unsolicited"], found["stray"]) == (row.get("unsolicited", []), row.get("stray", []))
 
 
-FRAMINGS = {
+FRAMINGS: dict[str, Callable[[str, str], str]] = {
     "echo": lambda command, reply: f"{command}\r{reply}",
     "line feeds alone": lambda command, reply: reply.replace("\r\n", "\n"),
     "carriage returns alone": lambda command, reply: reply.replace("\r\n", "\r"),

@@ -29,7 +29,12 @@ async def measured(path: str) -> list[tuple[int, int, float]]:
             port = modem._dialogue._port
             assert port is not None
             write = port.write
-            port.write = lambda data: (sent.append(data), write(data))[1]  # type: ignore[method-assign]
+
+            def noted(data: bytes) -> None:
+                sent.append(data)
+                write(data)
+
+            port.write = noted  # type: ignore[method-assign]
             await modem.poll()
             found = []
             for _ in range(11):

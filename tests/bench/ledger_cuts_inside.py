@@ -80,13 +80,15 @@ def judge(cuts: int, seed: int) -> None:
     rng, history = random.Random(seed), list(entries(Path("/dev/vda")))
     print(f"{len(history)} entries, {sum(bool(e.flags & FLUSH) for e in history)} of them flushes", flush=True)
     image = Path("/tmp/cut.img")
+    ways: tuple[tuple[str, Callable[[], bool]], ...] = (("whole", lambda: True), ("part", lambda: rng.random() < 0.5))
     for number in range(cuts):
         shutil.copyfile(BASE, image)
-        how, keeps = [("whole", lambda: True), ("part", lambda: rng.random() < 0.5)][number % 2]
+        how, keeps = ways[number % 2]
         acknowledged = cut(history, rng.randrange(len(history) + 1), image, keeps)
         print(f"{how} {mounted_verdict(image, acknowledged)}", flush=True)
 
 
 if __name__ == "__main__":
     MOUNT.mkdir()
-    {"write": write, "judge": judge}[sys.argv[1]](*map(int, sys.argv[2:]))
+    steps: dict[str, Callable[..., None]] = {"write": write, "judge": judge}
+    steps[sys.argv[1]](*map(int, sys.argv[2:]))

@@ -6,7 +6,7 @@ Called by tests/bench/report.py. Knows nothing of what it draws.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 Point = tuple[float, float]
@@ -64,7 +64,7 @@ def box(x: float, y: float, width: float, height: float, *, kind: str = "", fill
 
 
 def lines(
-    series: dict[str, Sequence[Point]],
+    series: Mapping[str, Sequence[Point]],
     *,
     x_title: str,
     y_title: str,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import re
 import subprocess
@@ -214,7 +215,7 @@ def one_packet_each_way_ms(*, ipv6: bool) -> float:
     queues run in step, so what one run of some seconds measures lies up to 10 ms to either side.
     """
     packet, ping = (octets * 8 / KBIT for octets in (1500, 104 if ipv6 else 84))
-    return (2 - 0.1**0.5) * packet + 2 * ping
+    return (2 - math.sqrt(0.1)) * packet + 2 * ping
 
 
 def two_clocks() -> tuple[float, float]:

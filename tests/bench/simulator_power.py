@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from collections.abc import Callable
 
 from simulator.qemu.campaign import MAY_LOSE_BYTES, SHAPED_WITHIN_S, Tally, cut_power, pull_cable
 from simulator.qemu.errors import GuestError
@@ -56,10 +57,11 @@ def main() -> int:
     options = parser.parse_args()
     bench = Bench("simulator_power", issue=8)
     faults = []
-    for count, campaign, rows in (
+    campaigns: tuple[tuple[int, Callable[[Tally], None], Callable[[Bench, Tally, int], None]], ...] = (
         (options.unplugs, lambda tally: pull_cable(options.unplugs, tally, tell), unplug_rows),
         (options.cuts, lambda tally: cut_power(options.cuts, options.seed, tally, tell), cut_rows),
-    ):
+    )
+    for count, campaign, rows in campaigns:
         if count:
             tally = Tally()
             try:

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from agent.clock import Clock
 from agent.commands import staging
@@ -20,10 +20,12 @@ from agent.commands.snapshot import Snapshot
 from agent.commands.table import Command, Progress
 from agent.config import Config
 from agent.daemon.accounting import Accounting
+from agent.daemon.agent import LiveAgent
 from agent.daemon.reporting import Reporting
 from agent.errors import StoreError
 from agent.operator import Outbox, SessionState, Topics
 from agent.plan import Ledger, Moment
+from agent.store import Store
 from tests.bench.operator_ledger import Received
 from tests.campaign.world import Broker, Cut, Disk, Kernel, World
 
@@ -59,11 +61,11 @@ class Life:
             self.config = staging.effective(self.file_config, database, world.boot_id, world.boot_s())
         self.clock = Clock(self.config.clock, floor=ledger.latest if ledger else None, system=Kernel(world))
         first = ledger or Ledger.new(self.config.plan, self.clock.now())
-        self.accounting = Accounting(self.config.plan, self.clock, self.disk, first, self.faults)
+        self.accounting = Accounting(self.config.plan, self.clock, cast(Store, self.disk), first, self.faults)
         self.topics = Topics(self.config.operator.root, DEVICE)
         now = self.clock.now
         self.box = Outbox(self.disk, self.config.operator, self.topics, boot=world.boot_id, now=now)
-        self.reporting = Reporting(self)
+        self.reporting = Reporting(cast(LiveAgent, self))
         self.reporting._outbox = self.box
         self.accounting.on_notice = self.reporting.notice
         self.accounting.companion = self.reporting.companion

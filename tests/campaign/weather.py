@@ -43,7 +43,12 @@ def link_down(story: Story) -> None:
     if final is not None:
         story.life.accounting.take([final])
     story.world.link = None
-    story.later(story.dice.uniform(5, 900), lambda: story.world.link or story.world.make_link())
+
+    def back() -> None:
+        if story.world.link is None:
+            story.world.make_link()
+
+    story.later(story.dice.uniform(5, 900), back)
 
 
 def link_renamed(story: Story) -> None:

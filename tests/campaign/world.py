@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
+from agent.clock import System
 from agent.errors import StoreError
 from agent.operator.client import Inbound
 from agent.plan import Epoch, Sample
@@ -155,7 +156,7 @@ class World:
         self.make_link()
 
 
-class Kernel:
+class Kernel(System):
     """agent.clock.System over the world."""
 
     def __init__(self, world: World) -> None:
@@ -224,7 +225,7 @@ class Disk:
         self.doom = (left - 1, phase)
         return phase if left == 0 else ""
 
-    def _cut(self) -> None:
+    def _cut(self) -> NoReturn:
         self.dead = True
         raise Cut
 

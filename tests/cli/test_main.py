@@ -122,4 +122,4 @@ def test_the_short_cuts_equal_the_configuration() -> None:
     assert str(config.DEFAULT_PATH) == verb.DEFAULT_CONFIG
     assert config.Device().run_dir == verb.DEFAULT_RUN_DIR
     assert config.Device().state_dir == verb.DEFAULT_STATE_DIR
-    assert config.Plan().timezone == verb.DEFAULT_ZONE
+    assert config.Config().plan.timezone == verb.DEFAULT_ZONE

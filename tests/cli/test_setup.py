@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent import config
-from agent.cli import writing
 from agent.cli.setup import links
 from tests.cli.conftest import Run
 
@@ -73,12 +70,6 @@ def test_it_ends_as_doctor_does(cli: Run, tmp_path: Path) -> None:
     assert "written and checked" in done.stdout
     assert "Root cause" in done.stdout
     assert done.returncode == 1
-
-
-@given(st.dictionaries(st.sampled_from(["username", "url_", "x"]), st.text() | st.integers() | st.booleans()))
-def test_every_value_reads_back_as_it_was(values: dict[str, object]) -> None:
-    table = {"operator": values, "plan": {"steps": [{"at_percent": 5}, {"at_percent": 7}], "list": ["a", "b"]}}
-    assert writing.tomllib.loads(writing.to_toml(table)) == table
 
 
 def test_mobile_links_are_told_from_others(tmp_path: Path) -> None:

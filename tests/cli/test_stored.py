@@ -24,8 +24,8 @@ def config(tmp_path: Path) -> str:
     with Database.open(tmp_path / "agent.db") as database, database.transaction():
         database.keep(ledger)
         database.events.add("boot", {"reason": "power"}, moment)
-        who = {"issuer": "local:root (uid 0)", "role": "admin"}
-        database.audit.add(audit.entry(moment, "succeeded", type="plan.topup", id="local-1", **who))
+        who = "local:root (uid 0)"
+        database.audit.add(audit.entry(moment, "succeeded", type="plan.topup", id="local-1", issuer=who, role="admin"))
     file = tmp_path / "config.toml"
     file.write_text(f'[device]\nrun_dir = "{tmp_path}/run"\nstate_dir = "{tmp_path}"\nid = "kitchen-7"\n')
     return str(file)

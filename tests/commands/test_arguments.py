@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jsonschema
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from agent.commands import arguments
 from agent.commands.catalogue import COMMANDS
 from agent.errors import Rejected
 
-SCHEMA = {
+SCHEMA: dict[str, dict[str, Any]] = {
     "bytes": {"type": "integer", "minimum": 1, "maximum": 1000, "required": True},
     "kind": {"type": "string", "enum": ["a", "b"]},
     "name": {"type": "string", "maxLength": 5, "pattern": "^[a-z]*$"},

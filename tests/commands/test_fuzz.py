@@ -29,11 +29,12 @@ STRANGE: tuple[Any, ...] = (
 
 
 def valid(dice: random.Random) -> dict[str, Any]:
-    body = {"v": 1, "id": "f", "type": "plan.topup", "args": {"bytes": dice.randrange(1, 10**9)}}
+    args = {"bytes": dice.randrange(1, 10**9)}
+    body: dict[str, Any] = {"v": 1, "id": "f", "type": "plan.topup", "args": args}
     for key, value in (("ttl", 600), ("iss", "support"), ("aud", DEVICE), ("ctr", 5), ("iat", 1), ("exp", 2**33)):
         if dice.random() < 0.5:
             body[key] = value
-    return body if dice.random() < 0.6 else signed("plan.topup", "f", body["args"], ctr=dice.randrange(9))
+    return body if dice.random() < 0.6 else signed("plan.topup", "f", args, ctr=dice.randrange(9))
 
 
 def damaged(dice: random.Random) -> bytes:

@@ -93,7 +93,7 @@ def slow(gate: asyncio.Event, ran: list[str], **row: Any) -> dict[str, Command]:
 
 
 def test_one_at_a_time_per_resource_then_in_the_order_of_arrival(tmp_path: Path) -> None:
-    gate, ran = asyncio.Event(), []
+    gate, ran = asyncio.Event(), list[str]()
 
     async def story(agent: StandIn, channel: Channel) -> None:
         for id in ("a", "b", "c"):
@@ -110,7 +110,7 @@ def test_one_at_a_time_per_resource_then_in_the_order_of_arrival(tmp_path: Path)
 
 
 def test_time_to_live_passes_while_waiting_for_the_turn(tmp_path: Path) -> None:
-    gate, ran = asyncio.Event(), []
+    gate, ran = asyncio.Event(), list[str]()
 
     async def story(agent: StandIn, channel: Channel) -> None:
         await channel.send("test.slow", "a")
@@ -127,7 +127,7 @@ def test_time_to_live_passes_while_waiting_for_the_turn(tmp_path: Path) -> None:
 
 
 def test_cancel_ends_a_waiting_and_a_running_command(tmp_path: Path) -> None:
-    gate, ran = asyncio.Event(), []
+    gate, ran = asyncio.Event(), list[str]()
 
     async def story(agent: StandIn, channel: Channel) -> None:
         await channel.send("test.slow", "a")

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from serial.rfc2217 import PortManager
+from serial.rfc2217 import PortManager, Serial
 
 import simulator
 from agent.config import ModemSettings
@@ -91,10 +92,11 @@ def far_end(device: str) -> Iterator[tuple[str, Line]]:
         connection, _ = server.accept()
         near = os.open(device, os.O_RDWR | os.O_NOCTTY)
         sender = SimpleNamespace(write=connection.sendall)
-        manager = PortManager(line, sender)
+        manager = PortManager(cast("Serial", line), cast("Serial", sender))
         try:
             while True:
-                for ready in select.select([connection, near], [], [])[0]:
+                both: list[Any] = [connection, near]
+                for ready in select.select(both, [], [])[0]:
                     if ready is near:
                         connection.sendall(b"".join(manager.escape(os.read(near, 4096))))
                     elif not (data := connection.recv(4096)):

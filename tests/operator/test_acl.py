@@ -77,7 +77,8 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 def fleet(tmp_path: Path, pki: Pki) -> Iterator[Fleet]:
     folder = tmp_path / "broker"
     folder.mkdir()
-    with Fleet(folder, pki) as running:
+    running = Fleet(folder, pki)
+    with running:
         yield running
 
 

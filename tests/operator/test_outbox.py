@@ -22,7 +22,8 @@ def tell(tmp_path: Path, story: Callable[[StandIn], Awaitable[None]], *, boot: s
     async def run() -> None:
         config = Config()
         config = replace(config, operator=replace(config.operator, **operator))
-        with StandIn(tmp_path, config, **({"boot": boot} if boot else {})) as agent:
+        more: dict[str, Any] = {"boot": boot} if boot else {}
+        with StandIn(tmp_path, config, **more) as agent:
             await agent.outbox.open()
             await story(agent)
 
@@ -155,7 +156,7 @@ def test_numbers_go_on_after_a_restart_and_begin_anew_after_a_reboot(tmp_path: P
 
 
 @pytest.mark.parametrize("bound", [{"outbox_rows": 20}, {"outbox_bytes": 3_000}])
-def test_bounds_take_the_oldest_measurements_first_and_the_loss_is_told(tmp_path: Path, bound: dict[str, int]) -> None:
+def test_bounds_take_the_oldest_measurements_first_and_the_loss_is_told(tmp_path: Path, bound: dict[str, Any]) -> None:
     async def story(agent: StandIn) -> None:
         for number in range(5):
             await event(agent, number)

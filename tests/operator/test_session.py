@@ -149,9 +149,17 @@ def test_reports_of_an_outage_arrive_in_order_and_without_a_gap(broker: Mosquitt
 class Hearing(Desk):
     """Also keeps what an answer was correlated with, by topic."""
 
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.correlations: dict[str, bytes] = {}
+
+    async def __aenter__(self) -> Hearing:
+        await super().__aenter__()
+        return self
+
     def _event(self, event: Event) -> None:
         if isinstance(event, Inbound):
-            self.correlations = {**getattr(self, "correlations", {}), event.topic: event.correlation}
+            self.correlations[event.topic] = event.correlation
         super()._event(event)
 
     def ask(self, topic: str, body: dict[str, Any], response_topic: str) -> None:

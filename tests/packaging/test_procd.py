@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,11 @@ def test_a_mistake_leaves_the_last_good_configuration_in_force(router: Router, b
 
 
 def test_without_any_good_configuration_nothing_is_started(router: Router) -> None:
-    for prepare in (lambda: None, lambda: router.uci(GOOD.replace("'40000000000'", "'much'"))):
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: None,
+        lambda: router.uci(GOOD.replace("'40000000000'", "'much'")),
+    )
+    for prepare in steps:
         prepare()
         result = router.call("start_service")
         assert result.returncode == 1

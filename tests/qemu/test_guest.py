@@ -81,7 +81,7 @@ def test_a_device_that_does_not_boot_says_so_and_leaves_nothing(
 ) -> None:
     device_disk()  # built, so that the time is that of the boot alone
     options = ["--state", "jffs2", "--append", words]
-    command = [Path(sys.executable).with_name("modem-sim"), "qemu", *options, "--timeout", str(patience_s)]
+    command = [str(Path(sys.executable).with_name("modem-sim")), "qemu", *options, "--timeout", str(patience_s)]
     began = time.monotonic()
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=400, env={**os.environ, "TMPDIR": str(tmp_path)}

@@ -14,6 +14,7 @@ from agent.config import ShaperSettings
 from agent.plan import Rates
 from agent.traffic import Capabilities, Shaper, advice, probe
 from agent.traffic.kernel import boot_id
+from agent.traffic.netlink import Route
 from tests.netns import Wire
 from tests.traffic.conftest import kernel_in
 
@@ -128,7 +129,13 @@ def test_after_a_reboot_the_first_shaping_does_not_wait_for_the_probe(
     """It goes by what an earlier boot of this kernel found. Where that is no longer so, the kernel's refusal has it
     probed at once; where it is, the probe comes after."""
     memory, probed = tmp_path / "memory.json", list[int]()
-    monkeypatch.setattr(probe, "probe", lambda route, real=probe.probe: (probed.append(1), real(route))[1])
+    real = probe.probe
+
+    def noted(route: Route) -> Capabilities:
+        probed.append(1)
+        return real(route)
+
+    monkeypatch.setattr(probe, "probe", noted)
 
     async def scenario() -> None:
         async with kernel_in(cable) as kernel:
