@@ -94,20 +94,10 @@ def run(pairing: Pairing) -> str:
         return f"skipped: no Python {pairing.python} here"
     interpreter = prepare(pairing, python)
     began = time.monotonic()
+    # The project's settings have one -q already, and with two the last line would count nothing.
     command = [
-        str(interpreter),
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "auto",
-        "--dist",
-        "loadfile",
-        "-m",
-        EXPRESSION,
-        "-p",
-        "no:cacheprovider",
-    ]
+        str(interpreter), "-m", "pytest", "-n", "auto", "--dist", "loadfile", "-m", EXPRESSION, "-p", "no:cacheprovider",
+    ]  # fmt: skip
     result = subprocess.run(
         [*command, *(f"--ignore={path}" for path in IGNORED), "tests"], cwd=PROJECT, capture_output=True, text=True
     )

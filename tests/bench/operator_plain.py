@@ -22,7 +22,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 
-from tests.bench.operator_ear import Ear
+from tests.bench.operator_ear import Ear, Proxy
 from tests.bench.operator_kills import BROKER, draining
 from tests.bench.operator_nursery import Life, Mortal, Nursery, device_id, memory, say
 from tests.bench.rows import Bench
@@ -120,19 +120,22 @@ async def side_by_side(rounds: int, seed: int, folder: Path) -> tuple[dict[int, 
         ear = Ear(broker.port, "modem-agent/v1/+/e/+", hear)
         listening = asyncio.create_task(ear.run())
         await ear.ready.wait()
+        gate = asyncio.Event()  # a broker that has just started drops what comes before the ear has subscribed
+        gate.set()
 
         async def back() -> None:
             while ear.ready.is_set():  # noqa: ASYNC110  # it hears what the old broker wrote to its end
                 await asyncio.sleep(0.002)
             await asyncio.to_thread(broker.start)
             await ear.ready.wait()
+            gate.set()
 
-        async with Nursery("tests.bench.operator_plain", said) as nursery:
+        async with Proxy(broker.port, dice, gate) as line, Nursery("tests.bench.operator_plain", said) as nursery:
             for turn in range(1, rounds + 1):
                 lives = [
                     (
                         device,
-                        nursery.begin(Life(device, kind, broker.port, str(folder / str(device)), f"{turn:08x}", turn)),
+                        nursery.begin(Life(device, kind, line.port, str(folder / str(device)), f"{turn:08x}", turn)),
                     )
                     for device, kind in ((AGENT, "agent"), (PLAIN, "plain"))
                 ]
@@ -140,6 +143,7 @@ async def side_by_side(rounds: int, seed: int, folder: Path) -> tuple[dict[int, 
                 gone = dice.random() < 0.7
                 if gone:
                     killed += 1
+                    gate.clear()
                     await asyncio.to_thread(broker.stop, kill=True)
                     await asyncio.sleep(dice.uniform(0, 0.3))
                     if dice.random() < 0.5:
@@ -149,7 +153,7 @@ async def side_by_side(rounds: int, seed: int, folder: Path) -> tuple[dict[int, 
                 await asyncio.gather(*(nursery.end(device, ended, 0) for device, ended in lives))
                 if gone:
                     await back()
-            last = Life(AGENT, "agent's last", broker.port, str(folder / str(AGENT)), f"{rounds + 1:08x}", rounds + 1)
+            last = Life(AGENT, "agent's last", line.port, str(folder / str(AGENT)), f"{rounds + 1:08x}", rounds + 1)
             assert await nursery.begin(last) == 0
         await asyncio.sleep(0.3)  # the last bytes on their way to the ear
         listening.cancel()
