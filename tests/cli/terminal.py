@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -15,6 +16,12 @@ import time
 from types import TracebackType
 
 LIMIT_S = 30.0
+
+
+def _take_terminal() -> None:
+    """In the new process. A shell that started the tests in its background had them, and this, ignore Ctrl-C."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
@@ -33,7 +40,7 @@ class Terminal:
             stderr=slave,
             env={"PATH": os.environ["PATH"], "TERM": "vt100", **(env or {})},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_terminal,
         )
         os.close(slave)
 
