@@ -42,7 +42,7 @@ def unwritten(smaps: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Address and bytes of each private, read-only mapping of a file that holds no page of its own.
 
     Only there is nothing lost by MADV_DONTNEED: a page that the linker has written to (relocations, which it then makes
-    read-only) is counted as Anonymous, and its mapping left alone.
+    read-only) is counted as Anonymous, or as Swap when it is out, and its mapping left alone.
     """
     start = size = 0
     for line in smaps:
@@ -51,5 +51,7 @@ def unwritten(smaps: Iterable[str]) -> Iterator[tuple[int, int]]:
             ends = [int(end, 16) for end in words[0].split("-")]
             from_file = len(words) > 5 and words[5].startswith("/") and words[1] in {"r-xp", "r--p"}
             start, size = (ends[0], ends[1] - ends[0]) if from_file else (0, 0)
-        elif size and words[0] == "Anonymous:" and words[1] == "0":
+        elif words[0] in {"Anonymous:", "Swap:"} and words[1] != "0":
+            size = 0
+        elif words[0] == "VmFlags:" and size:  # the last line of each mapping
             yield start, size

@@ -11,22 +11,41 @@ SMAPS = """\
 00400000-00460000 r--p 00000000 fd:00 77   /usr/bin/python3.11
 Size:                384 kB
 Anonymous:             0 kB
+Swap:                  0 kB
 VmFlags: rd mr mw me sd
 00460000-00700000 r-xp 00060000 fd:00 77   /usr/bin/python3.11 (deleted)
 Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd ex mr mw me sd
 00900000-00a00000 rw-p 00500000 fd:00 77   /usr/bin/python3.11
 Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd wr mr mw me ac sd
 00a00000-00a10000 r--p 00600000 fd:00 78   /usr/lib/libcrypto.so.3
 Anonymous:            64 kB
+Swap:                  0 kB
+VmFlags: rd mr mw me ac sd
+00a20000-00a30000 r--p 00600000 fd:00 78   /usr/lib/libssl.so.3
+Anonymous:             0 kB
+Swap:                 16 kB
+VmFlags: rd mr mw me ac sd
 00b00000-00b10000 r--s 00000000 fd:00 79   /var/lib/modem-agent/shared
 Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd sh mr mw me ms sd
 00c00000-00d00000 r-xp 00000000 00:00 0    [vdso]
 Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd ex mr mw me de sd
 00e00000-00f00000 r--p 00000000 00:00 0
 Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd mr mw me sd
 
 7f0000000000-7f0000001000 r--p 00000000 fd:00 80   /usr/lib/locale/C.utf8/LC_CTYPE
 Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd mr mw me sd
 """
 
 LIVE = """
