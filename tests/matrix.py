@@ -96,8 +96,9 @@ def run(pairing: Pairing) -> str:
     began = time.monotonic()
     # The project's settings have one -q already, and with two the last line would count nothing.
     command = [
-        str(interpreter), "-m", "pytest", "-n", "auto", "--dist", "loadfile", "-m", EXPRESSION, "-p", "no:cacheprovider",
-    ]  # fmt: skip
+        *(str(interpreter), "-m", "pytest", "-p", "no:cacheprovider"),
+        *("-n", "auto", "--dist", "loadfile", "-m", EXPRESSION),
+    ]
     result = subprocess.run(
         [*command, *(f"--ignore={path}" for path in IGNORED), "tests"], cwd=PROJECT, capture_output=True, text=True
     )

@@ -7,6 +7,7 @@ fought over: two readers on one port steal each other's bytes (an IMEI field has
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 from pathlib import Path
@@ -15,15 +16,20 @@ from agent.errors import PortBusy
 
 log = logging.getLogger(__name__)
 LOCK_DIRECTORY = Path("/var/lock")
+PROGRAM = "modem-agent"  # behind the number, as minicom writes its own
 PROC = Path("/proc")
 
 
 class DeviceLock:
-    """LCK..ttyUSB2 with our process number in ten columns, as minicom, pppd and gammu write and respect it."""
+    """LCK..ttyUSB2 with our process number in ten columns, as minicom, pppd and gammu write and respect it.
+
+    The file is flock(2)ed besides, which ends with the process however that ends: a number alone would hold the port
+    against us once it belongs to another process, and there are but 32 768 of them on a small board.
+    """
 
     def __init__(self, directory: Path = LOCK_DIRECTORY, proc: Path = PROC) -> None:
         self._directory, self._proc = directory, proc
-        self._file: Path | None = None
+        self._held: tuple[Path, int] | None = None  # the file and its descriptor
 
     def take(self, device: str) -> None:
         """Raises PortBusy when a living process holds the device; a dead one's lock is swept away."""
@@ -33,9 +39,10 @@ class DeviceLock:
         path = self._directory / lock_name(device)
         for _ in range(2):
             try:
-                with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w") as file:
-                    file.write(f"{os.getpid():>10}\n")
-                self._file = path
+                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+                self._held = path, descriptor
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.write(descriptor, f"{os.getpid():>10} {PROGRAM}\n".encode())
                 return
             except FileExistsError:
                 self._sweep(path, device)
@@ -45,19 +52,33 @@ class DeviceLock:
 
     def _sweep(self, path: Path, device: str) -> None:
         try:
-            pid = int(path.read_text("ascii").split()[0])
-        except (OSError, ValueError, IndexError, UnicodeDecodeError):
-            pid = 0
-        if pid and pid != os.getpid() and (self._proc / str(pid)).exists():
+            number, *program = path.read_text("ascii").split()
+            pid = int(number)
+        except (OSError, ValueError, UnicodeDecodeError):
+            pid, program = 0, []
+        alive = pid and pid != os.getpid() and (self._proc / str(pid)).exists()
+        if alive and not (program == [PROGRAM] and _abandoned(path)):
             raise PortBusy(f"{device}: locked by {_named(pid, self._proc)}")
         with contextlib.suppress(OSError):
             path.unlink()
 
     def release(self) -> None:
-        if self._file is not None:
+        if self._held is not None:
+            path, descriptor = self._held
             with contextlib.suppress(OSError):
-                self._file.unlink()
-            self._file = None
+                path.unlink()
+            os.close(descriptor)
+            self._held = None
+
+
+def _abandoned(path: Path) -> bool:
+    """Whether the agent that wrote this lock is gone, whoever has its number now."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def lock_name(device: str) -> str:

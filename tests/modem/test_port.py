@@ -51,7 +51,7 @@ def test_a_device_is_taken_exclusively_and_closing_does_not_hang_up(tmp_path: Pa
                 fcntl.ioctl(near, TIOCGEXCL, taken)
                 assert taken[0]
                 assert not termios.tcgetattr(near)[2] & termios.HUPCL
-                assert (tmp_path / lock_name(path)).read_text() == f"{os.getpid():>10}\n"
+                assert (tmp_path / lock_name(path)).read_text() == f"{os.getpid():>10} modem-agent\n"
             finally:
                 port.close()
                 port.close()  # twice is once
@@ -218,6 +218,24 @@ def test_the_holder_of_a_device_is_named_from_proc(tmp_path: Path) -> None:
     lock = DeviceLock(tmp_path, tmp_path / "proc")
     with pytest.raises(PortBusy, match="ModemManager"):
         lock.take(str(device))
+
+
+def test_a_dead_agent_s_lock_is_swept_though_its_number_lives_on(tmp_path: Path) -> None:
+    (tmp_path / "proc" / "4321").mkdir(parents=True)  # some other process by now
+    (tmp_path / "proc" / "4321" / "comm").write_text("dnsmasq\n")
+    left = tmp_path / "LCK..ttyUSB2"
+    left.write_text("      4321 modem-agent\n")
+    lock = DeviceLock(tmp_path, tmp_path / "proc")
+    with left.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as an agent that lives does
+        with pytest.raises(PortBusy, match="4321"):
+            lock.take("/dev/ttyUSB2")
+    lock.take("/dev/ttyUSB2")
+    assert left.read_text().split() == [str(os.getpid()), "modem-agent"]
+    lock.release()
+    left.write_text("      4321 minicom root\n")  # says nothing but its number: believed
+    with pytest.raises(PortBusy, match="dnsmasq"):
+        lock.take("/dev/ttyUSB2")
 
 
 def test_a_lock_file_that_says_nothing_is_swept_and_a_folder_that_is_missing_is_no_obstacle(tmp_path: Path) -> None:
