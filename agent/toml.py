@@ -6,6 +6,7 @@ Called by what reads the configuration, profiles and roles, and by what writes a
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from datetime import date
@@ -18,21 +19,28 @@ else:
 
 __all__ = ["dumps", "tomllib"]
 
+BARE = re.compile(r"[A-Za-z0-9_-]+")
+
 
 def dumps(table: Mapping[str, Mapping[str, Any]]) -> str:
     """Sections of plain values and of lists of tables, such as [[plan.steps]]; a key that has no value is left out."""
     lines: list[str] = []
     for section, values in table.items():
-        lines += [f"[{section}]", *_pairs({key: value for key, value in values.items() if not _is_tables(value)})]
+        lines += [f"[{_key(section)}]", *_pairs({key: value for key, value in values.items() if not _is_tables(value)})]
         for key, value in values.items():
             for row in value if _is_tables(value) else ():
-                lines += ["", f"[[{section}.{key}]]", *_pairs(row)]
+                lines += ["", f"[[{_key(section)}.{_key(key)}]]", *_pairs(row)]
         lines.append("")
     return "\n".join(lines)
 
 
 def _pairs(values: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
+    return [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
+
+
+def _key(name: str) -> str:
+    """Quoted where it must be: a pushed key with a line end in it would else open a section that may not be pushed."""
+    return name if BARE.fullmatch(name) else _value(name)
 
 
 def _is_tables(value: Any) -> bool:

@@ -95,13 +95,11 @@ def run(pairing: Pairing) -> str:
     interpreter = prepare(pairing, python)
     began = time.monotonic()
     # The project's settings have one -q already, and with two the last line would count nothing.
-    command = [
-        *(str(interpreter), "-m", "pytest", "-p", "no:cacheprovider"),
-        *("-n", "auto", "--dist", "loadfile", "-m", EXPRESSION),
-    ]
+    command = [str(interpreter), "-m", "pytest", "-n", "auto", "--dist", "loadfile", "-p", "no:cacheprovider"]
     result = subprocess.run(
-        [*command, *(f"--ignore={path}" for path in IGNORED), "tests"], cwd=PROJECT, capture_output=True, text=True
-    )
+        [*command, "-m", EXPRESSION, *(f"--ignore={path}" for path in IGNORED), "tests"],
+        cwd=PROJECT, capture_output=True, text=True,
+    )  # fmt: skip
     last = (result.stdout.strip().splitlines() or ["no output"])[-1]
     if result.returncode != 0:
         failures = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]

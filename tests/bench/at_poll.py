@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import simulator
 from agent.config import ModemSettings
@@ -34,15 +35,15 @@ async def measured(path: str) -> list[tuple[int, int, float]]:
                 sent.append(data)
                 write(data)
 
-            port.write = noted  # type: ignore[method-assign]
-            await modem.poll()
-            found = []
-            for _ in range(11):
-                sent.clear()
-                begun = time.perf_counter()
+            with patch.object(port, "write", noted):
                 await modem.poll()
-                found.append((len(sent), sum(map(len, sent)), time.perf_counter() - begun))
-            return found
+                found = []
+                for _ in range(11):
+                    sent.clear()
+                    begun = time.perf_counter()
+                    await modem.poll()
+                    found.append((len(sent), sum(map(len, sent)), time.perf_counter() - begun))
+                return found
         finally:
             modem.close()
 

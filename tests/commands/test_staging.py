@@ -62,6 +62,20 @@ def test_merging_keeps_the_file_and_refuses_what_the_file_could_not_hold(config:
             staging.merged(config, changes)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "operator.beat_s = 900\n[commands]\nrequire_signature",
+        '"commands".require_signature',
+        "commands .require_signature",
+    ],
+)
+def test_a_key_cannot_reach_into_another_section(config: Config, key: str) -> None:
+    """`config.set` goes by the key's beginning: what says who may command stays with the device."""
+    with pytest.raises(ConfigError):
+        staging.merged(config, {key: False})
+
+
 def test_confirmed_by_reaching_the_broker(tmp_path: Path, config: Config) -> None:
     async def story(agent: Reporting, channel: Channel) -> None:
         await channel.send("config.set", "c1", {"changes": {"operator.beat_s": 1800}, "confirm_s": 60})

@@ -12,10 +12,14 @@ from agent.toml import dumps, tomllib
 PLAIN = st.text() | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(allow_nan=False) | st.dates()
 
 
-@given(st.dictionaries(st.sampled_from(["username", "url_", "x-1"]), PLAIN | st.lists(PLAIN, max_size=3)))
+KEYS = st.sampled_from(["username", "url_", "x-1", "", "a b", "x = 1\n[commands]\ny"]) | st.text()
+
+
+@given(st.dictionaries(KEYS, PLAIN | st.lists(PLAIN, max_size=3)))
 def test_every_value_reads_back_as_it_was(values: dict[str, object]) -> None:
     table: dict[str, dict[str, object]] = {
         "operator": values,
+        "a b.c": values,
         "plan": {"steps": [{"at_percent": 5}, {"at_percent": 7, "on": values}], "list": []},
     }
     assert tomllib.loads(dumps(table)) == table

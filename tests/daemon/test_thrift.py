@@ -41,7 +41,6 @@ VmFlags: rd ex mr mw me de sd
 Anonymous:             0 kB
 Swap:                  0 kB
 VmFlags: rd mr mw me sd
-
 7f0000000000-7f0000001000 r--p 00000000 fd:00 80   /usr/lib/locale/C.utf8/LC_CTYPE
 Anonymous:             0 kB
 Swap:                  0 kB

@@ -18,6 +18,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -58,13 +59,13 @@ class Namespace:
     def tc(self, *arguments: str) -> str:
         return self.run("tc", *arguments)
 
-    def popen(self, *command: str, **options: object) -> subprocess.Popen[str]:
+    def popen(self, *command: str, **options: Any) -> subprocess.Popen[str]:
         """A process in it, which the caller ends, or else the namespace's end.
 
         It is born in it: one that had yet to enter would not be found by that end, and would live on.
         """
         with self.entered():
-            return subprocess.Popen(["ip", "netns", "exec", self.name, *command], text=True, **options)  # type: ignore[call-overload,no-any-return]
+            return subprocess.Popen(["ip", "netns", "exec", self.name, *command], text=True, **options)
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
