@@ -5,11 +5,11 @@ Pure: bytes and the command they answer in, one JSON object out. Whatever comes 
 
 from __future__ import annotations
 
-from agent.at.engine import Engine, Response, Stray, Urc
-from agent.at.finals import Final, call_result, final_of
-from agent.at.grammar import Reading, prefix_of
-from agent.at.news import read_news
+from agent.at.engine.engine import Engine, Response, Stray, Urc
+from agent.at.engine.final_codes import Final, call_result, final_of
+from agent.at.engine.grammar import Reading, prefix_of
 from agent.at.table import find
+from agent.at.urc_readings import read_news
 
 
 def decode(command: str, reply: bytes | str) -> dict[str, object]:

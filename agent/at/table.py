@@ -9,32 +9,34 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from agent.at import (
+from agent.at.engine.grammar import Reading, payload, prefix_of
+from agent.at.engine.row import ANY_LINE, Command, Row, fallback_row, parse_command
+from agent.at.standard import (
     calls,
-    fibocom,
     functionality,
-    huawei,
     identity,
-    names,
-    nettime,
-    nordic,
-    packet,
-    qeng,
-    quectel,
+    network_time,
+    operator_names,
+    packet_data,
     registration,
-    sierra,
     signal,
     sim,
-    simcom,
     sms,
+)
+from agent.at.vendor import (
+    fibocom,
+    huawei,
+    nordic,
+    others,
+    quectel,
+    quectel_qeng,
+    sierra,
+    simcom,
     technology,
     telit,
     ublox,
-    vendors,
     zte,
 )
-from agent.at.grammar import Reading, payload, prefix_of
-from agent.at.row import ANY_LINE, Command, Row, fallback_row, parse_command
 
 _EXTENDED = tuple("+^#%*!$_&@")
 _ELEMENT = re.compile(r'((?:"[^"]*"|[^;"])+)')
@@ -46,11 +48,11 @@ COMMANDS: tuple[Row, ...] = (
     *identity.ROWS,
     *sim.ROWS,
     *registration.ROWS,
-    *names.ROWS,
+    *operator_names.ROWS,
     *signal.ROWS,
-    *packet.ROWS,
-    *nettime.ROWS,
-    *qeng.ROWS,
+    *packet_data.ROWS,
+    *network_time.ROWS,
+    *quectel_qeng.ROWS,
     *quectel.ROWS,
     *sms.ROWS,
     *functionality.ROWS,
@@ -64,7 +66,7 @@ COMMANDS: tuple[Row, ...] = (
     *ublox.ROWS,
     *fibocom.ROWS,
     *zte.ROWS,
-    *vendors.ROWS,
+    *others.ROWS,
 )
 _BY_KEY: dict[tuple[str, str], Row] = {(row.name, kind): row for row in COMMANDS for kind in row.kinds}
 

@@ -115,7 +115,7 @@ class Meter:
         return "best: " + ", ".join(found)
 
     def _network(self) -> str:
-        from agent.cli.status import network
+        from agent.cli.verbs.status import network
 
         return network(self.answer) or "not registered"
 

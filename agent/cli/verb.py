@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.cli import screen
-from agent.cli.when import ZONE
+from agent.cli.times import ZONE
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:

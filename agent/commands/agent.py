@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from agent.commands.snapshot import Snapshot
     from agent.config import Config
     from agent.plan.model import Moment
+    from agent.status import Snapshot
 
 T = TypeVar("T")
 

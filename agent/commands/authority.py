@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.commands import answers
+from agent.commands import results
+from agent.commands.command import ROLES
 from agent.commands.envelope import ALGORITHM, Envelope, canonical
-from agent.commands.table import ROLES
 from agent.config import CommandSettings
 from agent.errors import ConfigError, Rejected
-from agent.operator.tls import secret
+from agent.mqtt.tls import secret
 from agent.plan.model import Moment
 from agent.toml import tomllib
 
@@ -47,7 +47,7 @@ class Grant:
             value = args.get(name)
             if isinstance(value, (int, float)) and value > most:
                 raise Rejected(
-                    answers.PERMISSION_DENIED, f"{name} of {value} is beyond the limit of {self.issuer}: {most}"
+                    results.PERMISSION_DENIED, f"{name} of {value} is beyond the limit of {self.issuer}: {most}"
                 )
 
 
@@ -86,30 +86,30 @@ class KeyAuthority:
         signature = envelope.signature
         if signature is None:
             if self._require:
-                raise Rejected(answers.NOT_SIGNED, "this device asks for a signature")
+                raise Rejected(results.NOT_SIGNED, "this device asks for a signature")
             return Grant(envelope.issuer, "read")
         issuer = self._issuers.get(signature.kid)
         if issuer is None:
-            raise Rejected(answers.NOT_SIGNED, "unknown key")
+            raise Rejected(results.NOT_SIGNED, "unknown key")
         expected = hmac.new(issuer.key, envelope.signed_text, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected.encode(), signature.value.lower().encode()):
-            raise Rejected(answers.NOT_SIGNED, "the signature does not fit")
+            raise Rejected(results.NOT_SIGNED, "the signature does not fit")
         if envelope.issuer != issuer.name or envelope.audience != self._device:
-            raise Rejected(answers.NOT_SIGNED, "a signed command must name its issuer and this device")
+            raise Rejected(results.NOT_SIGNED, "a signed command must name its issuer and this device")
         self._fresh(envelope, moment, nonce, last_counter)
         if not any(fnmatch.fnmatchcase(envelope.type, pattern) for pattern in issuer.commands):
-            raise Rejected(answers.PERMISSION_DENIED, f"{envelope.type} is not for {issuer.name}")
+            raise Rejected(results.PERMISSION_DENIED, f"{envelope.type} is not for {issuer.name}")
         return Grant(issuer.name, issuer.role, envelope.counter, issuer.limits)
 
     def _fresh(self, envelope: Envelope, moment: Moment, nonce: str, last_counter: int) -> None:
         of_this_session = bool(nonce) and hmac.compare_digest(envelope.nonce.encode(), nonce.encode())
         newer = envelope.counter is not None and envelope.counter > last_counter
         if envelope.counter is not None and not newer:
-            raise Rejected(answers.REPLAYED, f"counter {envelope.counter} was used; the last one is {last_counter}")
+            raise Rejected(results.REPLAYED, f"counter {envelope.counter} was used; the last one is {last_counter}")
         if not of_this_session and not newer:
-            raise Rejected(answers.REPLAYED, "neither a new counter nor the nonce of this session")
+            raise Rejected(results.REPLAYED, "neither a new counter nor the nonce of this session")
         if envelope.expires is not None and not moment.trusted and not of_this_session:
-            raise Rejected(answers.REPLAYED, "the clock here cannot judge exp; use the nonce of this session")
+            raise Rejected(results.REPLAYED, "the clock here cannot judge exp; use the nonce of this session")
 
 
 def timely(envelope: Envelope, moment: Moment) -> None:
@@ -118,9 +118,9 @@ def timely(envelope: Envelope, moment: Moment) -> None:
         return
     now = moment.wall.timestamp()
     if envelope.expires is not None and now > envelope.expires:
-        raise Rejected(answers.TOO_LATE, f"it expired {now - envelope.expires:.0f} s before it arrived")
+        raise Rejected(results.TOO_LATE, f"it expired {now - envelope.expires:.0f} s before it arrived")
     if envelope.issued is not None and envelope.issued > now + SKEW_S:
-        raise Rejected(answers.INVALID_VALUE, f"it was issued {envelope.issued - now:.0f} s in the future")
+        raise Rejected(results.INVALID_VALUE, f"it was issued {envelope.issued - now:.0f} s in the future")
 
 
 def sign(body: Mapping[str, Any], key_id: str, key: bytes) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.commands import answers
-from agent.commands.answers import answer
-from agent.operator import Batch
+from agent.commands import results
+from agent.commands.results import answer
+from agent.mqtt import Batch
 from agent.store.journal import Entry
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class AlreadyFinished(Exception):
 
 
 class Call:
-    """agent.commands.table.Progress for a command of the journal."""
+    """agent.commands.command.Progress for a command of the journal."""
 
     def __init__(self, runner: Runner, entry: Entry) -> None:
         self._runner = runner
@@ -53,7 +53,7 @@ class Call:
         entry, n = self.entry, self.entry.n + 1
 
         def body() -> dict[str, Any]:
-            return answer(id=entry.id, type=entry.type, n=n, state=answers.SUCCEEDED, out=out())
+            return answer(id=entry.id, type=entry.type, n=n, state=results.SUCCEEDED, out=out())
 
         save = self._runner.ending(entry, batch, body)
         outbox.seal(batch)

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from agent.commands import answers, arguments
+from agent.commands import arguments, results
 from agent.commands.agent import Agent
 from agent.commands.audit import Trail
-from agent.commands.catalogue import COMMANDS
-from agent.commands.table import ROLES, Command, Progress, Quiet, allows
+from agent.commands.command import ROLES, Command, Progress, Quiet, allows
+from agent.commands.table import COMMANDS
 from agent.errors import AgentError, Rejected
 
 UNSUPPORTED = 7022  # USP: command failure; used for a command this agent does not have
@@ -83,10 +83,10 @@ async def execute(
         checked = ask()
     except Rejected as refusal:
         if role in ROLES:  # a stranger's attempts would only wear the flash
-            await trail.note(answers.REJECTED, refusal.code, refusal.reason)
+            await trail.note(results.REJECTED, refusal.code, refusal.reason)
         raise
     agent.event("command", {"name": name, "source": source, "role": role})
-    await trail.note(answers.RUNNING)
+    await trail.note(results.RUNNING)
     return await _noted(trail, perform(agent, command, checked, Quiet(progress)))
 
 
@@ -102,15 +102,15 @@ async def _noted(trail: Trail, running: Awaitable[dict[str, Any]]) -> dict[str, 
     try:
         out = await running
     except Rejected as refusal:
-        await trail.note(answers.failure_state(refusal.code), refusal.code, refusal.reason)
+        await trail.note(results.failure_state(refusal.code), refusal.code, refusal.reason)
         raise
     except asyncio.CancelledError:  # whoever asked hung up
-        await asyncio.shield(trail.note(answers.CANCELLED, answers.COMMAND_CANCELED, "the connection was closed"))
+        await asyncio.shield(trail.note(results.CANCELLED, results.COMMAND_CANCELED, "the connection was closed"))
         raise
     except Exception as error:
-        await trail.note(answers.FAILED, answers.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        await trail.note(results.FAILED, results.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
         raise
-    await trail.note(answers.SUCCEEDED)
+    await trail.note(results.SUCCEEDED)
     return out
 
 

@@ -13,17 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from agent.commands import answers, arguments, audit
+from agent.commands import arguments, audit, results
 from agent.commands.agent import Agent
-from agent.commands.answers import answer
 from agent.commands.authority import Authority, Grant, timely
 from agent.commands.call import AlreadyFinished, Call
+from agent.commands.command import Command
 from agent.commands.envelope import Envelope, parse
 from agent.commands.execute import locks, lookup, perform, permitted
-from agent.commands.table import Command
+from agent.commands.results import answer
 from agent.errors import Rejected, StoreError
-from agent.operator import Batch, Inbound, Outbox
-from agent.operator.topics import Request
+from agent.mqtt import Batch, Inbound, Outbox
+from agent.mqtt.topics import Request
 from agent.plan.model import Moment
 from agent.store.journal import Entry
 
@@ -104,14 +104,14 @@ class Runner:
         entry = self._received(request, message)
         try:
             if left < 0:
-                raise Rejected(answers.RESOURCES_EXCEEDED, "too many commands; try again in a minute")
+                raise Rejected(results.RESOURCES_EXCEEDED, "too many commands; try again in a minute")
             if message.retained:
-                raise Rejected(answers.REQUEST_DENIED, "a retained command would run again at every connection")
+                raise Rejected(results.REQUEST_DENIED, "a retained command would run again at every connection")
             envelope = parse(message.payload, type=request.type, id=request.id, device=self._device)
             entry, command, grant = self._admit(envelope, entry, counters)
         except Rejected as refusal:
             self._fault("command-rejected")
-            state = answers.EXPIRED if refusal.code == answers.TOO_LATE else answers.REJECTED
+            state = results.EXPIRED if refusal.code == results.TOO_LATE else results.REJECTED
             await self._end(entry, state, refusal.code, refusal.reason)
             return
         await self._begin(entry, command, grant)
@@ -170,10 +170,10 @@ class Runner:
             await self._run(call, command)
             return
         batch = self.outbox.batch()
-        entry = self._next(batch, entry, answers.ACCEPTED)
+        entry = self._next(batch, entry, results.ACCEPTED)
         at_once = command.resource is None or not locks().of(command.resource).locked()
         if at_once:
-            entry = self._next(batch, entry, answers.RUNNING)
+            entry = self._next(batch, entry, results.RUNNING)
 
         def also(db: Any) -> None:
             db.journal.put(entry)
@@ -188,7 +188,7 @@ class Runner:
         """The next message of a command, put into the batch and into the entry."""
         body = answer(id=entry.id, type=entry.type, n=entry.n + 1, state=state, **more)
         batch.add(entry.topic, body, correlation=entry.correlation)
-        return replace(entry, state=state, n=entry.n + 1, answer=body, finished=state in answers.FINAL)
+        return replace(entry, state=state, n=entry.n + 1, answer=body, finished=state in results.FINAL)
 
     def _audit(self, db: Any, entry: Entry, what: str) -> None:
         code, reason = entry.answer.get("code", 0), entry.answer.get("reason", "")
@@ -204,22 +204,22 @@ class Runner:
         task.add_done_callback(lambda _: self._calls.pop(entry.id, None))
 
     async def _run(self, call: Call, command: Command) -> None:
-        state, code, reason, out = answers.SUCCEEDED, answers.OK, "", None
+        state, code, reason, out = results.SUCCEEDED, results.OK, "", None
         try:
             out = await self._perform(call, command)
         except Rejected as refusal:
             code, reason = refusal.code, refusal.reason
-            state = answers.failure_state(code)
+            state = results.failure_state(code)
         except AlreadyFinished:
             return
         except asyncio.CancelledError:
             if not call.cancelled_by:
                 raise  # the agent ends; the next run finds the entry and decides
-            state, code, reason = answers.CANCELLED, answers.COMMAND_CANCELED, f"cancelled by {call.cancelled_by}"
+            state, code, reason = results.CANCELLED, results.COMMAND_CANCELED, f"cancelled by {call.cancelled_by}"
         except Exception as error:
             log.exception("command %s", command.name)
             self._fault("command-bug")
-            state, code, reason = answers.FAILED, answers.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
+            state, code, reason = results.FAILED, results.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
         if not call.finished:
             await self._end(call.entry, state, code, reason, out)
 
@@ -232,16 +232,16 @@ class Runner:
     async def _started(self, call: Call, command: Command) -> dict[str, Any]:
         """It is this command's turn: not too late, told to be running, then done."""
         entry = call.entry
-        if entry.state == answers.ACCEPTED:  # it had to wait
+        if entry.state == results.ACCEPTED:  # it had to wait
             if self._too_late(entry):
-                raise Rejected(answers.TOO_LATE, "its time to live passed before its turn came")
+                raise Rejected(results.TOO_LATE, "its time to live passed before its turn came")
             batch = self.outbox.batch()
-            call.entry = entry = self._next(batch, entry, answers.RUNNING)
+            call.entry = entry = self._next(batch, entry, results.RUNNING)
             await self.outbox.write(batch, also=lambda db: db.journal.put(entry))
         out = await perform(self.agent, replace(command, resource=None), entry.args, call)
         if command.survives:
             await asyncio.sleep(RESTART_LIMIT_S)
-            raise Rejected(answers.COMMAND_FAILURE, f"nothing happened within {RESTART_LIMIT_S:g} s")
+            raise Rejected(results.COMMAND_FAILURE, f"nothing happened within {RESTART_LIMIT_S:g} s")
         return out
 
     def _too_late(self, entry: Entry) -> bool:
@@ -258,7 +258,7 @@ class Runner:
     def tell_progress(self, call: Call, percent: int, what: str) -> None:
         """A progress message, best effort: a full disk loses it."""
         batch = self.outbox.batch()
-        call.entry = entry = self._next(batch, call.entry, answers.RUNNING, progress=percent, reason=what)
+        call.entry = entry = self._next(batch, call.entry, results.RUNNING, progress=percent, reason=what)
         write = asyncio.ensure_future(self.outbox.write(batch, also=lambda db: db.journal.put(entry)))
         self._tasks.add(write)
         write.add_done_callback(self._told)
@@ -311,27 +311,27 @@ class Runner:
             try:
                 command = self._lookup(entry.type)
             except Rejected as refusal:
-                await self._end(entry, answers.FAILED, refusal.code, refusal.reason)
+                await self._end(entry, results.FAILED, refusal.code, refusal.reason)
                 continue
             await self._resume(entry, command)
 
     async def _resume(self, entry: Entry, command: Command) -> None:
-        if entry.state == answers.RUNNING and command.survives:
+        if entry.state == results.RUNNING and command.survives:
             happened = (entry.boot != self._now().boot_id) if command.survives == "boot" else True
             if entry.instance == self.instance:
                 return
             if happened:
-                await self._end(entry, answers.SUCCEEDED, answers.OK, "", {"v": 1})
+                await self._end(entry, results.SUCCEEDED, results.OK, "", {"v": 1})
             else:
-                await self._end(entry, answers.FAILED, answers.COMMAND_FAILURE, "the device did not reboot")
-        elif entry.state == answers.RUNNING and command.resume is not None:
+                await self._end(entry, results.FAILED, results.COMMAND_FAILURE, "the device did not reboot")
+        elif entry.state == results.RUNNING and command.resume is not None:
             self._spawn(entry, replace(command, run=command.resume))
-        elif entry.state == answers.RUNNING and not command.repeatable:
+        elif entry.state == results.RUNNING and not command.repeatable:
             reason = "interrupted; whether it took effect is not known"
-            await self._end(entry, answers.FAILED, answers.COMMAND_FAILURE, reason)
+            await self._end(entry, results.FAILED, results.COMMAND_FAILURE, reason)
         elif self._too_late(entry):
             await self._end(
-                entry, answers.EXPIRED, answers.TOO_LATE, "its time to live passed while the agent was away"
+                entry, results.EXPIRED, results.TOO_LATE, "its time to live passed while the agent was away"
             )
         else:
             self._spawn(entry, command)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from agent.clock import ClockLike
-from agent.daemon.pacing import Wake
+from agent.daemon.wait import Wake
 from agent.errors import StoreError
 from agent.plan import (
     LATENCY_S,

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from agent.config import Config
-from agent.daemon.instance import InstanceLock
-from agent.daemon.line import open_line
+from agent.daemon.instance_lock import InstanceLock
+from agent.daemon.startup import open_line
 from agent.errors import AgentError
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ async def _serve(config: Config) -> int:
     line = await open_line(config)
     try:
         gc.enable()  # the command line has put it off: to look for rubbish in what is just imported takes time
-        from agent.daemon.assembly import assemble  # only now: it reads all the other modules (line.py says why)
+        from agent.daemon.app import assemble  # only now: it reads all the other modules (line.py says why)
 
         return await assemble(line).run()
     finally:

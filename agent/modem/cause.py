@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from agent.at.registration import PERMANENT_CAUSES, REGISTERED
+from agent.at.standard.registration import PERMANENT_CAUSES, REGISTERED
 from agent.modem.reading import Reading
 
 CAUSES = (

@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from agent.at import Response, read
-from agent.at.codes import meaning
-from agent.at.finals import Final
-from agent.at.pdu import submit
+from agent.at.engine.final_codes import Final
+from agent.at.standard.error_codes import meaning
+from agent.at.standard.sms_submit import submit
 from agent.config import ModemSettings
 from agent.errors import CommandError, CommandTimeout, ModemError, PortAbsent, PortBusy
-from agent.modem import hands
-from agent.modem.assemble import SIGNAL_SOURCES, assemble
-from agent.modem.dialogue import Dialogue
+from agent.modem import recovery_steps
 from agent.modem.discovery import SYSFS, Candidate, candidates, device_at, place_of
 from agent.modem.lock import LOCK_DIRECTORY, holder_of
+from agent.modem.poll import SIGNAL_SOURCES, assemble
 from agent.modem.profiles import Profile, choose, profiles
 from agent.modem.reading import Identity, Reading
+from agent.modem.transport import Dialogue
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class Modem:
 
     def rungs(self, *, answers: bool) -> tuple[str, ...]:
         """The rungs of the recovery ladder that can be taken now."""
-        return hands.available(self._settings, self.place, answers and self.is_open, self._sysfs)
+        return recovery_steps.available(self._settings, self.place, answers and self.is_open, self._sysfs)
 
     async def reset(self, level: str) -> dict[str, Any]:
         """One rung: attach, radio, module, usb or power; `auto`: the gentlest that can be taken. Raises ModemError."""
@@ -169,12 +169,14 @@ class Modem:
             level = rungs[0] if rungs else "module"
         self.faults[f"modem.reset-{level}"] += 1
         if level in ("attach", "radio", "module"):
-            act = {"attach": hands.attach, "radio": hands.radio, "module": hands.restart}[level]
+            act = {"attach": recovery_steps.attach, "radio": recovery_steps.radio, "module": recovery_steps.restart}[
+                level
+            ]
             text = await act(self, self.profile)
         elif level == "usb":
-            text = await hands.usb(self.place, self._sysfs)
+            text = await recovery_steps.usb(self.place, self._sysfs)
         elif level == "power":
-            text = await hands.power(self._settings)
+            text = await recovery_steps.power(self._settings)
         else:
             raise ModemError(f"no such level: {level} (attach, radio, module, usb, power, auto)")
         return {"level": level, "text": text}

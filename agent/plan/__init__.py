@@ -13,17 +13,9 @@ from agent.plan.ledger import (
     top_up,
 )
 from agent.plan.model import Moment, Plan, Rates, Step, Trust
+from agent.plan.module_counters import Comparison, compare
 from agent.plan.notices import Notice, notices
 from agent.plan.observing import observe
-from agent.plan.pacing import (
-    COMMIT_BYTES,
-    LATENCY_S,
-    commit_bytes,
-    commit_due,
-    commit_latency_s,
-    sample_interval_s,
-    unwritten_bytes,
-)
 from agent.plan.period import BillingPeriod, period_at, zone_problem
 from agent.plan.policy import (
     Decision,
@@ -33,8 +25,16 @@ from agent.plan.policy import (
     forecast,
     usage,
 )
+from agent.plan.sampling import (
+    COMMIT_BYTES,
+    LATENCY_S,
+    commit_bytes,
+    commit_due,
+    commit_latency_s,
+    sample_interval_s,
+    unwritten_bytes,
+)
 from agent.plan.settling import settle
-from agent.plan.witness import Comparison, compare
 
 __all__ = [
     "COMMIT_BYTES",

@@ -159,13 +159,13 @@ class Ledger:
         return sum(self.counted())
 
     def to_dict(self) -> dict[str, Any]:
-        from agent.plan.record import to_dict
+        from agent.plan.ledger_record import to_dict
 
         return to_dict(self)
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Ledger:
-        from agent.plan.record import from_dict
+        from agent.plan.ledger_record import from_dict
 
         return from_dict(data)
 

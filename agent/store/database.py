@@ -15,7 +15,7 @@ from typing import Any
 
 from agent.errors import PlanError, StoreError, StoreTooNew
 from agent.plan.ledger import Ledger, closed_hours
-from agent.plan.record import from_dict, to_dict
+from agent.plan.ledger_record import from_dict, to_dict
 from agent.store import files, generation
 from agent.store.history import History
 from agent.store.journal import AuditTable, JournalTable

@@ -16,7 +16,7 @@ import sqlite3
 from pathlib import Path
 
 from agent.errors import PlanError, StoreError, StoreTooNew
-from agent.plan.record import from_dict
+from agent.plan.ledger_record import from_dict
 from agent.store.ledger import LedgerTable
 from agent.store.schema import MIGRATIONS
 

@@ -17,7 +17,7 @@ EVENTS_KEPT = 500
 
 
 class LedgerTable:
-    """The ledger as a plain dict (agent.plan.record); None before the first save."""
+    """The ledger as a plain dict (agent.plan.ledger_record); None before the first save."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -1,6 +1,6 @@
 """Reports on flash: rows not yet acknowledged by the broker, the sequence they bear, and the gaps that must be told.
 
-Called only on the store's thread, inside a transaction. agent/operator/outbox.py holds the rows in memory and decides
+Called only on the store's thread, inside a transaction. agent/mqtt/outbox.py holds the rows in memory and decides
 what reaches this file; here is what must be true after a power cut:
 
 - every number up to `accounted` was delivered, is a row here, or lies in a gap;

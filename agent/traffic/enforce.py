@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from agent.errors import KernelError
 from agent.plan import Rates
-from agent.traffic.messages import Filter, Node
 from agent.traffic.model import IFB_PREFIX, Endpoint, Link, ifb_name
-from agent.traffic.netlink import INGRESS_HANDLE, INGRESS_PARENT, ROOT, Route
+from agent.traffic.netlink.messages import Filter, Node
+from agent.traffic.netlink.route import INGRESS_HANDLE, INGRESS_PARENT, ROOT, Route
 from agent.traffic.offload import set_gro
 from agent.traffic.tree import INNER, LAST_MAJOR, MAJOR, REDIRECT_PRIO, Want, filters, tree
 

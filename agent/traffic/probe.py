@@ -22,7 +22,7 @@ from pathlib import Path
 
 from agent.errors import KernelError
 from agent.traffic.model import IFB_PREFIX, Capabilities, Link
-from agent.traffic.netlink import ETH_P_ALL, INGRESS_HANDLE, Route
+from agent.traffic.netlink.route import ETH_P_ALL, INGRESS_HANDLE, Route
 from agent.traffic.tree import REDIRECT_PRIO, TOP, tree
 
 log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from agent.errors import KernelError
 from agent.plan import Rates
-from agent.traffic.kernel import Kernel, boot_s
-from agent.traffic.messages import Node
 from agent.traffic.model import Link, ShaperState, ifb_name
-from agent.traffic.netlink import INGRESS_HANDLE, ROOT, Route
+from agent.traffic.netlink.messages import Node
+from agent.traffic.netlink.route import INGRESS_HANDLE, ROOT, Route
+from agent.traffic.netlink.thread import Kernel, boot_s
 from agent.traffic.tree import REDIRECT_PRIO, TOP
 
 ALARM = "throttle-ineffective"

@@ -17,8 +17,8 @@ from agent.errors import KernelError
 from agent.plan import Rates
 from agent.traffic import advice, probe
 from agent.traffic.enforce import Foreign, Wish, rehearse, shape, step, unshape
-from agent.traffic.kernel import Kernel, boot_id, boot_s
 from agent.traffic.model import UNSHAPED, Capabilities, Endpoint, Link, ShaperState
+from agent.traffic.netlink.thread import Kernel, boot_id, boot_s
 from agent.traffic.offload import OffloadGuard
 from agent.traffic.tree import KINDS, NEEDS
 

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 
-from agent.traffic.messages import Filter, Node
 from agent.traffic.model import Endpoint
-from agent.traffic.netlink import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ROOT
+from agent.traffic.netlink.messages import Filter, Node
+from agent.traffic.netlink.route import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ROOT
 
 MAJOR = 0x1FA0
 TOP = MAJOR << 16  # the root qdisc, whatever its kind

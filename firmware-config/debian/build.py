@@ -33,7 +33,7 @@ PLACES = {
     "modem-agent.modules-load": "usr/lib/modules-load.d/modem-agent.conf",
     "modem-agent.modprobe": "usr/lib/modprobe.d/modem-agent.conf",
 }
-LAUNCHERS = {"modem-agent": "agent.cli", "modem-support": "agent.cli.support"}
+LAUNCHERS = {"modem-agent": "agent.cli", "modem-support": "agent.support.cli"}
 
 
 def version() -> str:

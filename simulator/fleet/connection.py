@@ -1,6 +1,6 @@
 """The agent's own connection with its bytes moved by the asyncio loop: a thread for each of 5 000 would not do.
 
-Everything that is said to the broker, and how its answers are understood, is agent/operator/client.py's.
+Everything that is said to the broker, and how its answers are understood, is agent/mqtt/transport.py's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from agent.operator.client import Connection, Event, Message, Published, Target
+from agent.mqtt.transport import Connection, Event, Message, Published, Target
 
 _HOUSEKEEPING_S = 5.0
 

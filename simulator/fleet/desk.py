@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter, defaultdict
 
-from agent.operator.client import Accepted, Closed, Connection, Event, Inbound, Message, Refused, Subscribed, Target
+from agent.mqtt.transport import Accepted, Closed, Connection, Event, Inbound, Message, Refused, Subscribed, Target
 from simulator.errors import SimulatorError
 from simulator.fleet.connection import LoopConnection
 

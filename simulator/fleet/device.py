@@ -15,11 +15,11 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from agent.commands.snapshot import Snapshot
 from agent.config import Config
 from agent.modem import Identity, Operator, Reading, Registration, Signal, Sim
-from agent.operator import Timing
+from agent.mqtt import Timing
 from agent.plan import Epoch, Ledger, Moment, Sample, Trust, observe
+from agent.status import Snapshot
 from agent.store import Database
 from agent.store.schema import MIGRATIONS
 from simulator.fleet.connection import LoopConnection

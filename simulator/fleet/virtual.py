@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 from agent.commands.agent import Clock, Store
 from agent.commands.authority import Authority, BrokerAuthority
-from agent.commands.catalogue import COMMANDS
 from agent.commands.runner import Runner
-from agent.commands.snapshot import Snapshot
+from agent.commands.table import COMMANDS
 from agent.config import Config
-from agent.operator import Outbox, Reporter, Session, Timing, Topics, Twins
+from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
 from agent.plan import Ledger, Moment, decide, period_at, usage
+from agent.status import Snapshot
 
 
 class BootClock(Clock, Protocol):

@@ -9,8 +9,8 @@ from typing import Any
 
 from agent.at import Engine, Response, Urc, find, read
 from agent.modem import Reading, choose
-from agent.modem.assemble import assemble
 from agent.modem.modem import BUILT
+from agent.modem.poll import assemble
 from agent.modem.reading import Identity
 from simulator.modem import SimModem
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from agent.at import Engine, Response, decode, find
-from agent.at.grammar import number_list
-from agent.at.names import plmn
+from agent.at.engine.grammar import number_list
+from agent.at.standard.operator_names import plmn
 from tests.at.corpus import Near, OneOf, Row, rows, translate
 
 ROWS = rows()

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.at import COMMANDS, Engine, Response, decode, find
-from agent.at.charset import name
-from agent.at.nettime import stamp
-from agent.at.packet import addresses
-from agent.at.pdu import submit
-from agent.at.sim import iccid
+from agent.at.engine.charset import name
+from agent.at.standard.network_time import stamp
+from agent.at.standard.packet_data import addresses
+from agent.at.standard.sim import iccid
+from agent.at.standard.sms_submit import submit
 from tests.at.corpus import rows
 
 ROWS = rows()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.at import decode
-from agent.at.codes import meaning
+from agent.at.standard.error_codes import meaning
 from tests.at.test_corpus import look_up
 
 GSTATUS = (

@@ -22,7 +22,7 @@ from simulator.qemu.cache import find_tool
 from simulator.qemu.errors import GuestUnavailable
 from simulator.qemu.image import base_root
 from tests.bench.rows import Bench
-from tests.operator.pki import Pki
+from tests.mqtt.pki import Pki
 
 PROJECT = Path(__file__).parents[2]
 WORK = Path("/run/modem-agent-footprint")  # a tmpfs of our own mount namespace

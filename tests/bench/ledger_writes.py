@@ -35,7 +35,7 @@ from agent.plan import (
     sample_interval_s,
     unwritten_bytes,
 )
-from agent.plan.pacing import LONGEST_INTERVAL_S
+from agent.plan.sampling import LONGEST_INTERVAL_S
 from agent.store import Database
 from tests.bench.ledger_disk import Disk
 from tests.bench.rows import Bench

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.commands.answers import CANCELLED, EXPIRED, FAILED, FINAL, REJECTED, SUCCEEDED
 from agent.commands.authority import Issuer, KeyAuthority, sign
-from agent.commands.table import Command, Progress
+from agent.commands.command import Command, Progress
+from agent.commands.results import CANCELLED, EXPIRED, FAILED, FINAL, REJECTED, SUCCEEDED
 from agent.store import Database
 from tests.bench.operator_ear import Ear, Proxy
 from tests.bench.operator_nursery import STEPS, Life, Mortal, Nursery, device_id, say
-from tests.operator.broker import Mosquitto
+from tests.mqtt.broker import Mosquitto
 
 DEVICES = 8
 LIFE_S = 3.0

@@ -20,8 +20,8 @@ from tests.bench.operator_abuse import abused
 from tests.bench.operator_nursery import memory
 from tests.bench.rows import Bench
 from tests.commands.standin import DEVICE, StandIn, config_for
-from tests.operator.broker import Mosquitto
-from tests.operator.desk import Desk
+from tests.mqtt.broker import Mosquitto
+from tests.mqtt.desk import Desk
 
 SAMPLES = 1_000
 

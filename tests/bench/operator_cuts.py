@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.config import OperatorSettings
-from agent.operator.outbox import Outbox
-from agent.operator.topics import Topics
+from agent.mqtt.outbox import Outbox
+from agent.mqtt.topics import Topics
 from agent.plan import Moment, Trust
 from agent.store import Store
 from tests.bench.operator_kills import real_cuts

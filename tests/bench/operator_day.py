@@ -29,9 +29,9 @@ from agent.config import OperatorSettings
 from tests.bench.operator_ledger import Received
 from tests.bench.rows import Bench
 from tests.commands.standin import DEVICE, StandIn, config_for
-from tests.operator.broker import Mosquitto, free_port
-from tests.operator.desk import Desk
-from tests.operator.pki import Pki
+from tests.mqtt.broker import Mosquitto, free_port
+from tests.mqtt.desk import Desk
+from tests.mqtt.pki import Pki
 
 STEP_S = 60.0
 DAY_S = 86_400.0

@@ -19,7 +19,7 @@ from typing import Any
 from tests.bench.operator_ear import Ear, Proxy
 from tests.bench.operator_ledger import Received
 from tests.bench.operator_nursery import STEPS, Life, Mortal, Nursery, device_id, say
-from tests.operator.broker import Mosquitto
+from tests.mqtt.broker import Mosquitto
 
 DEVICES = 6
 PACE_S = 0.004  # between two reports of an agent

@@ -1,6 +1,6 @@
 """The operator's end of the cut benches: every message received, every record the agent claims, and the comparison.
 
-It is also the consumer that agent/operator/README.md describes: dedupe by (boot, seq), order within a lane, gaps.
+It is also the consumer that agent/mqtt/README.md describes: dedupe by (boot, seq), order within a lane, gaps.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.commands.authority import Authority, BrokerAuthority
-from agent.operator.client import Connection, Event, Message, Published
+from agent.mqtt.transport import Connection, Event, Message, Published
 from agent.plan import Moment
 from agent.store.outbox import OutboxTable, Row
 from tests.commands.standin import HandClock, StandIn, config_for

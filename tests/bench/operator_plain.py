@@ -26,7 +26,7 @@ from tests.bench.operator_ear import Ear, Proxy
 from tests.bench.operator_kills import BROKER, draining
 from tests.bench.operator_nursery import Life, Mortal, Nursery, device_id, memory, say
 from tests.bench.rows import Bench
-from tests.operator.broker import Mosquitto
+from tests.mqtt.broker import Mosquitto
 
 AGENT, PLAIN = 1, 2
 PACE_S = 0.01

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operator.broker import free_port, wait_for_port
+from tests.mqtt.broker import free_port, wait_for_port
 
 
 class Engine:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from agent.operator.client import Target
-from agent.operator.desk import Desk as SupportDesk
-from agent.operator.desk import Fleet, new_envelope
+from agent.mqtt.transport import Target
+from agent.support.client import Desk as SupportDesk
+from agent.support.client import Fleet, new_envelope
 from tests.brokers.engines import ENGINES, Engine, Nats
 from tests.commands.standin import DEVICE, StandIn, config_for
-from tests.operator.desk import Desk
+from tests.mqtt.desk import Desk
 
 pytestmark = [pytest.mark.brokers, pytest.mark.timeout(240)]
 REPORTS = "modem-agent/v1/+/#"

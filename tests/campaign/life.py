@@ -13,18 +13,18 @@ from dataclasses import replace
 from typing import Any, cast
 
 from agent.clock import Clock
-from agent.commands import staging
+from agent.commands import pushed_config
 from agent.commands.authority import BrokerAuthority
+from agent.commands.command import Command, Progress
 from agent.commands.runner import Runner
-from agent.commands.snapshot import Snapshot
-from agent.commands.table import Command, Progress
 from agent.config import Config
 from agent.daemon.accounting import Accounting
-from agent.daemon.agent import LiveAgent
-from agent.daemon.reporting import Reporting
+from agent.daemon.live_agent import LiveAgent
+from agent.daemon.tasks.reporting import Reporting
 from agent.errors import StoreError
-from agent.operator import Outbox, SessionState, Topics
+from agent.mqtt import Outbox, SessionState, Topics
 from agent.plan import Ledger, Moment
+from agent.status import Snapshot
 from agent.store import Store
 from tests.bench.operator_ledger import Received
 from tests.campaign.world import Broker, Cut, Disk, Kernel, World
@@ -52,13 +52,13 @@ class Life:
         self.reborn: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
-        """As agent.daemon.assembly does it."""
+        """As agent.daemon.app does it."""
         self.disk.power_on()
         database = self.disk._database
         assert database is not None
         world, ledger = self.world, database.load_ledger()
         with database.transaction():
-            self.config = staging.effective(self.file_config, database, world.boot_id, world.boot_s())
+            self.config = pushed_config.effective(self.file_config, database, world.boot_id, world.boot_s())
         self.clock = Clock(self.config.clock, floor=ledger.latest if ledger else None, system=Kernel(world))
         first = ledger or Ledger.new(self.config.plan, self.clock.now())
         self.accounting = Accounting(self.config.plan, self.clock, cast(Store, self.disk), first, self.faults)

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from agent.commands.answers import FINAL
+from agent.commands.results import FINAL
 from agent.plan import Ledger, period_at
 from tests.bench.operator_ledger import Received
 from tests.campaign.life import Life

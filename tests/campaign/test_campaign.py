@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.commands import staging
+from agent.commands import pushed_config
 from agent.store import Database
 from tests.campaign import weather
 from tests.campaign.life import campaign_config
@@ -87,9 +87,9 @@ def test_a_pushed_configuration_that_keeps_the_broker_away_is_rolled_back(tmp_pa
     config = campaign_config(1)
     bad = {"operator.url": "mqtt://away.test"}
     with Database.open(tmp_path / "agent.db") as database, database.transaction():
-        staging.begin(database, staging.Trial("c1", bad, "boot-1", 100.0, 300.0))
-        assert staging.effective(config, database, "boot-1", 200.0).operator.url.endswith("away.test")
-        assert staging.effective(config, database, "boot-2", 20.0).operator.url.endswith("away.test")
-        assert staging.effective(config, database, "boot-2", 301.0).operator.url == config.operator.url
-        assert staging.effective(config, database, "boot-3", 5.0).operator.url == config.operator.url
-        assert staging.trial(database) is None
+        pushed_config.begin(database, pushed_config.Trial("c1", bad, "boot-1", 100.0, 300.0))
+        assert pushed_config.effective(config, database, "boot-1", 200.0).operator.url.endswith("away.test")
+        assert pushed_config.effective(config, database, "boot-2", 20.0).operator.url.endswith("away.test")
+        assert pushed_config.effective(config, database, "boot-2", 301.0).operator.url == config.operator.url
+        assert pushed_config.effective(config, database, "boot-3", 5.0).operator.url == config.operator.url
+        assert pushed_config.trial(database) is None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.operator.client import Inbound
+from agent.mqtt.transport import Inbound
 from simulator.modem.fault import FAULTS as OF_THE_MODEM
 from tests.campaign.life import DEVICE
 from tests.simulator.test_readings import wrong

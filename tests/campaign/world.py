@@ -16,7 +16,7 @@ from typing import NoReturn, TypeVar
 
 from agent.clock import System
 from agent.errors import StoreError
-from agent.operator.client import Inbound
+from agent.mqtt.transport import Inbound
 from agent.plan import Epoch, Sample
 from agent.store import Database
 

@@ -22,13 +22,14 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.cli import bundle, doctor, screen
-from agent.cli import status as status_verb
+from agent.cli import screen
 from agent.cli.meter import Meter
-from agent.cli.when import ZONE
-from agent.commands.bundle import Entry
-from agent.commands.doctor import diagnose
-from agent.commands.evidence import Disk, Evidence, Reach, Route, WanLink
+from agent.cli.times import ZONE
+from agent.cli.verbs import bundle, doctor
+from agent.cli.verbs import status as status_verb
+from agent.doctor.bundle import Entry
+from agent.doctor.diagnosis import diagnose
+from agent.doctor.evidence import Disk, Evidence, Reach, Route, WanLink
 from agent.errors import NotPermitted
 from tests.cli import sample
 from tests.control.conftest import Table, serving

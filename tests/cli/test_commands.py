@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.cli import exits
-from agent.commands.catalogue import COMMANDS
+from agent.commands.table import COMMANDS
 from tests.cli.conftest import Run
 from tests.cli.terminal import Terminal
 from tests.control.conftest import Table, serving

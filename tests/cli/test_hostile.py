@@ -212,7 +212,7 @@ def test_a_stranger_gets_a_sentence_and_status_4(tmp_path: Path, agent: str) -> 
             folder.chmod(folder.stat().st_mode | 0o011)
     # All is imported before the identity changes: the sources may lie where nobody may read.
     script = (
-        "import agent.cli.group, agent.cli.status, agent.control.client, json, locale, socket, os, sys; "
+        "import agent.cli.group, agent.cli.verbs.status, agent.control.client, json, locale, socket, os, sys; "
         f"os.setgroups([]); os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid}); agent.cli.main(sys.argv[1:])"
     )
     done = subprocess.run(

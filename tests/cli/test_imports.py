@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_looking import Answers, answers  # noqa: F401  a fixture
+from tests.cli.test_status import Answers, answers  # noqa: F401  a fixture
 
 # Each costs more than 10 ms on a desktop and ten times that on a router.
 HEAVY = {
     "asyncio", "serial", "sqlite3", "paho", "pyroute2", "ssl", "subprocess", "logging", "http", "email", "ctypes",
     "multiprocessing", "pathlib", "shutil", "zoneinfo",
     "concurrent", "unittest", "hypothesis", "agent.config", "agent.plan", "agent.commands",
-    "agent.store", "agent.modem", "agent.traffic", "agent.operator", "agent.daemon", "agent.at",
+    "agent.store", "agent.modem", "agent.traffic", "agent.mqtt", "agent.daemon", "agent.at",
 }  # fmt: skip
 AGENT = {
     "agent", "agent.errors", "agent.cli", "agent.cli.exits", "agent.cli.group", "agent.cli.screen", "agent.cli.verb",
-    "agent.cli.when",
+    "agent.cli.times",
     "agent.control", "agent.control.client", "agent.control.protocol", "agent.quality",
 }  # fmt: skip
 ZONES = os.path.isfile("/usr/share/zoneinfo/Europe/Brussels")  # else the plan's own rule for the zone is used
@@ -68,11 +68,11 @@ def test_help_imports_no_verb() -> None:
 @pytest.mark.parametrize(
     ("words", "own"),
     [
-        (["status"], {"agent.cli.status"}),
-        (["status", "--json"], {"agent.cli.status"}),
-        (["usage", "--json"], {"agent.cli.usage", "agent.cli.plot", "agent.plan"}),  # the plan's own forecast
-        (["signal"], {"agent.cli.signal", "agent.cli.status"}),
-        (["modem"], {"agent.cli.modem"}),
+        (["status"], {"agent.cli.verbs.status"}),
+        (["status", "--json"], {"agent.cli.verbs.status"}),
+        (["usage", "--json"], {"agent.cli.verbs.usage", "agent.cli.plot", "agent.plan"}),  # the plan's own forecast
+        (["signal"], {"agent.cli.verbs.signal", "agent.cli.verbs.status"}),
+        (["modem"], {"agent.cli.verbs.modem"}),
     ],
 )
 def test_a_looking_verb_imports_what_it_needs(

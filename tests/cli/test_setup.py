@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent import config
-from agent.cli.setup import links
+from agent.cli.verbs.setup import links
 from tests.cli.conftest import Run
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.cli import plot
 from agent.cli.netjson import monitoring
-from agent.cli.usage import lines, outlook, runs_out, told
+from agent.cli.verbs.usage import lines, outlook, runs_out, told
 
 GB = 10**9
 

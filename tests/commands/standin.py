@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.commands.authority import Authority
 from agent.config import Config
-from agent.operator import Timing
+from agent.mqtt import Timing
 from agent.plan import Moment, Trust
 from agent.store import Store
 from simulator.fleet.virtual import VirtualAgent

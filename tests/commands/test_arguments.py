@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.commands import arguments
-from agent.commands.catalogue import COMMANDS
+from agent.commands.table import COMMANDS
 from agent.errors import Rejected
 
 SCHEMA: dict[str, dict[str, Any]] = {

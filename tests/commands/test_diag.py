@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.commands import icmp, names
 from agent.commands.execute import execute
-from agent.commands.module import networks
+from agent.commands.rows.modem import networks
 from agent.config import Config
 from agent.errors import AgentError, Rejected
+from agent.net import dns as dns_query
+from agent.net import icmp
 from tests.commands.standin import StandIn
 
 
@@ -121,18 +122,18 @@ def reply(rcode: int, *addresses: bytes) -> bytes:
 
 
 def test_name_server_answers() -> None:
-    assert names.read_answer(reply(0, b"\x7f\0\0\1", b"\xc0\0\2\1"), "A") == ("NOERROR", ("127.0.0.1", "192.0.2.1"))
-    assert names.read_answer(reply(3), "A") == ("NXDOMAIN", ())
-    assert names.question("a.be", "A", 7)[12:] == b"\1a\2be\0\0\1\0\1"
+    assert dns_query.read_answer(reply(0, b"\x7f\0\0\1", b"\xc0\0\2\1"), "A") == ("NOERROR", ("127.0.0.1", "192.0.2.1"))
+    assert dns_query.read_answer(reply(3), "A") == ("NXDOMAIN", ())
+    assert dns_query.question("a.be", "A", 7)[12:] == b"\1a\2be\0\0\1\0\1"
     for name in ("", ".", "x" * 64 + ".be", "a..b" * 100):
         with pytest.raises(AgentError, match="no host name"):
-            names.question(name, "A", 1)
+            dns_query.question(name, "A", 1)
 
 
 @given(st.binary(max_size=60))
 def test_any_answer_of_a_name_server(data: bytes) -> None:
     with contextlib.suppress(AgentError):  # and nothing else
-        rcode, addresses = names.read_answer(reply(0)[:12] + data, "A")
+        rcode, addresses = dns_query.read_answer(reply(0)[:12] + data, "A")
         assert rcode == "NOERROR"
         assert all(address.count(".") == 3 for address in addresses)
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.commands.catalogue import COMMANDS
 from agent.commands.envelope import Envelope, parse
+from agent.commands.table import COMMANDS
 from agent.config import Config
 from agent.errors import Rejected
 from tests.commands.standin import DEVICE, StandIn
 from tests.commands.test_runner import Channel, signed
-from tests.operator import contract
+from tests.mqtt import contract
 
 ENVELOPES = 100_000
 STRANGE: tuple[Any, ...] = (

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from agent.commands.authority import Authority, Issuer, KeyAuthority, sign
-from agent.commands.table import Command, Progress
+from agent.commands.command import Command, Progress
 from agent.config import Config
-from agent.operator.client import Inbound
+from agent.mqtt.transport import Inbound
 from agent.plan import Trust
 from tests.commands.standin import DEVICE, StandIn
-from tests.operator import contract
+from tests.mqtt import contract
 
 KEY = bytes(range(32))
 

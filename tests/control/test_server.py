@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent.commands import looking
+from agent.commands.rows import status
 from agent.control import protocol
 from agent.control.client import ControlClient
 from agent.errors import AgentNotRunning, ControlError, NotPermitted, PortAbsent
@@ -171,7 +171,7 @@ def test_the_codes_are_those_of_the_table_of_commands() -> None:
     assert execute_codes.TIMED_OUT == protocol.TIMED_OUT
     assert execute_codes.PERMISSION_DENIED == protocol.PERMISSION_DENIED
     assert execute_codes.COMMAND_FAILURE == protocol.COMMAND_FAILURE
-    assert looking.NO_MODEM == protocol.MODEM_ABSENT
+    assert status.NO_MODEM == protocol.MODEM_ABSENT
 
 
 def test_the_roles_include_each_other() -> None:

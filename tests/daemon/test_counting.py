@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from agent.clock import ManualClock
 from agent.daemon.accounting import Accounting
-from agent.daemon.counting import Counting
+from agent.daemon.tasks.counting import Counting
 from agent.plan import Epoch, Ledger, Plan, Sample
 from agent.store import Store
 from agent.traffic import Kernel

@@ -12,9 +12,9 @@ import pytest
 
 import simulator
 from tests.daemon.running import Running, daemon, kernel_ip_bytes, until
+from tests.mqtt.broker import Mosquitto
+from tests.mqtt.desk import Desk
 from tests.netns import Wire, needs_namespaces, wire
-from tests.operator.broker import Mosquitto
-from tests.operator.desk import Desk
 from tests.traffic.conftest import question
 
 pytestmark = pytest.mark.root

@@ -32,8 +32,8 @@ NEVER = {"click", "unittest", "http", "email", "multiprocessing", "tarfile", "ar
 
 SHOW = "\nimport sys; print(' '.join(sorted(sys.modules)))"
 DAEMON = """
-import agent.cli, agent.daemon.main, agent.daemon.assembly
-from agent.traffic.netlink import Route, _trimmed
+import agent.cli, agent.daemon.main, agent.daemon.app
+from agent.traffic.netlink.route import Route, _trimmed
 _trimmed("pyroute2.iproute.linux")  # the short way must do: the long one would be taken in silence
 route = Route()
 assert any(row.link.ifname == "lo" for row in route.links())
@@ -59,7 +59,7 @@ def test_the_daemon_loads_what_it_needs_and_no_more() -> None:
 
 
 def test_the_line_waits_for_no_module_that_it_has_no_use_for() -> None:
-    """A small board takes longer to read these than all that the line needs (agent/daemon/line.py)."""
+    """A small board takes longer to read these than all that the line needs (agent/daemon/startup.py)."""
     got = loaded("import agent.cli, agent.config, agent.daemon.main")
     others = ("at", "modem", "control", "operator", "commands.catalogue", "commands.probes", "daemon.assembly")
     assert not {name for name in got if name.startswith(tuple(f"agent.{room}" for room in others))}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import ShaperSettings
-from agent.daemon.shaping import Shaping, upstream_name_servers
+from agent.daemon.tasks.shaping import Shaping, upstream_name_servers
 from agent.plan import Rates
 from agent.traffic import Management, Shaper
 from tests.netns import Wire

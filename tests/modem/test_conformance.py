@@ -27,8 +27,8 @@ FIVE_G = {"quectel-rm520"}  # standalone: it is registered in 5GS, and +CSQ says
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulated module answers at once; a real one is given longer."""
-    monkeypatch.setattr("agent.modem.dialogue.SETTLE_S", 0.01)
-    monkeypatch.setattr("agent.modem.dialogue.PROBE_S", 0.3)
+    monkeypatch.setattr("agent.modem.transport.SETTLE_S", 0.01)
+    monkeypatch.setattr("agent.modem.transport.PROBE_S", 0.3)
 
 
 def run(story: Story, tmp_path: Path, profile: str = "quectel-ec25", faults: tuple[str, ...] = ()) -> None:

@@ -177,7 +177,7 @@ def test_an_answer_later_than_the_resync_is_still_not_believed(tmp_path: Path) -
 
 
 def test_a_silent_module_is_hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.modem.dialogue.PROBE_S", 0.05)
+    monkeypatch.setattr("agent.modem.transport.PROBE_S", 0.05)
 
     async def story(script: ScriptedModem, modem: Modem) -> None:
         await modem.open()

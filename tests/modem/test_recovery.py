@@ -14,7 +14,7 @@ import pytest
 import simulator
 from agent.config import ModemSettings
 from agent.errors import CommandError, ModemError
-from agent.modem import Modem, Recovery, evidence_of, hands
+from agent.modem import Modem, Recovery, evidence_of, recovery_steps
 from agent.modem.cause import Evidence
 from agent.modem.profiles import profiles
 from simulator.ports import Running
@@ -25,10 +25,10 @@ Story = Callable[[Running, Modem, Recovery, list[dict[str, Any]]], Awaitable[Non
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.modem.dialogue.SETTLE_S", 0.01)
-    monkeypatch.setattr(hands, "RADIO_PAUSE_S", 0.0)
-    monkeypatch.setattr(hands, "USB_PAUSE_S", 0.0)
-    monkeypatch.setattr(hands, "POWER_PAUSE_S", 0.0)
+    monkeypatch.setattr("agent.modem.transport.SETTLE_S", 0.01)
+    monkeypatch.setattr(recovery_steps, "RADIO_PAUSE_S", 0.0)
+    monkeypatch.setattr(recovery_steps, "USB_PAUSE_S", 0.0)
+    monkeypatch.setattr(recovery_steps, "POWER_PAUSE_S", 0.0)
 
 
 class Boot:
@@ -189,14 +189,14 @@ class Stubborn:
 
 def test_a_radio_that_will_not_come_on_is_asked_again() -> None:
     module = Stubborn(2)
-    asyncio.run(hands.radio(module, profiles()["generic"]))
+    asyncio.run(recovery_steps.radio(module, profiles()["generic"]))
     assert module.asked == ["AT+CFUN=4", *["AT+CFUN=1"] * 3]
     with pytest.raises(ModemError, match="CME 14"):
-        asyncio.run(hands.radio(Stubborn(9), profiles()["generic"]))
+        asyncio.run(recovery_steps.radio(Stubborn(9), profiles()["generic"]))
 
 
 def test_a_radio_reset_that_is_cancelled_leaves_the_radio_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hands, "RADIO_PAUSE_S", 60.0)
+    monkeypatch.setattr(recovery_steps, "RADIO_PAUSE_S", 60.0)
 
     async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
         task = asyncio.create_task(modem.reset("radio"))
@@ -229,34 +229,40 @@ def test_an_unknown_rung_is_refused(tmp_path: Path) -> None:
 
 def test_a_usb_device_is_taken_off_the_bus_and_given_back(tmp_path: Path) -> None:
     plug(tmp_path, "1-1.2", "2c7c", "0125", {2: "ttyUSB2"})
-    told = asyncio.run(hands.usb("1-1.2:2", tmp_path / "sys"))
+    told = asyncio.run(recovery_steps.usb("1-1.2:2", tmp_path / "sys"))
     assert "1-1.2" in told
     assert (tmp_path / "sys/bus/usb/devices/1-1.2/authorized").read_text() == "1"
     with pytest.raises(ModemError, match="not known"):
-        asyncio.run(hands.usb("", tmp_path / "sys"))
+        asyncio.run(recovery_steps.usb("", tmp_path / "sys"))
     with pytest.raises(ModemError, match="not known"):
-        asyncio.run(hands.usb("9-9:2", tmp_path / "sys"))
+        asyncio.run(recovery_steps.usb("9-9:2", tmp_path / "sys"))
 
 
 def test_power_goes_by_the_configured_way(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    asyncio.run(hands.power(ModemSettings(power_cycle=("touch", str(mark)))))
+    asyncio.run(recovery_steps.power(ModemSettings(power_cycle=("touch", str(mark)))))
     assert mark.exists()
     gpio = tmp_path / "value"
     gpio.write_text("1")
-    asyncio.run(hands.power(ModemSettings(power_gpio=str(gpio))))
+    asyncio.run(recovery_steps.power(ModemSettings(power_gpio=str(gpio))))
     assert gpio.read_text() == "1"
     with pytest.raises(ModemError, match="no way"):
-        asyncio.run(hands.power(ModemSettings()))
+        asyncio.run(recovery_steps.power(ModemSettings()))
     with pytest.raises(ModemError, match="status 1"):
-        asyncio.run(hands.power(ModemSettings(power_cycle=("false",))))
+        asyncio.run(recovery_steps.power(ModemSettings(power_cycle=("false",))))
 
 
 def test_the_rungs_are_those_that_this_device_has(tmp_path: Path) -> None:
     plug(tmp_path, "1-1.2", "2c7c", "0125", {2: "ttyUSB2"})
     settings = ModemSettings(power_cycle=("true",))
-    assert hands.available(settings, "1-1.2:2", True, tmp_path / "sys") == ("attach", "radio", "module", "usb", "power")
-    assert hands.available(ModemSettings(), "", False, tmp_path / "sys") == ()
+    assert recovery_steps.available(settings, "1-1.2:2", True, tmp_path / "sys") == (
+        "attach",
+        "radio",
+        "module",
+        "usb",
+        "power",
+    )
+    assert recovery_steps.available(ModemSettings(), "", False, tmp_path / "sys") == ()
 
 
 def test_a_message_goes_out_and_a_refusal_is_told(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.operator import tls
+from agent.mqtt import tls
 from tests.commands.standin import config_for
-from tests.operator.broker import Mosquitto, free_port
-from tests.operator.desk import Desk
+from tests.mqtt.broker import Mosquitto, free_port
+from tests.mqtt.desk import Desk
 
 from .conftest import PROJECT
 

@@ -52,7 +52,9 @@ def test_every_part_of_python_that_the_agent_imports_is_depended_on() -> None:
 
 def test_every_library_and_kernel_module_is_depended_on() -> None:
     foreign = {name for name in imported() if name not in sys.stdlib_module_names} - {"tomli", "tomllib"}
-    assert foreign == set(LIBRARIES) - {"pyroute2"}, "pyroute2 is imported by its name in agent/traffic/netlink.py"
+    assert foreign == set(LIBRARIES) - {"pyroute2"}, (
+        "pyroute2 is imported by its name in agent/traffic/netlink/route.py"
+    )
     assert {f"python3-{name}" for name in LIBRARIES.values()} <= depends()
     assert set(KERNEL) <= depends()
 

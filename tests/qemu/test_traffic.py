@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu")]
 @pytest.mark.parametrize(
     ("files", "chosen"),
     [
-        (["tests/traffic/test_every_qdisc.py", "tests/traffic/test_names.py"], ""),
+        (["tests/traffic/test_every_qdisc.py", "tests/traffic/test_nftables.py"], ""),
         (
             ["tests/traffic/test_shaper.py", "tests/traffic/test_steps.py"],
             "both_directions or removed_twice or ifb4wan0 or known_rates",

@@ -17,8 +17,8 @@ import pytest
 from agent.config import ShaperSettings
 from agent.plan import Rates
 from agent.traffic import Kernel, LinkEvent, Shaper, ShaperState
-from agent.traffic.messages import Node
-from agent.traffic.netlink import Route
+from agent.traffic.netlink.messages import Node
+from agent.traffic.netlink.route import Route
 from agent.traffic.tree import NEEDS
 from tests.netns import Namespace, Wire, needs_namespaces, wire
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from agent.errors import KernelError
-from agent.traffic.counters import answer, request
-from agent.traffic.netlink import Route
+from agent.traffic.netlink.link_stats import answer, request
+from agent.traffic.netlink.route import Route
 
 ROOT = Path(__file__).parents[2]
 RELEASES = ("0.7.2", "0.7.9", "0.9.6")  # Debian 12, OpenWrt 23.05 to 25.12, OpenWrt's main branch
 
 BALLAST = """
 import sys
-from agent.traffic.netlink import Route
+from agent.traffic.netlink.route import Route
 route = Route()
 route.links()
 route.close()
@@ -48,7 +48,7 @@ def test_the_import_leaves_the_ballast_out() -> None:
 
 
 def test_the_import_works_after_a_whole_import_too() -> None:
-    assert _python("import pyroute2\nfrom agent.traffic.netlink import Route\nRoute().close()\nprint(1)") == "1\n"
+    assert _python("import pyroute2\nfrom agent.traffic.netlink.route import Route\nRoute().close()\nprint(1)") == "1\n"
 
 
 def test_what_the_kernel_refuses_says_what_was_asked_and_why() -> None:

@@ -13,8 +13,8 @@ import pytest
 from agent.config import ShaperSettings
 from agent.plan import Rates
 from agent.traffic import Capabilities, Shaper, advice, probe
-from agent.traffic.kernel import boot_id
-from agent.traffic.netlink import Route
+from agent.traffic.netlink.route import Route
+from agent.traffic.netlink.thread import boot_id
 from tests.netns import Wire
 from tests.traffic.conftest import kernel_in
 

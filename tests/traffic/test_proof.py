@@ -11,7 +11,7 @@ import pytest
 from agent.config import ShaperSettings
 from agent.plan import Rates
 from agent.traffic import Kernel, Shaper, ShaperState
-from agent.traffic.kernel import boot_s
+from agent.traffic.netlink.thread import boot_s
 from agent.traffic.proof import EVERY_S, WINDOW_S, Passed, Proof, Reading, Verdict, judge, read
 from tests.netns import Wire
 from tests.traffic.conftest import ManualSeconds, kernel_in

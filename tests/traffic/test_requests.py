@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from agent.errors import KernelError
-from agent.traffic.netlink import ROOT, Route
-from agent.traffic.requests import DATAGRAM_BYTES, Request, _fitting
+from agent.traffic.netlink.requests import DATAGRAM_BYTES, Request, _fitting
+from agent.traffic.netlink.route import ROOT, Route
 from tests.netns import Wire
 
 pytestmark = pytest.mark.root

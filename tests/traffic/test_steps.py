@@ -16,7 +16,7 @@ import pytest
 from agent.config import ShaperSettings
 from agent.plan import Rates
 from agent.traffic import Kernel, Shaper
-from agent.traffic.netlink import Route
+from agent.traffic.netlink.route import Route
 from tests.netns import Wire
 from tests.traffic.conftest import SHOWN, SLOW, count_reads, play, qdiscs, reconcile
 

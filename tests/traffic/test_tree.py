@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.traffic import Endpoint
-from agent.traffic.messages import Filter, Node
-from agent.traffic.netlink import ROOT
+from agent.traffic.netlink.messages import Filter, Node
+from agent.traffic.netlink.route import ROOT
 from agent.traffic.tree import (
     CLASS_MANAGEMENT,
     CLASS_NAMES,

@@ -9,7 +9,7 @@ import pytest
 from agent.config import ShaperSettings
 from agent.plan import Rates
 from agent.traffic import Capabilities, Kernel, Shaper
-from agent.traffic.netlink import Route
+from agent.traffic.netlink.route import Route
 from tests.netns import Wire
 from tests.traffic.conftest import SLOW, ManualSeconds, drop_net_admin, kernel_in, play, qdiscs, reconcile
 

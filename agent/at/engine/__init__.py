@@ -1,0 +1,1 @@
+"""The protocol without I/O: bytes, grammar, final and unsolicited result codes."""

@@ -1,0 +1,1 @@
+"""What each maker adds: one file a maker."""

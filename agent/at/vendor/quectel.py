@@ -1,0 +1,313 @@
+"""Quectel: +QCSQ, +QNWINFO, +QCAINFO, +QTEMP, +QRSRP and their kin (EC2x, EG, EM, RM5xx)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.at.engine.grammar import (
+    Reading,
+    area,
+    at,
+    cell,
+    known,
+    number,
+    payload,
+    prefix_of,
+    rounded,
+    text,
+    unquote,
+    values,
+)
+from agent.at.engine.row import EXECUTE, READ, SET, Command, Row
+from agent.at.standard.band import LTE_BANDWIDTH, NR_BANDWIDTH, RB_BANDWIDTH, band_number, eutra_band, nr_band
+from agent.at.standard.operator_names import joined, plmn
+from agent.at.standard.packet_data import all_assigned, assigned, little_endian
+from agent.at.vendor.quectel_qeng import TECHNOLOGY, level, rssi, strength
+
+
+def read_qcsq(lines: Sequence[str], command: Command) -> Reading | None:
+    """One line; two in EN-DC, where the second tells of NR."""
+    found = [mode for line in lines if (mode := _qcsq(values(line))) is not None]
+    if not found:
+        return None
+    nr = next((mode for mode in found[1:] if str(mode["sysmode"]).startswith(("NR5G", "5G"))), None)
+    return {**found[0], **({"nr": nr, "access_technology": "NR-NSA"} if nr else {})}
+
+
+def _qcsq(fields: list[str]) -> Reading | None:
+    mode = unquote(at(fields, 0) or "").upper()
+    if not mode[:1].isalpha():
+        return None
+    reading: Reading = {
+        "sysmode": mode,
+        "access_technology": TECHNOLOGY.get(mode),
+        "rssi_dbm": None,
+        "rsrp_dbm": None,
+        "rsrq_db": None,
+        "sinr_db": None,
+    }
+    if mode in ("NOSERVICE", "NO SERVICE"):
+        return reading
+    if mode in ("GSM", "WCDMA", "TDSCDMA"):
+        extra = {} if mode == "GSM" else {"rscp_dbm": level(at(fields, 2)), "ecio_db": level(at(fields, 3), -40, 0)}
+        return known({**reading, "rssi_dbm": rssi(at(fields, 1)), **extra})
+    first = 1 if mode.startswith(("NR5G", "5G")) and len(fields) == 4 else 2  # NR5G: no RSSI
+    received, rsrp = rssi(at(fields, 1)) if first == 2 else None, strength(at(fields, first))
+    if received in (None, 0) and rsrp is None:
+        return known(reading)
+    raw = number(at(fields, first + 1), 0, 250)
+    return {
+        **reading,
+        "rssi_dbm": received or None,
+        "rsrp_dbm": rsrp,
+        "sinr_raw": raw,
+        "sinr_db": None if raw is None else rounded(raw / 5 - 20),
+        "sinr_scale": None if raw is None else "raw/5-20",
+        "rsrq_db": level(at(fields, first + 2), -60, 19.5),
+    }
+
+
+def read_qnwinfo(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QNWINFO: <act>,<oper>,<band>,<channel>; two lines in EN-DC; `No Service`."""
+    networks: list[Reading] = []
+    for line in lines:
+        fields = values(line)
+        if len(fields) < 4 or not text(fields[0]):
+            continue
+        kind, channel = unquote(fields[0]), number(fields[3], 0, 3_279_165)
+        networks.append(
+            {
+                "act_name": kind,
+                "access_technology": _access(kind),
+                "plmn": plmn(fields[1]),
+                "band": band_number(fields[2]) if "BAND" in fields[2].upper() else None,
+                "band_name": text(fields[2]),
+                "earfcn": channel,
+            }
+        )
+    if not networks:
+        none = any("NO SERVICE" in payload(line).upper() for line in lines)
+        return (
+            {"service": False, "access_technology": None, "plmn": None, "band": None, "earfcn": None} if none else None
+        )
+    anchor_of_nsa = len(networks) > 1 and str(networks[1]["act_name"]).upper().endswith("NR5G")
+    return {**networks[0], "service": True, "networks": networks, **({"nr": networks[1]} if anchor_of_nsa else {})}
+
+
+_QNWINFO_NAMES = {
+    "GSM": "GPRS",
+    "GPRS": "GPRS",
+    "EDGE": "EDGE",
+    "WCDMA": "UMTS",
+    "TDSCDMA": "UMTS",
+    "CAT-NB1": "NB-IoT",
+    "NBIOT": "NB-IoT",
+    "CDMA1X": "CDMA2000OneX",
+    "CDMA1X AND HDR": "CDMA2000HRPD",
+    "HDR": "CDMA2000HRPD",
+}
+
+
+def _access(kind: str) -> str | None:
+    """QNWINFO's words as TR-181 names."""
+    upper = kind.upper()
+    if "NR5G" in upper:
+        return "NR-NSA" if "NSA" in upper else "NR"
+    if "LTE" in upper or upper in ("EMTC", "CAT-M1"):
+        return "LTE"
+    if upper in ("HSDPA", "HSUPA", "HSPA", "HSPA+", "HSDPA&HSUPA", "HSDPA/HSUPA", "DC-HSPA+"):
+        return "UMTSHSPA"
+    return _QNWINFO_NAMES.get(upper)
+
+
+def read_qcainfo(lines: Sequence[str], command: Command) -> Reading | None:
+    """One line a carrier, the primary first."""
+    carriers = [carrier for line in lines if (carrier := _carrier(values(line))) is not None]
+    if not carriers:
+        return None
+    return {"carriers": carriers, **{key: carriers[0][key] for key in _FIRST_CARRIER}}
+
+
+_FIRST_CARRIER = ("band", "earfcn", "pci", "rsrp_dbm", "rsrq_db", "rssi_dbm")
+
+
+def _carrier(fields: list[str]) -> Reading | None:
+    """+QCAINFO: "PCC"|"SCC",<earfcn>,<bandwidth>,<band>,<state>,<pci>,<rsrp>,<rsrq>,<rssi>,<sinr>; lengths vary."""
+    role = unquote(at(fields, 0) or "").upper()
+    channel = number(at(fields, 1), 0, 3_279_165)
+    if role not in ("PCC", "SCC") or channel is None:
+        return None
+    label = unquote(at(fields, 3) or "")
+    radio = "NR" if "NR" in label.upper() else "LTE"
+    width = number(at(fields, 2), 0, 400)
+    table: dict[int, float] = dict(NR_BANDWIDTH) if radio == "NR" else {**LTE_BANDWIDTH, **RB_BANDWIDTH}
+    # Early firmware has no state before the PCI, and cuts a carrier of NR behind it.
+    stateless = len(fields) == 5 or (number(at(fields, 4)) or 0) > 9
+    tail = ["", *fields[4:]] if stateless else fields[4:]
+    first = 5 if radio == "NR" and not stateless else 2  # a secondary of NR has three fields of its uplink before them
+    return {
+        "role": role,
+        "radio": radio,
+        "earfcn": channel,
+        "band": band_number(label) or (nr_band(channel) if radio == "NR" else eutra_band(channel)),
+        "bandwidth_mhz": table.get(-1 if width is None else width),
+        "state": number(at(tail, 0), 0, 9),
+        "pci": number(at(tail, 1), 0, 1007),
+        "rsrp_dbm": strength(at(tail, first)),
+        "rsrq_db": level(at(tail, first + 1), -60, 30) if strength(at(tail, first)) is not None else None,
+        "rssi_dbm": level(at(tail, 4)) if radio == "LTE" else None,
+    }
+
+
+def read_qtemp(lines: Sequence[str], command: Command) -> Reading | None:
+    """Three plain numbers, or one line a sensor. Sensors report 255 or below -40 when they are off."""
+    sensors: dict[str, int] = {}
+    for line in lines:
+        fields = values(line)
+        if len(fields) == 2 and number(fields[0]) is None:
+            pairs = [(unquote(fields[0]), number(fields[1], -40, 125))]
+        else:
+            pairs = [(f"sensor{i + 1}", number(raw, -40, 125)) for i, raw in enumerate(fields)]
+        sensors.update((name, value) for name, value in pairs if value is not None)
+    return {"temperature_c": max(sensors.values()), "sensors_c": sensors} if sensors else None
+
+
+def read_qrsrp(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QRSRP/+QRSRQ/+QSINR: <prx>,<drx>,<rx2>,<rx3>,<mode>; -32768 is an antenna that is not there."""
+    antennas: dict[str, list[int | None]] = {}
+    for line in lines:
+        fields = values(line)
+        mode = unquote(fields[-1]).upper() if fields and number(fields[-1]) is None else "LTE"
+        figures = [_antenna(raw) for raw in fields if number(raw) is not None]
+        if figures:
+            antennas[mode] = figures
+    if not antennas:
+        return None
+    first = next(iter(antennas.values()))
+    key = {"+QRSRP": "rsrp_dbm", "+QRSRQ": "rsrq_db", "+QSINR": "sinr_db"}[prefix_of(lines[0]) or "+QRSRP"]
+    best = [value for value in first if value is not None]
+    return {key: max(best) if best else None, "antennas": antennas}
+
+
+def _antenna(raw: str) -> int | None:
+    value = number(raw, -200, 100)
+    return None if value == -140 else value
+
+
+def read_qgdcnt(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QGDCNT: <sent>,<received>; commonly read in the wrong order."""
+    fields = values(lines[-1]) if lines else []
+    sent, received = number(at(fields, 0), 0), number(at(fields, 1), 0)
+    return None if sent is None or received is None else {"bytes_sent": sent, "bytes_received": received}
+
+
+def read_data_call(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QNETDEVCTL: <op>,<cid>,<urc>[,<state>]: the call is up when the state says so, else when op was 1 or 3."""
+    fields = values(lines[-1]) if lines else []
+    op = number(at(fields, 0), 0, 3)
+    if op is None:
+        return None
+    state = number(at(fields, 3), 0, 1)
+    return {"data_call_active": bool(state) if state is not None else op in (1, 3), "cid": number(at(fields, 1), 0, 16)}
+
+
+def read_qsimstat(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QSIMSTAT: <enable>,<inserted>; 2 is not known yet."""
+    inserted = number(at(values(lines[-1]), 1), 0, 1) if lines else None
+    return None if inserted is None else {"inserted": bool(inserted)}
+
+
+def read_qiact(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QIACT: <cid>,<state>,<type>[,<address>[,<IPv6 address>]]."""
+    contexts: list[Reading] = []
+    for fields in map(values, lines):
+        cid, kind = number(at(fields, 0), 1, 16), number(at(fields, 2), 1, 3)
+        if cid is not None:
+            types = {1: "IP", 2: "IPV6", 3: "IPV4V6"}
+            given = [found for raw in fields[3:] for found in all_assigned(raw)]
+            contexts.append(
+                {
+                    "cid": cid,
+                    "active": at(fields, 1) == "1",
+                    "pdp_type": types.get(kind or 0),
+                    "address": given[0] if given else None,
+                    "addresses": given,
+                }
+            )
+    first = next((context for context in contexts if context["address"]), contexts[0] if contexts else None)
+    return {"contexts": contexts, "cid": first["cid"], "address": first["address"]} if first else None
+
+
+def read_qscan(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QSCAN: "LTE",<mcc>,<mnc>,<arfcn>,<pci>,<rsrp>,<rsrq>,<srxlev>,<cell>,<tac>,<bandwidth>,<band>; NR: scs first."""
+    found: list[Reading] = []
+    for f in map(values, lines):
+        rat = unquote(at(f, 0) or "").upper()
+        if rat not in ("LTE", "NR5G") or len(f) < 8:
+            continue
+        tail = f[8:] if rat == "LTE" else f[9:]
+        found.append(
+            {
+                "rat": rat,
+                "plmn": joined(f[1], f[2]),
+                "earfcn": number(f[3], 0, 3_279_165),
+                "pci": number(f[4], 0, 1007),
+                "rsrp_dbm": strength(f[5]),
+                "rsrq_db": level(f[6], -60, 30),
+                "ci": cell(at(tail, 0)),
+                "tac": area(at(tail, 1)),
+                "band": number(at(tail, 3), 1, 512),
+            }
+        )
+    return {"cells": found} if found else None
+
+
+def read_device(lines: Sequence[str], command: Command) -> Reading | None:
+    """+QNETDEVSTATUS: <address>,<mask>,<gateway>,<DHCP server>,<dns1>,<dns2>,…: dotted, or hex words as in ^DHCP."""
+    f = values(lines[-1]) if lines else []
+    if len(f) < 6:
+        return None
+    own, gateway, first, second = (assigned(raw) or little_endian(raw) for raw in (f[0], f[2], f[4], f[5]))
+    reading: Reading = {"address": own, "gateway": gateway, "dns1": first, "dns2": second}
+    return known({key: None if value == "0.0.0.0" else value for key, value in reading.items()})
+
+
+ROWS = (
+    Row(
+        "+QCSQ",
+        (EXECUTE, READ),
+        read_qcsq,
+        "Quectel",
+        "sysmode rssi_dbm rsrp_dbm rsrq_db sinr_db sinr_raw",
+        empty_ok=False,
+    ),
+    Row(
+        "+QNWINFO", (EXECUTE, READ), read_qnwinfo, "Quectel", "access_technology plmn band band_name earfcn networks nr"
+    ),
+    Row(
+        "+QCAINFO",
+        (EXECUTE, READ),
+        read_qcainfo,
+        "Quectel",
+        "band earfcn pci rsrp_dbm rsrq_db rssi_dbm carriers: role earfcn band bandwidth_mhz state pci rsrp_dbm",
+    ),
+    Row("+QTEMP", (EXECUTE, READ, SET), read_qtemp, "Quectel", "temperature_c sensors_c"),
+    *(
+        Row(name, (EXECUTE, READ), read_qrsrp, "Quectel", key + " antennas")
+        for name, key in (("+QRSRP", "rsrp_dbm"), ("+QRSRQ", "rsrq_db"), ("+QSINR", "sinr_db"))
+    ),
+    Row("+QGDCNT", (READ,), read_qgdcnt, "Quectel", "bytes_sent bytes_received", empty_ok=False),
+    Row("+QGDNRCNT", (READ,), read_qgdcnt, "Quectel", "bytes_sent bytes_received", empty_ok=False),
+    Row("+QNETDEVSTATUS", (SET, READ, EXECUTE), read_device, "Quectel", "address gateway dns1 dns2"),
+    Row("+QSCAN", (SET,), read_qscan, "Quectel", "cells: rat plmn earfcn pci rsrp_dbm rsrq_db ci tac band", 300.0),
+    Row(
+        "+QNETDEVCTL",
+        (READ,),
+        read_data_call,
+        "Quectel",
+        "data_call_active cid",
+        form=lambda line: len(values(line)) > 2,
+    ),
+    Row("+QSIMSTAT", (READ,), read_qsimstat, "Quectel", "inserted", form=lambda line: len(values(line)) > 1),
+    Row("+QIACT", (READ,), read_qiact, "Quectel", "cid address contexts: cid active pdp_type address", timeout_s=10.0),
+)

@@ -1,0 +1,291 @@
+"""Quectel +QENG: serving cell and neighbours in every radio technology (EC2x, EG, EM and RM5xx manuals; real replies).
+
+The SINR field means three things on three firmwares: decibels, raw/5-20, and 2*raw-20. Alone it is given raw with
+sinr_scale "unknown" (a negative value can only be decibels); `settle_sinr` decides by the +QCSQ of the same poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.at.engine.grammar import Reading, area, at, cell, known, number, plain, real, rounded, text, unquote, values
+from agent.at.engine.row import SET, Command, Row
+from agent.at.standard.band import LTE_BANDWIDTH, NR_BANDWIDTH, eutra_band, nr_band
+from agent.at.standard.operator_names import joined
+
+TECHNOLOGY = {
+    "LTE": "LTE",
+    "CAT-M": "LTE",
+    "CAT-M1": "LTE",
+    "EMTC": "LTE",
+    "CAT-NB": "NB-IoT",
+    "CAT-NB1": "NB-IoT",
+    "CAT-NB2": "NB-IoT",
+    "NBIOT": "NB-IoT",
+    "WCDMA": "UMTS",
+    "TDSCDMA": "UMTS",
+    "GSM": "GPRS",
+    "CDMA": "CDMA2000OneX",
+    "HDR": "CDMA2000HRPD",
+    "EVDO": "CDMA2000HRPD",
+    "NR5G": "NR",
+    "NR5G-SA": "NR",
+    "NR5G-NSA": "NR-NSA",
+    "5GNR": "NR",
+}
+
+
+def rssi(raw: str | None) -> float | int | None:
+    """RSSI as EG21-G gives it: a positive magnitude is negated."""
+    value = real(raw, -200, 200)
+    return None if value is None else plain(-value if value > 0 else value)
+
+
+def level(raw: str | None, low: float = -160, high: float = -10) -> float | int | None:
+    """A strength in dBm or a ratio in dB. Exactly -140 is what stands where no antenna or cell was measured."""
+    value = plain(real(raw, low, high))
+    return None if value == -140 else value
+
+
+def strength(raw: str | None) -> float | int | None:
+    """RSRP: never stronger than -31 dBm (38.133 table 10.1.6.1-1)."""
+    return level(raw, -160, -30)
+
+
+SCALES = {"db": lambda raw: raw, "raw/5-20": lambda raw: raw / 5 - 20, "2*raw-20": lambda raw: 2 * raw - 20}
+
+
+def settle_sinr(cell: Reading, reference_db: float | int | None) -> Reading:
+    """Choose the scale whose result lies nearest to +QCSQ's SINR of the same poll."""
+    raw = cell.get("sinr_raw")
+    if not isinstance(raw, (int, float)) or cell.get("sinr_db") is not None:
+        return cell
+    if reference_db is None:
+        return cell
+    scale = min(SCALES, key=lambda name: abs(SCALES[name](raw) - reference_db))
+    return {**cell, "sinr_scale": scale, "sinr_db": rounded(SCALES[scale](raw))}
+
+
+def _sinr(raw: str | None) -> Reading:
+    value = plain(real(raw, -60, 250))
+    if value is None:
+        return {"sinr_raw": None, "sinr_scale": None, "sinr_db": None}
+    if value < 0:
+        return {"sinr_raw": value, "sinr_scale": "db", "sinr_db": value}
+    if value > 50:  # beyond what decibels and 2*raw-20 can reach
+        return {"sinr_raw": value, "sinr_scale": "raw/5-20", "sinr_db": rounded(value / 5 - 20)}
+    return {"sinr_raw": value, "sinr_scale": "unknown", "sinr_db": None}
+
+
+def read_qeng(lines: Sequence[str], command: Command) -> Reading | None:
+    """`servingcell` in one line (LTE, WCDMA, GSM, SA) or several (EN-DC: state, LTE, NR5G-NSA); neighbours."""
+    state: str | None = None
+    cells: list[Reading] = []
+    neighbours: list[Reading] = []
+    for line in lines:
+        fields = values(line)
+        head = unquote(at(fields, 0) or "").lower()
+        if head == "servingcell":
+            state = text(at(fields, 1))
+            fields = fields[2:]
+        elif head.startswith("neighbo"):
+            neighbours.extend(filter(None, [_neighbour(fields[1:])]))
+            continue
+        found = _cell(fields)
+        if found is not None and not _absent(found):
+            cells.append(found)
+    if state is None and not cells and not neighbours:
+        return None
+    serving = cells[0] if cells else {**_EMPTY_CELL}
+    reading: Reading = {"state": state, **serving, "cells": cells}
+    nr = next((c for c in cells if str(c["rat"]).startswith("NR5G")), None)
+    if nr is not None and nr is not serving:
+        reading["nr"] = nr
+        reading["access_technology"] = "NR-NSA"
+    if neighbours:
+        reading["neighbours"] = neighbours
+    return reading
+
+
+def _absent(found: Reading) -> bool:
+    """EN-DC without a second leg: 65535 and -32768 in every place."""
+    return found["rat"] == "NR5G-NSA" and found["pci"] is None and found["rsrp_dbm"] is None
+
+
+_EMPTY_CELL: Reading = {
+    "rat": None,
+    "access_technology": None,
+    "plmn": None,
+    "ci": None,
+    "tac": None,
+    "lac": None,
+    "pci": None,
+    "earfcn": None,
+    "band": None,
+    "rsrp_dbm": None,
+    "rsrq_db": None,
+    "rssi_dbm": None,
+    "sinr_db": None,
+    "sinr_raw": None,
+    "sinr_scale": None,
+}
+
+
+def _cell(fields: list[str]) -> Reading | None:
+    rat = unquote(at(fields, 0) or "").upper()
+    if rat in ("LTE", "CAT-M", "CAT-NB", "EMTC", "NBIOT", "CAT-M1"):
+        return _lte(rat, fields[1:])
+    if rat == "WCDMA":
+        return _wcdma(fields[1:])
+    if rat in ("TDSCDMA", "CDMA", "HDR", "EVDO"):
+        return _other(rat, fields[1:])
+    if rat == "GSM":
+        return _gsm(fields[1:])
+    if rat == "NR5G-SA":
+        return _sa(fields[1:])
+    return _nsa(fields[1:]) if rat == "NR5G-NSA" else None
+
+
+def _lte(rat: str, f: list[str]) -> Reading:
+    earfcn = number(at(f, 5), 0, 262_143)
+    received = strength(at(f, 10))
+    return {
+        **_EMPTY_CELL,
+        "rat": rat,
+        "access_technology": TECHNOLOGY.get(rat, "LTE"),
+        "duplex": text(at(f, 0)),
+        "plmn": joined(at(f, 1), at(f, 2)),
+        "ci": cell(at(f, 3)),
+        "pci": number(at(f, 4), 0, 503),
+        "earfcn": earfcn,
+        "band": number(at(f, 6), 1, 512) or eutra_band(earfcn),
+        "bandwidth_up_mhz": LTE_BANDWIDTH.get(number(at(f, 7)) or 0) if number(at(f, 7)) is not None else None,
+        "bandwidth_mhz": LTE_BANDWIDTH.get(number(at(f, 8)) or 0) if number(at(f, 8)) is not None else None,
+        "tac": area(at(f, 9)),
+        "rsrp_dbm": received,
+        "rsrq_db": level(at(f, 11), -60, 30 if received is not None else -1),
+        "rssi_dbm": level(at(f, 12)),
+        **_sinr(at(f, 13)),
+        **_lte_tail(f[14:]),
+    }
+
+
+def _lte_tail(f: list[str]) -> Reading:
+    """[<CQI>,<tx_power>,]<srxlev>: one field on EC2x, three on RM5xx, where tx_power is in tenths of a dBm."""
+    if len(f) <= 1:
+        return {"srxlev": number(at(f, 0))}
+    return {"cqi": number(f[0], 0, 30), "tx_power_raw": number(at(f, 1)), "srxlev": number(at(f, 2))}
+
+
+def _wcdma(f: list[str]) -> Reading:
+    return {
+        **_EMPTY_CELL,
+        "rat": "WCDMA",
+        "access_technology": "UMTS",
+        "plmn": joined(at(f, 0), at(f, 1)),
+        "lac": area(at(f, 2)),
+        "ci": cell(at(f, 3)),
+        "uarfcn": number(at(f, 4), 0, 16_383),
+        "psc": number(at(f, 5), 0, 511),
+        "rac": number(at(f, 6), 0, 254),
+        "rscp_dbm": level(at(f, 7)),
+        "ecio_db": level(at(f, 8), -60, 0),
+    }
+
+
+def _other(rat: str, f: list[str]) -> Reading:
+    """TD-SCDMA: <mcc>,<mnc>,<lac>,<cell>,<channel>,<rssi>,<rscp>,<ecno>; CDMA with the received power in that place."""
+    strengths: Reading = {"rssi_dbm": level(at(f, 5))}
+    if rat == "TDSCDMA":
+        strengths |= {"rscp_dbm": level(at(f, 6)), "ecio_db": level(at(f, 7), -60, 0)}
+    else:
+        strengths |= {"ecio_db": level(at(f, 6), -60, 0)}
+    head = {"plmn": joined(at(f, 0), at(f, 1)), "lac": area(at(f, 2)), "ci": cell(at(f, 3))}
+    return {**_EMPTY_CELL, "rat": rat, "access_technology": TECHNOLOGY.get(rat), **head, **strengths}
+
+
+def _gsm(f: list[str]) -> Reading:
+    return {
+        **_EMPTY_CELL,
+        "rat": "GSM",
+        "access_technology": "GPRS",
+        "plmn": joined(at(f, 0), at(f, 1)),
+        "lac": area(at(f, 2)),
+        "ci": cell(at(f, 3)),
+        "bsic": number(at(f, 4), 0, 63),
+        "arfcn": number(at(f, 5), 0, 1023),
+        "rssi_dbm": level(at(f, 7)),
+    }
+
+
+def _sa(f: list[str]) -> Reading:
+    """TAC stands before ARFCN here, unlike LTE."""
+    arfcn = number(at(f, 6), 0, 3_279_165)
+    return {
+        **_EMPTY_CELL,
+        "rat": "NR5G-SA",
+        "access_technology": "NR",
+        "duplex": text(at(f, 0)),
+        "plmn": joined(at(f, 1), at(f, 2)),
+        "ci": cell(at(f, 3)),
+        "pci": number(at(f, 4), 0, 1007),
+        "tac": area(at(f, 5)),
+        "earfcn": arfcn,
+        "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
+        "bandwidth_mhz": NR_BANDWIDTH.get(_index(at(f, 8))),
+        "rsrp_dbm": strength(at(f, 9)),
+        "rsrq_db": level(at(f, 10), -60, 30),
+        **_sinr(at(f, 11)),
+    }
+
+
+def _nsa(f: list[str]) -> Reading:
+    """SINR stands before RSRQ here."""
+    arfcn = number(at(f, 6), 0, 3_279_165)
+    return {
+        **_EMPTY_CELL,
+        "rat": "NR5G-NSA",
+        "access_technology": "NR-NSA",
+        "plmn": joined(at(f, 0), at(f, 1)),
+        "pci": number(at(f, 2), 0, 1007),
+        "rsrp_dbm": strength(at(f, 3)),
+        **_sinr(at(f, 4)),
+        "rsrq_db": level(at(f, 5), -60, 30),
+        "earfcn": arfcn,
+        "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
+        "bandwidth_mhz": NR_BANDWIDTH.get(_index(at(f, 8))),
+    }
+
+
+def _index(raw: str | None) -> int:
+    value = number(raw)
+    return -1 if value is None else value
+
+
+def _neighbour(f: list[str]) -> Reading | None:
+    """`"neighbourcell intra","LTE",<earfcn>,<pci>,<rsrq>,<rsrp>,<rssi>,<sinr>,…`.
+
+    Standalone 5G firmware writes RSRP first; as the two cannot be equal, the lower figure is RSRP.
+    """
+    rat = unquote(at(f, 0) or "").upper()
+    if rat == "WCDMA":
+        return known({"rat": rat, "uarfcn": number(at(f, 1), 0, 16_383)})
+    if rat not in ("LTE", "NR5G", "NR"):
+        return None
+    ratios = sorted((value, raw) for raw in f[3:5] if (value := real(raw)) is not None)
+    raw_rsrp, raw_rsrq = (ratios[0][1], ratios[1][1]) if len(ratios) == 2 else (at(f, 4), at(f, 3))
+    found: Reading = {
+        "earfcn": number(at(f, 1), 0, 262_143 if rat == "LTE" else 3_279_165),
+        "pci": number(at(f, 2), 0, 1007),
+        "rsrq_db": level(raw_rsrq, -60, 30),
+        "rsrp_dbm": strength(raw_rsrp),
+        "rssi_dbm": level(at(f, 5)) if rat == "LTE" else None,
+    }
+    return {"rat": rat, **found} if known(found) else None
+
+
+_CELL = (
+    "state rat access_technology plmn ci tac lac rac pci earfcn band bandwidth_mhz rsrp_dbm rsrq_db rssi_dbm sinr_db "
+    "sinr_raw sinr_scale rscp_dbm ecio_db nr"
+)
+ROWS = (Row("+QENG", (SET,), read_qeng, "Quectel", _CELL + " cells neighbours", empty_ok=False),)

@@ -1,0 +1,190 @@
+"""Sierra Wireless: !GSTATUS, !LTEINFO, !PCTEMP, !GETBAND, *CNTI (MC74xx, EM74xx, EM75xx, EM91xx manuals; real replies).
+
+Their answers are tables for people: labels and figures in two columns, or a line of headings over a line of values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agent.at.engine.grammar import Reading, area, at, cell, known, number, payload, plain, real, values
+from agent.at.engine.row import ANY_LINE, READ, SET, Command, Row
+from agent.at.standard.band import band_number, eutra_band
+from agent.at.standard.operator_names import joined
+
+_GSTATUS: dict[str, re.Pattern[str]] = {
+    "temperature_c": re.compile(r"Temperature:\s*(-?[0-9]+(?:\.[0-9]+)?)"),
+    "mode": re.compile(r"System mode:\s*([A-Za-z0-9-]+)"),
+    "ps_state": re.compile(r"PS state:\s*([A-Za-z ]+?)\s*(?:\t|\n|$|  )"),
+    "band": re.compile(r"LTE band:\s*(B?[0-9]+)"),
+    "bandwidth": re.compile(r"LTE bw:\s*([0-9.]+)"),
+    "earfcn": re.compile(r"LTE Rx chan:\s*([0-9]+)"),
+    "uarfcn": re.compile(r"WCDMA channel:\s*([0-9]+)"),
+    "arfcn": re.compile(r"GSM channel:\s*([0-9]+)"),
+    "rssi": re.compile(r"(?:PCC RxM RSSI|RSSI \(dBm\)|RxM RSSI C0):\s*(-?[0-9]+)"),
+    "rsrp": re.compile(r"(?<!\) )(?:PCC RxM RSRP|RSRP \(dBm\)):\s*(-?[0-9.]+)"),
+    "rsrq": re.compile(r"(?<!\) )RSRQ \(dB\):\s*(-?[0-9.]+)"),
+    "sinr": re.compile(r"(?<!\) )SINR \(dB\):\s*(-?[0-9.]+)"),
+    "tac": re.compile(r"TAC:\s*([0-9A-Fa-f]+)"),
+    "lac": re.compile(r"LAC:\s*([0-9A-Fa-f]+)"),
+    "ci": re.compile(r"Cell ID:\s*([0-9A-Fa-f]+)"),
+}
+_NR: dict[str, re.Pattern[str]] = {
+    "band": re.compile(r"NR5G(?:\(sub6\))? band:\s*n?([0-9]+)"),
+    "earfcn": re.compile(r"NR5G (?:Rx|dl) chan(?:nel)?:\s*([0-9]+)"),
+    "rsrp": re.compile(r"NR5G\(?\w*\)? RSRP \(dBm\):\s*(-?[0-9.]+)"),
+    "rsrq": re.compile(r"NR5G\(?\w*\)? RSRQ \(dB\):\s*(-?[0-9.]+)"),
+    "sinr": re.compile(r"NR5G\(?\w*\)? SINR \(dB\):\s*(-?[0-9.]+)"),
+}
+_MODES = {
+    "GSM": "GPRS",
+    "GPRS": "GPRS",
+    "EDGE": "EDGE",
+    "WCDMA": "UMTS",
+    "UMTS": "UMTS",
+    "HSDPA": "UMTSHSPA",
+    "HSUPA": "UMTSHSPA",
+    "HSDPA/HSUPA": "UMTSHSPA",
+    "HSPA+": "UMTSHSPA",
+    "LTE": "LTE",
+    "ENDC": "NR-NSA",
+    "NR5G": "NR",
+    "SA": "NR",
+}
+
+
+def read_gstatus(lines: Sequence[str], command: Command) -> Reading | None:
+    """!GSTATUS: two columns of words, an unprintable layout that no two firmwares share."""
+    body = "\n".join(lines)
+    found = _found(_GSTATUS, body)
+    if not found:
+        return None
+    nr = _found(_NR, body)
+    return {
+        "access_technology": _MODES.get(found.get("mode", "").upper()),
+        "band": band_number(found.get("band")),
+        "bandwidth_mhz": plain(real(found.get("bandwidth"))),
+        **_strengths(found, 262_143),
+        "uarfcn": number(found.get("uarfcn"), 0, 16_383),
+        "arfcn": number(found.get("arfcn"), 0, 1023),
+        "rssi_dbm": plain(real(found.get("rssi"), -140, -1)),
+        "tac": area(found.get("tac")),
+        "lac": area(found.get("lac")),
+        "ci": cell(found.get("ci")),
+        "temperature_c": plain(real(found.get("temperature_c"), -60, 150)),
+        "attached": found["ps_state"].strip() == "Attached" if "ps_state" in found else None,
+        "nr": known({"band": number(nr.get("band"), 1, 1024), **_strengths(nr, 3_279_165)}),
+    }
+
+
+def _found(patterns: dict[str, re.Pattern[str]], body: str) -> dict[str, str]:
+    return {key: match[1] for key, pattern in patterns.items() if (match := pattern.search(body))}
+
+
+def _strengths(found: dict[str, str], highest: int) -> Reading:
+    return {
+        "earfcn": number(found.get("earfcn"), 0, highest),
+        "rsrp_dbm": plain(real(found.get("rsrp"), -160, -1)),
+        "rsrq_db": plain(real(found.get("rsrq"), -60, 20)),
+        "sinr_db": plain(real(found.get("sinr"), -40, 60)),
+    }
+
+
+def read_nrinfo(lines: Sequence[str], command: Command) -> Reading | None:
+    """!NRINFO: the NR lines of !GSTATUS."""
+    found = _found(_NR, "\n".join(lines))
+    reading = {"band": number(found.get("band"), 1, 1024), **_strengths(found, 3_279_165)}
+    return {"access_technology": "NR", **reading} if known(reading) else None
+
+
+# Headings of !LTEINFO and what they are here; TAC is decimal, CID hexadecimal.
+_SERVING = ("Serving:", "IntraFreq:", "InterFreq:")
+
+
+def read_lteinfo(lines: Sequence[str], command: Command) -> Reading | None:
+    """!LTEINFO: a line of headings for the serving cell, its frequency's and the other frequencies' neighbours."""
+    section, headings = "", [""]
+    serving: Reading | None = None
+    neighbours: list[Reading] = []
+    for line in (payload(raw) for raw in lines):
+        words = line.split()
+        if words and words[0].rstrip(":") + ":" in _SERVING:
+            section, headings = words[0].rstrip(":"), words[1:]
+        elif words and words[0].endswith(":"):
+            section = ""
+        elif section and len(words) == len(headings):
+            columns = dict(zip(headings, words, strict=True))
+            if section == "Serving":
+                serving = _serving(columns)
+            else:
+                neighbours.append(_neighbour(columns))
+    if serving is None:
+        return None
+    return {**serving, "neighbours": neighbours}
+
+
+def _serving(columns: dict[str, str]) -> Reading:
+    earfcn = number(columns.get("EARFCN"), 0, 262_143)
+    return {
+        "access_technology": "LTE",
+        "plmn": joined(columns.get("MCC"), columns.get("MNC")),
+        "tac": number(columns.get("TAC"), 1, 65_533),
+        "ci": cell(columns.get("CID")),
+        "band": number(columns.get("Bd"), 1, 512) or eutra_band(earfcn),
+        "sinr_db": plain(real(columns.get("SNR"), -40, 60)),
+        **_neighbour(columns),
+    }
+
+
+def _neighbour(columns: dict[str, str]) -> Reading:
+    return {
+        "earfcn": number(columns.get("EARFCN"), 0, 262_143),
+        "pci": number(columns.get("PCI"), 0, 503),
+        "rsrq_db": plain(real(columns.get("RSRQ"), -60, 20)),
+        "rsrp_dbm": plain(real(columns.get("RSRP"), -160, -1)),
+        "rssi_dbm": plain(real(columns.get("RSSI"), -140, -1)),
+    }
+
+
+def read_pctemp(lines: Sequence[str], command: Command) -> Reading | None:
+    """!PCTEMP?: `Temperature: 29.71` among other words."""
+    match = re.search(r"Temperature:\s*(-?[0-9]+(?:\.[0-9]+)?)", "\n".join(lines))
+    return {"temperature_c": plain(float(match[1]))} if match else None
+
+
+def read_band(lines: Sequence[str], command: Command) -> Reading | None:
+    """!GETBAND: LTE B3; !GETRAT: LTE."""
+    words = payload(lines[-1]).split() if lines else []
+    technology = _MODES.get(words[0].upper()) if words else None
+    if technology is None:
+        return None
+    return {"access_technology": technology, "band": band_number(words[-1]) if technology == "LTE" else None}
+
+
+def read_indication(lines: Sequence[str], command: Command) -> Reading | None:
+    """*CNTI: 0,<technology in use>; with 1 and 2 all that the network or the modem offers."""
+    f = values(lines[-1]) if lines else []
+    if at(f, 0) != "0" or len(f) < 2:
+        return None
+    return {"access_technology": _MODES.get(f[1].upper())}
+
+
+_STATUS = "access_technology band earfcn rssi_dbm rsrp_dbm rsrq_db sinr_db tac lac ci temperature_c nr"
+_INFO = "access_technology plmn tac ci band earfcn pci rsrp_dbm rsrq_db rssi_dbm sinr_db neighbours"
+ROWS = (
+    Row("!GSTATUS", (READ,), read_gstatus, "Sierra", _STATUS, bare=ANY_LINE),
+    Row("!LTEINFO", (READ,), read_lteinfo, "Sierra", _INFO, bare=ANY_LINE),
+    Row(
+        "!NRINFO",
+        (READ,),
+        read_nrinfo,
+        "Sierra",
+        "access_technology band earfcn rsrp_dbm rsrq_db sinr_db",
+        bare=ANY_LINE,
+    ),
+    Row("!PCTEMP", (READ,), read_pctemp, "Sierra", "temperature_c", bare=ANY_LINE),
+    Row("!GETBAND", (READ,), read_band, "Sierra", "access_technology band"),
+    Row("!GETRAT", (READ,), read_band, "Sierra", "access_technology band"),
+    Row("*CNTI", (SET, READ), read_indication, "Sierra", "access_technology"),
+)

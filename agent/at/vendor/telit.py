@@ -1,0 +1,283 @@
+"""Telit: #RFSTS, #MONI, #BND, #QSS, #PSNT, #TEMPMON (LE910, LM960 manuals; real replies).
+
+#RFSTS has one layout a radio technology and no word that says which: it is known by which of its fields are negative.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agent.at.engine.charset import name
+from agent.at.engine.grammar import (
+    Reading,
+    area,
+    at,
+    cell,
+    hexadecimal,
+    known,
+    known_area,
+    known_cell,
+    number,
+    payload,
+    plain,
+    prefix_of,
+    quoted,
+    real,
+    text,
+    unquote,
+    values,
+)
+from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
+from agent.at.standard.band import eutra_band
+from agent.at.standard.operator_names import joined
+
+_PSNT = {0: "GPRS", 1: "EDGE", 2: "UMTS", 3: "UMTSHSPA", 4: "LTE"}
+_GSM_BANDS = {0: ("egsm", "dcs"), 1: ("egsm", "pcs"), 2: ("dcs", "g850"), 3: ("pcs", "g850")}
+_UTRAN_BANDS = {
+    0: (1,),
+    1: (2,),
+    2: (5,),
+    3: (1, 2, 5),
+    4: (2, 5),
+    5: (8,),
+    6: (1, 8),
+    7: (4,),
+    8: (1, 5),
+    9: (1, 5, 8),
+    10: (2, 4, 5),
+}
+_MONI = re.compile(r"([A-Za-z]+):\s*([-0-9A-Fa-f.]+)")
+
+
+def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
+    f = values(lines[-1]) if lines else []
+    if len(f) < 8:
+        return None
+    place = _plmn(f[0])
+    # IMSI and name stand behind the cell, both in quotes and both empty at times.
+    quotes = [i for i in range(6, len(f) - 1) if quoted(f[i]) and quoted(f[i + 1])]
+    subscriber = quotes[-1] if quotes else None
+    tail: Reading = {
+        "ci": cell(f[subscriber - 1]) if subscriber else None,
+        "operator": name(at(f, subscriber + 1)) if subscriber else None,
+    }
+    if _negative(f[2]) and (_negative(f[3]) or _negative(f[4])):
+        return _lte(f, place, tail, subscriber)
+    if _negative(f[2]):
+        return {
+            "access_technology": "GPRS",
+            "plmn": place,
+            "arfcn": number(f[1], 0, 1023),
+            "rssi_dbm": _db(f[2]),
+            "lac": area(f[3]),
+            "rac": hexadecimal(f[4]),
+            **tail,
+        }
+    if _negative(f[3]) or _negative(f[4]):
+        return {
+            "access_technology": "UMTS",
+            "plmn": place,
+            "uarfcn": number(f[1], 0, 16_383),
+            "psc": number(f[2], 0, 511),
+            "ecio_db": _db(f[3]),
+            "rscp_dbm": _db(f[4]),
+            "rssi_dbm": _db(f[5]),
+            "lac": area(f[6]),
+            "rac": hexadecimal(f[7]),
+            **tail,
+        }
+    return {"access_technology": None, "plmn": place, "rsrp_dbm": None, "rssi_dbm": None, "rsrq_db": None, **tail}
+
+
+def _lte(f: list[str], place: str | None, tail: Reading, subscriber: int | None) -> Reading:
+    """<plmn>,<earfcn>,<rsrp>,<rssi>,<rsrq>,<tac>,…,<cell>,<imsi>,<name>,<sd>,<band>."""
+    earfcn = number(f[1], 0, 262_143)
+    reported = number(at(f, subscriber + 3), 1, 512) if subscriber else None
+    return {
+        "access_technology": "LTE",
+        "plmn": place,
+        "earfcn": earfcn,
+        "rsrp_dbm": _db(f[2]),
+        "rssi_dbm": _db(f[3]),
+        "rsrq_db": _db(f[4]),
+        "tac": area(f[5]),
+        "band": eutra_band(earfcn) or reported,
+        **tail,
+    }
+
+
+def _negative(raw: str) -> bool:
+    value = real(raw)
+    return value is not None and value < 0
+
+
+def _db(raw: str | None) -> float | int | None:
+    return plain(real(raw, -160, 0))
+
+
+def _plmn(raw: str) -> str | None:
+    mcc, _, mnc = unquote(raw).partition(" ")
+    return joined(mcc, mnc)
+
+
+def read_moni(lines: Sequence[str], command: Command) -> Reading | None:
+    """#MONI: <name> RSRP:-101 RSRQ:-13 TAC:2D18 Id:3089F02 EARFCN:66786 PWR:-68dbm DRX:640 pci:1."""
+    body = payload(lines[-1]) if lines else ""
+    found = {key.upper(): value for key, value in _MONI.findall(body)}
+    if "RSRP" not in found and "LAC" not in found:
+        return None
+    earfcn = number(found.get("EARFCN"), 0, 262_143)
+    label = re.split(r"(?:^|\s+)[A-Za-z]+:", body, maxsplit=1)[0]
+    technology = "LTE" if "RSRP" in found else "UMTS" if "PSC" in found or "RSCP" in found else "GPRS"
+    return known(
+        {
+            "access_technology": technology,
+            "operator": None if label.startswith("Adj Cell") else name(label),
+            "plmn": joined(found.get("CC"), found.get("NC")),
+            "rscp_dbm": _db(found.get("RSCP")),
+            "ecio_db": _db(found.get("ECIO")),
+            "psc": number(found.get("PSC"), 0, 511),
+            "rsrp_dbm": _db(found.get("RSRP")),
+            "rsrq_db": _db(found.get("RSRQ")),
+            "rssi_dbm": _db((found.get("PWR") or "").rstrip("dbDB") or None),
+            "tac": area(found.get("TAC")),
+            "lac": area(found.get("LAC")),
+            "ci": cell(found.get("ID")),
+            "earfcn": earfcn,
+            "band": eutra_band(earfcn),
+            "pci": number(found.get("PCI"), 0, 503),
+        }
+    )
+
+
+def read_bands(lines: Sequence[str], command: Command) -> Reading | None:
+    """#BND: <GSM>,<UMTS>[,<LTE mask>]."""
+    f = values(lines[-1]) if lines else []
+    gsm, umts = number(at(f, 0), 0, 99), number(at(f, 1), 0, 99)
+    if gsm is None:
+        return None
+    bands = [
+        *_GSM_BANDS.get(gsm, ()),
+        *(f"utran-{band}" for band in _UTRAN_BANDS.get(-1 if umts is None else umts, ())),
+    ]
+    mask = _mask(at(f, 2))
+    bands += [f"eutran-{bit + 1}" for bit in range(mask.bit_length()) if mask >> bit & 1] if mask else []
+    return {"bands": bands, "gsm_selection": gsm, "umts_selection": umts, "lte_band_mask": mask}
+
+
+def _mask(raw: str | None) -> int | None:
+    """Decimal on LE910, hexadecimal on LM960: letters or a leading zero tell."""
+    value = number(raw, 0)
+    return value if value is not None and not unquote(raw or "").startswith("0") else hexadecimal(raw)
+
+
+def read_qss(lines: Sequence[str], command: Command) -> Reading | None:
+    """#QSS: <n>,<status>: 0 no SIM, 1 inserted, 2 unlocked, 3 ready."""
+    status = number(at(values(lines[-1]), 1), 0, 3) if lines else None
+    return None if status is None else {"inserted": status > 0, "status": status}
+
+
+def read_technology(lines: Sequence[str], command: Command) -> Reading | None:
+    """#PSNT: <n>,<technology>."""
+    f = values(lines[-1]) if lines else []
+    kind = number(f[-1], 0, 9) if f else None
+    return None if kind is None else {"mode": kind, "access_technology": _PSNT.get(kind)}
+
+
+def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
+    """#TEMPMON: <level>,<degrees>; #TEMPSENS: <sensor>,<degrees>."""
+    rows = (values(line) for line in lines if prefix_of(line) != "#TEMPMON" or len(values(line)) == 2)  # else a setting
+    degrees = [value for f in rows if len(f) > 1 and (value := number(f[-1], -40, 125)) is not None]
+    return {"temperature_c": max(degrees)} if degrees else None
+
+
+def read_servinfo(lines: Sequence[str], command: Command) -> Reading | None:
+    """#SERVINFO: <channel>,<dBm>,<name>,<plmn>,<bsic|psc|pci>,<lac|tac>,…; in LTE <drx>,<sd>,<rsrp> end it.
+
+    Nothing names the technology: a channel that is none of UMTS and a figure in the ninth place say LTE."""
+    f = values(lines[-1]) if lines else []
+    code = unquote(at(f, 3) or "")
+    if len(f) < 6 or not re.fullmatch(r"[0-9]{5,6}", code):
+        return None
+    head: Reading = {"rssi_dbm": _db(f[1]), "operator": name(f[2]) if quoted(f[2]) else text(f[2]), "plmn": code}
+    channel = number(f[0], 0, 262_143)
+    strength = plain(real(at(f, 8), -160, -30))
+    if strength is not None and not any(low <= (channel or 0) <= high for low, high in _UARFCN):
+        pci = number(f[4], 0, 503)
+        place = {"pci": pci, "ci": cell(f[4]) if pci is None else None, "tac": area(f[5])}
+        radio = {"earfcn": channel, "band": eutra_band(channel), "rsrp_dbm": strength}
+        return {**head, "access_technology": "LTE", **place, **radio}
+    return {**head, "lac": area(f[5])}
+
+
+# Downlink channels of UTRA bands 1, 2, 3, 4, 5 and 8 (25.101 table 5.2).
+_UARFCN = ((10562, 10838), (9662, 9938), (1162, 1513), (1537, 1738), (4357, 4458), (2937, 3088))
+
+
+def read_survey(lines: Sequence[str], command: Command) -> Reading | None:
+    """#CSURV: `earfcn: 1850 rxLev: -65 mcc: 206 mnc: 01 cellId: … tac: 7215 cellIdentity: 06A3C103 rsrp: -95.00 …`."""
+    cells: list[Reading] = []
+    for line in lines:
+        found = {key.lower(): value for key, value in re.findall(r"([A-Za-z]+):\s*([-0-9A-Fa-f.]+)", line)}
+        channel = number(found.get("earfcn"), 0, 262_143)
+        if "mcc" not in found or "mnc" not in found:
+            continue
+        cells.append(
+            {
+                "plmn": joined(found["mcc"], found["mnc"]),
+                "earfcn": channel,
+                "band": eutra_band(channel),
+                "uarfcn": number(found.get("uarfcn"), 0, 16_383),
+                "arfcn": number(found.get("arfcn"), 0, 1023),
+                "rssi_dbm": _db(found.get("rxlev")),
+                "rsrp_dbm": _db(found.get("rsrp")),
+                "rsrq_db": _db(found.get("rsrq")),
+                "tac": known_area(number(found.get("tac"), 0)),
+                "lac": known_area(number(found.get("lac"), 0)),
+                "ci": cell(found.get("cellidentity")) or known_cell(number(found.get("cellid"), 0)),
+            }
+        )
+    return {"cells": cells} if cells else None
+
+
+def read_ecm(lines: Sequence[str], command: Command) -> Reading | None:
+    """#ECM: <cid>,<state>."""
+    f = values(lines[-1]) if lines else []
+    state = number(at(f, 1), 0, 1)
+    return None if state is None else {"data_call_active": bool(state)}
+
+
+_MONITOR = "access_technology operator plmn rsrp_dbm rsrq_db rssi_dbm rscp_dbm ecio_db tac lac ci earfcn band pci"
+_RF = "access_technology plmn earfcn band rsrp_dbm rssi_dbm rsrq_db tac lac rac ci operator"
+ROWS = (
+    Row("#RFSTS", (EXECUTE, READ), read_rfsts, "Telit", _RF, empty_ok=False),
+    Row("#MONI", (EXECUTE, READ, SET), read_moni, "Telit", _MONITOR),
+    Row("#BND", (READ,), read_bands, "Telit", "bands lte_band_mask"),
+    Row("#QSS", (READ,), read_qss, "Telit", "inserted status", form=lambda line: len(values(line)) > 1),
+    Row("#PSNT", (READ,), read_technology, "Telit", "access_technology", form=lambda line: len(values(line)) > 1),
+    Row(
+        "#TEMPMON", (SET, READ, EXECUTE), read_temperature, "Telit", "temperature_c", prefixes=("#TEMPMEAS", "#TEMPMON")
+    ),
+    Row("#TEMPSENS", (SET, READ, EXECUTE), read_temperature, "Telit", "temperature_c"),
+    Row(
+        "#SERVINFO",
+        (EXECUTE, READ),
+        read_servinfo,
+        "Telit",
+        "rssi_dbm operator plmn lac tac ci pci earfcn band rsrp_dbm",
+    ),
+    *(
+        Row(
+            name_,
+            (EXECUTE, SET),
+            read_survey,
+            "Telit",
+            "cells: plmn earfcn band rsrp_dbm rsrq_db rssi_dbm tac lac ci",
+            300.0,
+            bare=ANY_LINE,
+        )
+        for name_ in ("#CSURV", "#CSURVC")
+    ),
+    Row("#ECM", (READ,), read_ecm, "Telit", "data_call_active"),
+)

@@ -1,0 +1,74 @@
+"""`modem-agent at`: one AT command to the module, through the agent, or straight to the port without one.
+
+What only reads goes at once; anything else wants --force, because one wrong line can lock a SIM or leave the radio off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import click
+
+from agent.cli import exits, screen
+from agent.cli.request import ask
+from agent.cli.verb import Call, verb
+from agent.errors import AgentNotRunning, NotPermitted
+
+LIMIT_S = 200.0  # AT+COPS=? takes up to three minutes
+
+
+@verb("modem-agent at AT+CSQ", "modem-agent at 'AT+QENG=\"servingcell\"'", "modem-agent at --force AT+CFUN=1,1")
+@click.argument("line", metavar="COMMAND")
+@click.option("--force", is_flag=True, help="Send what is not on the list of harmless commands too.")
+def command(call: Call, line: str, force: bool) -> int:
+    """Send one AT command to the module.
+
+    Commands that only read, and name nobody, are sent at once; others need --force and may cut the line, lock the SIM
+    or switch the radio off. With no agent running it is sent straight to the port.
+    """
+    if not line.isprintable() or not line.isascii() or not line.upper().startswith("AT"):
+        raise click.UsageError(f"{line!r} is no AT command; it begins with AT and is one line of plain characters")
+    if force:
+        print(f"modem-agent: warning: {line} is sent as it is; it may cut the line", file=sys.stderr)
+    try:
+        answer = ask(
+            call,
+            "modem.at",
+            {"command": line, "force": force or None},
+            limit_s=LIMIT_S,
+            first=f"asking the modem: {line}",
+        )
+    except AgentNotRunning:
+        answer = _straight(call, line, force)
+    except NotPermitted as error:
+        hint = "" if force else "; --force sends it all the same"
+        raise NotPermitted(f"{error}{hint}") from None
+    if call.json:
+        screen.print_json(answer)
+    else:
+        for text in [*(answer.get("lines") or ()), answer.get("final")]:
+            print(screen.clean(text or "(no final result code)"))
+    return exits.OK if answer.get("final") == "OK" else exits.FAILED
+
+
+def _straight(call: Call, line: str, force: bool) -> dict[str, Any]:
+    """Open the port ourselves: nobody else has it, since no agent runs. The same list of harmless commands holds."""
+    from agent.commands.at_allowlist import allowed
+    from agent.modem import Modem
+
+    config = call.config()
+    if not force and not allowed(line, config.commands.at_allow):
+        raise NotPermitted(f"{line} is not on the list of harmless commands; --force sends it all the same")
+
+    async def send() -> dict[str, Any]:
+        modem = Modem(config.modem)
+        try:
+            await modem.open()
+            response = await modem.execute(line, call.timeout_s)
+        finally:
+            modem.close()
+        return {"v": 1, "command": line, "lines": list(response.lines), "final": response.final, "code": response.code}
+
+    return asyncio.run(send())

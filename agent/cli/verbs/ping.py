@@ -1,0 +1,26 @@
+"""`modem-agent ping`: echoes over the mobile line, asked by the agent so that the WAN's address is used."""
+
+from __future__ import annotations
+
+import click
+
+from agent.cli import exits, screen
+from agent.cli.request import ask, show
+from agent.cli.verb import Call, verb
+
+
+@verb("modem-agent ping", "modem-agent ping 9.9.9.9 --count 20")
+@click.argument("host", default="1.1.1.1")
+@click.option("--count", type=click.IntRange(1, 100), default=5, help="How many echoes (default 5).")
+def command(call: Call, host: str, count: int) -> int:
+    """Ask a host for echoes over the mobile line."""
+    answer = ask(call, "diag.ping", {"host": host, "count": count}, limit_s=count * 5.0 + 20, first=f"asking {host}")
+    show(call, answer, [(name.replace("_", " "), _value(value)) for name, value in answer.items() if name != "v"])
+    lost = answer.get("received") == 0
+    return exits.FAILED if lost else exits.OK
+
+
+def _value(value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(screen.clean(item) for item in value)
+    return round(value, 1) if isinstance(value, float) else value

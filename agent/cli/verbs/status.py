@@ -1,0 +1,197 @@
+"""`modem-agent status`: one screen that answers is it on, how good, how much used, how fast and why, since when."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from agent.cli import exits, screen
+from agent.cli.times import local, seconds_between
+from agent.cli.verb import Call, verb
+from agent.errors import AgentNotRunning
+
+CLOCKS = {
+    "sync": "by NTP",
+    "nitz": "by the mobile network",
+    "stored": "not trusted: at least this late",
+    "unsync": "not trusted",
+}
+
+
+@verb("modem-agent status", "modem-agent status --json")
+def command(call: Call) -> int:
+    """Is it on, how good, how much used, how fast and why.
+
+    Without an agent it shows what the store holds, says how old that is, and ends with 3.
+    """
+    try:
+        with call.client() as client:
+            status = client.call("status")
+    except AgentNotRunning as error:
+        return _stored(call, error)
+    if call.json:
+        screen.print_json(status)
+        return exits.OK
+    print("\n".join(lines(status)))
+    return exits.OK
+
+
+def _stored(call: Call, error: AgentNotRunning) -> int:
+    from agent.cli import offline_status
+
+    with offline_status.instead_of(error):
+        status = offline_status.status(call)
+    if call.json:
+        screen.print_json(status)
+        return exits.NOT_RUNNING
+    print("\n".join(lines(status)))
+    print(f"modem-agent: {error}", file=sys.stderr)
+    return exits.NOT_RUNNING
+
+
+def lines(status: Mapping[str, Any]) -> list[str]:
+    """The whole screen; of a status that the store gave, what the store can know."""
+    kept = status.get("stored")
+    if kept is None:
+        return screen.pairs(rows(status))
+    old = screen.age(kept["age_s"])
+    shown = [("Agent", f"NOT RUNNING; what follows is from the store, {old} old")]
+    wanted = ("Device", "Time", "Used", "Left", "Speed", "Since")
+    return screen.pairs([*shown, *[row for row in rows(status) if row[0] in wanted]])
+
+
+def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """The screen as (name, value); a value of None is left out."""
+    return [
+        ("Device", status.get("device") or None),
+        ("Agent", f"{status['version']}, on for {screen.age(status['agent_up_s'])}"),
+        ("Time", f"{local(status['time'])} ({CLOCKS.get(status['clk'], status['clk'])})"),
+        ("Modem", _modem(status["modem"])),
+        (
+            "Trouble",
+            None if status["modem"].get("cause", "none") == "none" else f"{status['modem']['cause']}; ask doctor",
+        ),
+        ("SIM", _sim(status["modem"])),
+        ("Network", network(status["modem"].get("reading") or {})),
+        ("Signal", signal((status["modem"].get("reading") or {}).get("signal") or {}) or "unknown"),
+        ("Link", _links(status["links"])),
+        ("Used", _used(status.get("usage"))),
+        ("Left", _left(status)),
+        ("Speed", speed(status)),
+        ("Since", since(status)),
+        ("Shaper", _shaper(status.get("shaper"))),
+        ("Broker", _broker(status)),
+        ("Store", None if status["store"] == "ok" else status["store"]),
+        ("Alarms", ", ".join(status["alarms"]) or None),
+        ("Faults", ", ".join(f"{name} {count}" for name, count in sorted(status["faults"].items())) or None),
+    ]
+
+
+def _modem(modem: Mapping[str, Any]) -> str:
+    reading = modem.get("reading") or {}
+    identity = reading.get("identity") or {}
+    name = " ".join(str(v) for v in (identity.get("manufacturer"), identity.get("model")) if v)
+    warm = reading.get("temperature_c")
+    parts = [modem["state"], name, None if warm is None else f"{warm:g} C"]
+    shown = ", ".join(str(p) for p in parts if p)
+    return f"{shown}: {modem['reason']}" if modem.get("reason") else shown
+
+
+def _sim(modem: Mapping[str, Any]) -> str | None:
+    sim = (modem.get("reading") or {}).get("sim") or {}
+    state = sim.get("state")
+    if state is None:
+        return None
+    left = sim.get("pin_attempts")
+    return f"{state}, {left} PIN attempts left" if left is not None and state != "READY" else str(state)
+
+
+def network(reading: Mapping[str, Any]) -> str | None:
+    """Registered where, on what."""
+    registration, operator = reading.get("registration") or {}, reading.get("operator") or {}
+    words = [
+        registration.get("name"),
+        operator.get("name") or operator.get("plmn"),
+        reading.get("access_technology"),
+        band(reading),
+    ]
+    return ", ".join(str(w) for w in words if w) or None
+
+
+def band(reading: Mapping[str, Any]) -> str | None:
+    value = (reading.get("signal") or {}).get("band")
+    return None if value is None else f"band {value}"
+
+
+def signal(values: Mapping[str, Any]) -> str | None:
+    """good (RSRP -95 dBm, RSRQ -10 dB, SINR 12 dB)"""
+    from agent import quality
+
+    shown = [
+        f"{name.split('_')[0].upper()} {values[name]:g} {quality.SCALES[name][0]}"
+        for name in ("rsrp_dbm", "rsrq_db", "sinr_db", "rssi_dbm")
+        if values.get(name) is not None and (name != "rssi_dbm" or values.get("rsrp_dbm") is None)
+    ]
+    judged = quality.overall(values)
+    return f"{judged} ({', '.join(shown)})" if judged else None
+
+
+def _links(links: list[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{link['ifname']} {'up' if link['up'] else 'down'}" for link in links) or "no WAN interface"
+
+
+def _used(usage: Mapping[str, Any] | None) -> str | None:
+    if usage is None:
+        return None
+    both = f"{screen.size(usage['received_bytes'])} down, {screen.size(usage['sent_bytes'])} up"
+    gauge = screen.bar(usage["percent"] / 100, 22) if screen.width() >= 60 else ""
+    words = f"{usage['percent']:.1f} %, {screen.size(usage['charged_bytes'])} of {screen.size(usage['limit_bytes'])}"
+    return f"{gauge} {words} ({both})".strip()
+
+
+def _left(status: Mapping[str, Any]) -> str | None:
+    usage, period = status.get("usage"), status.get("period")
+    if usage is None or period is None:
+        return None
+    wait = screen.age(seconds_between(status["time"], period["end"]))
+    return f"{screen.size(max(0, usage['remaining_bytes']))} until {local(period['end'])} (in {wait})"
+
+
+def speed(status: Mapping[str, Any]) -> str | None:
+    """What the plan grants now and why."""
+    plan = status.get("plan")
+    if plan is None:
+        return None
+    rates = plan["rates"]
+    down, up = rates["down_bps"], rates["up_bps"]
+    fast = "unlimited" if down is None and up is None else f"{screen.rate(down)} down, {screen.rate(up)} up"
+    return f"{plan['state']}: {fast}" + (f" ({plan['reason']})" if plan.get("reason") else "")
+
+
+def since(status: Mapping[str, Any]) -> str | None:
+    """Since when the line has been this fast or slow."""
+    when = local((status.get("plan") or {}).get("since"))
+    return when and f"{when} at this speed"
+
+
+def _shaper(shaper: Mapping[str, Any] | None) -> str | None:
+    if shaper is None:
+        return None
+    by = " by " if shaper["state"] == "enforced" else ", would be by "
+    words = f"{shaper['state']}{by + shaper['qdisc'] if shaper.get('qdisc') else ''}"
+    return "; ".join(str(w) for w in (words, shaper.get("reason"), shaper.get("advice")) if w)
+
+
+def _broker(status: Mapping[str, Any]) -> str:
+    session, waiting = status["session"], status["outbox"]["rows"]
+    since = session.get("since_boot_s")
+    lasting = "" if since is None else f" for {screen.age(status['up'] - since)}"
+    if not session.get("broker"):
+        words = "none configured"
+    elif session["connected"]:
+        words = f"connected to {session['broker']}{lasting}"
+    else:
+        words = f"not connected to {session['broker']}{lasting}"
+        words += f": {session['last_error']}" if session.get("last_error") else ""
+    return f"{words}; {waiting} reports waiting" if waiting else words

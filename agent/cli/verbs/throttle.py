@@ -1,0 +1,37 @@
+"""`modem-agent throttle`: lift, force or suspend the throttle by hand, or leave it to the plan again."""
+
+from __future__ import annotations
+
+import click
+
+from agent.cli.request import ask, show, who
+from agent.cli.times import from_now, local
+from agent.cli.verb import Call, verb
+from agent.cli.verbs.status import speed
+
+
+@verb("modem-agent throttle lift --reason 'medical emergency' --for 24h", "modem-agent throttle auto")
+@click.argument("mode", type=click.Choice(("lift", "force", "suspend", "auto")))
+@click.option("--reason", help="Why; it stands in status and goes to the operator.")
+@click.option(
+    "--for",
+    "lasting",
+    metavar="TIME",
+    help="For how long: 90m, 24h, 3d; else a lift ends with the period.",
+)
+def command(call: Call, mode: str, reason: str | None, lasting: str | None) -> int:
+    """Lift, force or suspend the throttle, or leave it to the plan.
+
+    lift gives the plan's full speed past the allowance, force the slow speed before it, suspend shapes nothing at all
+    while counting goes on, auto ends each of them.
+    """
+    expires = None if lasting is None else from_now(lasting)
+    params = {} if mode == "auto" else {"reason": reason, "expires": expires, "by": who()}
+    answer = ask(call, f"throttle.{mode}", params, limit_s=30.0, first=f"throttle: {mode}")
+    if call.json:
+        show(call, answer, [])
+        return 0
+    with call.client() as client:
+        status = client.call("status")
+    show(call, answer, [("Throttle", mode), ("Speed", speed(status)), ("Until", local(expires))])
+    return 0

@@ -1,0 +1,193 @@
+"""`modem-agent usage`: what was used, of how much, until when, at what pace; by day, by month, as a table."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import click
+
+from agent.cli import exits, plot, screen
+from agent.cli.times import MONTHS, local, parsed
+from agent.cli.verb import Call, verb
+from agent.errors import AgentNotRunning, StoreError
+
+DAYS_ASKED, MONTHS_ASKED = 62, 24
+
+
+@verb("modem-agent usage", "modem-agent usage --months", "modem-agent usage --days --csv", "modem-agent usage --json")
+@click.option("--days", is_flag=True, help="The days of this period against an even pace (as without an option).")
+@click.option("--months", is_flag=True, help="The billing periods of the last two years.")
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="The days, or with --months the periods, as comma-separated values."
+)
+@click.option("--netjson", is_flag=True, help="The interfaces' counters as a NetJSON DeviceMonitoring object.")
+def command(call: Call, days: bool, months: bool, as_csv: bool, netjson: bool) -> int:
+    """What was used this period, by day or by month.
+
+    Without a running agent the numbers come from its store, and say how old they are.
+    """
+    if netjson:
+        from agent.cli.netjson import monitoring
+
+        screen.print_json(monitoring(call.config().wan.interfaces))
+        return exits.OK
+    answer = _ask(call, days=days or not months, months=months)
+    if call.json:
+        known = answer.get("usage") is not None and answer.get("period") is not None
+        screen.print_json({**answer, "forecast": told(runs_out(answer)) if known else None})
+        return exits.OK
+    if as_csv:
+        _print_csv(answer["months"] if months else answer["days"])
+        return exits.OK
+    if answer.get("usage") is None or answer.get("period") is None:
+        raise StoreError("nothing is counted yet")
+    for line in lines(answer, room=screen.width()):
+        print(line)
+    return exits.OK
+
+
+def _ask(call: Call, *, days: bool, months: bool) -> dict[str, Any]:
+    wanted = {**({"days": DAYS_ASKED} if days else {}), **({"months": MONTHS_ASKED} if months else {})}
+    try:
+        with call.client() as client:
+            return dict(client.call("usage", wanted))
+    except AgentNotRunning as absent:
+        from agent.cli import offline_status
+
+        with offline_status.instead_of(absent):
+            kept = offline_status.status(call)
+        out = {name: kept[name] for name in ("v", "time", "clk", "usage", "period", "plan", "stored")}
+        if days:
+            out["days"] = offline_status.look(call, lambda db: db.history.days(DAYS_ASKED))
+        if months:
+            out["months"] = offline_status.look(call, lambda db: db.history.months(MONTHS_ASKED))
+        return out
+
+
+def lines(answer: Mapping[str, Any], *, room: int) -> list[str]:
+    """The whole screen: the summary, then the plots that were asked for."""
+    out = screen.pairs(summary(answer))
+    if "days" in answer:
+        out += ["", *_days_plot(answer, room)]
+    if "months" in answer:
+        rows = [(_month_name(m["period"]), m["received_bytes"] + m["sent_bytes"]) for m in answer["months"]]
+        out += ["", *plot.bars(rows, limit=answer["usage"]["allowance_bytes"], room=room)]
+    return out
+
+
+def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
+    usage, period = answer["usage"], answer["period"]
+    gauge = screen.bar(usage["percent"] / 100, min(40, max(12, screen.width() - 40)))
+    # Rounded down: 39.999 GB of 40 must not read as 100 %.
+    share = f"{int(usage['percent'] * 10) / 10:.1f} %"
+    kept = answer.get("stored")
+    return [
+        ("Period", f"{local(period['start'])} to {local(period['end'])}"),
+        ("Used", f"{gauge} {share}"),
+        ("", f"{screen.size(usage['charged_bytes'])} of {screen.size(usage['limit_bytes'])}"),
+        ("Received", screen.size(usage["received_bytes"])),
+        ("Sent", screen.size(usage["sent_bytes"])),
+        ("Agent's own", screen.size(usage["management_bytes"]) if usage["management_bytes"] else None),
+        ("Top-ups", screen.size(usage["topup_bytes"]) if usage["topup_bytes"] else None),
+        ("Left", screen.size(max(0, usage["remaining_bytes"]))),
+        ("Forecast", outlook(answer)),
+        ("Plan", _unusual(answer.get("plan"))),
+        (
+            "Clock",
+            None if answer.get("clk") in ("sync", "nitz") else "not yet known: the period cannot end before it is",
+        ),
+        (
+            "Note",
+            f"from the store, written {screen.age(kept['age_s'])} ago; the agent is not running" if kept else None,
+        ),
+    ]
+
+
+def _unusual(plan: Mapping[str, Any] | None) -> str | None:
+    """Throttled, forced, lifted, suspended, expired: what makes the line another than the allowance lets expect."""
+    if plan is None or plan["state"] in ("normal", "warned"):
+        return None
+    return f"{plan['state']}: {plan['reason']}"
+
+
+def outlook(answer: Mapping[str, Any]) -> str | None:
+    """Whether the allowance lasts, at the pace of the last whole days."""
+    start, now = parsed(answer["period"]["start"]), parsed(answer["time"])
+    if start is None or now is None:
+        return None
+    if answer["usage"]["remaining_bytes"] <= 0:
+        return "the allowance is used up"
+    when = runs_out(answer)
+    if when is None:
+        return "lasts until the period ends" if (now - start).days >= 1 else None
+    return f"used up on {when.day} {MONTHS[when.month - 1]} at the pace of late"
+
+
+def told(when: datetime | None) -> str | None:
+    return None if when is None else when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def runs_out(answer: Mapping[str, Any]) -> datetime | None:
+    """When the allowance will be used up within the period; None if it lasts, or if nobody can tell yet."""
+    from agent.plan import BillingPeriod, Usage, forecast
+
+    period = answer["period"]
+    start, end, now = parsed(period["start"]), parsed(period["end"]), parsed(answer["time"])
+    if start is None or end is None or now is None:
+        return None
+    return forecast(Usage(**answer["usage"]), BillingPeriod(start, end), now, _recent(answer))
+
+
+def _recent(answer: Mapping[str, Any]) -> float | None:
+    """Mean bytes a day of the whole days of the last week, idle ones too; None with fewer than two known."""
+    today = date.fromisoformat(answer["time"][:10])
+    known = {date.fromisoformat(d["day"]): d["received_bytes"] + d["sent_bytes"] for d in answer.get("days", [])}
+    week = {day: amount for day, amount in known.items() if timedelta(0) < today - day <= timedelta(days=7)}
+    if len(week) < 2:
+        return None
+    first = today - timedelta(days=7) if min(known) < min(week) else min(week)  # counted before: the rest was idle
+    return float(sum(week.values()) / (today - first).days)
+
+
+def _days_plot(answer: Mapping[str, Any], room: int) -> list[str]:
+    period, usage = answer["period"], answer["usage"]
+    start, end, now = parsed(period["start"]), parsed(period["end"]), parsed(answer["time"])
+    if start is None or end is None or now is None:
+        return []
+    first = date.fromisoformat(period["label"])
+    number = max(1, round((end - start).total_seconds() / 86_400))
+    gone = min(number, max(1, int((now - start).total_seconds() // 86_400) + 1))
+    by_day = {d["day"]: d["received_bytes"] + d["sent_bytes"] for d in answer["days"]}
+    dates = [first + timedelta(days=n) for n in range(number)]
+    values = [by_day.get(d.isoformat(), 0) if n < gone else None for n, d in enumerate(dates)]
+    pace = usage["limit_bytes"] / number
+    even = pace * (now - start).total_seconds() / 86_400
+    shown = (
+        plot.columns(values, [str(d.day) if d.day == 1 or d.day % 5 == 0 else "" for d in dates], pace=pace, room=room)
+        if room >= plot.LEFT + 1 + number
+        else plot.bars(
+            [(d.isoformat()[5:], v) for d, v in zip(dates, values, strict=True) if v is not None],
+            limit=round(pace),
+            room=room,
+        )
+    )
+    more = usage["charged_bytes"] - even
+    words = f"{screen.size(abs(more))} {'more' if more > 0 else 'less'} than an even pace of {screen.size(pace)} a day"
+    return [*shown, *screen.wrap(words, room)]
+
+
+def _month_name(label: str) -> str:
+    when = date.fromisoformat(label)
+    return f"{when.day} {MONTHS[when.month - 1]} {when.year}"
+
+
+def _print_csv(rows: list[Mapping[str, Any]]) -> None:
+    if not rows:
+        return
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)

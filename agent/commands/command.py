@@ -1,0 +1,103 @@
+"""The one table of commands: what the CLI, the control socket and the MQTT channel can ask for.
+
+A row is data: its arguments (a small subset of JSON Schema, agent/commands/arguments.py), who may ask, how long it may
+take, whether it may run twice, and which resource it needs alone. `modem-agent commands --json` prints it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from agent.commands.agent import Agent
+
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """What a running command may tell its caller; `id` is the command's own, or empty on the control socket."""
+
+    @property
+    def id(self) -> str: ...
+
+    def __call__(self, percent: int, what: str) -> None:
+        """How far it got, and what is being done."""
+        ...
+
+    def finish(self, out: Callable[[], dict[str, Any]]) -> Callable[[Any], None]:
+        """What keeps the final answer, to be called inside the transaction that does what was asked (Database in)."""
+        ...
+
+    async def bound(self, change: Awaitable[T]) -> T:
+        """Await a change that `finish` was bound to: it goes on to its end even when the command is cancelled."""
+        ...
+
+    def cancel(self, id: str) -> bool:
+        """End another command of the same channel; False when it is not under way."""
+        ...
+
+
+class Quiet:
+    """The caller keeps no journal: the control socket."""
+
+    id = ""
+
+    def __init__(self, tell: Callable[[int, str], None] = lambda percent, what: None) -> None:
+        self._tell = tell
+
+    def __call__(self, percent: int, what: str) -> None:
+        self._tell(percent, what)
+
+    def finish(self, out: Callable[[], dict[str, Any]]) -> Callable[[Any], None]:
+        return lambda db: None
+
+    async def bound(self, change: Awaitable[T]) -> T:
+        return await asyncio.shield(change)
+
+    def cancel(self, id: str) -> bool:
+        return False
+
+
+Run = Callable[[Agent, dict[str, Any], Progress], Awaitable[dict[str, Any]]]
+
+ROLES = ("read", "act", "admin")  # each may do all that the ones before it may
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table."""
+
+    name: str
+    help: str
+    run: Run
+    args: Mapping[str, Any] = field(default_factory=dict)  # argument name -> schema; "required": True inside it
+    role: str = "read"
+    time_limit_s: float = 30.0
+    repeatable: bool = True  # may run again when a power cut leaves open whether it ran
+    resource: str | None = None  # commands of one resource run one after the other
+    survives: str = ""  # "process" or "boot": its success is that a new one has begun
+    resume: Run | None = None  # what a later run of the agent does for it, instead of running it again
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it only looks and needs nothing for itself, so that it can be done before it is journalled."""
+        return self.role == "read" and self.resource is None and self.repeatable and self.time_limit_s <= 30
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as `modem-agent commands --json` and `twin/info` show it."""
+        return {
+            "name": self.name,
+            "help": self.help,
+            "role": self.role,
+            "time_limit_s": self.time_limit_s,
+            "repeatable": self.repeatable,
+            "resource": self.resource,
+            "args": {name: dict(schema) for name, schema in self.args.items()},
+        }
+
+
+def allows(role: str, needed: str) -> bool:
+    """Whether somebody of this role may run a command that needs that one."""
+    return role in ROLES and ROLES.index(role) >= ROLES.index(needed)

@@ -1,0 +1,175 @@
+"""Configuration that the operator pushes: an overlay of single keys over the file, tried before it is trusted.
+
+The file stays the truth of the device (on OpenWrt UCI renders it anew at every start); the overlay lives in the store,
+so that a changed one survives that. A trial must reach the broker within its limit, else the last good overlay comes
+back, also when the device was rebooted in between. The daemon calls `effective` once, before anything is made of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from agent import config as configuration
+from agent.commands import results
+from agent.commands.agent import Agent
+from agent.config import Config
+from agent.errors import ConfigError, Rejected
+from agent.toml import dumps, tomllib
+
+GOOD, BEFORE, TRIAL, LAST = "config.good", "config.before", "config.trial", "config.last"
+STARTS = 3  # of the agent during one trial: a configuration that makes it crash is given up
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A configuration on probation. The limit counts from `began_s` of boot `boot`, or from 0 of a later boot."""
+
+    id: str
+    changes: dict[str, Any]
+    boot: str
+    began_s: float
+    limit_s: float
+    starts: int = 0
+
+    def left_s(self, boot: str, boot_s: float) -> float:
+        return self.limit_s - (boot_s - self.began_s if boot == self.boot else boot_s)
+
+
+# -- on the store's thread -----------------------------------------------------------------------------------------
+
+
+def _load(db: Any, key: str) -> dict[str, Any]:
+    found = json.loads(db.meta.get(key) or "{}")
+    return found if isinstance(found, dict) else {}
+
+
+def trial(db: Any) -> Trial | None:
+    found = _load(db, TRIAL)
+    return Trial(**found) if found else None
+
+
+def _set_trial(db: Any, made: Trial | None) -> None:
+    fields = {name: getattr(made, name) for name in Trial.__dataclass_fields__} if made else {}
+    db.meta.set(TRIAL, json.dumps(fields))
+
+
+def begin(db: Any, made: Trial) -> None:
+    _set_trial(db, made)
+
+
+def confirm(db: Any) -> None:
+    """The trial reached the broker: it is the good one now; the one before is kept for `config.rollback`."""
+    made = trial(db)
+    if made is not None:
+        db.meta.set(BEFORE, json.dumps(_load(db, GOOD)))
+        db.meta.set(GOOD, json.dumps(made.changes))
+        _end(db, made, "confirmed", "")
+
+
+def give_up(db: Any, reason: str) -> None:
+    """The trial failed: the good one counts again."""
+    made = trial(db)
+    if made is not None:
+        _end(db, made, "rolled back", reason)
+
+
+def _end(db: Any, made: Trial, result: str, reason: str) -> None:
+    _set_trial(db, None)
+    db.meta.set(LAST, json.dumps({"id": made.id, "result": result, "reason": reason}))
+
+
+def overlay(db: Any) -> dict[str, Any]:
+    """The keys that count now: those on trial, else the good ones."""
+    made = trial(db)
+    return made.changes if made is not None else _load(db, GOOD)
+
+
+def start(db: Any, boot: str, boot_s: float) -> dict[str, Any]:
+    """The overlay at a start of the agent; a trial out of time or out of starts is given up here."""
+    made = trial(db)
+    if made is not None:
+        if made.left_s(boot, boot_s) <= 0:
+            give_up(db, f"the broker was not reached within {made.limit_s:g} s")
+        elif made.starts >= STARTS:
+            give_up(db, f"the agent started {made.starts} times without reaching the broker")
+        else:
+            later = made if made.boot == boot else Trial(made.id, made.changes, boot, 0.0, made.limit_s, made.starts)
+            _set_trial(db, Trial(later.id, later.changes, boot, later.began_s, later.limit_s, later.starts + 1))
+    return overlay(db)
+
+
+# -- merging -------------------------------------------------------------------------------------------------------
+
+
+def merged(config: Config, changes: Mapping[str, Any]) -> Config:
+    """The file's configuration with single keys replaced (`section.key`). Raises ConfigError like the file would."""
+    if not changes:
+        return config
+    table = _table(config)
+    for name, value in changes.items():
+        section, _, key = name.partition(".")
+        if not section or not key:
+            raise ConfigError("pushed configuration", name, "not a key", allowed="section.key, such as operator.beat_s")
+        table.setdefault(section, {})[key] = value
+    return replace(configuration.parse(dumps(table), "pushed configuration"), file=config.file)
+
+
+def _table(config: Config) -> dict[str, Any]:
+    if not config.file:  # made in memory
+        return {name: section for name, section in asdict(config).items() if name != "file"}
+    try:
+        with open(config.file, "rb") as file:
+            return dict(tomllib.load(file))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(config.file, "", f"cannot be read again: {error}") from error
+
+
+def effective(config: Config, db: Any, boot: str, boot_s: float) -> Config:
+    """What the agent runs with; an overlay that no longer fits the file is set aside, never fatal."""
+    try:
+        return merged(config, start(db, boot, boot_s))
+    except ConfigError as error:
+        give_up(db, str(error))
+        try:
+            return merged(config, _load(db, GOOD))
+        except ConfigError:
+            return config
+
+
+# -- on the loop ---------------------------------------------------------------------------------------------------
+
+
+async def checked(agent: Agent, changes: Mapping[str, Any]) -> tuple[Config, dict[str, Any]]:
+    """The configuration with more keys changed, and the whole overlay. Raises Rejected that says what is wrong."""
+    whole = {**await agent.store.run(overlay), **changes}
+    whole = {key: value for key, value in whole.items() if value is not None}  # null takes a key back
+    try:
+        file = configuration.load(agent.config.file) if agent.config.file else agent.config
+        return merged(file, whole), whole
+    except ConfigError as error:
+        raise Rejected(results.INVALID_VALUE, str(error)) from error
+
+
+async def keep(agent: Agent, changes: Mapping[str, Any]) -> Config:
+    """Change keys for good, without a trial. Raises Rejected."""
+    config, whole = await checked(agent, changes)
+
+    def save(db: Any) -> None:
+        db.meta.set(BEFORE, json.dumps(_load(db, GOOD)))
+        db.meta.set(GOOD, json.dumps(whole))
+
+    await agent.store.run(save)
+    return config
+
+
+async def before(agent: Agent) -> dict[str, Any]:
+    """The overlay that was good before the present one."""
+    return await agent.store.run(lambda db: _load(db, BEFORE))
+
+
+async def last(agent: Agent) -> dict[str, Any]:
+    """What became of the last trial: id, result, reason."""
+    return await agent.store.run(lambda db: _load(db, LAST))

@@ -1,0 +1,196 @@
+"""`diag.*`: is the line there, how far does it reach, how fast is it. All bounded in packets, bytes and time.
+
+What a speed test moves is booked as the operator's own traffic, so that it does not use up the household's allowance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from agent.commands.agent import Agent
+from agent.commands.command import Command, Progress
+from agent.errors import AgentError
+from agent.net import dns as dns_query
+from agent.net import icmp, resolv
+from agent.net.wire_cost import Cost
+from agent.plan import charge_management
+
+PING_S, HOP_S, DNS_S, HTTP_S, SPEED_S = 3.0, 2.0, 5.0, 20.0, 30.0
+
+
+async def ping(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    address = await asyncio.to_thread(icmp.resolve, args["host"])
+    times: list[float | None] = []
+    for number in range(args["count"]):
+        progress(100 * number // args["count"], f"asking {address.host}")
+        try:
+            took = await asyncio.to_thread(icmp.echo, address, number=number, timeout_s=PING_S)
+        except OSError as error:
+            raise AgentError(f"{args['host']}: {error.strerror or error}") from error
+        times.append(took)
+        if took is not None and number + 1 < args["count"]:
+            await asyncio.sleep(max(0.0, 0.2 - took / 1000))
+    heard = sorted(took for took in times if took is not None)
+    return {
+        "v": 1,
+        "host": args["host"],
+        "address": address.host,
+        "sent": len(times),
+        "received": len(heard),
+        "min_ms": _ms(min(heard, default=None)),
+        "median_ms": _ms((heard[(len(heard) - 1) // 2] + heard[len(heard) // 2]) / 2 if heard else None),
+        "max_ms": _ms(max(heard, default=None)),
+        "times_ms": [_ms(took) for took in times],
+    }
+
+
+def _ms(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+async def traceroute(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    address = await asyncio.to_thread(icmp.resolve, args["host"], ipv4_only=True)
+    hops: list[dict[str, Any]] = []
+    reached = False
+    for ttl in range(1, args["hops"] + 1):
+        progress(100 * ttl // args["hops"], f"hop {ttl}")
+        try:
+            found = await asyncio.to_thread(icmp.hop, address.host, ttl, timeout_s=HOP_S)
+        except OSError as error:
+            raise AgentError(f"{args['host']}: {error.strerror or error}") from error
+        hops.append({"ttl": ttl, "host": found.host or None, "ms": _ms(found.ms)})
+        reached = found.reached or found.host == address.host
+        if reached:
+            break
+    return {"v": 1, "host": args["host"], "address": address.host, "hops": hops, "reached": reached}
+
+
+async def dns(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    servers = [args["server"]] if args.get("server") else list(resolv.name_servers() or ())
+    if not servers:
+        raise AgentError("the device has no name server (resolv.conf is empty)")
+    out: list[dict[str, Any]] = []
+    for server in servers:
+        try:
+            found = await asyncio.to_thread(dns_query.ask, server, args["name"], args["type"], timeout_s=DNS_S)
+        except AgentError as error:
+            out.append({"server": server, "error": str(error)})
+        else:
+            out.append({**asdict(found), "addresses": list(found.addresses), "ms": _ms(found.ms)})
+    return {"v": 1, "name": args["name"], "answers": out}
+
+
+async def http(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    from agent.net import http as http_fetch  # http.client and ssl, which the command line has no use for
+
+    found = await asyncio.to_thread(http_fetch.fetch, args["url"], most_bytes=args["bytes"], limit_s=HTTP_S)
+    await _book(agent, found.cost)
+    return {
+        "v": 1,
+        "url": args["url"],
+        "status": found.status,
+        "bytes": found.body_bytes,
+        "connect_ms": _ms(found.connect_ms),
+        "first_byte_ms": _ms(found.first_byte_ms),
+        "wire_bytes": found.cost.total_bytes,
+    }
+
+
+async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Download, and upload where a second address is given; the answer's rates are of the body alone."""
+    from agent.net import http as http_fetch
+
+    progress(5, "download")
+    down = await asyncio.to_thread(http_fetch.fetch, args["url"], most_bytes=args["bytes"], limit_s=SPEED_S)
+    await _book(agent, down.cost)
+    out: dict[str, Any] = {
+        "v": 1,
+        # What was buffered before the first look came in no time: then the wait for it counts too.
+        "down_bps": _rate(
+            down.body_bytes, down.body_s if down.body_s > 0.05 else down.body_s + down.first_byte_ms / 1000
+        ),
+        "down_bytes": down.body_bytes,
+        "first_byte_ms": _ms(down.first_byte_ms),
+        "wire_bytes": down.cost.total_bytes,
+    }
+    if args.get("upload_url"):
+        progress(50, "upload")
+        up = await asyncio.to_thread(
+            http_fetch.fetch, args["upload_url"], most_bytes=65_536, limit_s=SPEED_S, upload_bytes=args["bytes"]
+        )
+        await _book(agent, up.cost)
+        out["up_bps"] = _rate(args["bytes"], (up.first_byte_ms - up.connect_ms) / 1000)
+        out["wire_bytes"] += up.cost.total_bytes
+    return out
+
+
+def _rate(size_bytes: int, seconds: float) -> int | None:
+    return round(size_bytes * 8 / seconds) if seconds > 0.001 else None
+
+
+async def _book(agent: Agent, cost: Cost) -> None:
+    """The operator's test is the operator's traffic."""
+    await agent.change_ledger(lambda ledger, moment: charge_management(ledger, cost.received_bytes, cost.sent_bytes))
+
+
+HOST = {"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[A-Za-z0-9._:%-]+$", "required": True}
+URL = {"type": "string", "maxLength": 500, "pattern": r"^https?://"}
+
+ROWS = (
+    Command(
+        "diag.ping",
+        "round trips to a host, by ICMP echo",
+        ping,
+        args={"host": HOST, "count": {"type": "integer", "minimum": 1, "maximum": 20, "default": 4}},
+        time_limit_s=120.0,
+        resource="line",
+    ),
+    Command(
+        "diag.traceroute",
+        "the way to a host (IPv4)",
+        traceroute,
+        args={"host": HOST, "hops": {"type": "integer", "minimum": 1, "maximum": 30, "default": 20}},
+        time_limit_s=120.0,
+        resource="line",
+    ),
+    Command(
+        "diag.dns",
+        "ask the device's name servers, or a given one, for a name",
+        dns,
+        args={
+            "name": HOST,
+            "type": {"type": "string", "enum": ["A", "AAAA"], "default": "A"},
+            "server": {"type": "string", "maxLength": 64, "pattern": r"^[0-9A-Fa-f.:]+$"},
+        },
+        time_limit_s=40.0,
+        resource="line",
+    ),
+    Command(
+        "diag.http",
+        "fetch a web address: status, times and bytes",
+        http,
+        args={
+            "url": {**URL, "required": True},
+            "bytes": {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 65_536},
+        },
+        role="act",
+        time_limit_s=40.0,
+        resource="line",
+    ),
+    Command(
+        "diag.speed",
+        "rate of a bounded download and upload, booked as the operator's own traffic",
+        speed,
+        args={
+            "url": {**URL, "required": True},
+            "upload_url": URL,
+            "bytes": {"type": "integer", "minimum": 10_000, "maximum": 50_000_000, "default": 5_000_000},
+        },
+        role="act",
+        time_limit_s=90.0,
+        repeatable=False,
+        resource="line",
+    ),
+)

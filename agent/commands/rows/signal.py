@@ -1,0 +1,64 @@
+"""`modem.signal`: what the antenna hears. Asked once a beat by the meter, so it asks the module only what changes.
+
+Of a poll's twelve commands these are the four or five that an antenna can move; the module's identity, SIM and contexts
+come from the last whole poll.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from agent.at import read
+from agent.commands.agent import Agent
+from agent.commands.command import Command, Progress
+from agent.commands.rows.status import NO_MODEM
+from agent.errors import CommandTimeout, Rejected
+from agent.modem.poll import SIGNAL_SOURCES, assemble
+from agent.modem.profiles import Profile
+from agent.modem.reading import Reading
+
+PARTS = ("signal", "registration", "operator", "access_technology")
+CELL = ("+CEREG", "+C5GREG", "+CGREG")
+LISTEN_S = 3.0
+
+
+class Listening(Protocol):
+    """What of the Modem is needed here."""
+
+    @property
+    def profile(self) -> Profile: ...
+    async def execute(self, text: str, timeout_s: float | None = None) -> Any: ...
+
+
+async def listen(modem: Listening) -> Reading:
+    """Signal and cell as they are now. Raises PortAbsent; CommandTimeout when nothing at all was answered."""
+    answers: dict[str, Any] = {}
+    silent: CommandTimeout | None = None
+    for text in modem.profile.poll:
+        if not text[2:].startswith((*SIGNAL_SOURCES, *CELL)):
+            continue
+        try:
+            response = await modem.execute(text, LISTEN_S)
+        except CommandTimeout as error:
+            silent = error
+            continue
+        answers[response.command.name] = read(response) if response.ok else None
+    if silent is not None and not answers:
+        raise silent
+    heard = {name: answer for name, answer in answers.items() if answer is not None}
+    return assemble(heard, at_boot_s=time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+async def signal(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    modem: Any = agent.modem
+    status = agent.snapshot().to_dict()
+    if modem is None:
+        raise Rejected(NO_MODEM, f"modem {status['modem']['state']}: it cannot be asked")
+    heard = (await listen(modem)).to_dict()
+    known = status["modem"]["reading"] or heard
+    heard["operator"] = known["operator"]  # its name costs a command and changes with the registration at most
+    return {"v": 1, "time": status["time"], **{name: heard.get(name) for name in PARTS}}
+
+
+ROWS = (Command("modem.signal", "what the antenna hears now, and on which cell", signal),)

@@ -1,0 +1,234 @@
+"""The daemon's parts, wired: who hears of what, which tasks run, how it ends. Made by main.py around the line.
+
+The only file that knows all the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from agent import __version__
+from agent.commands.execute import execute
+from agent.control.server import ControlServer
+from agent.daemon import memory, sd_notify
+from agent.daemon.live_agent import LiveAgent
+from agent.daemon.startup import Line
+from agent.daemon.supervisor import Supervisor
+from agent.daemon.tasks.modem import Watching
+from agent.daemon.tasks.recovery import Recovering
+from agent.daemon.tasks.reporting import Reporting
+from agent.daemon.wait import Wake
+from agent.doctor.readings_log import Diary
+from agent.errors import AgentError
+from agent.household.notifier import Household
+from agent.modem import Reading
+from agent.mqtt import SessionState
+from agent.plan import Notice
+from agent.traffic import LinkEvent
+from agent.traffic.proof import ALARM, Proof, Verdict
+
+log = logging.getLogger(__name__)
+
+SOCKET = "control.sock"
+WATCHDOG_S = 30.0  # where no service manager says how often it wants to hear
+LAST_WORDS_S = 0.6
+SETTLED_S = 20.0  # by then the module is identified, the link shaped, the broker told
+FAULT = "fatal fault"
+
+
+class Part(Protocol):
+    """One concern of the daemon: runs for ever, and says when it will have made progress again."""
+
+    on_beat: Callable[[float], None]
+
+    async def run(self) -> None: ...
+
+
+def assemble(line: Line) -> Daemon:
+    """All parts around the line. It raises nothing: what may fail has its own task, which is started again."""
+    agent = LiveAgent(line, Watching(line.config.modem, line.clock, line.faults))
+    daemon = Daemon(agent, line, Reporting(agent))
+    _tell_damage(agent, line.faults)
+    line.events.lead_to(daemon.link_event)
+    return daemon
+
+
+def _tell_damage(agent: LiveAgent, faults: Counter[str]) -> None:
+    """A database that was damaged, or gone and made up from its last good generation: the operator hears of it."""
+    store = agent.store
+    if store.set_aside is None and not store.restored:
+        return
+    faults["store.damaged"] += 1
+    now = "the last good generation is used" if store.restored else "there is no good generation: counting begins anew"
+    aside = store.set_aside.name if store.set_aside else ""
+    log.error("the database was damaged%s; %s", f", it is kept as {aside}" if aside else " or gone", now)
+    agent.event("store", {"state": "damaged", "reason": now, "set_aside": aside})
+
+
+class Daemon:
+    """The parts, wired: who hears of what, which tasks run, how it ends."""
+
+    def __init__(self, agent: LiveAgent, line: Line, reporting: Reporting) -> None:
+        self._agent, self._counting, self._reporting = agent, line.counting, reporting
+        self._supervisor = Supervisor(line.faults, on_fatal=lambda: agent.end(FAULT))
+        self._notifier = sd_notify.Notifier()
+        self._control = ControlServer(
+            Path(agent.config.device.run_dir) / SOCKET,
+            functools.partial(execute, agent),
+            read_group=agent.config.device.read_group,
+            act_group=agent.config.device.act_group,
+        )
+        config = agent.config
+        self._recovering = Recovering(agent)
+        self._household = Household(
+            config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
+        )
+        self._diary = Diary(Path(config.device.run_dir))
+        self._shaped_anew = Wake()
+        self._proof = Proof(
+            line.kernel, lambda: (agent.shaping.links, agent.shaping.state), self._proved, sleep=self._shaped_anew.wait
+        )
+        self._wire()
+
+    # -- who hears of what
+
+    def _wire(self) -> None:
+        agent, reporting, recovering = self._agent, self._reporting, self._recovering
+        agent.cause = lambda: recovering.cause
+        recovering.on_change = self._show
+        agent.accounting.on_notice = self._noticed
+        agent.accounting.on_decision = lambda decision: self._decided()
+        agent.accounting.companion = reporting.companion
+        agent.accounting.on_saved = self._saved
+        agent.watching.on_change = self._changed
+        agent.watching.on_reading = self._read
+        agent.shaping.on_change = self._shaped
+        agent.shaping.on_names = lambda more: reporting.charge(more.received_bytes, more.sent_bytes)
+        reporting.on_session = self._session_changed
+        self._shaped()  # what became of the line before anybody heard of it
+
+    def _changed(self) -> None:
+        self._show()
+        self._reporting.changed()
+
+    def _show(self) -> None:
+        """The household's sign."""
+        online = self._reporting.session.connected or self._recovering.cause == "none"
+        self._household.look(online=online, slow=self._agent.accounting.decision.slow)
+
+    def _session_changed(self, state: SessionState) -> None:
+        self._agent.shaping.manage(state.peer)
+        self._changed()
+
+    def _noticed(self, notice: Notice) -> None:
+        self._reporting.notice(notice)
+        self._household.notice(notice)
+
+    def _read(self, reading: Reading) -> None:
+        """Once a poll: the module's own counters beside the ledger, a line in the diary."""
+        received, sent = reading.module_bytes_received, reading.module_bytes_sent
+        if received is not None and sent is not None:
+            self._agent.accounting.witness(received, sent, reading.at_boot_s)
+        drift = {"reason": "the module counts other bytes than the kernel"}
+        self._reporting.alarm("counter-drift", drift if self._agent.accounting.drifting else None)
+        self._diary.note(self._agent.snapshot().to_dict())
+
+    def _saved(self) -> None:
+        """After each try to save: whether the disk takes what is counted."""
+        store = self._agent.store
+        self._reporting.alarm("store", {"reason": store.state, "text": store.problem} if store.problem else None)
+
+    def _proved(self, verdict: Verdict) -> None:
+        """What the counters say of the shaping: it bites, or something leads around it."""
+        bad = {"reason": verdict.cause, "text": verdict.text} if not verdict.effective else None
+        self._reporting.alarm(ALARM, bad)
+
+    def link_event(self, event: LinkEvent) -> None:
+        self._counting.link_event(event)
+        self._agent.shaping.wake.set()
+
+    def _decided(self) -> None:
+        self._agent.shaping.wake.set()
+        self._changed()
+
+    def _shaped(self) -> None:
+        state = self._agent.shaping.state
+        broken = state.state in ("unenforced", "foreign")
+        self._reporting.alarm("shaper", {"reason": state.reason, "advice": state.advice} if broken else None)
+        self._reporting.changed()
+        self._shaped_anew.set()
+
+    # -- life
+
+    async def run(self) -> int:
+        """Serve until a signal, a fatal fault or a command ends it; the exit status."""
+        ending, loop = self._agent.ending, asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._agent.end, number.name)
+        await self._control.start()
+        self._start_tasks()
+        self._agent.event("boot", {"version": __version__})
+        self._notifier.ready()
+        log.info("modem-agent %s runs, %s", __version__, self._agent.config.file)
+        try:
+            await ending
+        finally:
+            await self._end(ending.result() if ending.done() else "interrupted")
+        return 1 if ending.result() == FAULT else 0
+
+    def _start_tasks(self) -> None:
+        agent, supervisor = self._agent, self._supervisor
+        parts: dict[str, Part] = {
+            "counting": self._counting,
+            "shaping": agent.shaping,
+            "modem": agent.watching,
+            "operator": self._reporting,
+            "recovery": self._recovering,
+        }
+        for name, part in parts.items():
+            part.on_beat = functools.partial(supervisor.beat, name)
+            supervisor.start(name, part.run, fatal=part is self._counting)
+        supervisor.start("watchdog", self._watchdog)
+        supervisor.start("proof", self._proof.run)
+        supervisor.start("household", self._household.run)
+
+    async def _watchdog(self) -> None:
+        """Tell the service manager that all is well, as long as every task keeps what its last beat promised."""
+        asyncio.get_running_loop().call_later(SETTLED_S, memory.settle)
+        while True:
+            stalled = self._supervisor.stalled()
+            if stalled:
+                log.critical("no progress: %s", ", ".join(stalled))
+            else:
+                self._notifier.alive()
+            self._notifier.status(_status_line(self._agent))
+            await asyncio.sleep(self._notifier.watchdog_s or WATCHDOG_S)
+
+    async def _end(self, why: str) -> None:
+        """Under a second: the service manager kills what lingers. What the kernel shapes it goes on shaping."""
+        log.info("ending: %s", why)
+        self._notifier.stopping()
+        await self._control.close()
+        with contextlib.suppress(AgentError, asyncio.TimeoutError, TimeoutError):
+            await asyncio.wait_for(self._last_words(why), LAST_WORDS_S)
+        await self._supervisor.close()
+        await self._agent.accounting.commit()
+
+    async def _last_words(self, why: str) -> None:
+        with contextlib.suppress(AgentError):
+            await self._counting.sample()
+        await self._reporting.stop("stopping" if why.startswith("restart") else "offline")
+
+
+def _status_line(agent: LiveAgent) -> str:
+    used = agent.accounting.usage()
+    plan, modem = agent.accounting.decision, agent.watching
+    return f"{plan.state}: {plan.reason}; modem {modem.state}; shaper {agent.shaping.state.state}; {used.percent:.1f} %"

@@ -1,0 +1,111 @@
+"""The running agent as commands and reports see it: agent.commands.Agent, made of the daemon's parts.
+
+Nothing here blocks, and nothing here decides: counting, watching, shaping and reporting do, each in its own file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from agent import __version__
+from agent.config import Config
+from agent.daemon import host
+from agent.daemon.accounting import Also
+from agent.daemon.startup import Line
+from agent.daemon.tasks.modem import Watching
+from agent.errors import AgentError
+from agent.modem import Modem
+from agent.mqtt.session_state import SessionState
+from agent.plan import Ledger, Moment
+from agent.status import Snapshot
+
+
+class LiveAgent:
+    """Holds the parts together; `device` is empty until the module or the store has told who we are."""
+
+    def __init__(self, line: Line, watching: Watching) -> None:
+        self.config, self.clock, self.store = line.config, line.clock, line.store
+        self.accounting, self.watching, self.shaping = line.accounting, watching, line.shaping
+        self._kernel, self._faults = line.kernel, line.faults
+        self._started_boot_s = self.clock.now().boot_s
+        self.device = self.config.device.id
+        self.session_state: Callable[[], SessionState] = SessionState
+        self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
+        self.reborn: Callable[[], None] = lambda: None
+        self.cause: Callable[[], str] = lambda: "none"
+        self.faults_told: Callable[[], dict[str, int]] = dict
+        self.alarms: Callable[[], Iterable[str]] = tuple
+        self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @property
+    def modem(self) -> Modem | None:
+        return self.watching.modem
+
+    def snapshot(self) -> Snapshot:
+        accounting, (outbox_rows, outbox_dropped) = self.accounting, self.outbox()
+        return Snapshot(
+            moment=self.clock.now(),
+            device=self.device,
+            version=__version__,
+            started_boot_s=self._started_boot_s,
+            modem_state=self.watching.state,
+            modem_reason=self.watching.reason,
+            cause=self.cause(),
+            reading=self.watching.reading,
+            links=self.shaping.links,
+            usage=accounting.usage(),
+            period=accounting.period,
+            decision=accounting.decision,
+            shaper=self.shaping.state,
+            session=self.session_state(),
+            outbox_rows=outbox_rows,
+            outbox_dropped=outbox_dropped,
+            faults={**self._faults, **self.faults_told()},
+            store_state=self.store.state,
+            alarms=sorted(self.alarms()),
+        )
+
+    async def refresh(self) -> None:
+        """Read the link counters now; a kernel that refuses leaves what was known."""
+        self.accounting.take(await self._kernel.samples(self.config.wan.interfaces))
+
+    async def change_ledger(self, change: Callable[[Ledger, Moment], Ledger], also: Also | None = None) -> Ledger:
+        return await self.accounting.change(change, also)
+
+    def event(self, name: str, details: dict[str, Any]) -> None:
+        self.emit(name, details)
+
+    async def rebirth(self) -> None:
+        self.reborn()
+
+    def end(self, why: str) -> None:
+        """End the daemon in order; the first reason stands."""
+        if not self.ending.done():
+            self.ending.set_result(why)
+
+    async def restart(self) -> None:
+        self.end("restart asked for")
+
+    async def reboot(self, reason: str) -> None:
+        await self.accounting.commit()
+        await host.reboot(reason)
+
+    async def reset_modem(self, level: str) -> dict[str, Any]:
+        """One rung of the recovery ladder by hand; USB and power need no module that answers."""
+        self.event("modem-reset", {"level": level, "by": "command"})
+        return await self.watching.module.reset(level)
+
+    async def send_sms(self, number: str, text: str) -> dict[str, Any]:
+        return await self._present_modem().send_sms(number, text)
+
+    async def adopt(self, config: Config) -> None:
+        """Another configuration is taken up by an orderly restart: two seconds, in which the kernel goes on shaping."""
+        await self.restart()
+
+    def _present_modem(self) -> Modem:
+        if self.watching.modem is None:
+            raise AgentError(f"modem {self.watching.state}: {self.watching.reason or 'not opened yet'}")
+        return self.watching.modem

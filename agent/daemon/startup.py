@@ -1,0 +1,93 @@
+"""The household's line and the count of what it carries: what is put right before the rest of the agent is even read.
+
+Opened by main.py. After a power cut the kernel shapes nothing until the agent does, and a small board takes longer to
+read the modules for commands, module, broker and control socket than for all that stands here. So nothing in this file
+may import those: tests/daemon/test_imports.py holds it to that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.clock import Clock
+from agent.commands import pushed_config
+from agent.config import Config
+from agent.daemon.accounting import Accounting
+from agent.daemon.tasks.counting import Counting
+from agent.daemon.tasks.shaping import Shaping
+from agent.plan import Ledger
+from agent.store import Store
+from agent.traffic import Kernel, LinkEvent, Shaper
+
+DATABASE, CAPABILITIES = "agent.db", "capabilities.json"
+
+
+class LinkEvents:
+    """What the kernel tells of links, kept until somebody listens: the last counters of a link come once, and what
+    they make the plan say is said once."""
+
+    def __init__(self) -> None:
+        self._waiting: list[LinkEvent] = []
+        self._listener: Callable[[LinkEvent], None] = self._waiting.append
+
+    def hear(self, event: LinkEvent) -> None:
+        self._listener(event)
+
+    def lead_to(self, listener: Callable[[LinkEvent], None]) -> None:
+        """From now on, and what has waited first."""
+        self._listener = listener
+        for event in self._waiting:
+            listener(event)
+        self._waiting.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The parts that keep the line; `config` is the file's with what the operator has pushed."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    kernel: Kernel
+    events: LinkEvents
+    accounting: Accounting
+    counting: Counting
+    shaping: Shaping
+    faults: Counter[str]
+
+    def close(self) -> None:
+        self.kernel.close()
+        self.store.close()
+
+
+async def open_line(config: Config) -> Line:
+    """Read the ledger, and have the line as it says. Raises StoreError; a kernel that refuses is asked again later."""
+    with ExitStack() as undo:
+        # The kernel's thread reads pyroute2 while the disk is asked.
+        kernel, events, faults = Kernel(), LinkEvents(), Counter[str]()
+        undo.callback(kernel.close)
+        kernel.start(asyncio.get_running_loop(), events.hear)
+        store = Store(Path(config.device.state_dir) / DATABASE)
+        undo.callback(store.close)
+        ledger = await store.run(lambda database: database.load_ledger())
+        floor = ledger.latest if ledger else None
+        now = Clock(config.clock, floor=floor).now()
+        pushed = functools.partial(pushed_config.effective, config, boot=now.boot_id, boot_s=now.boot_s)
+        config = await store.run(lambda database: pushed(database))
+        clock = Clock(config.clock, floor=floor)
+        accounting = Accounting(config.plan, clock, store, ledger or Ledger.new(config.plan, clock.now()), faults)
+        patterns = config.wan.interfaces
+        run, state = Path(config.device.run_dir), Path(config.device.state_dir)
+        shaper = Shaper(kernel, config.shaper, cache=run / CAPABILITIES, memory=state / CAPABILITIES)
+        shaping = Shaping(kernel, shaper, patterns, lambda: accounting.decision.rates)
+        counting = Counting(kernel, patterns, accounting)
+        await shaping.reconcile()
+        shaper.expect([config.plan.full, *(step.rates for step in config.plan.steps)])
+        undo.pop_all()
+    return Line(config, clock, store, kernel, events, accounting, counting, shaping, faults)

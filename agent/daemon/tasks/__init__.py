@@ -1,0 +1,1 @@
+"""The supervised tasks, one file each."""

@@ -1,0 +1,104 @@
+"""Keeps the cellular module open and read: opens it when it is there, polls it, and says in one word how it is.
+
+A module that is gone, busy or hung is no fault of the daemon: this task notes it, waits and tries again, while
+counting and shaping go on without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from agent.at.engine.urc import changes
+from agent.clock import Clock
+from agent.config import ModemSettings
+from agent.daemon.wait import Backoff, Wake
+from agent.errors import ModemError, PortAbsent, PortBusy
+from agent.modem import Modem, Reading
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 15.0
+GAP_S = 1.0  # between two polls: a storm of unsolicited codes must not make the module answer without a pause
+LONGEST_POLL_S = 300.0  # a module that answers each command just before its time limit
+
+
+def essence(reading: Reading) -> tuple[object, ...]:
+    """What of a reading is worth a report of its own; the strengths move at every poll and go with the beat."""
+    registration, sim = reading.registration, reading.sim
+    return (
+        reading.identity, sim.state, sim.iccid, registration.stat, registration.reject_cause, registration.tac,
+        registration.ci, reading.operator, reading.access_technology, reading.signal.band, reading.address,
+    )  # fmt: skip
+
+
+class Watching:
+    """The module as it was last read; `state` is absent, busy, hung or ready."""
+
+    def __init__(self, settings: ModemSettings, clock: Clock, faults: Counter[str]) -> None:
+        self._settings, self._clock = settings, clock
+        self.module = Modem(settings, boot_clock=lambda: clock.now().boot_s, faults=faults)
+        self.module.on_urc = self._heard
+        self.modem: Modem | None = None  # the module while its port is open
+        self.reading: Reading | None = None
+        self.state = "absent"
+        self.reason = ""
+        self.wake = Wake()
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_reading: Callable[[Reading], None] = lambda reading: None
+        self.on_beat: Callable[[float], None] = lambda within_s: None
+
+    async def run(self) -> None:
+        """Open, poll, and begin again for ever."""
+        backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        while True:
+            try:
+                await self._attend(backoff)
+            except ModemError as error:
+                self._lost(error)
+            pause_s = backoff.next_s()
+            self.on_beat(pause_s + LONGEST_RETRY_S)
+            await self.wake.wait(pause_s)
+
+    async def _attend(self, backoff: Backoff) -> None:
+        modem = self.module
+        try:
+            await modem.open()
+            self.modem = modem
+            await modem.wake_radio()
+            while True:
+                self.on_beat(self._settings.poll_s + LONGEST_POLL_S)
+                self._read(await modem.poll())
+                backoff.reset()
+                await asyncio.sleep(GAP_S)
+                await self.wake.wait(self._settings.poll_s - GAP_S)
+        finally:
+            self.modem = None
+            modem.close()
+
+    def _heard(self, line: str) -> None:
+        """An unsolicited line: what it says is read properly by polling at once."""
+        if changes(line):
+            self.wake.set()
+
+    def _read(self, reading: Reading) -> None:
+        if reading.network_time is not None and reading.network_time_boot_s is not None:
+            self._clock.offer_network_time(reading.network_time, reading.network_time_boot_s)
+        changed = self.state != "ready" or self.reading is None or essence(reading) != essence(self.reading)
+        if self.state != "ready":
+            log.info("modem ready: %s", reading.identity.model)
+        self.reading, self.state, self.reason = reading, "ready", ""
+        self.on_reading(reading)
+        if changed:
+            self.on_change()
+
+    def _lost(self, error: ModemError) -> None:
+        state = "busy" if isinstance(error, PortBusy) else "absent" if isinstance(error, PortAbsent) else "hung"
+        if (state, str(error)) != (self.state, self.reason):
+            log.warning("modem %s: %s", state, error)
+        changed = state != self.state
+        self.state, self.reason, self.reading = state, str(error), None
+        if changed:
+            self.on_change()

@@ -1,0 +1,218 @@
+"""Brings the operator's side to life once the device knows its own name, and hands it what the agent has to tell.
+
+Events are queued here on the loop and reach the flash in the transaction of the ledger: a warning whose ledger is lost
+in a power cut would be told twice, a ledger whose warning is lost would never tell it. A broker that is away, or was
+never configured, stops nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from agent import __version__
+from agent.commands.authority import authority_of
+from agent.commands.runner import Runner
+from agent.commands.table import COMMANDS
+from agent.daemon.accounting import Companion
+from agent.daemon.live_agent import LiveAgent
+from agent.daemon.wait import Wake
+from agent.mqtt import Batch, Outbox, Reporter, Session, SessionState, Topics, Twins
+from agent.plan import Notice, charge_management
+from agent.store import Database
+
+EVENTS_WAITING = 200  # while the device has no name yet, or the disk refuses; the oldest go first
+IDENTITY_WAIT_S = 5.0
+FAREWELL_S = 0.4
+EVENT_NAMES = {"throttled": "throttle", "restored": "throttle", "warning": "warning"}
+
+
+class _Saved:
+    """Events on their way to the flash, with the ledger."""
+
+    def __init__(self, events: list[tuple[str, dict[str, Any]]], agent: LiveAgent, outbox: Outbox | None) -> None:
+        self._events, self._outbox, self._moment = events, outbox, agent.clock.now()
+        self._batch: Batch | None = None
+        self.abandon: Callable[[list[tuple[str, dict[str, Any]]]], None] = lambda events: None
+        if outbox is not None:
+            self._batch = outbox.batch()
+            for name, details in events:
+                self._batch.add(outbox.topics.event(name), details)
+            outbox.seal(self._batch)
+
+    def save(self, database: Database) -> None:
+        for name, details in self._events:
+            database.events.add(name, details, self._moment)
+        if self._batch is not None:
+            self._batch.save(database)
+
+    def committed(self) -> None:
+        if self._outbox is not None and self._batch is not None:
+            self._outbox.committed(self._batch)
+
+    def abandoned(self) -> None:
+        if self._outbox is not None and self._batch is not None:
+            self._outbox.abandoned(self._batch)
+        self.abandon(self._events)
+
+
+class Reporting:
+    """Everything between the agent's state and the session with the broker."""
+
+    def __init__(self, agent: LiveAgent) -> None:
+        self._agent = agent
+        self._events: deque[tuple[str, dict[str, Any]]] = deque(maxlen=EVENTS_WAITING)
+        self._outbox: Outbox | None = None
+        self._session: Session | None = None
+        self._reporter: Reporter | None = None
+        self._first_alarms: dict[str, dict[str, Any] | None] = {}
+        self._runner: Runner | None = None
+        self._sessions_task: asyncio.Task[None] | None = None
+        self.wake = Wake()
+        self.on_beat: Callable[[float], None] = lambda within_s: None
+        self.on_session: Callable[[SessionState], None] = lambda state: None
+        agent.emit, agent.reborn, agent.session_state = self.event, self.rebirth, lambda: self.session
+        agent.outbox, agent.alarms = self._outbox_state, lambda: self.alarms
+        agent.faults_told = lambda: self.faults
+
+    # -- what is told
+
+    def event(self, name: str, details: dict[str, Any]) -> None:
+        """Something happened: into the local log, and to the operator."""
+        self._events.append((name, details))
+        self._agent.accounting.save_soon()
+
+    def notice(self, notice: Notice) -> None:
+        """The plan told something."""
+        details = {
+            "kind": notice.kind, "percent": notice.percent, "UsedBytes": notice.charged_bytes,
+            "LimitBytes": notice.limit_bytes, "PeriodStart": notice.period, "reason": notice.reason,
+            "ShapingRate": notice.rates.down_bps or -1,
+        }  # fmt: skip
+        self.event(EVENT_NAMES.get(notice.kind, notice.kind), details)
+
+    def changed(self) -> None:
+        """Something happened that a report may be due for."""
+        self.wake.set()
+        if self._reporter is not None:
+            self._reporter.changed()
+
+    def alarm(self, name: str, details: dict[str, Any] | None) -> None:
+        """Raise an alarm, or clear it with None; before the device has a name it waits."""
+        if self._reporter is not None:
+            self._reporter.alarm(name, details)
+        else:
+            self._first_alarms[name] = details
+
+    def rebirth(self) -> None:
+        """Everything anew, at the operator's request."""
+        if self._reporter is not None:
+            self._reporter.rebirth()
+
+    def companion(self) -> Companion | None:
+        """The events that wait, to be saved with the ledger."""
+        if not self._events or (self._agent.config.operator.url and self._outbox is None):
+            return None
+        saved = _Saved(list(self._events), self._agent, self._outbox)
+        saved.abandon = lambda events: self._events.extendleft(reversed(events))
+        self._events.clear()
+        return saved
+
+    @property
+    def alarms(self) -> Iterable[str]:
+        """Names of the alarms that are raised."""
+        return self._reporter.alarms if self._reporter is not None else ()
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """What went wrong with the session and with commands, counted since the start."""
+        told: dict[str, int] = {}
+        if self._session is not None:
+            told |= {f"operator.{name}": number for name, number in self._session.faults.items()}
+        if self._runner is not None:
+            told |= {f"commands.{name}": number for name, number in self._runner.faults.items()}
+        return told
+
+    @property
+    def session(self) -> SessionState:
+        return self._session.state if self._session is not None else SessionState()
+
+    def _outbox_state(self) -> tuple[int, int]:
+        """Rows not yet acknowledged, reports given up."""
+        return (self._outbox.rows, self._outbox.dropped) if self._outbox is not None else (0, 0)
+
+    # -- life
+
+    async def run(self) -> None:
+        """Wait until the device knows its name, then report for ever."""
+        agent, settings = self._agent, self._agent.config.operator
+        await self._named()
+        if not settings.url:
+            self.on_beat(math.inf)
+            await asyncio.Event().wait()
+        topics, now = Topics(settings.root, agent.device), agent.clock.now
+        outbox = self._outbox = Outbox(agent.store, settings, topics, boot=now().boot_id, now=now)
+        await outbox.open()
+        twins = Twins(agent.store, outbox.wake.set)
+        runner = Runner(
+            agent, outbox, authority_of(agent.config.commands, agent.device), device=agent.device,
+            instance=secrets.token_hex(8), nonce=lambda: session.nonce,
+        )  # fmt: skip
+        self._runner = runner
+        await runner.resume()
+        session = Session(settings, topics, outbox, twins, runner.deliver, version=__version__, now=now)
+        session.on_wire = self.charge
+        session.on_change = lambda state: self.on_session(state)
+        reporter = Reporter(
+            outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
+            commands=sorted(COMMANDS), now=now,
+        )  # fmt: skip
+        self._session, self._reporter = session, reporter
+        for name, details in self._first_alarms.items():
+            reporter.alarm(name, details)
+        self._first_alarms.clear()
+        agent.accounting.save_soon()
+        self.on_beat(math.inf)
+        tasks = [asyncio.create_task(session.run()), asyncio.create_task(reporter.run())]
+        self._sessions_task = tasks[0]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            await runner.stop()  # what runs is left to the next start, which finds it in the journal
+        for problem in ended:
+            if isinstance(problem, Exception):
+                raise problem
+
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        """What the device itself costs the line is the operator's traffic, unless the plan says otherwise."""
+        accounting = self._agent.accounting
+        accounting.ledger = charge_management(accounting.ledger, received_bytes, sent_bytes)
+
+    async def _named(self) -> None:
+        """The device's name: configured, remembered, or the module's IMEI once it is read."""
+        agent = self._agent
+        if not agent.device:
+            agent.device = await agent.store.run(lambda database: database.meta.get("device") or "")
+        while not agent.device:
+            reading = agent.watching.reading
+            if reading is not None and reading.identity.imei:
+                agent.device = f"imei::{reading.identity.imei}"
+                break
+            self.on_beat(IDENTITY_WAIT_S * 4)
+            await self.wake.wait(IDENTITY_WAIT_S)
+        await agent.store.run(lambda database: database.meta.set("device", agent.device))
+
+    async def stop(self, farewell: str) -> None:
+        """Say goodbye, wait a little until the broker has heard it, and keep what is not delivered."""
+        if self._session is not None and self._sessions_task is not None:
+            await self._session.stop(farewell)
+            await asyncio.wait([self._sessions_task], timeout=FAREWELL_S)
+        if self._outbox is not None:
+            await self._outbox.flush(last=True)

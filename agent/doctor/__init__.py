@@ -1,0 +1,1 @@
+"""The doctor: evidence of one device, the checks that judge it, and the bundle for a ticket."""

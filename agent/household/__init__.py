@@ -1,0 +1,1 @@
+"""What the household notices: LED and SMS."""

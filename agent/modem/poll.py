@@ -1,0 +1,170 @@
+"""One Reading from the answers of one poll. Pure: called by the Modem and by tests with captured answers.
+
+The same figure comes from several commands; the more telling source wins, field by field, and its name is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from agent.at import Reading as Answer
+from agent.at.vendor.quectel_qeng import settle_sinr
+from agent.modem.reading import Identity, Operator, Reading, Registration, Signal, Sim
+
+# From the serving cell's own report down to the coarse index of +CSQ.
+SIGNAL_SOURCES = ("+QENG", "+CPSI", "^HCSQ", "#RFSTS", "!GSTATUS", "+XCESQ", "+XMCI", "+GTCCINFO", "+QCSQ", "+UCGED",
+                  "+ZCELLINFO", "+CESQ", "+ZRSSI", "+CSQ")  # fmt: skip
+CELL_SOURCES = (*SIGNAL_SOURCES, "+QNWINFO", "+QCAINFO", "^HFREQINFO", "^MONSC", "^LTERSRP")
+TECHNOLOGY_SOURCES = ("+QENG", "+QNWINFO", "+CPSI", "^SYSINFOEX", "^HCSQ", "!GSTATUS", "+QCSQ", "+CNSMOD", "#PSNT")
+COUNTER_SOURCES = ("+QGDCNT", "+UGCNTRD")
+_DOMAIN_ORDER = ("+C5GREG", "+CEREG", "+CGREG", "+CREG")
+_SIGNAL_FIELDS = ("rssi_dbm", "rsrp_dbm", "rsrq_db", "rscp_dbm", "ecio_db")
+_CELL_FIELDS = ("band", "earfcn", "pci", "bandwidth_mhz")
+_SIM_ERRORS = {10: "not-inserted", 13: "failure", 14: "busy", 15: "wrong", 515: "busy", 11: "SIM PIN", 12: "SIM PUK"}
+_SIM_LOCKS = {"not-inserted": "not-inserted", "SIM PIN": "sim-pin", "SIM PUK": "sim-puk"}
+
+
+def assemble(
+    answers: Mapping[str, Answer],
+    *,
+    at_boot_s: float,
+    port: str = "",
+    profile: str = "",
+    identity: Identity | None = None,
+    card: Mapping[str, Any] | None = None,
+    sim_error: int | str | None = None,
+    time_boot_s: float | None = None,
+    believable_from: datetime | None = None,
+) -> Reading:
+    """`answers` maps a command's name (+CSQ) to its reading; `card` is what was read from the SIM when it came."""
+    registration = _registration(answers)
+    when = _time(answers, believable_from)
+    return Reading(
+        at_boot_s=at_boot_s,
+        port=port,
+        profile=profile,
+        identity=identity or Identity(),
+        sim=_sim(answers.get("+CPIN") or {}, card or {}, sim_error),
+        registration=registration,
+        operator=_operator(answers),
+        signal=_signal(answers),
+        access_technology=_technology(answers, registration),
+        attached=_first(answers, "attached", ("+CGATT",)),
+        contexts=_contexts(answers),
+        temperature_c=_first(answers, "temperature_c", tuple(answers)),
+        network_time=when,
+        network_time_boot_s=time_boot_s if when else None,
+        utc_offset_minutes=_first(answers, "utc_offset_minutes", ("+QLTS", "^NWTIME", "+CCLK")),
+        module_bytes_sent=_first(answers, "bytes_sent", COUNTER_SOURCES),
+        module_bytes_received=_first(answers, "bytes_received", COUNTER_SOURCES),
+    )
+
+
+def _first(answers: Mapping[str, Answer], field: str, sources: tuple[str, ...]) -> Any:
+    """The first source that knows a field."""
+    return next((v for s in sources if (v := (answers.get(s) or {}).get(field)) is not None), None)
+
+
+def _sim(pin: Answer, card: Mapping[str, Any], error: int | str | None) -> Sim:
+    state = pin.get("state") or (_SIM_ERRORS.get(error, "failure") if isinstance(error, int) else None)
+    lock = pin.get("lock") or (_SIM_LOCKS.get(str(state)) if state else None)
+    return Sim(
+        state=str(state) if state else None,
+        lock=str(lock) if lock else None,
+        **{name: card.get(name) for name in ("imsi", "iccid", "msisdn", "pin_attempts", "puk_attempts")},
+    )
+
+
+def _registration(answers: Mapping[str, Answer]) -> Registration:
+    """A packet domain that is registered speaks for the module; else the one nearest to it; else the voice domain."""
+    known = [(name, answers[name]) for name in _DOMAIN_ORDER if name in answers]
+    domains = {
+        str(r["domain"]): {k: r.get(k) for k in ("stat", "state", "cause_type", "reject_cause")} for _, r in known
+    }
+    best = min(known, key=lambda item: _distance(item[0], item[1]), default=None)
+    if best is None:
+        return Registration()
+    chosen: dict[str, Any] = dict(best[1])
+    cause: Any = chosen.get("reject_cause")
+    if cause is None:
+        cause = next((r.get("reject_cause") for _, r in known if r.get("reject_cause") is not None), None)
+    return Registration(
+        stat=chosen["stat"],
+        name=chosen.get("state"),
+        roaming=chosen["stat"] in (5, 7, 10) if chosen["stat"] in (1, 5, 6, 7, 9, 10) else None,
+        domain=chosen.get("domain"),
+        reject_cause=cause,
+        domains=domains,
+        **{key: chosen.get(key) for key in ("lac", "tac", "ci", "act", "rac", "cause_type")},
+    )
+
+
+def _distance(name: str, reading: Answer) -> tuple[int, int]:
+    """Registered first, then denied (it names a cause), searching, the rest; packet domains before voice."""
+    order = {1: 0, 5: 0, 9: 0, 10: 0, 3: 2, 8: 3, 2: 4, 6: 5, 7: 5}
+    stat = reading.get("stat")
+    rank = order.get(stat, 6) if isinstance(stat, int) else 9
+    return (rank + (1 if name == "+CREG" else 0), _DOMAIN_ORDER.index(name))
+
+
+def _operator(answers: Mapping[str, Answer]) -> Operator:
+    plmn = _first(answers, "plmn", ("+COPS", "+QENG", "+CPSI", "#RFSTS", "+QNWINFO", "+QSPN", "+XMCI", "^MONSC"))
+    return Operator(plmn=plmn, name=_first(answers, "operator", ("+COPS", "+QSPN", "^EONS", "#RFSTS")))
+
+
+def _signal(answers: Mapping[str, Answer]) -> Signal:
+    settled = dict(answers)
+    reference: Any = (answers.get("+QCSQ") or {}).get("sinr_db")
+    if "+QENG" in settled:
+        settled["+QENG"] = settle_sinr(settled["+QENG"], reference)
+    heard = [answer for name in SIGNAL_SOURCES if (answer := settled.get(name))]
+    sinr: Any = next((a for key in ("sinr_db", "sinr_raw") for a in heard if a.get(key) is not None), {})
+    level = ("rsrp_dbm", "rscp_dbm", "rssi_dbm")
+    source = next((n for n in SIGNAL_SOURCES if any((settled.get(n) or {}).get(k) is not None for k in level)), None)
+    nr: Any = _first(settled, "nr", SIGNAL_SOURCES)
+    carriers: Any = (settled.get("+QCAINFO") or {}).get("carriers") or ()
+    return Signal(
+        source=source,
+        nr=nr,
+        carriers=tuple(carriers),
+        sinr_db=sinr.get("sinr_db"),
+        sinr_raw=sinr.get("sinr_raw"),
+        sinr_scale=sinr.get("sinr_scale"),
+        **{field: _first(settled, field, SIGNAL_SOURCES) for field in _SIGNAL_FIELDS},
+        **{field: _first(settled, field, CELL_SOURCES) for field in _CELL_FIELDS},
+    )
+
+
+def _technology(answers: Mapping[str, Answer], registration: Registration) -> str | None:
+    domains = _first(answers, "access_technology", ("+C5GREG", "+CEREG", "+CGREG", "+CREG", "+COPS"))
+    if registration.registered is False and domains is None:
+        return None
+    found = _first(answers, "access_technology", TECHNOLOGY_SOURCES) or domains
+    return str(found) if found else None
+
+
+def _contexts(answers: Mapping[str, Answer]) -> tuple[dict[str, Any], ...]:
+    """Defined contexts with the addresses the network gave them."""
+    merged: dict[int, dict[str, Any]] = {}
+    for name in ("+CGDCONT", "+CGACT", "+CGPADDR", "+CGCONTRDP"):
+        listed: Any = (answers.get(name) or {}).get("contexts") or ()
+        for context in listed:
+            entry = merged.setdefault(
+                context["cid"], {"cid": context["cid"], "apn": None, "pdp_type": None, "address": None}
+            )
+            entry.update({k: v for k, v in context.items() if v is not None or k not in entry})
+    return tuple(merged[cid] for cid in sorted(merged))
+
+
+def _time(answers: Mapping[str, Answer], believable_from: datetime | None) -> datetime | None:
+    """Network time with a known zone, not before the agent was built: a module that never synchronised lies."""
+    for name in ("+QLTS", "^NWTIME", "+CCLK"):
+        reading = answers.get(name) or {}
+        stamp = reading.get("time")
+        if isinstance(stamp, str) and (reading.get("utc_offset_minutes") is not None or name == "+QLTS"):
+            when = datetime.fromisoformat(stamp)
+            if believable_from is None or when >= believable_from:
+                return when
+    return None

@@ -1,0 +1,198 @@
+"""The dialogue with a module over one port: a command line out, its response back, one at a time.
+
+Called by the Modem and by the recovery ladder's hands. It binds the pure engine to a port and to the loop's clock.
+After a command that ran out of time the next one begins with a resync: a late answer is never taken for a fresh one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.at import Engine, Prompt, Response, Stray, Urc, find
+from agent.errors import CommandTimeout, ModemError, PortAbsent
+from agent.modem.lock import LOCK_DIRECTORY
+from agent.modem.mask import masked
+from agent.modem.serial_port import Port
+
+log = logging.getLogger(__name__)
+
+_CTRL_Z, _ESCAPE = b"\x1a", b"\x1b"
+PROBE_S, PROBE_TRIES = 1.0, 4  # a DIAG or NMEA port answers nothing or garbage
+SETTLE_S = 0.3  # quiet after a resync: a late answer follows the next OK within milliseconds
+SUSPICION_S = 60.0  # how long after a timeout a late answer is reckoned with
+HUNG_AFTER = 3  # commands in a row without any answer
+
+
+class Dialogue:
+    """One module's command line. `faults` is shared with the owner; `on_urc` is called with each unsolicited line."""
+
+    def __init__(self, faults: Counter[str], *, baud: int = 115_200, lock_directory: Path = LOCK_DIRECTORY) -> None:
+        self.faults = faults
+        self.on_urc: Callable[[str], None] = lambda line: None
+        self.silent = 0  # commands in a row that nothing answered
+        self._baud, self._lock_directory = baud, lock_directory
+        self._engine = Engine(find)
+        self._port: Port | None = None
+        self._lost: str | None = None
+        self._turn = asyncio.Lock()
+        self._waiter: asyncio.Future[Response] | None = None
+        self._body: bytes | None = None
+        self._needs_resync = False
+        self._suspect_until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return self._port is not None
+
+    @property
+    def where(self) -> str:
+        return self._port.where if self._port else ""
+
+    @property
+    def hung(self) -> bool:
+        return self.silent >= HUNG_AFTER
+
+    async def open(self, device: str) -> None:
+        """Take the port. Raises PortAbsent or PortBusy."""
+        self._engine = Engine(find)
+        self._lost, self._needs_resync, self.silent, self._suspect_until = None, False, 0, 0.0
+        port = Port(
+            device, baud=self._baud, on_data=self._data, on_lost=self._gone, lock_directory=self._lock_directory
+        )
+        await port.open()
+        self._port = port
+
+    def close(self) -> None:
+        """Give the port back; a pending command ends with PortAbsent."""
+        port, self._port = self._port, None
+        self._engine.abandon()
+        if port is not None:
+            port.close()
+        self._fail_waiter("the port was closed")
+
+    async def wake(self) -> None:
+        """AT until one OK comes; whatever else arrives in between is dropped. Raises CommandTimeout."""
+        async with self._turn:
+            for _ in range(PROBE_TRIES):
+                response = await self._exchange("AT", PROBE_S)
+                if response.result is not None:
+                    self._needs_resync = False
+                    await asyncio.sleep(SETTLE_S)
+                    return
+        raise CommandTimeout("AT", PROBE_S * PROBE_TRIES)
+
+    async def execute(self, text: str, timeout_s: float | None = None, body: str | None = None) -> Response:
+        """One command line and its response, whatever it says; `body` is sent at the prompt and closed by Ctrl-Z.
+
+        Raises CommandTimeout or PortAbsent.
+        """
+        async with self._turn:
+            if self._needs_resync:
+                await self._resync()
+            self._body = None if body is None else body.encode("ascii") + _CTRL_Z
+            response = await self._exchange(text, timeout_s)
+        if response.result is None and not response.ok:
+            raise CommandTimeout(masked(text), timeout_s or response.row.timeout_s)
+        return response
+
+    async def _resync(self) -> None:
+        """Drop what comes late: AT until an OK, and quiet behind it."""
+        response = await self._exchange("AT", PROBE_S)
+        if response.result is None:
+            if self.hung:
+                self.faults["modem.hung"] += 1
+            raise CommandTimeout("AT", PROBE_S)
+        self._needs_resync = False
+        self.faults["modem.resync"] += 1
+        await asyncio.sleep(SETTLE_S)
+
+    async def _exchange(self, text: str, timeout_s: float | None) -> Response:
+        """Write, then wait for the final result code or the end of the command's time."""
+        port = self._port
+        if port is None:
+            raise PortAbsent(self._lost or "the port is not open")
+        loop = asyncio.get_running_loop()
+        if self._engine.suspect and loop.time() > self._suspect_until:
+            self._engine.suspect = False
+        waiter: asyncio.Future[Response] = loop.create_future()
+        self._waiter = waiter
+        data = self._engine.submit(text, loop.time(), timeout_s)
+        log.debug("> %s", masked(text))
+        timer = loop.call_at(self._engine.deadline or loop.time(), self._expire)
+        try:
+            port.write(data)
+            response = await waiter
+        except BaseException as ended:
+            self._engine.expire(float("inf"))  # cancelled, or the port is gone: the engine must not wait for ever
+            self._needs_resync = True
+            if isinstance(ended, asyncio.CancelledError):
+                self._abort(port)
+            raise
+        finally:
+            timer.cancel()
+            self._waiter = None
+            self._drain()
+        self._judge(response, loop.time())
+        return response
+
+    def _abort(self, port: Port) -> None:
+        """Whoever asked has given up: the module stops a scan or an attach at the next character (V.250 5.6.1), and a
+        household is not left waiting for the rest of three minutes. A body that was not asked for yet is not sent."""
+        prompting, self._body = self._body is not None, None
+        if self._port is port and not prompting:
+            with contextlib.suppress(ModemError):
+                port.write(b"AT\r")
+
+    def _judge(self, response: Response, now: float) -> None:
+        """Keep count of silence."""
+        if response.result is not None:
+            self.silent = 0
+            return
+        self.faults["modem.missing-final" if response.ok else "modem.timeout"] += 1
+        self.silent = 0 if response.lines else self.silent + 1
+        self._needs_resync = not response.ok
+        self._suspect_until = now + SUSPICION_S
+
+    # -- from the port ------------------------------------------------------------------------------------------
+
+    def _data(self, data: bytes) -> None:
+        self._engine.receive(data)
+        self._drain()
+
+    def _expire(self) -> None:
+        self._engine.expire(float("inf"))
+        self._drain()
+
+    def _drain(self) -> None:
+        """Hand on what the engine made of the bytes."""
+        while (event := self._engine.next_event()) is not None:
+            if isinstance(event, Response):
+                log.debug("< %s %s", masked(" | ".join(event.lines)), event.final)
+                if self._waiter is not None and not self._waiter.done():
+                    self._waiter.set_result(event)
+            elif isinstance(event, Urc):
+                log.debug("< %s", masked(event.text))
+                self.on_urc(event.text)
+            elif isinstance(event, Stray):
+                self.faults["modem.stray"] += 1
+                log.debug("stray: %s", masked(event.text))
+            elif isinstance(event, Prompt) and self._port is not None:
+                # Nobody asked for the prompt: escape, or every command that follows becomes text (27.005 3.5.1).
+                self._port.write(self._body or _ESCAPE)
+                self._body = None
+
+    def _gone(self, reason: str) -> None:
+        """The port left the bus, in the middle of anything."""
+        self.faults["modem.port-lost"] += 1
+        self._lost, self._port = reason, None
+        log.warning("modem port lost: %s", reason)
+        self._fail_waiter(reason)
+
+    def _fail_waiter(self, reason: str) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(PortAbsent(reason))

@@ -1,0 +1,154 @@
+"""What is reported when: measurements on their rhythm, twins on change, events and alarms at once.
+
+One task of the daemon (`run`). It looks at the agent through `look`, which gives the status schema, and puts what is
+due into the outbox; it never waits for the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agent import config as configuration
+from agent.config import Config
+from agent.errors import StoreError
+from agent.mqtt import reports
+from agent.mqtt.outbox import Outbox
+from agent.mqtt.schedule import Rhythm
+from agent.mqtt.session import Session
+from agent.mqtt.topics import Topics
+from agent.mqtt.twins import Twins
+from agent.plan.model import Moment
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 5.0  # how often the agent is looked at when nobody calls `changed`
+STORE_RETRY_S = 5.0
+NEWS_KEPT = 1_000  # events in memory while the store cannot be written
+
+
+class Reporter:
+    """See the module docstring."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        twins: Twins,
+        session: Session,
+        topics: Topics,
+        *,
+        look: Callable[[], Mapping[str, Any]],
+        config: Callable[[], Config],
+        commands: Sequence[str],
+        now: Callable[[], Moment],
+    ) -> None:
+        self._outbox, self._twins, self._session, self._topics = outbox, twins, session, topics
+        self._look, self._config, self._commands, self._now = look, config, commands, now
+        self._rhythm = Rhythm()
+        self._shown: tuple[Config, dict[str, Any]] | None = None  # a configuration, and how it is shown
+        self._news: deque[tuple[str, dict[str, Any]]] = deque(maxlen=NEWS_KEPT)
+        self._wake = asyncio.Event()
+        self._reporting = asyncio.Lock()
+        self.alarms: set[str] = set()
+
+    # -- called by the daemon ----------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Something happened that a report may be due for; harmless when it is not."""
+        self._wake.set()
+
+    def event(self, name: str, details: Mapping[str, Any]) -> None:
+        """`e/{name}`: on the flash as soon as the store allows, then on its way."""
+        self._news.append((self._topics.event(name), dict(details)))
+        self._wake.set()
+
+    def alarm(self, name: str, details: Mapping[str, Any] | None) -> None:
+        """Raise `a/{name}`, or clear it with None. Raising a raised one, or clearing a clear one, does nothing."""
+        if (details is not None) == (name in self.alarms):
+            return
+        if details is not None:
+            self.alarms.add(name)
+            self._news.append((self._topics.alarm(name), {"state": "raised", **details}))
+        else:
+            self.alarms.discard(name)
+            self._news.append((self._topics.alarm(name), {"state": "cleared"}))
+        self._wake.set()
+
+    def rebirth(self) -> None:
+        """Everything anew: presence, twins and measurements."""
+        self._rhythm.again()
+        self._session.rebirth()
+        self._wake.set()
+
+    # -- the task ----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        while True:
+            try:
+                await self._outbox.open()
+                break
+            except StoreError as error:
+                log.warning("outbox: %s", error)
+                await asyncio.sleep(STORE_RETRY_S)
+        while True:
+            self._wake.clear()
+            try:
+                await self.report()
+            except StoreError as error:
+                log.warning("reports: %s", error)
+                await asyncio.sleep(STORE_RETRY_S)
+                continue
+            try:
+                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+            except (asyncio.TimeoutError, TimeoutError):
+                continue
+
+    async def report(self) -> None:
+        """Everything that is due now. Raises StoreError; what is due stays due."""
+        async with self._reporting:
+            await self._tell_news()
+            await self._tell_what_is_due()
+            if self._outbox.flush_due():
+                await self._outbox.flush()
+
+    async def _tell_what_is_due(self) -> None:
+        status, now_s = self._look(), self._now().boot_s
+        beat_s = self._session.budget.beat_s(now_s)
+        await self._offer_twins(status)
+        traffic = reports.traffic(status, agent_bytes=self._session.budget.today_bytes)
+        if self._rhythm.traffic_due(traffic, now_s, beat_s):
+            await self._outbox.measure(self._topics.measurement("traffic"), traffic)
+            self._session.budget.beat_done()
+        state = reports.state(status)
+        if self._rhythm.state_due(state, now_s, beat_s):
+            await self._outbox.measure(self._topics.measurement("state"), state)
+
+    async def _tell_news(self) -> None:
+        while self._news:
+            topic, body = self._news[0]
+            batch = self._outbox.batch()
+            alarm = topic.startswith(f"{self._topics.base}/a/")
+            batch.add(topic, body, retain=alarm)
+            if alarm and body["state"] == "cleared":
+                batch.add_empty(topic, self._outbox.boot)
+            await self._outbox.write(batch)
+            self._news.popleft()
+
+    async def _offer_twins(self, status: Mapping[str, Any]) -> None:
+        config = self._shown_config()
+        topics = self._topics
+        await self._twins.offer(topics.twin("info"), reports.info(status, commands=self._commands))
+        await self._twins.offer(topics.twin("sim"), reports.sim(status))
+        await self._twins.offer(topics.twin("plan"), reports.plan(status, plan=config["plan"]))
+        await self._twins.offer(topics.twin("config"), {"config": config})
+
+    def _shown_config(self) -> dict[str, Any]:
+        """Made anew when there is another one, not at every look."""
+        config = self._config()
+        if self._shown is None or self._shown[0] is not config:
+            self._shown = config, configuration.to_dict(config)
+        return self._shown[1]

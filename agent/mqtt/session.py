@@ -1,0 +1,369 @@
+"""The session with the broker: connect, be born, send what the outbox holds, hand commands on, and come back.
+
+One task of the daemon (`run`). Every connection is a fresh client (agent/mqtt/transport.py); between two connections
+nothing is remembered but what the outbox and the twins hold. The will and the birth bear one session number, so that a
+late will of an old connection can never make a device that is back look lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from random import Random, SystemRandom
+from typing import Any
+
+from agent.config import OperatorSettings
+from agent.errors import AgentError, ConfigError, StoreError
+from agent.mqtt import backoff, tls
+from agent.mqtt.backoff import Backoff, End, Outcome
+from agent.mqtt.batch import encode
+from agent.mqtt.budget import Budget
+from agent.mqtt.keepalive import KeepAlive
+from agent.mqtt.outbox import Outbox
+from agent.mqtt.reports import presence
+from agent.mqtt.sender import Sender, Timing
+from agent.mqtt.session_state import SessionState
+from agent.mqtt.topics import Topics
+from agent.mqtt.transport import Accepted, Closed, Connection, Event, Inbound, Message, Published, Refused, Target
+from agent.mqtt.twins import Twins
+from agent.net.wire_cost import Cost
+from agent.plan.model import Moment
+
+log = logging.getLogger(__name__)
+
+PATIENT = Timing()
+Deliver = Callable[[Inbound], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time to look after the connection."""
+
+
+class Session:
+    """See the module docstring. `deliver` returns once a command is safe; only then is it acknowledged."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        topics: Topics,
+        outbox: Outbox,
+        twins: Twins,
+        deliver: Deliver,
+        *,
+        version: str,
+        now: Callable[[], Moment],
+        timing: Timing = PATIENT,
+        dice: Random | None = None,
+        connect: Callable[..., Connection] = Connection,
+    ) -> None:
+        self._settings, self._topics, self._outbox, self._twins = settings, topics, outbox, twins
+        self._deliver, self._version, self._now, self._timing = deliver, version, now, timing
+        self._connect = connect
+        self._backoff = Backoff(base_s=timing.backoff_base_s, cap_s=timing.backoff_cap_s, dice=dice or SystemRandom())
+        self._keepalive = KeepAlive(settings.keepalive_s)
+        self.budget = Budget(settings.budget_bytes_day, settings.beat_s)
+        self.nonce = ""
+        self.faults: dict[str, int] = {}
+        self._protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
+        self._unanswered = 0  # connections in a row that ended before CONNACK
+        self._elsewhere: tuple[str, int] | None = None
+        self._number = 0
+        self._connection: Connection | None = None
+        self._events: asyncio.Queue[Event | Tick] = asyncio.Queue()
+        self._sender: Sender | None = None
+        self._stop = asyncio.Event()
+        self._farewell = "offline"
+        self._cost = Cost()
+        self._state = SessionState()
+        self.on_change: Callable[[SessionState], None] = lambda state: None
+        self.on_wire: Callable[[int, int], None] = lambda received_bytes, sent_bytes: None  # what it cost just now
+
+    # -- what others see ---------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        return self._state
+
+    def _change(self, **changes: Any) -> None:
+        before = self._state
+        values = {name: changes.get(name, getattr(before, name)) for name in before.__dataclass_fields__}
+        values["agent_bytes"], values["budget_bytes"] = self.budget.today_bytes, self.budget.limit_bytes
+        values["keepalive_s"] = self._keepalive.seconds
+        self._state = SessionState(**values)
+        self.on_change(self._state)
+
+    def _fault(self, name: str) -> None:
+        self.faults[name] = self.faults.get(name, 0) + 1
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep a session with the broker until `stop`. Returns at once when no broker is configured."""
+        if not self._settings.url:
+            await self._stop.wait()
+            return
+        await self._store_retried(self._outbox.open)
+        while not self._stop.is_set():
+            outcome = await self._attempt()
+            self._note(outcome)
+            if self._stop.is_set():
+                break
+            delay_s = self._backoff.after(outcome)
+            log.info("broker: %s: %s; again in %.0f s", outcome.end.value, outcome.reason or outcome.code, delay_s)
+            with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), delay_s)
+
+    async def stop(self, farewell: str = "offline") -> None:
+        """Say goodbye (`offline` or `stopping`) and end `run`."""
+        self._farewell = farewell
+        self._stop.set()
+        self._events.put_nowait(Tick())
+
+    def rebirth(self) -> None:
+        """Publish presence and twins anew; the reporter adds the measurements."""
+        if self._sender is not None:
+            with contextlib.suppress(OSError):
+                self._sender.publish_presence(self._presence("online"))
+        self._twins.again()
+
+    async def _store_retried(self, act: Callable[[], Awaitable[Any]]) -> Any:
+        while True:
+            try:
+                return await act()
+            except StoreError as error:
+                self._fault("store")
+                log.warning("outbox: %s", error)
+                await asyncio.sleep(self._timing.store_retry_s)
+
+    # -- one attempt -------------------------------------------------------------------------------------------------
+
+    async def _attempt(self) -> Outcome:
+        self._number = await self._store_retried(self._outbox.next_session)
+        self.nonce = secrets.token_hex(8)
+        try:
+            target = await asyncio.to_thread(self._target)
+        except ConfigError as error:
+            return Outcome(End.UNREACHABLE, reason=str(error))
+        self._events = asyncio.Queue()
+        will = Message(self._topics.status, self._presence("lost"), retain=True)
+        connection = self._connection = self._connect(target, self._events.put_nowait, will=will)
+        self._change(broker=f"{target.host}:{target.port}", protocol=target.protocol, session=self._number)
+        ticker = asyncio.create_task(self._tick())
+        try:
+            return await self._converse(connection)
+        finally:
+            ticker.cancel()
+            self._connection = None
+            self._count(await connection.close(graceful=self._stop.is_set()))
+            self._cost = Cost()
+
+    async def _converse(self, connection: Connection) -> Outcome:
+        try:
+            await connection.open()
+        except OSError as error:  # ssl.SSLError is one
+            return Outcome(End.UNREACHABLE, reason=str(error) or type(error).__name__)
+        except ValueError as error:  # paho: a host name that IDNA cannot encode
+            return Outcome(End.UNREACHABLE, reason=str(error))
+        deadline = self._now().boot_s + self._timing.connack_s
+        while True:
+            match await self._events.get():
+                case Accepted() as accepted:
+                    self._unanswered = 0
+                    return await self._serve(connection, accepted)
+                case Refused(code, reason, server):
+                    return Outcome(End.REFUSED, code, reason, server=server)
+                case Closed(code, reason, server):
+                    return Outcome(End.UNREACHABLE, code, f"closed before CONNACK: {reason}", server=server)
+                case Tick() if self._stop.is_set():
+                    return Outcome(End.STOPPED)
+                case Tick() if self._now().boot_s > deadline:
+                    return Outcome(End.UNREACHABLE, reason="no CONNACK")
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._timing.tick_s)
+            self._events.put_nowait(Tick())
+
+    def _target(self) -> Target:
+        settings = self._settings
+        host, port, secure = split_url(settings.url)
+        if self._elsewhere is not None:
+            host, port = self._elsewhere
+        return Target(
+            host=host,
+            port=port,
+            client_id=settings.client_id or self._topics.device,
+            keepalive_s=self._keepalive.seconds,
+            protocol=self._protocol,
+            username=settings.username,
+            password=tls.secret(settings.password_file) if settings.password_file else "",
+            tls=tls.context(settings, clock_trusted=self._now().trusted) if secure else None,
+            bind_interface=settings.bind_interface,
+        )
+
+    def _note(self, outcome: Outcome) -> None:
+        """Learn from how an attempt ended."""
+        self._fault(f"session-{outcome.end.value}")
+        if outcome.end is End.SILENT:
+            self._keepalive.died_in_silence()
+        elif outcome.end in (End.LOST, End.STOPPED):
+            self._keepalive.lived(outcome.lasted_s)
+        if outcome.code in backoff.ELSEWHERE and outcome.server:
+            host, _, port = outcome.server.rpartition(":")
+            self._elsewhere = (host, int(port)) if host and port.isdigit() else None
+        elif outcome.lasted_s == 0:
+            self._elsewhere = None
+        if self._settings.protocol == "auto" and outcome.lasted_s == 0:
+            self._other_protocol(outcome)
+        reason = outcome.reason or (f"reason code 0x{outcome.code:02x}" if outcome.code else outcome.end.value)
+        self._change(
+            connected=False,
+            since_boot_s=self._now().boot_s if self._state.connected else self._state.since_boot_s,
+            last_error="" if outcome.end is End.STOPPED else reason,
+            attempts=self._backoff.attempts + 1,
+        )
+
+    def _other_protocol(self, outcome: Outcome) -> None:
+        """A broker that speaks 3.1.1 alone refuses MQTT 5 by code, or just closes."""
+        if outcome.end is End.UNREACHABLE and outcome.reason.startswith(("closed before CONNACK", "no CONNACK")):
+            self._unanswered += 1
+        if outcome.code == backoff.UNSUPPORTED_PROTOCOL or self._unanswered >= 2:
+            self._unanswered = 0
+            self._protocol = "3.1.1" if self._protocol == "5" else "5"
+
+    # -- one session -------------------------------------------------------------------------------------------------
+
+    async def _serve(self, connection: Connection, accepted: Accepted) -> Outcome:
+        began_s = self._now().boot_s
+        if accepted.server_keepalive_s is not None:
+            self._keepalive.asked(accepted.server_keepalive_s)
+        sender = self._sender = Sender(
+            connection, accepted, self._outbox, self._twins, self._topics.status, self._timing, self._now, self._fault
+        )
+        inbound: asyncio.Queue[Inbound] = asyncio.Queue()
+        try:
+            connection.subscribe(self._topics.requests)
+            sender.publish_presence(self._presence("online"))
+        except OSError as error:  # gone again between CONNACK and here
+            self._sender = None
+            return Outcome(End.LOST, 0, str(error), max(0.001, self._now().boot_s - began_s))
+        self._change(connected=True, since_boot_s=began_s, last_error="", attempts=0, peer=connection.peer())
+        log.info("broker: connected, session %d, MQTT %s", self._number, connection.target.protocol)
+        tasks = [
+            asyncio.create_task(sender.run()),
+            asyncio.create_task(self._receive(connection, inbound)),
+        ]
+        for task in tasks:
+            task.add_done_callback(lambda done: self._ended_early(done, connection))
+        try:
+            return await self._follow(connection, sender, inbound, began_s)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._sender = None
+            self._outbox.returned()
+            self._twins.returned()
+
+    def _ended_early(self, task: asyncio.Task[None], connection: Connection) -> None:
+        """A task of the session that ends by itself leaves a connection that nobody serves: cut it."""
+        if not task.cancelled():
+            if (error := task.exception()) is not None:
+                self._fault("session-bug")
+                log.error("session: %r", error)
+            connection.drop()
+
+    async def _follow(
+        self, connection: Connection, sender: Sender, inbound: asyncio.Queue[Inbound], began_s: float
+    ) -> Outcome:
+        """Events of the connection until it is over."""
+        while True:
+            event = await self._events.get()
+            lasted_s = max(0.001, self._now().boot_s - began_s)
+            match event:
+                case Published(mid, code):
+                    failed = await sender.acknowledged(mid, code)
+                    if failed:
+                        return Outcome(End.LOST, failed, "PUBACK", lasted_s)
+                case Inbound():
+                    inbound.put_nowait(event)
+                case Closed(code, reason, server, silent):
+                    return Outcome(End.SILENT if silent else End.LOST, code, reason, lasted_s, server)
+                case Tick():
+                    if self._stop.is_set():
+                        await self._say_farewell(sender)
+                        return Outcome(End.STOPPED, lasted_s=lasted_s)
+                    problem = await self._look_after(connection, sender)
+                    if problem:
+                        return Outcome(End.SILENT, 0, problem, lasted_s)
+
+    async def _look_after(self, connection: Connection, sender: Sender) -> str:
+        """Count what it costs, judge whether it lives; why it must end, or nothing."""
+        self._count(connection.cost())
+        now = self._now()
+        if sender.oldest_s(now.boot_s) > self._timing.puback_s:
+            return "no PUBACK"
+        if now.trusted and (problem := tls.expired(connection.peer_certificate(), now.wall)):
+            return problem
+        return ""
+
+    def _count(self, cost: Cost) -> None:
+        """Book what this connection has cost since the last look."""
+        received = max(0, cost.received_bytes - self._cost.received_bytes)
+        sent = max(0, cost.sent_bytes - self._cost.sent_bytes)
+        self._cost = cost
+        self.budget.add(received + sent, self._now().boot_s)
+        if received or sent:
+            self.on_wire(received, sent)
+        self._change(beat_s=self.budget.beat_s(self._now().boot_s))
+
+    async def _say_farewell(self, sender: Sender) -> None:
+        """The last word, so that the broker need not publish the will; waits a little for what is under way."""
+        with contextlib.suppress(OSError):
+            sender.publish_presence(self._presence(self._farewell))
+
+        async def drain() -> None:
+            while sender.flying:
+                match await self._events.get():
+                    case Published(mid, code):
+                        await sender.acknowledged(mid, code)
+                    case Closed():
+                        return
+
+        with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
+            await asyncio.wait_for(drain(), self._timing.farewell_s)
+
+    def _presence(self, state: str) -> bytes:
+        return encode(
+            presence(state, session=self._number, boot=self._outbox.boot, version=self._version, nonce=self.nonce)
+        )
+
+    # -- receiving ---------------------------------------------------------------------------------------------------
+
+    async def _receive(self, connection: Connection, inbound: asyncio.Queue[Inbound]) -> None:
+        while True:
+            message = await inbound.get()
+            try:
+                await self._store_retried(partial(self._deliver, message))
+            except AgentError as error:
+                self._fault("inbound")
+                log.warning("inbound message: %s", error)
+            except Exception:
+                # A message must never end the session: it would come back with the next one, for ever.
+                self._fault("inbound-bug")
+                log.exception("inbound message of %d bytes", len(message.payload))
+            connection.acknowledge(message.mid)
+
+
+def split_url(url: str) -> tuple[str, int, bool]:
+    """Host, port and whether it is TLS, of a checked `operator.url`."""
+    scheme, _, rest = url.partition("://")
+    host, _, port = rest.partition(":")
+    secure = scheme == "mqtts"
+    return host, int(port) if port else (8883 if secure else 1883), secure

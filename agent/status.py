@@ -1,0 +1,133 @@
+"""One consistent look at the whole agent: what `status` prints, what the reports are drawn from.
+
+The daemon builds it on the loop, in one go, so that no two fields are of different moments. `to_dict()` is THE status
+schema: the control socket, `--json` and the MQTT command `status` all carry it. A value that is unknown is None,
+never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from agent.mqtt.session_state import SessionState
+
+if TYPE_CHECKING:
+    from agent.plan.model import Moment
+
+VERSION = 1  # of the status schema; a field may be added under it, never renamed or given a new meaning
+
+
+def timestamp(when: datetime | None) -> str | None:
+    """RFC 3339 in UTC, whole seconds: nothing that is reported needs finer."""
+    return None if when is None else when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The agent at one moment, in the rooms' own values."""
+
+    moment: Moment
+    device: str
+    version: str
+    started_boot_s: float
+    modem_state: str = "absent"  # ready, absent, busy or hung
+    cause: str = "none"  # what is wrong with the line: a name of agent.modem.cause.CAUSES
+    modem_reason: str = ""  # why it is not ready, for a technician
+    reading: Any = None  # modem.Reading, or None when nothing was ever read
+    links: Sequence[Any] = ()  # traffic.Link
+    usage: Any = None  # plan.Usage
+    period: Any = None  # plan.BillingPeriod
+    decision: Any = None  # plan.Decision
+    shaper: Any = None  # traffic.ShaperState
+    session: SessionState = field(default_factory=SessionState)
+    outbox_rows: int = 0  # reports not yet acknowledged by the broker
+    outbox_dropped: int = 0  # measurements given up since the start of the agent
+    faults: Mapping[str, int] = field(default_factory=dict)
+    store_state: str = "ok"  # ok, read-only, full or damaged
+    alarms: Sequence[str] = ()  # names of the alarms that are raised
+
+    def to_dict(self) -> dict[str, Any]:
+        moment = self.moment
+        return {
+            "v": VERSION,
+            "time": timestamp(moment.wall),
+            "clk": moment.trust.value,
+            "up": round(moment.boot_s),
+            "boot": moment.boot_id,
+            "device": self.device,
+            "version": self.version,
+            "agent_up_s": round(moment.boot_s - self.started_boot_s),
+            "modem": {
+                "state": self.modem_state,
+                "reason": self.modem_reason,
+                "cause": self.cause,
+                "reading": self.reading.to_dict() if self.reading else None,
+            },
+            "links": [_link(link) for link in self.links],
+            "usage": usage_dict(self.usage),
+            "period": _period(self.period),
+            "plan": _decision(self.decision),
+            "shaper": _shaper(self.shaper),
+            "session": self.session.to_dict(),
+            "outbox": {"rows": self.outbox_rows, "dropped": self.outbox_dropped},
+            "faults": dict(self.faults),
+            "alarms": list(self.alarms),
+            "store": self.store_state,
+        }
+
+
+def _link(link: Any) -> dict[str, Any]:
+    return {"ifname": link.ifname, "ifindex": link.ifindex, "kind": link.kind, "up": link.up, "mtu": link.mtu}
+
+
+_USAGE = (
+    "received_bytes",
+    "sent_bytes",
+    "charged_bytes",
+    "management_bytes",
+    "allowance_bytes",
+    "topup_bytes",
+    "limit_bytes",
+    "remaining_bytes",
+    "percent",
+)
+
+
+def usage_dict(usage: Any) -> dict[str, Any] | None:
+    return None if usage is None else {name: getattr(usage, name) for name in _USAGE}
+
+
+def _period(period: Any) -> dict[str, Any] | None:
+    if period is None:
+        return None
+    return {"label": period.label, "start": timestamp(period.start), "end": timestamp(period.end)}
+
+
+def _rates(rates: Any) -> dict[str, int | None]:
+    return {"down_bps": rates.down_bps, "up_bps": rates.up_bps}
+
+
+def _decision(decision: Any) -> dict[str, Any] | None:
+    if decision is None:
+        return None
+    return {
+        "state": str(decision.state),
+        "reason": decision.reason,
+        "since": timestamp(decision.since),
+        "rates": _rates(decision.rates),
+    }
+
+
+def _shaper(shaper: Any) -> dict[str, Any] | None:
+    if shaper is None:
+        return None
+    return {
+        "state": str(shaper.state),
+        "qdisc": shaper.qdisc,
+        "rates": _rates(shaper.rates),
+        "reason": shaper.reason,
+        "advice": shaper.advice,
+    }

@@ -1,0 +1,279 @@
+"""The one thread that talks to the kernel: link events, counters, and whatever the shaper asks for.
+
+Made and awaited by the daemon on its loop. Nothing of netlink ever runs on the loop, and nothing of the loop in the
+thread: the two meet in a queue one way and in `call_soon_threadsafe` the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import errno
+import logging
+import queue
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent.errors import KernelError
+from agent.plan import Epoch, Sample
+from agent.traffic.model import IFB_PREFIX, Link, LinkEvent, Management, ifb_name, matches
+from agent.traffic.netlink.link_stats import StatsSocket
+from agent.traffic.netlink.messages import Counters, LinkRow
+from agent.traffic.netlink.nftables import NamesTable
+from agent.traffic.netlink.route import Route
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+RTMGRP_LINK, RTMGRP_TC = 0x1, 0x8
+RTM_NEWQDISC, RTM_GETTFILTER = 36, 46  # the message types of tc lie from one to the other
+_MESSAGE = struct.Struct("=IHHIIBxHi")  # nlmsghdr, then the family and ifindex of a tcmsg
+EVENT_BUFFER_BYTES = 1 << 20  # a burst of link events while the thread is busy with tc
+RETRY_S = 1.0  # after the thread's sockets broke
+_CLOSE: Any = object()
+Job = tuple[Callable[[Route], Any], "concurrent.futures.Future[Any]"]
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def boot_s() -> float:
+    """Seconds since boot, suspended ones included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Kernel:
+    """Links, their counters and events, and a thread in which others may use netlink.
+
+    The network namespace is that of the thread which calls `start`.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._links: dict[int, Link] = {}  # only ever touched in the thread
+        self._stats: StatsSocket | None = None
+        self._events: socket.socket | None = None
+        self._names = NamesTable()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_event: Callable[[LinkEvent], None] | None = None
+        self._boot_id = boot_id()
+        self._generation = 0
+
+    # -- on the loop -----------------------------------------------------------------------------------------------
+
+    def start(self, loop: asyncio.AbstractEventLoop, on_event: Callable[[LinkEvent], None]) -> None:
+        """Start the thread; `on_event` is called on the loop for every link that comes, changes or goes from now on."""
+        self._loop, self._on_event = loop, on_event
+        self._thread = threading.Thread(target=self._main, name="netlink", daemon=True)
+        self._thread.start()
+
+    async def call(self, function: Callable[[Route], T]) -> T:
+        """Run a function of the netlink route in the thread. Raises what it raises; KernelError once closed."""
+        if self._closed or self._thread is None:
+            raise KernelError("netlink", None, "the kernel thread is not running")
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._jobs.put((function, future))
+        self._wake()
+        return await asyncio.wrap_future(future)
+
+    async def links(self, patterns: Iterable[str]) -> list[Link]:
+        """The links meant by names or patterns, by ifindex."""
+        wanted = tuple(patterns)
+        return await self.call(lambda route: self._matching(wanted))
+
+    async def samples(self, patterns: Iterable[str]) -> list[Sample]:
+        """The counters of those links, read now."""
+        wanted = tuple(patterns)
+        return await self.call(lambda route: self._read(wanted))
+
+    async def names(self, links: Iterable[Link]) -> Management:
+        """What DNS and NTP of this device have carried over these links since the last call. KernelError where the
+        kernel cannot count it."""
+        ifnames = tuple(sorted(link.ifname for link in links))
+        return await self.call(lambda route: self._names.more(ifnames))
+
+    async def generation(self) -> int:
+        """A number that grows with every change of a link, qdisc, class or filter, whoever makes it."""
+        return await self.call(lambda route: self._generation)
+
+    def close(self) -> None:
+        """Stop the thread and wait for it; what is still queued fails."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._thread is not None:
+            self._jobs.put(_CLOSE)
+            self._wake()
+            self._thread.join()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # a full socket wakes as well
+            self._wake_write.send(b"\0", socket.MSG_DONTWAIT)
+
+    # -- in the thread ---------------------------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        """Serve until closed. Whatever ends it, a broken socket or a bug, it begins again: counting must go on."""
+        while True:
+            try:
+                self._open_and_serve()
+            except Exception as error:  # all that could be waited for has to be answered
+                log.exception("netlink: %s", error)
+                if not self._refuse_for(RETRY_S, error):
+                    return
+            else:
+                self._refuse_for(0, None)
+                return
+
+    def _open_and_serve(self) -> None:
+        route: Route | None = None
+        self._stats = None
+        self._events = _event_socket()  # before the first dump: nothing may fall between them
+        try:
+            self._stats = StatsSocket()
+            route = Route()
+            if self._links:
+                self._resync(route)
+            self._links = {row.link.ifindex: row.link for row in route.links()}
+            self._serve(route)
+        finally:
+            for resource in (route, self._stats, self._events, self._names):
+                if resource is not None:
+                    resource.close()
+
+    def _refuse_for(self, seconds: float, trouble: Exception | None) -> bool:
+        """Answer all jobs with the trouble for so long; False once closed."""
+        until = time.monotonic() + seconds
+        while True:
+            left_s = until - time.monotonic()
+            try:
+                # Never a wait of no time: Python 3.10 turns it into one without end where the queue was just emptied.
+                job = self._jobs.get(timeout=left_s) if left_s > 0 else self._jobs.get_nowait()
+            except queue.Empty:
+                return True
+            if job is _CLOSE:
+                return False
+            job[1].set_exception(KernelError("netlink", None, str(trouble or "the kernel thread has ended")))
+
+    def _serve(self, route: Route) -> None:
+        assert self._events is not None
+        while True:
+            ready, _, _ = select.select([self._events, self._wake_read], [], [])
+            self._drain_events(route)
+            if self._wake_read in ready:
+                self._wake_read.recv(4096)
+            while not self._jobs.empty():
+                self._drain_events(route)  # names and ifindexes as of now; should it break, the job is still queued
+                job = self._jobs.get_nowait()
+                if job is _CLOSE:
+                    return
+                _run(job, route)
+
+    def _drain_events(self, route: Route) -> None:
+        assert self._events is not None
+        while True:
+            try:
+                self._take(route, self._events.recv(1 << 16, socket.MSG_DONTWAIT))
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                log.warning("link events were lost; reading all links again")
+                self._resync(route)
+            except KernelError as error:
+                log.warning("%s; reading all links again", error)
+                self._resync(route)
+
+    def _take(self, route: Route, data: bytes) -> None:
+        """One datagram of events; every message in one is of the same kind."""
+        self._generation += 1
+        kind, ifindex = _MESSAGE.unpack_from(data)[1], _MESSAGE.unpack_from(data)[7]
+        if RTM_NEWQDISC <= kind <= RTM_GETTFILTER:
+            self._note_tc(ifindex)
+            return
+        for row in route.parse(data):
+            self._note(row)
+
+    def _note_tc(self, ifindex: int) -> None:
+        """Somebody, perhaps we, changed the traffic control of a link or of its ifb: told as a change of the link."""
+        link = self._links.get(ifindex)
+        if link is not None and link.ifname.startswith(IFB_PREFIX):
+            link = next((other for other in self._links.values() if ifb_name(other.ifname) == link.ifname), None)
+        if link is not None:
+            self._tell("changed", LinkRow(link, None))
+
+    def _resync(self, route: Route) -> None:
+        self._generation += 1  # what was lost may have told of anything
+        rows = {row.link.ifindex: row for row in route.links()}
+        for ifindex in set(self._links) - set(rows):
+            self._note(LinkRow(self._links[ifindex], None, deleted=True))
+        for row in rows.values():
+            self._note(row)
+
+    def _note(self, row: LinkRow) -> None:
+        """Keep the table and tell the loop what changed; what is no change to us is not told."""
+        known = self._links.get(row.link.ifindex)
+        if row.deleted:
+            if self._links.pop(row.link.ifindex, None) is not None:
+                self._tell("deleted", row)
+        elif known != row.link:
+            self._links[row.link.ifindex] = row.link
+            self._tell("changed" if known else "new", row)
+
+    def _tell(self, kind: str, row: LinkRow) -> None:
+        sample = self._sample(row.link, row.counters, final=kind == "deleted") if row.counters else None
+        assert self._loop is not None
+        assert self._on_event is not None
+        with contextlib.suppress(RuntimeError):  # the loop has closed before us
+            self._loop.call_soon_threadsafe(self._on_event, LinkEvent(kind, row.link, sample))
+
+    def _matching(self, patterns: tuple[str, ...]) -> list[Link]:
+        return [self._links[i] for i in sorted(self._links) if matches(patterns, self._links[i].ifname)]
+
+    def _read(self, patterns: tuple[str, ...]) -> list[Sample]:
+        assert self._stats is not None
+        pairs = [(link, self._stats.read(link.ifindex)) for link in self._matching(patterns)]
+        return [self._sample(link, counters) for link, counters in pairs if counters is not None]
+
+    def _sample(self, link: Link, counters: Counters, *, final: bool = False) -> Sample:
+        return Sample(
+            epoch=Epoch(self._boot_id, link.ifindex, link.ifname),
+            boot_s=boot_s(),
+            received_bytes=counters.received_bytes,
+            sent_bytes=counters.sent_bytes,
+            received_packets=counters.received_packets,
+            sent_packets=counters.sent_packets,
+            header_bytes=link.header_bytes,
+            final=final,
+        )
+
+
+def _event_socket() -> socket.socket:
+    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, EVENT_BUFFER_BYTES)
+    events.bind((0, RTMGRP_LINK | RTMGRP_TC))
+    return events
+
+
+def _run(job: Job, route: Route) -> None:
+    function, future = job
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(function(route))
+    except Exception as error:  # handed to the one who asked
+        future.set_exception(error)

@@ -1,0 +1,161 @@
+"""A pushed configuration: tried, confirmed by the broker, or rolled back, also through restarts and reboots."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import config as configuration
+from agent.commands import pushed_config
+from agent.config import Config
+from agent.errors import ConfigError
+from agent.mqtt import SessionState
+from tests.commands.standin import StandIn
+from tests.commands.test_runner import Channel
+
+FILE = '[plan]\nallowance_bytes = 30_000_000_000\nsteps = [{at_percent = 100, down_bps = 256000}]\n[device]\nid = "x"\n'
+REBOOTED = "0a0a0a0a-0000-4000-8000-000000000002"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    path = tmp_path / "config.toml"
+    path.write_text(FILE)
+    return configuration.load(path)
+
+
+class Reporting(StandIn):
+    """The session's state is what the test says."""
+
+    shown = SessionState()
+
+    def snapshot(self) -> Any:
+        return replace(super().snapshot(), session=self.shown)
+
+
+def run(tmp_path: Path, config: Config, story: Any, **more: Any) -> None:
+    async def whole() -> None:
+        with Reporting(tmp_path, config, instance=more.get("instance", "1")) as agent:
+            agent.clock.boot_id = more.get("boot", agent.clock.boot_id)
+            agent.clock.boot_s = more.get("boot_s", agent.clock.boot_s)
+            await agent.outbox.open()
+            now = agent.clock.now()
+            agent.config = await agent.store.run(
+                lambda db: pushed_config.effective(config, db, now.boot_id, now.boot_s)
+            )
+            await agent.runner.resume()
+            await story(agent, Channel(agent))
+            await agent.runner.stop()
+
+    asyncio.run(whole())
+
+
+def test_merging_keeps_the_file_and_refuses_what_the_file_could_not_hold(config: Config) -> None:
+    merged = pushed_config.merged(config, {"operator.beat_s": 1800})
+    assert (merged.operator.beat_s, merged.plan.allowance_bytes) == (1800, 30_000_000_000)
+    assert merged.plan.steps[0].down_bps == 256_000
+    assert merged.file == config.file
+    for changes in ({"operator.beat_s": 0}, {"operator.nonsense": 1}, {"nonsense": 1}, {"operator.beat_s": "x"}):
+        with pytest.raises(ConfigError):
+            pushed_config.merged(config, changes)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "operator.beat_s = 900\n[commands]\nrequire_signature",
+        '"commands".require_signature',
+        "commands .require_signature",
+    ],
+)
+def test_a_key_cannot_reach_into_another_section(config: Config, key: str) -> None:
+    """`config.set` goes by the key's beginning: what says who may command stays with the device."""
+    with pytest.raises(ConfigError):
+        pushed_config.merged(config, {key: False})
+
+
+def test_confirmed_by_reaching_the_broker(tmp_path: Path, config: Config) -> None:
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.beat_s": 1800}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.beat_s == 1800)
+        agent.shown = SessionState(connected=True, since_boot_s=agent.clock.boot_s + 1)
+        await channel.settle()
+        assert (await channel.states("c1"))[-1] == "succeeded"
+
+    run(tmp_path, config, story)
+
+    async def later(agent: Reporting, channel: Channel) -> None:
+        assert agent.config.operator.beat_s == 1800
+        await channel.send("config.rollback", "c2")
+        await channel.settle()
+        assert (await channel.states("c2"))[-1] == "succeeded"
+        assert agent.config.operator.beat_s == 900
+
+    run(tmp_path, config, later, instance="2")
+
+
+def test_rolled_back_when_the_broker_is_not_reached(tmp_path: Path, config: Config) -> None:
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.url": "mqtt://nowhere.invalid"}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.url)
+        agent.clock.boot_s += 61
+        await channel.settle()
+        assert (await channel.states("c1"))[-1] == "failed"
+        assert "was not reached within 60 s" in (await channel.answers("c1"))[-1]["reason"]
+        assert agent.config.operator.url == ""
+
+    run(tmp_path, config, story)
+
+
+@pytest.mark.parametrize(
+    ("boot_s", "connected", "last"), [(10.0, True, "succeeded"), (70.0, False, "failed"), (10.0, False, None)]
+)
+def test_a_reboot_in_between(tmp_path: Path, config: Config, boot_s: float, connected: bool, last: str | None) -> None:
+    async def before(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.beat_s": 1800}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.beat_s == 1800)
+
+    async def after(agent: Reporting, channel: Channel) -> None:
+        assert agent.config.operator.beat_s == (900 if last == "failed" else 1800)
+        agent.shown = SessionState(connected=connected, since_boot_s=boot_s + 5)
+        if last is None:
+            agent.clock.boot_s += 60  # the limit counts from the boot
+        await channel.settle()
+        assert (await channel.states("c1"))[-1] == (last or "failed")
+
+    run(tmp_path, config, before)
+    run(tmp_path, config, after, instance="2", boot=REBOOTED, boot_s=boot_s)
+
+
+def test_a_configuration_that_kills_the_agent_is_given_up(tmp_path: Path, config: Config) -> None:
+    async def before(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.beat_s": 1800}, "confirm_s": 600})
+        await channel.until(lambda: agent.config.operator.beat_s == 1800)
+
+    run(tmp_path, config, before)
+    seen: list[int] = []
+
+    async def dies(agent: Reporting, channel: Channel) -> None:
+        seen.append(agent.config.operator.beat_s)
+
+    for number in range(pushed_config.STARTS + 1):
+        run(tmp_path, config, dies, instance=f"{number + 2}")
+    assert seen == [1800] * pushed_config.STARTS + [900]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"commands.require_signature": False}, {"operator.key_file": "/tmp/x"}, {"operator.beat_s": 0}, {"x": 1}],
+)
+def test_what_cannot_be_pushed(tmp_path: Path, config: Config, changes: dict[str, Any]) -> None:
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": changes})
+        await channel.settle()
+        assert (await channel.states("c1"))[-1] == "rejected"
+        assert agent.config == config
+
+    run(tmp_path, config, story)

@@ -1,0 +1,106 @@
+"""The ladder's task in the daemon: what it did stands in the store before it is done, and holds after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from agent.config import Config
+from agent.daemon.live_agent import LiveAgent
+from agent.daemon.tasks.recovery import LOOK_S, MEMORY, Recovering
+from agent.store import Database
+
+
+class Kept:
+    """A store on its database, without the thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def run(self, fn: Callable[[Database], Any]) -> Any:
+        with Database.open(self._path) as database, database.transaction():
+            return fn(database)
+
+    def memory(self) -> dict[str, Any]:
+        with Database.open(self._path) as database:
+            found: dict[str, Any] = json.loads(database.meta.get(MEMORY) or "{}")
+            return found
+
+
+class Module:
+    """A module that nothing but its USB port can reach."""
+
+    is_open = False
+
+    def __init__(self, store: Kept) -> None:
+        self.store, self.steps_on_disk = store, list[int]()
+
+    def rungs(self, *, answers: bool) -> tuple[str, ...]:
+        return ("usb",)
+
+    async def reset(self, level: str) -> dict[str, Any]:
+        self.steps_on_disk.append(len(self.store.memory()["ladder"]["steps"]))
+        return {"level": level, "text": "done"}
+
+
+class Clock:
+    """A look each time it is read."""
+
+    def __init__(self, boot_s: float) -> None:
+        self.boot_s = boot_s
+
+    def now(self) -> Any:
+        self.boot_s += LOOK_S
+        return SimpleNamespace(boot_s=self.boot_s)
+
+
+def live(store: Kept, looks: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Module, list[dict[str, Any]], Recovering]:
+    """A daemon with a module that hangs, for so many looks since its boot."""
+    monkeypatch.setattr("agent.daemon.tasks.recovery.LOOK_S", 0.0)
+    module, events = Module(store), list[dict[str, Any]]()
+    agent = SimpleNamespace(
+        store=store,
+        clock=Clock(0.0),
+        config=Config(),
+        watching=SimpleNamespace(module=module, state="hung", reading=None),
+        accounting=SimpleNamespace(decision=SimpleNamespace(state="normal")),
+        event=lambda name, data: events.append(data),
+    )
+    recovering = Recovering(cast(LiveAgent, agent))
+
+    async def main() -> None:
+        task = asyncio.create_task(recovering.run())
+        while agent.clock.boot_s < looks * LOOK_S:  # noqa: ASYNC110  # each look advances it
+            await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(main())
+    return module, events, recovering
+
+
+def test_a_step_stands_in_the_store_before_it_is_taken_and_is_not_repeated_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Kept(tmp_path / "agent.db")
+    module, events, recovering = live(store, 8, monkeypatch)
+    assert module.steps_on_disk == [1]
+    assert [(event["level"], event["cause"]) for event in events] == [("usb", "modem-hung")]
+    assert recovering.cause == "modem-hung"
+    module, events, _ = live(store, 8, monkeypatch)  # the device was rebooted
+    assert (module.steps_on_disk, events) == ([], [])
+    for _ in range(20):  # and again and again: a reboot loop refills no budget
+        live(store, 40, monkeypatch)
+    assert len(store.memory()["ladder"]["steps"]) <= 3
+
+
+def test_a_damaged_memory_is_forgotten_and_the_ladder_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Kept(tmp_path / "agent.db")
+    asyncio.run(store.run(lambda database: database.meta.set(MEMORY, "{nonsense")))
+    module, _, _ = live(store, 8, monkeypatch)
+    assert module.steps_on_disk == [1]
