@@ -18,7 +18,7 @@ from agent.errors import ConfigError
 PROGRAM = "modem-agent"
 COMPLETE = "_MODEM_AGENT_COMPLETE"  # set by the completion scripts
 
-# verb: (heading in --help, one line). The verb `x` is `agent.cli.x.command`.
+# verb: (heading in --help, one line). The verb `x` is `agent.cli.verbs.x.command`.
 VERBS: dict[str, tuple[str, str]] = {
     "status": ("Look", "Is it on, how good, how much used, how fast and why."),
     "usage": ("Look", "What was used this period, by day or by month."),

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.verb import SOCKET_NAME, Call
-from agent.doctor.evidence import Evidence, Reach
+from agent.doctor.evidence import Evidence
 from agent.errors import AgentError, AgentNotRunning, ConfigError, NotPermitted
 from agent.net import probes, resolv
+from agent.net.facts import Reach
 
 if TYPE_CHECKING:
     from agent.config import Config

@@ -27,7 +27,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"agent.cli.{cmd_name}")
+        module = importlib.import_module(f"agent.cli.verbs.{cmd_name}")
         command = module.command
         command.name = cmd_name
         return command if isinstance(command, click.Command) else None

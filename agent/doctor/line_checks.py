@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from agent.doctor.evidence import Evidence, Reach
+from agent.doctor.evidence import Evidence
 from agent.doctor.finding import Finding, fault, ok, unknown, warning
+from agent.net.facts import Reach
 
 
 def check_address(evidence: Evidence) -> Finding:

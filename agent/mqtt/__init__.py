@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Inbound", "Outbox", "Reporter", "Session", "SessionState", "Timing", "Topics", "Twins"]
 
-_FILES = {"Inbound": "client", "SessionState": "state", "Timing": "sender"}
+_FILES = {"Inbound": "transport", "SessionState": "session_state", "Timing": "sender"}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
-from agent.doctor.evidence import Disk, Reach, Route, WanLink
+from agent.net.facts import Disk, Reach, Route, WanLink
 
 T = TypeVar("T")
 

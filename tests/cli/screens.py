@@ -29,8 +29,9 @@ from agent.cli.verbs import bundle, doctor
 from agent.cli.verbs import status as status_verb
 from agent.doctor.bundle import Entry
 from agent.doctor.diagnosis import diagnose
-from agent.doctor.evidence import Disk, Evidence, Reach, Route, WanLink
+from agent.doctor.evidence import Evidence
 from agent.errors import NotPermitted
+from agent.net.facts import Disk, Reach, Route, WanLink
 from tests.cli import sample
 from tests.control.conftest import Table, serving
 

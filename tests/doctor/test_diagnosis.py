@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from agent.doctor.diagnosis import CHECKS, diagnose
-from agent.doctor.evidence import Disk, Evidence, Reach, Route, WanLink
+from agent.doctor.evidence import Evidence
 from agent.doctor.finding import LEVELS
 from agent.errors import PortDenied
+from agent.net.facts import Disk, Reach, Route, WanLink
 from tests.cli import sample
 
 LINK = WanLink("wwan0", up=True, carrier=True, addresses=("10.64.0.2",))

@@ -12,10 +12,10 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agent.doctor.evidence import Reach
 from agent.modem import Evidence, Recovery, evidence_of
 from agent.modem.cause import cause_of
 from agent.net import probes, resolv
+from agent.net.facts import Reach
 
 if TYPE_CHECKING:
     from agent.daemon.live_agent import LiveAgent
