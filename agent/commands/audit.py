@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def entry(
     moment: Moment, what: str, *, type: str, id: str, issuer: str, role: str, code: int = 0, reason: str = ""
 ) -> dict[str, Any]:
-    """One entry, without the chain that the store adds. `what` is a state of the command (answers.py)."""
+    """One entry, without the chain that the store adds. `what` is a state of the command (results.py)."""
     return {
         "up": int(moment.boot_s),
         "boot": moment.boot_id.replace("-", "")[:8],

@@ -41,7 +41,7 @@ async def _serve(config: Config) -> int:
     line = await open_line(config)
     try:
         gc.enable()  # the command line has put it off: to look for rubbish in what is just imported takes time
-        from agent.daemon.app import assemble  # only now: it reads all the other modules (line.py says why)
+        from agent.daemon.app import assemble  # only now: it reads all the other modules (startup.py says why)
 
         return await assemble(line).run()
     finally:

@@ -1,6 +1,6 @@
 """After the start: what only the start needed is given back to the system, and what stays is not looked at again.
 
-Called once by assembly.py, when the module is read, the line shaped and the broker told.
+Called once by app.py, when the module is read, the line shaped and the broker told.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the doctor is shown: facts about one device at one moment. Frozen values; None is "could not be found out".
 
-Collected by probes.py and the CLI, judged by doctor.py. `to_dict()` goes into the bundle.
+Collected by probes.py and the CLI, judged by diagnosis.py. `to_dict()` goes into the bundle.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the household is told by SMS, in its language. Pure; used by household.py.
+"""What the household is told by SMS, in its language. Pure; used by notifier.py.
 
 Each text is one SMS: at most 160 characters of the GSM 7-bit alphabet (23.038), which has è é à ù ä ö ü but no ê, ç or
 capital À. Amounts and days come as figures that read the same in all four languages.

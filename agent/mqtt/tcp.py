@@ -1,4 +1,4 @@
-"""The TCP connection to the broker, over the cellular link when one is named. Called by client.py alone."""
+"""The TCP connection to the broker, over the cellular link when one is named. Called by transport.py alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`config.get`, `config.set`, `config.rollback`: see staging.py for how a pushed configuration is tried."""
+"""`config.get`, `config.set`, `config.rollback`: see pushed_config.py for how a pushed configuration is tried."""
 
 from __future__ import annotations
 

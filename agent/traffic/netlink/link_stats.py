@@ -1,7 +1,7 @@
 """Link counters by one small netlink request of our own, for the one thing that is asked thousands of times a day.
 
 RTM_GETSTATS with IFLA_STATS_LINK_64 answers with 64-bit counters of one link, all read at one moment: 5 us against 300
-us for the same through pyroute2, and sysfs, which gives four values at four moments. Used by kernel.py only.
+us for the same through pyroute2, and sysfs, which gives four values at four moments. Used by thread.py only.
 """
 
 from __future__ import annotations

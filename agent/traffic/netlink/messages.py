@@ -1,6 +1,6 @@
 """What netlink messages say, as plain values: links, their counters, qdiscs and classes, filters. PURE.
 
-Used by netlink.py, which hands in what pyroute2 has decoded; every supported release decodes alike.
+Used by route.py, which hands in what pyroute2 has decoded; every supported release decodes alike.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How many bytes of DNS and NTP this device itself has exchanged over its WAN links, by two chains of nf_tables.
 
-Used by kernel.py alone, in its thread. The chains hang on the hooks of local input and output, so they see what the
+Used by thread.py alone, in its thread. The chains hang on the hooks of local input and output, so they see what the
 device asks and is answered, and never what it forwards for the household; they count whatever the qdiscs are, and
 without any. They decide nothing. The table belongs to the socket that made it (Linux 5.12): nobody else can flush it,
 and it goes with the socket, after a crash too, so that nothing is counted twice and nothing stays behind.

@@ -1,6 +1,6 @@
 """Requests that change links and traffic control: encoded once, sent together, each answered by the kernel.
 
-Used by netlink.py alone, in its thread. pyroute2 takes 0.7 to 1.4 ms to encode a request on a PC (twenty times that on
+Used by route.py alone, in its thread. pyroute2 takes 0.7 to 1.4 ms to encode a request on a PC (twenty times that on
 a router), and the kernel a hundredth of it; a tree has some thirty. So what was encoded is kept, and goes to another
 link, or out again after a step back, with nothing changed but the ifindex; and all requests of a direction leave in one
 datagram, which the kernel works off in order, with no packet of the agent's in between.

@@ -1,6 +1,6 @@
 """The only file that touches pyroute2: links, qdiscs, classes and filters as a few verbs on plain values.
 
-Used by the one kernel thread (kernel.py) and by nobody else: in pyroute2 0.9 every thread that uses an IPRoute gets an
+Used by the one kernel thread (thread.py) and by nobody else: in pyroute2 0.9 every thread that uses an IPRoute gets an
 event loop and a socket of its own, and leaks both. Must never raise anything but KernelError and ImportError.
 
 Importing `pyroute2` runs an `__init__` that imports all of it (netns, NDB, nftables, WireGuard, …): 360 modules and
