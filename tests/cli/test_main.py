@@ -25,7 +25,7 @@ def test_help_lists_every_verb(cli: Run) -> None:
 
 def test_the_table_of_verbs_says_what_each_verb_says() -> None:
     for name in room.VERBS:
-        command = importlib.import_module(f"agent.cli.{name}").command
+        command = importlib.import_module(f"agent.cli.verbs.{name}").command
         said = command.get_short_help_str(200)
         assert said.startswith(room.VERBS[name][1].rstrip(".")), name
 

@@ -61,7 +61,7 @@ def test_the_daemon_loads_what_it_needs_and_no_more() -> None:
 def test_the_line_waits_for_no_module_that_it_has_no_use_for() -> None:
     """A small board takes longer to read these than all that the line needs (agent/daemon/startup.py)."""
     got = loaded("import agent.cli, agent.config, agent.daemon.main")
-    others = ("at", "modem", "control", "operator", "commands.catalogue", "commands.probes", "daemon.assembly")
+    others = ("at", "modem", "control", "mqtt", "commands.table", "net.probes", "daemon.app")
     assert not {name for name in got if name.startswith(tuple(f"agent.{room}" for room in others))}
     assert not {name.partition(".")[0] for name in got} & {"serial", "paho", "click", "email", "http"}
 
