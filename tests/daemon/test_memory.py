@@ -49,7 +49,7 @@ VmFlags: rd mr mw me sd
 
 LIVE = """
 import asyncio, hashlib, json, sqlite3, ssl
-from agent.daemon import thrift
+from agent.daemon import memory
 
 def size(key):
     rows = (line.split() for line in open("/proc/self/smaps_rollup"))
@@ -69,10 +69,10 @@ def work():
 
 before = work()
 rss = size("Rss") - size("Anonymous")
-thrift.settle()
+memory.settle()
 assert size("Rss") - size("Anonymous") < 0.8 * rss, (size("Rss") - size("Anonymous"), rss)
 assert work() == before
-thrift.settle()
+memory.settle()
 assert work() == before
 """
 
