@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from agent.config import Config
+    from agent.keeper import Keeper
     from agent.plan.model import Moment
     from agent.status import Snapshot
 
@@ -52,6 +53,11 @@ class Agent(Protocol):
     @property
     def store(self) -> Store: ...
     @property
+    def keeper(self) -> Keeper:
+        """The owner of ledger, journal, audit trail and reports: all changes of them go through it."""
+        ...
+
+    @property
     def modem(self) -> ModemPort | None:
         """None while the module is absent, busy or hung."""
         ...
@@ -60,16 +66,6 @@ class Agent(Protocol):
 
     async def refresh(self) -> None:
         """Read the link counters now, so that the next snapshot is exact to this moment."""
-        ...
-
-    async def change_ledger(
-        self, change: Callable[[Any, Moment], Any], also: Callable[[Any], None] | None = None
-    ) -> Any:
-        """Apply `change(ledger, moment) -> ledger`; keep it in ONE transaction with `also(Database)`; wake the shaper.
-
-        `change` is pure and may be applied twice: to what is saved, and to what traffic has made of it meanwhile.
-        Nothing is changed when either raises.
-        """
         ...
 
     def event(self, name: str, details: dict[str, Any]) -> None:

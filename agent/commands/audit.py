@@ -12,6 +12,7 @@ from typing import Any
 
 from agent.commands.agent import Agent
 from agent.errors import StoreError
+from agent.keeper import Change
 from agent.plan.model import Moment
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,6 @@ class Trail:
             reason=reason,
         )
         try:
-            await self._agent.store.run(lambda db: db.audit.add(made))
+            await self._agent.keeper.do(Change(audit=made))
         except StoreError as error:
             log.warning("audit trail: %s by %s is not noted: %s", self._command, self._source, error)

@@ -6,14 +6,13 @@ take, whether it may run twice, and which resource it needs alone. `modem-agent 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from agent.commands.agent import Agent
-
-T = TypeVar("T")
+from agent.keeper import Change, LedgerChange
+from agent.plan import Ledger
 
 
 class Progress(Protocol):
@@ -26,12 +25,8 @@ class Progress(Protocol):
         """How far it got, and what is being done."""
         ...
 
-    def finish(self, out: Callable[[], dict[str, Any]]) -> Callable[[Any], None]:
-        """What keeps the final answer, to be called inside the transaction that does what was asked (Database in)."""
-        ...
-
-    async def bound(self, change: Awaitable[T]) -> T:
-        """Await a change that `finish` was bound to: it goes on to its end even when the command is cancelled."""
+    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]]) -> dict[str, Any]:
+        """Change the ledger and give the final answer in one transaction, which a cancelled command does not end."""
         ...
 
     def cancel(self, id: str) -> bool:
@@ -44,17 +39,14 @@ class Quiet:
 
     id = ""
 
-    def __init__(self, tell: Callable[[int, str], None] = lambda percent, what: None) -> None:
-        self._tell = tell
+    def __init__(self, agent: Agent, tell: Callable[[int, str], None]) -> None:
+        self._agent, self._tell = agent, tell
 
     def __call__(self, percent: int, what: str) -> None:
         self._tell(percent, what)
 
-    def finish(self, out: Callable[[], dict[str, Any]]) -> Callable[[Any], None]:
-        return lambda db: None
-
-    async def bound(self, change: Awaitable[T]) -> T:
-        return await asyncio.shield(change)
+    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]]) -> dict[str, Any]:
+        return out(await self._agent.keeper.do(Change(ledger=ledger)))
 
     def cancel(self, id: str) -> bool:
         return False

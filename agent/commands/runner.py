@@ -8,28 +8,30 @@ answer that tells it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from agent.commands import arguments, audit, results
 from agent.commands.agent import Agent
 from agent.commands.authority import Authority, Grant, timely
-from agent.commands.call import AlreadyFinished, Call
+from agent.commands.call import Call
 from agent.commands.command import Command
 from agent.commands.envelope import Envelope, parse
 from agent.commands.execute import locks, lookup, perform, permitted
 from agent.commands.results import answer
 from agent.errors import Rejected, StoreError
-from agent.mqtt import Batch, Inbound, Outbox
+from agent.keeper import AlreadyFinished, Change, LedgerChange, Report
+from agent.mqtt import Inbound, Outbox
 from agent.mqtt.topics import Request
-from agent.plan.model import Moment
+from agent.plan import Ledger, Moment
 from agent.store.journal import Entry
 
 log = logging.getLogger(__name__)
 
-STORE_RETRY_S = 2.0
 CANCEL_AGAIN_S = 0.2
 RESTART_LIMIT_S = 120.0  # a restart or reboot that has not happened by then has failed
 
@@ -153,9 +155,7 @@ class Runner:
     async def _repeat(self, known: Entry) -> None:
         """The same id again: the answer that is stored, and nothing is done."""
         self._fault("command-repeated")
-        batch = self.outbox.batch()
-        batch.add(known.topic, known.answer, correlation=known.correlation)
-        await self.outbox.write(batch)
+        await self.outbox.add(Report(known.topic, known.answer, correlation=known.correlation))
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -169,31 +169,28 @@ class Runner:
             call = Call(self, entry)
             await self._run(call, command)
             return
-        batch = self.outbox.batch()
-        entry = self._next(batch, entry, results.ACCEPTED)
-        at_once = command.resource is None or not locks().of(command.resource).locked()
-        if at_once:
-            entry = self._next(batch, entry, results.RUNNING)
+        steps = [self._next(entry, results.ACCEPTED)]
+        if command.resource is None or not locks().of(command.resource).locked():
+            steps.append(self._next(steps[0], results.RUNNING))
+        counter = (grant.issuer, grant.counter) if grant.counter is not None else None
+        begun = self.agent.keeper.put(Change(entries=tuple(steps), counter=counter, audit=self._audit(steps[-1])))
+        # By the change and not by this task, which a lost session cancels: what is accepted is carried out.
+        begun.add_done_callback(partial(self._begun, steps[-1], command))
+        await asyncio.shield(begun)
 
-        def also(db: Any) -> None:
-            db.journal.put(entry)
-            if grant.counter is not None:
-                db.journal.set_counter(grant.issuer, grant.counter)
-            self._audit(db, entry, entry.state)
+    def _begun(self, entry: Entry, command: Command, done: asyncio.Future[Ledger]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._spawn(entry, command)
 
-        await self.outbox.write(batch, also=also)
-        self._spawn(entry, command)
-
-    def _next(self, batch: Batch, entry: Entry, state: str, **more: Any) -> Entry:
-        """The next message of a command, put into the batch and into the entry."""
+    def _next(self, entry: Entry, state: str, **more: Any) -> Entry:
+        """The next step of a command, with the message that tells it."""
         body = answer(id=entry.id, type=entry.type, n=entry.n + 1, state=state, **more)
-        batch.add(entry.topic, body, correlation=entry.correlation)
         return replace(entry, state=state, n=entry.n + 1, answer=body, finished=state in results.FINAL)
 
-    def _audit(self, db: Any, entry: Entry, what: str) -> None:
+    def _audit(self, entry: Entry) -> dict[str, Any]:
         code, reason = entry.answer.get("code", 0), entry.answer.get("reason", "")
         who = {"id": entry.id, "issuer": entry.issuer, "role": entry.role}
-        db.audit.add(audit.entry(self._now(), what, type=entry.type, code=code, reason=reason, **who))
+        return audit.entry(self._now(), entry.state, type=entry.type, code=code, reason=reason, **who)
 
     def _spawn(self, entry: Entry, command: Command) -> None:
         call = self._calls[entry.id] = Call(self, entry)
@@ -211,7 +208,7 @@ class Runner:
             code, reason = refusal.code, refusal.reason
             state = results.failure_state(code)
         except AlreadyFinished:
-            return
+            return  # cancelled, or too late
         except asyncio.CancelledError:
             if not call.cancelled_by:
                 raise  # the agent ends; the next run finds the entry and decides
@@ -235,9 +232,8 @@ class Runner:
         if entry.state == results.ACCEPTED:  # it had to wait
             if self._too_late(entry):
                 raise Rejected(results.TOO_LATE, "its time to live passed before its turn came")
-            batch = self.outbox.batch()
-            call.entry = entry = self._next(batch, entry, results.RUNNING)
-            await self.outbox.write(batch, also=lambda db: db.journal.put(entry))
+            call.entry = entry = self._next(entry, results.RUNNING)
+            await self.agent.keeper.do(Change(entries=(entry,)))
         out = await perform(self.agent, replace(command, resource=None), entry.args, call)
         if command.survives:
             await asyncio.sleep(RESTART_LIMIT_S)
@@ -257,51 +253,29 @@ class Runner:
 
     def tell_progress(self, call: Call, percent: int, what: str) -> None:
         """A progress message, best effort: a full disk loses it."""
-        batch = self.outbox.batch()
-        call.entry = entry = self._next(batch, call.entry, results.RUNNING, progress=percent, reason=what)
-        write = asyncio.ensure_future(self.outbox.write(batch, also=lambda db: db.journal.put(entry)))
-        self._tasks.add(write)
-        write.add_done_callback(self._told)
+        call.entry = entry = self._next(call.entry, results.RUNNING, progress=percent, reason=what)
+        self.agent.keeper.put(Change(entries=(entry,))).add_done_callback(self._told)
 
-    def _told(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+    def _told(self, done: asyncio.Future[Ledger]) -> None:
+        if not done.cancelled() and isinstance(done.exception(), StoreError):
             self._fault("command-progress")
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    def ending(self, entry: Entry, batch: Batch, body: Callable[[], dict[str, Any]]) -> Callable[[Any], None]:
-        """What writes the final answer, inside whatever transaction does the deed."""
-        batch.add(entry.topic, body, correlation=entry.correlation)
-
-        def save(db: Any) -> None:
-            stored = db.journal.get(entry.id)
-            if stored is not None and stored.finished:
-                raise AlreadyFinished(entry.id)
-            made = body()
-            final = replace(entry, state=made["state"], n=made["n"], answer=made, finished=True)
-            db.journal.put(final)
-            self._audit(db, final, final.state)
-
-        return save
+    def success(self, entry: Entry, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]]) -> Change:
+        """A change of the ledger with the final answer of the command that asked for it."""
+        final = self._next(entry, results.SUCCEEDED)
+        return Change(ledger=ledger, entries=(final,), out=out, audit=self._audit(final))
 
     async def _end(self, entry: Entry, state: str, code: int, reason: str, out: dict[str, Any] | None = None) -> None:
-        """The final answer of a command, whatever it takes: a full disk only delays it."""
-        body = answer(id=entry.id, type=entry.type, n=entry.n + 1, state=state, code=code, reason=reason, out=out)
-        while True:
-            batch = self.outbox.batch()
-            save = self.ending(entry, batch, lambda: body)
-            try:
-                await self.outbox.write(batch, also=save)
-            except AlreadyFinished:
-                return
-            except StoreError as error:
-                if not entry.state:
-                    raise  # not accepted yet: the broker keeps it
-                log.warning("journal: %s", error)
-                await asyncio.sleep(STORE_RETRY_S)
-            else:
-                return
+        """The final answer of a command, whatever it takes: a full disk only delays it.
+
+        Raises StoreError for one that is not accepted yet: the broker keeps it.
+        """
+        final = self._next(entry, state, code=code, reason=reason, out=out)
+        change = Change(entries=(final,), audit=self._audit(final), insists=bool(entry.state))
+        with contextlib.suppress(AlreadyFinished):
+            await self.agent.keeper.do(change)
 
     # -- from one run to the next ------------------------------------------------------------------------------------
 

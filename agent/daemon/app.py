@@ -106,8 +106,7 @@ class Daemon:
         recovering.on_change = self._show
         agent.accounting.on_notice = self._noticed
         agent.accounting.on_decision = lambda decision: self._decided()
-        agent.accounting.companion = reporting.companion
-        agent.accounting.on_saved = self._saved
+        agent.keeper.on_saved = self._saved
         agent.watching.on_change = self._changed
         agent.watching.on_reading = self._read
         agent.shaping.on_change = self._shaped
@@ -220,7 +219,8 @@ class Daemon:
         with contextlib.suppress(AgentError, asyncio.TimeoutError, TimeoutError):
             await asyncio.wait_for(self._last_words(why), LAST_WORDS_S)
         await self._supervisor.close()
-        await self._agent.accounting.commit()
+        await self._agent.keeper.commit()
+        await self._agent.keeper.close()
 
     async def _last_words(self, why: str) -> None:
         with contextlib.suppress(AgentError):

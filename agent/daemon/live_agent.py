@@ -12,13 +12,12 @@ from typing import Any
 from agent import __version__
 from agent.config import Config
 from agent.daemon import host
-from agent.daemon.accounting import Also
 from agent.daemon.startup import Line
 from agent.daemon.tasks.modem import Watching
 from agent.errors import AgentError
+from agent.keeper import Event
 from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
-from agent.plan import Ledger, Moment
 from agent.status import Snapshot
 
 
@@ -27,12 +26,11 @@ class LiveAgent:
 
     def __init__(self, line: Line, watching: Watching) -> None:
         self.config, self.clock, self.store = line.config, line.clock, line.store
-        self.accounting, self.watching, self.shaping = line.accounting, watching, line.shaping
+        self.keeper, self.accounting, self.watching, self.shaping = line.keeper, line.accounting, watching, line.shaping
         self._kernel, self._faults = line.kernel, line.faults
         self._started_boot_s = self.clock.now().boot_s
         self.device = self.config.device.id
         self.session_state: Callable[[], SessionState] = SessionState
-        self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
         self.reborn: Callable[[], None] = lambda: None
         self.cause: Callable[[], str] = lambda: "none"
         self.faults_told: Callable[[], dict[str, int]] = dict
@@ -72,11 +70,9 @@ class LiveAgent:
         """Read the link counters now; a kernel that refuses leaves what was known."""
         self.accounting.take(await self._kernel.samples(self.config.wan.interfaces))
 
-    async def change_ledger(self, change: Callable[[Ledger, Moment], Ledger], also: Also | None = None) -> Ledger:
-        return await self.accounting.change(change, also)
-
     def event(self, name: str, details: dict[str, Any]) -> None:
-        self.emit(name, details)
+        self.keeper.event(Event(name, details))
+        self.accounting.wake.set()
 
     async def rebirth(self) -> None:
         self.reborn()
@@ -90,7 +86,7 @@ class LiveAgent:
         self.end("restart asked for")
 
     async def reboot(self, reason: str) -> None:
-        await self.accounting.commit()
+        await self.keeper.commit()
         await host.reboot(reason)
 
     async def reset_modem(self, level: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from agent.config import Config
 from agent.daemon.accounting import Accounting
 from agent.daemon.tasks.counting import Counting
 from agent.daemon.tasks.shaping import Shaping
+from agent.keeper import Keeper
 from agent.plan import Ledger
 from agent.store import Store
 from agent.traffic import Kernel, LinkEvent, Shaper
@@ -54,6 +55,7 @@ class Line:
     config: Config
     clock: Clock
     store: Store
+    keeper: Keeper
     kernel: Kernel
     events: LinkEvents
     accounting: Accounting
@@ -81,7 +83,9 @@ async def open_line(config: Config) -> Line:
         pushed = functools.partial(pushed_config.effective, config, boot=now.boot_id, boot_s=now.boot_s)
         config = await store.run(lambda database: pushed(database))
         clock = Clock(config.clock, floor=floor)
-        accounting = Accounting(config.plan, clock, store, ledger or Ledger.new(config.plan, clock.now()), faults)
+        first = ledger or Ledger.new(config.plan, clock.now())
+        keeper = Keeper(store, clock, config.plan, first, faults, outbox_comes=bool(config.operator.url))
+        accounting = Accounting(config.plan, clock, keeper, faults)
         patterns = config.wan.interfaces
         run, state = Path(config.device.run_dir), Path(config.device.state_dir)
         shaper = Shaper(kernel, config.shaper, cache=run / CAPABILITIES, memory=state / CAPABILITIES)
@@ -90,4 +94,4 @@ async def open_line(config: Config) -> Line:
         await shaping.reconcile()
         shaper.expect([config.plan.full, *(step.rates for step in config.plan.steps)])
         undo.pop_all()
-    return Line(config, clock, store, kernel, events, accounting, counting, shaping, faults)
+    return Line(config, clock, store, keeper, kernel, events, accounting, counting, shaping, faults)

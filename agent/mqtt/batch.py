@@ -1,18 +1,17 @@
-"""Reports that are kept in one transaction, together with what they report. Used through agent/mqtt/outbox.py."""
+"""The outbox's part of one transaction of the keeper: reports with their numbers, and what is known of the sequence."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from agent.config import OperatorSettings
 from agent.mqtt.reports import envelope
 from agent.plan.model import Moment
-from agent.store.outbox import URGENT, Gap, Mark, OutboxTable, Row
-
-EVENT_EXPIRY_S = 30 * 86_400
+from agent.store.outbox import Gap, Mark, OutboxTable, Row
 
 
 class Tables(Protocol):
@@ -22,76 +21,60 @@ class Tables(Protocol):
     def outbox(self) -> OutboxTable: ...
 
 
-def encode(body: dict[str, Any]) -> bytes:
+def encode(body: Mapping[str, object]) -> bytes:
     """Compact JSON: every byte is paid for by the household's link."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+class Owner(Protocol):
+    """The outbox, which hears what became of its batch."""
+
+    def committed(self, batch: Batch) -> None: ...
+
+    def abandoned(self, batch: Batch) -> None: ...
+
+
+@dataclass(slots=True)
 class Batch:
-    """Urgent reports of one transaction.
+    """Sealed by the outbox on the loop, saved on the store's thread, then committed or abandoned on the loop."""
 
-    `add` and the outbox's `seal`, `committed` and `abandoned` are called on the loop, `save` on the store's thread.
-    """
+    moment: Moment
+    settings: OperatorSettings
+    mark: Mark
+    urgent: list[Row]  # reports that are new
+    measured: list[Row]  # measurements that memory alone held
+    void: list[Gap]  # numbers that will never be sent
+    done: list[int]  # ids of rows that were acknowledged
+    owner: Owner
+    ids: list[int] = field(default_factory=list)  # of the rows, once they are on the flash
+    trimmed: list[int] = field(default_factory=list)
+    stored_rows: int = 0
 
-    def __init__(self, number: Callable[[int, str, Moment], Row], moment: Moment, settings: OperatorSettings) -> None:
-        self._number, self.moment, self._settings = number, moment, settings
-        self._bodies: list[dict[str, Any] | Callable[[], dict[str, Any]]] = []
-        self.rows: list[Row] = []
-        self.mark: Mark | None = None
-        self.void: list[Gap] = []
-        self.void_before: list[Gap] = []  # of earlier boots
-        self.done: list[int] = []
-        self.ids: list[int] = []
-        self.trimmed: list[int] = []
-        self.stored_rows = 0
-        self.last = False  # of an orderly end
+    @property
+    def rows(self) -> list[Row]:
+        return self.urgent + self.measured
 
-    def add(
-        self,
-        topic: str,
-        body: dict[str, Any] | Callable[[], dict[str, Any]],
-        *,
-        retain: bool = False,
-        correlation: bytes = b"",
-        expiry_s: int = EVENT_EXPIRY_S,
-    ) -> Row:
-        """One more report; a body that is known only inside the transaction is given as a function."""
-        row = self._number(URGENT, topic, self.moment)
-        row.retain, row.correlation, row.expiry_s = retain, correlation, expiry_s
-        self.rows.append(row)
-        self._bodies.append(body)
-        return row
-
-    def add_empty(self, topic: str, boot: str) -> None:
-        """An empty retained message, which takes a cleared alarm off the broker. It bears no number."""
-        self.rows.append(Row(URGENT, boot, None, topic, b"", retain=True))
-        self._bodies.append({})
-
-    def add_measurement(self, row: Row) -> None:
-        """A measurement that is to reach the flash with this batch."""
-        self.rows.append(row)
-        self._bodies.append({})
-
-    def void_numbers(self) -> list[int]:
-        return [seq for gap in self.void for seq in range(gap.first, gap.last + 1)]
-
-    def save(self, db: Tables) -> None:
+    def save(self, database: Tables, bodies: Sequence[Mapping[str, object] | None]) -> None:
         """The transaction's part of the outbox."""
-        assert self.mark is not None, "Outbox.seal() comes first"
-        for row, body in zip(self.rows, self._bodies, strict=True):
-            if row.seq is not None and not row.payload:
-                content = body() if callable(body) else body
-                row.payload = encode(envelope(content, self.moment, boot=row.boot, seq=row.seq))
-        table = db.outbox
+        for row, body in zip(self.urgent, bodies, strict=True):
+            if row.seq is not None and body is not None:
+                row.payload = encode(envelope(dict(body), self.moment, boot=row.boot, seq=row.seq))
+        table = database.outbox
         table.delete(self.done)
-        table.add_gaps([*self.void, *self.void_before])
+        table.add_gaps(self.void)
         self.ids = table.insert(self.rows)
-        table.set_mark(self.mark, exact=self.last)
-        self.trimmed = self._trim(table) if self.rows else []
+        table.set_mark(self.mark)
+        self.trimmed = self._trim(table) if self.ids else []
         self.stored_rows = table.size()[0]
 
+    def committed(self) -> None:
+        self.owner.committed(self)
+
+    def abandoned(self) -> None:
+        self.owner.abandoned(self)
+
     def _trim(self, table: OutboxTable) -> list[int]:
-        settings = self._settings
+        settings = self.settings
         oldest = int((self.moment.wall - timedelta(days=settings.outbox_days)).timestamp())
         return table.trim(
             rows=settings.outbox_rows,

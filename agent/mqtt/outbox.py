@@ -9,10 +9,11 @@ within a lane the order of numbers is the order on the wire.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from agent.config import OperatorSettings
+from agent.keeper import Change, Event, Keeper, Report, Store, Upkeep
 from agent.mqtt.batch import Batch, encode
 from agent.mqtt.reports import envelope
 from agent.mqtt.spool import HEAD_ROWS, Lane
@@ -31,33 +32,34 @@ GAPS_A_REPORT = 40
 MEASUREMENT_EXPIRY_S = 7 * 86_400
 
 
-class Store(Protocol):
-    async def run(self, fn: Callable[[Any], T]) -> T: ...
-
-
 class Outbox:
-    """All reports not yet acknowledged. `wake` is set whenever there may be something to send."""
+    """All reports not yet acknowledged. `wake` is set whenever there may be something to send.
+
+    It reads the store by itself and writes through the keeper alone, which seals one transaction after the other.
+    """
 
     def __init__(
-        self, store: Store, settings: OperatorSettings, topics: Topics, *, boot: str, now: Callable[[], Moment]
+        self,
+        keeper: Keeper,
+        store: Store,
+        settings: OperatorSettings,
+        topics: Topics,
+        *,
+        boot: str,
+        now: Callable[[], Moment],
     ) -> None:
-        self._store, self._settings, self._now = store, settings, now
+        self._keeper, self._store, self._settings, self._now = keeper, store, settings, now
         self.topics, self.boot = topics, boot.replace("-", "")[:8]
         self.wake = asyncio.Event()
         self._lanes = {URGENT: Lane(URGENT), ROUTINE: Lane(ROUTINE)}
         self._flying: dict[int, Row] = {}  # by id(row): sent, not acknowledged, in the order of sending
-        self._pending: dict[int, None] = {}  # numbers given out whose transaction is under way
-        self._void: list[int] = []  # numbers that will never be sent, not yet told to the flash
+        self._void: list[int] = []  # numbers of this boot that will never be sent, not yet on the flash
         self._void_before: list[Gap] = []  # the same of earlier boots
-        self._void_open: set[int] = set()  # those of transactions under way
         self._done: list[int] = []  # ids acknowledged and to be deleted
         self._next = 1
         self._mark = Mark(self.boot, 0, 0, 0)  # as it is on the flash
-        self._reserved = 0  # as it will be once the transactions under way are done
         self._session = 0
         self._oldest_unsaved_s: float | None = None
-        self._flushing = asyncio.Lock()
-        self._tasks: set[asyncio.Future[None]] = set()
         self._gaps = False
         self._stored_rows = 0
         self._opened = False
@@ -71,132 +73,103 @@ class Outbox:
             lambda db: (db.outbox.begin(self.boot), bool(db.outbox.gaps(1)), db.outbox.size()[0])
         )
         self._next = self._mark.accounted + 1
-        self._reserved = self._mark.reserved
         self._session = self._mark.session
         for lane in self._lanes.values():
             lane.disk = True
         self._opened = True
+        self._keeper.outbox = self
         self.wake.set()
 
     async def next_session(self) -> int:
         """A session number that no earlier session of this device had."""
         if self._session >= self._mark.session:
-            await self.write(self.batch(), session=self._session + RESERVE_SESSIONS)
+            await self._keeper.do(Change(upkeep=Upkeep(session=self._session + RESERVE_SESSIONS)))
         self._session += 1
         return self._session
 
     # -- new reports -------------------------------------------------------------------------------------------------
 
-    def batch(self) -> Batch:
-        """An empty batch for urgent reports."""
-        return Batch(self.number, self._now(), self._settings)
+    def event(self, event: Event) -> Report:
+        """How an event of the local log is reported."""
+        return Report(self.topics.event(event.name), event.details)
 
-    async def add(self, topic: str, body: dict[str, Any], *, retain: bool = False) -> None:
-        """One event: on the flash when this returns. Raises StoreError; nothing is reported then."""
-        batch = self.batch()
-        batch.add(topic, body, retain=retain)
-        await self.write(batch)
+    async def add(self, *reports: Report) -> None:
+        """Urgent reports: on the flash when this returns. Raises StoreError; nothing is reported then."""
+        await self._keeper.do(Change(reports=reports))
 
-    async def measure(self, topic: str, body: dict[str, Any]) -> None:
+    async def measure(self, topic: str, body: Mapping[str, object]) -> None:
         """One measurement: in memory, on its way at once if there is a session."""
-        if self._next > self._mark.reserved:
-            await self.write(self.batch(), reserve=True)
+        while self._next > self._mark.reserved:
+            await self._keeper.do(Change(upkeep=Upkeep(reserve=True)))
         moment = self._now()
-        row = self.number(ROUTINE, topic, moment)
+        row = self._row(ROUTINE, topic, moment)
         assert row.seq is not None
-        self._pending.pop(row.seq)
-        row.payload = encode(envelope(body, moment, boot=self.boot, seq=row.seq))
+        row.payload = encode(envelope(dict(body), moment, boot=self.boot, seq=row.seq))
         row.expiry_s = MEASUREMENT_EXPIRY_S
         self._lanes[ROUTINE].append(row)
         if self._oldest_unsaved_s is None:
             self._oldest_unsaved_s = moment.boot_s
         self.wake.set()
 
-    def number(self, lane: int, topic: str, moment: Moment) -> Row:
-        """The next number, given to a report that is about to be made."""
+    def _row(self, lane: int, topic: str, moment: Moment) -> Row:
+        """A report that is about to be made, with the next number."""
         seq = self._next
         self._next += 1
-        self._pending[seq] = None
         created = int(moment.wall.timestamp()) if moment.trusted else 0
         return Row(lane, self.boot, seq, topic, b"", created=created)
 
-    # -- the flash ---------------------------------------------------------------------------------------------------
+    # -- one transaction of the keeper -------------------------------------------------------------------------------
 
-    def seal(self, batch: Batch, *, session: int = 0, reserve: bool = False) -> None:
-        """Give a batch what else its transaction must say. On the loop, right before the transaction is asked for."""
-        own = {row.seq for row in batch.rows}
-        unsaved = (row.seq for row in self._unsaved() if row.seq is not None)
-        open_numbers = [seq for seq in (*self._pending, *unsaved, *self._void_open) if seq not in own]
-        if reserve or self._next - 1 > self._reserved:
-            self._reserved = self._next - 1 + RESERVE
+    def seal(self, reports: Sequence[Report], upkeep: Upkeep, moment: Moment) -> Batch:
+        """The outbox's part of the next transaction. On the loop, right before it is asked for."""
+        unsaved = self._unsaved()
+        urgent = [self._urgent(report, moment) for report in reports]
+        measured = sorted(unsaved, key=lambda row: row.seq or 0) if upkeep.flush else []
+        open_numbers = [] if upkeep.flush else [row.seq for row in unsaved if row.seq is not None]
+        reserved = self._mark.reserved
+        if upkeep.last:
+            reserved = self._next - 1
+        elif upkeep.reserve or self._next - 1 > reserved:
+            reserved = self._next - 1 + RESERVE
         accounted = min(open_numbers, default=self._next) - 1
-        batch.mark = Mark(self.boot, accounted, self._reserved, max(session, self._mark.session))
-        self._void_open.update(self._void)
-        batch.void, self._void = ranges(self.boot, sorted(self._void)), []
-        batch.void_before, self._void_before = self._void_before, []
-        batch.done, self._done = self._done, []
+        mark = Mark(self.boot, accounted, reserved, max(upkeep.session, self._mark.session))
+        void = [*ranges(self.boot, sorted(self._void)), *self._void_before]
+        batch = Batch(moment, self._settings, mark, urgent, measured, void, self._done, self)
+        self._void, self._void_before, self._done = [], [], []
+        return batch
+
+    def _urgent(self, report: Report, moment: Moment) -> Row:
+        if report.body is None:
+            return Row(URGENT, self.boot, None, report.topic, b"", retain=True)
+        row = self._row(URGENT, report.topic, moment)
+        row.retain, row.correlation, row.expiry_s = report.retain, report.correlation, report.expiry_s
+        return row
 
     def committed(self, batch: Batch) -> None:
-        """The transaction of a batch is on the flash."""
-        assert batch.mark is not None
-        self._mark = batch.mark if batch.last else batch.mark.merged(self._mark)
-        self._void_open.difference_update(batch.void_numbers())
-        self._gaps = self._gaps or bool(batch.void or batch.void_before or batch.trimmed)
+        """The transaction is on the flash."""
+        self._mark = batch.mark
+        self._gaps = self._gaps or bool(batch.void or batch.trimmed)
         self._stored_rows = batch.stored_rows
         self.dropped += len(batch.trimmed)
         for row, number in zip(batch.rows, batch.ids, strict=True):
             row.id = number
-            if row.lane == URGENT:
-                self._pending.pop(row.seq or 0, None)
-                self._lanes[URGENT].append(row)
-            elif row.acknowledged:  # while it was being written
-                self._done.append(number)
-        self._lanes[ROUTINE].saved([row for row in batch.rows if row.lane == ROUTINE])
+        for row in batch.urgent:
+            self._lanes[URGENT].append(row)
+        self._done += [row.id for row in batch.measured if row.acknowledged]  # while they were being written
+        self._lanes[ROUTINE].saved(batch.measured)
+        if batch.measured:
+            self._oldest_unsaved_s = self._now().boot_s if self._unsaved() else None
         if batch.trimmed:
             for lane in self._lanes.values():
                 lane.forget(set(batch.trimmed))
         self.wake.set()
 
     def abandoned(self, batch: Batch) -> None:
-        """The transaction of a batch failed: its own numbers become a gap, the rest goes with the next."""
-        self._void += batch.void_numbers()
-        self._void_before += batch.void_before
-        self._void_open.difference_update(batch.void_numbers())
+        """The transaction failed: its new numbers become a gap, the rest goes with the next."""
+        self._void += [seq for gap in batch.void if gap.boot == self.boot for seq in range(gap.first, gap.last + 1)]
+        self._void_before += [gap for gap in batch.void if gap.boot != self.boot]
+        self._void += [row.seq for row in batch.urgent if row.seq is not None]
         self._done += batch.done
-        for row in batch.rows:
-            if row.seq is not None and row.lane == URGENT:
-                self._pending.pop(row.seq, None)
-                self._void.append(row.seq)
-
-    async def write(
-        self,
-        batch: Batch,
-        *,
-        session: int = 0,
-        reserve: bool = False,
-        also: Callable[[Any], None] = lambda db: None,
-    ) -> None:
-        """A transaction of its own for a batch, and for `also`. Raises StoreError.
-
-        The transaction goes on when the caller is cancelled: memory and flash must not part.
-        """
-        self.seal(batch, session=session, reserve=reserve)
-        task = asyncio.ensure_future(self._transact(batch, also))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.shield(task)
-
-    async def _transact(self, batch: Batch, also: Callable[[Any], None]) -> None:
-        def save(db: Any) -> None:
-            batch.save(db)
-            also(db)
-
-        try:
-            await self._store.run(save)
-        except BaseException:
-            self.abandoned(batch)
-            raise
-        self.committed(batch)
 
     def _unsaved(self) -> list[Row]:
         rows = [row for row in self._flying.values() if not row.id]
@@ -215,14 +188,7 @@ class Outbox:
 
         `last` gives back the numbers that were reserved and not used: an orderly end leaves no gap.
         """
-        async with self._flushing:
-            batch = self.batch()
-            for row in sorted(self._unsaved(), key=lambda row: row.seq or 0):
-                batch.add_measurement(row)
-            if last:
-                self._reserved, batch.last = self._next - 1, True
-            await self.write(batch)
-            self._oldest_unsaved_s = None
+        await self._keeper.do(Change(upkeep=Upkeep(flush=True, last=last)))
 
     # -- towards the broker ------------------------------------------------------------------------------------------
 
@@ -233,15 +199,11 @@ class Outbox:
         for lane in self._lanes.values():
             if not lane.head and lane.disk:
                 await self._load(lane)
-            if lane.head and not self._too_early(lane.head[0]):
+            if lane.head:
                 row = lane.head.popleft()
                 self._flying[id(row)] = row
                 return row
         return None
-
-    def _too_early(self, row: Row) -> bool:
-        """Whether a report with a lower number is still on its way to the flash."""
-        return row.lane == URGENT and row.seq is not None and row.seq > min(self._pending, default=row.seq)
 
     async def _load(self, lane: Lane) -> None:
         after = lane.loaded_id
@@ -254,10 +216,10 @@ class Outbox:
         self._gaps = len(gaps) == GAPS_A_REPORT
         if not gaps:
             return
-        batch = self.batch()
-        batch.add(self.topics.event("lost"), {"ranges": [[gap.boot, gap.first, gap.last] for gap in gaps]})
+        body = {"ranges": [[gap.boot, gap.first, gap.last] for gap in gaps]}
+        lost = Report(self.topics.event("lost"), body)
         try:
-            await self.write(batch, also=lambda db: db.outbox.forget_gaps(gaps))
+            await self._keeper.do(Change(reports=(lost,), tables=lambda db: db.outbox.forget_gaps(gaps)))
         except BaseException:
             self._gaps = True
             raise

@@ -15,6 +15,7 @@ from typing import Any
 from agent import config as configuration
 from agent.config import Config
 from agent.errors import StoreError
+from agent.keeper import Report
 from agent.mqtt import reports
 from agent.mqtt.outbox import Outbox
 from agent.mqtt.schedule import Rhythm
@@ -49,7 +50,7 @@ class Reporter:
         self._look, self._config, self._commands, self._now = look, config, commands, now
         self._rhythm = Rhythm()
         self._shown: tuple[Config, dict[str, Any]] | None = None  # a configuration, and how it is shown
-        self._news: deque[tuple[str, dict[str, Any]]] = deque(maxlen=NEWS_KEPT)
+        self._news: deque[tuple[Report, ...]] = deque(maxlen=NEWS_KEPT)
         self._wake = asyncio.Event()
         self._reporting = asyncio.Lock()
         self.alarms: set[str] = set()
@@ -62,19 +63,21 @@ class Reporter:
 
     def event(self, name: str, details: Mapping[str, Any]) -> None:
         """`e/{name}`: on the flash as soon as the store allows, then on its way."""
-        self._news.append((self._topics.event(name), dict(details)))
+        self._news.append((Report(self._topics.event(name), dict(details)),))
         self._wake.set()
 
     def alarm(self, name: str, details: Mapping[str, Any] | None) -> None:
         """Raise `a/{name}`, or clear it with None. Raising a raised one, or clearing a clear one, does nothing."""
         if (details is not None) == (name in self.alarms):
             return
+        topic = self._topics.alarm(name)
         if details is not None:
             self.alarms.add(name)
-            self._news.append((self._topics.alarm(name), {"state": "raised", **details}))
+            self._news.append((Report(topic, {"state": "raised", **details}, retain=True),))
         else:
             self.alarms.discard(name)
-            self._news.append((self._topics.alarm(name), {"state": "cleared"}))
+            # The empty retained message after it takes the alarm off the broker.
+            self._news.append((Report(topic, {"state": "cleared"}, retain=True), Report(topic, None)))
         self._wake.set()
 
     def rebirth(self) -> None:
@@ -129,13 +132,7 @@ class Reporter:
 
     async def _tell_news(self) -> None:
         while self._news:
-            topic, body = self._news[0]
-            batch = self._outbox.batch()
-            alarm = topic.startswith(f"{self._topics.base}/a/")
-            batch.add(topic, body, retain=alarm)
-            if alarm and body["state"] == "cleared":
-                batch.add_empty(topic, self._outbox.boot)
-            await self._outbox.write(batch)
+            await self._outbox.add(*self._news[0])
             self._news.popleft()
 
     async def _offer_twins(self, status: Mapping[str, Any]) -> None:

@@ -66,13 +66,6 @@ class Mark:
     reserved: int
     session: int  # no session number above this was ever used
 
-    def merged(self, other: Mark) -> Mark:
-        """The newer knowledge of two; numbers of another boot say nothing about this one."""
-        session = max(self.session, other.session)
-        if other.boot != self.boot:
-            return Mark(self.boot, self.accounted, self.reserved, session)
-        return Mark(self.boot, max(self.accounted, other.accounted), max(self.reserved, other.reserved), session)
-
 
 _COLUMNS = "lane, boot, seq, topic, payload, retain, expiry_s, correlation, created"
 
@@ -113,14 +106,7 @@ class OutboxTable:
         row = self._db.execute("SELECT boot, accounted, reserved, session FROM outbox_mark").fetchone()
         return None if row is None else Mark(*row)
 
-    def set_mark(self, mark: Mark, *, exact: bool = False) -> None:
-        """Keep what is known; a transaction that was asked for earlier and comes later never takes it back.
-
-        `exact` does take it back: at an orderly end, the numbers reserved and not used.
-        """
-        before = self.mark()
-        if before is not None and not exact:
-            mark = mark.merged(before)
+    def set_mark(self, mark: Mark) -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO outbox_mark VALUES (1, ?, ?, ?, ?)",
             (mark.boot, mark.accounted, mark.reserved, mark.session),

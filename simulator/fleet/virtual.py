@@ -6,7 +6,7 @@ the tests of the operator's side. What it is asked to do to a machine it does no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
 from typing import Any, Protocol
 
 from agent.commands.agent import Clock, Store
@@ -14,8 +14,9 @@ from agent.commands.authority import Authority, BrokerAuthority
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.config import Config
+from agent.keeper import Keeper
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
-from agent.plan import Ledger, Moment, decide, period_at, usage
+from agent.plan import Ledger, decide, period_at, usage
 from agent.status import Snapshot
 
 
@@ -47,8 +48,8 @@ class VirtualAgent:
         self.asked: list[str] = []
         self.started_boot_s = now().boot_s
         self.topics = topics = Topics(config.operator.root, device)
-        self.ledger = Ledger.new(config.plan, now())
-        self.outbox = Outbox(store, config.operator, topics, boot=clock.boot_id, now=now)
+        self.keeper = Keeper(store, clock, config.plan, Ledger.new(config.plan, now()), Counter(), outbox_comes=True)
+        self.outbox = Outbox(self.keeper, store, config.operator, topics, boot=clock.boot_id, now=now)
         self.twins = Twins(store, self.outbox.wake.set)
         self.runner = Runner(
             self, self.outbox, authority or BrokerAuthority(),
@@ -62,6 +63,14 @@ class VirtualAgent:
             self.outbox, self.twins, self.session, topics, look=lambda: self.snapshot().to_dict(),
             config=lambda: self.config, commands=sorted(COMMANDS), now=now,
         )  # fmt: skip
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.keeper.ledger
+
+    @ledger.setter
+    def ledger(self, counted: Ledger) -> None:
+        self.keeper.count(counted)
 
     @property
     def nonce(self) -> str:
@@ -84,20 +93,6 @@ class VirtualAgent:
 
     async def refresh(self) -> None:
         self.asked.append("refresh")
-
-    async def change_ledger(
-        self, change: Callable[[Any, Moment], Any], also: Callable[[Any], None] | None = None
-    ) -> Any:
-        made = change(self.ledger, self.clock.now())
-
-        def save(db: Any) -> None:
-            db.keep(made)
-            if also is not None:
-                also(db)
-
-        await self.store.run(save)
-        self.ledger = made
-        return made
 
     def event(self, name: str, details: dict[str, Any]) -> None:
         self.reporter.event(name, details)

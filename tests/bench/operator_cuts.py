@@ -16,15 +16,17 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.config import OperatorSettings
+from agent.keeper import Keeper, Report
 from agent.mqtt.outbox import Outbox
 from agent.mqtt.topics import Topics
-from agent.plan import Moment, Trust
+from agent.plan import Ledger, Moment, Plan, Trust
 from agent.store import Store
 from tests.bench.operator_kills import real_cuts
 from tests.bench.operator_ledger import Received
@@ -71,7 +73,9 @@ class Life:
     """One run of the agent until it is cut."""
 
     def __init__(self, store: CutStore, boot: str, dice: random.Random, received: Received) -> None:
-        self.outbox = Outbox(store, OperatorSettings(), TOPICS, boot=boot, now=lambda: moment(boot))
+        clock = StillClock(boot)
+        self.keeper = Keeper(store, clock, Plan(), Ledger.new(Plan(), clock.now()), Counter())
+        self.outbox = Outbox(self.keeper, store, OperatorSettings(), TOPICS, boot=boot, now=clock.now)
         self.dice, self.received = dice, received
         self.flying: list[Any] = []
 
@@ -86,7 +90,7 @@ class Life:
     async def event(self) -> None:
         number = self.received.next_number()
         seq = self.outbox._next
-        await self.outbox.add(TOPICS.event("test"), {"number": number})
+        await self.outbox.add(Report(TOPICS.event("test"), {"number": number}))
         self.received.recorded_event(self.outbox.boot, seq, number)
 
     async def measurement(self) -> None:
@@ -123,8 +127,14 @@ class Life:
         await self.outbox.flush(last=True)
 
 
-def moment(boot: str) -> Moment:
-    return Moment(datetime(2026, 11, 22, tzinfo=timezone.utc), 1000.0, boot, Trust.SYNC)
+class StillClock:
+    """One moment of a boot."""
+
+    def __init__(self, boot: str) -> None:
+        self._boot = boot
+
+    def now(self) -> Moment:
+        return Moment(datetime(2026, 11, 22, tzinfo=timezone.utc), 1000.0, self._boot, Trust.SYNC)
 
 
 async def simulated(cuts: int, seed: int, folder: Path) -> Received:
@@ -139,7 +149,8 @@ async def simulated(cuts: int, seed: int, folder: Path) -> Received:
             pass
         finally:
             # What was handed to the store before the cut may still be on its way: a write in the kernel.
-            await asyncio.gather(*life.outbox._tasks, return_exceptions=True)
+            if life.keeper._working is not None:
+                await asyncio.gather(life.keeper._working, return_exceptions=True)
             store.die()
         received.cuts += 1
         boot_number += dice.random() < 0.1

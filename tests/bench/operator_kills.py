@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.keeper import Report
 from tests.bench.operator_ear import Ear, Proxy
 from tests.bench.operator_ledger import Received
 from tests.bench.operator_nursery import STEPS, Life, Mortal, Nursery, device_id, say
@@ -42,10 +43,8 @@ async def reporting(life: Life) -> None:
         number += 1
         say("begun", life.device, number)
         if dice.random() < 0.3:
-            batch = outbox.batch()
-            row = batch.add(agent.topics.event("test"), {"number": number})
-            await outbox.write(batch)
-            say("event", life.device, row.boot, row.seq, number)
+            await outbox.add(Report(agent.topics.event("test"), {"number": number}))
+            say("event", life.device, outbox.boot, outbox._next - 1, number)
         else:
             await outbox.measure(agent.topics.measurement("test"), {"number": number})
             say("measurement", life.device, outbox.boot, outbox._next - 1, number)

@@ -22,6 +22,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 
+from agent.keeper import Report
 from tests.bench.operator_ear import Ear, Proxy
 from tests.bench.operator_kills import BROKER, draining
 from tests.bench.operator_nursery import Life, Mortal, Nursery, device_id, memory, say
@@ -43,9 +44,7 @@ async def agent(life: Life) -> None:
     number = life.seed * 10_000
     while not session.done():
         number += 1
-        batch = mortal.outbox.batch()
-        batch.add(mortal.topics.event("test"), {"number": number})
-        await mortal.outbox.write(batch)
+        await mortal.outbox.add(Report(mortal.topics.event("test"), {"number": number}))
         say("made", life.device, number)
         await asyncio.sleep(PACE_S)
 

@@ -22,10 +22,10 @@ from agent.daemon.accounting import Accounting
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.tasks.reporting import Reporting
 from agent.errors import StoreError
+from agent.keeper import Event, Keeper
 from agent.mqtt import Outbox, SessionState, Topics
-from agent.plan import Ledger, Moment
+from agent.plan import Ledger
 from agent.status import Snapshot
-from agent.store import Store
 from tests.bench.operator_ledger import Received
 from tests.campaign.world import Broker, Cut, Disk, Kernel, World
 
@@ -47,7 +47,6 @@ class Life:
         self.wants_restart = False
         self.flying: list[Any] = []
         self._delivering: set[asyncio.Task[None]] = set()
-        self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
         self.changed: Callable[[Ledger], None] = lambda ledger: None
         self.reborn: Callable[[], None] = lambda: None
 
@@ -61,14 +60,15 @@ class Life:
             self.config = pushed_config.effective(self.file_config, database, world.boot_id, world.boot_s())
         self.clock = Clock(self.config.clock, floor=ledger.latest if ledger else None, system=Kernel(world))
         first = ledger or Ledger.new(self.config.plan, self.clock.now())
-        self.accounting = Accounting(self.config.plan, self.clock, cast(Store, self.disk), first, self.faults)
+        self.keeper = Keeper(self.disk, self.clock, self.config.plan, first, self.faults, outbox_comes=True)
+        self.accounting = Accounting(self.config.plan, self.clock, self.keeper, self.faults)
+        self.keeper.on_ledger = self._ledger_changed
         self.topics = Topics(self.config.operator.root, DEVICE)
         now = self.clock.now
-        self.box = Outbox(self.disk, self.config.operator, self.topics, boot=world.boot_id, now=now)
+        self.box = Outbox(self.keeper, self.disk, self.config.operator, self.topics, boot=world.boot_id, now=now)
         self.reporting = Reporting(cast(LiveAgent, self))
         self.reporting._outbox = self.box
         self.accounting.on_notice = self.reporting.notice
-        self.accounting.companion = self.reporting.companion
         self.runner = Runner(
             self, self.box, BrokerAuthority(), device=DEVICE, instance=f"{world.loop.time()}", nonce=lambda: "n",
             commands={"test.once": Command("test.once", "runs once", self._once, resource="once", repeatable=False)},
@@ -96,10 +96,10 @@ class Life:
             raise Cut
 
     async def commit_if_due(self) -> None:
-        if self.accounting.commit_due():
-            before = self.accounting._saved
-            await self.accounting.commit()
-            if self.accounting._saved is not before and not self.reporting._events:
+        if self.keeper.commit_due():
+            before = self.keeper.saved
+            await self.keeper.commit()
+            if self.keeper.saved is not before and not self.keeper.events_waiting:
                 self.promised += self._numbers
                 self._numbers.clear()
 
@@ -107,7 +107,7 @@ class Life:
         """An event of the household, by its number."""
         number = self.received.next_number()
         self._numbers[number] = None
-        self.emit("test", {"number": number})
+        self.event("test", {"number": number})
 
     async def measure(self) -> None:
         number = self.received.next_number()
@@ -168,19 +168,23 @@ class Life:
             except (StoreError, Cut):
                 self.faults["farewell"] += 1
         self.disk.dead = True
-        tasks = {*self._delivering, *self.runner._tasks, *self.box._tasks}
+        tasks = self._tasks()
         for task in tasks:
             task.cancel()
         while tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
-            tasks = {t for t in (*self._delivering, *self.runner._tasks, *self.box._tasks) if not t.done()}
+            tasks = {task for task in self._tasks() if not task.done()}
         self.disk.die()
+
+    def _tasks(self) -> set[asyncio.Task[None]]:
+        working = {self.keeper._working} if self.keeper._working else set()
+        return {*self._delivering, *self.runner._tasks, *working}
 
     async def _farewell(self) -> None:
         sample = self.world.sample()
         self.accounting.take([sample] if sample else [])
-        await self.accounting.commit()
-        if not self.disk.full and not self.reporting._events:
+        await self.keeper.commit()
+        if not self.disk.full and not self.keeper.events_waiting:
             self.promised += self._numbers
             self._numbers.clear()
         await self.runner.stop()
@@ -202,13 +206,12 @@ class Life:
         sample = self.world.sample()
         self.accounting.take([sample] if sample else [])
 
-    async def change_ledger(self, change: Callable[[Ledger, Moment], Ledger], also: Any = None) -> Ledger:
-        made = await self.accounting.change(change, also)
-        self.changed(made)
-        return made
+    def _ledger_changed(self) -> None:
+        self.accounting.changed()
+        self.changed(self.keeper.ledger)
 
     def event(self, name: str, details: dict[str, Any]) -> None:
-        self.emit(name, details)
+        self.keeper.event(Event(name, details))
 
     async def rebirth(self) -> None:
         self.faults["rebirth"] += 1

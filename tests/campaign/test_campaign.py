@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agent.commands import pushed_config
+from agent.keeper import Change
+from agent.plan import Ledger
 from agent.store import Database
 from tests.campaign import weather
 from tests.campaign.life import campaign_config
@@ -39,12 +40,12 @@ def test_a_seed_repeats_a_campaign() -> None:
 
 def double_count(story: Story) -> None:
     ledger = story.life.accounting.ledger
-    story.life.accounting.ledger = replace(ledger, total_received_bytes=ledger.total_received_bytes + 1)
+    story.life.keeper.ledger = replace(ledger, total_received_bytes=ledger.total_received_bytes + 1)
 
 
 def forget(story: Story) -> None:
     ledger = story.life.accounting.ledger
-    story.life.accounting.ledger = replace(ledger, total_sent_bytes=ledger.total_sent_bytes - 1)
+    story.life.keeper.ledger = replace(ledger, total_sent_bytes=ledger.total_sent_bytes - 1)
 
 
 def run_again(story: Story) -> None:
@@ -60,12 +61,13 @@ def swallow(story: Story) -> None:
 def promise_only(story: Story) -> None:
     """Top-ups are answered and not granted."""
 
-    async def change_ledger(change: Any, also: Any = None) -> Any:
-        made = change(story.life.accounting.ledger, story.life.clock.now())
-        await story.disk.run(lambda database: also and also(database))
-        return made
+    keeper = story.life.keeper
+    carry_out = keeper._carry_out
 
-    story.life.change_ledger = change_ledger  # type: ignore[method-assign]
+    async def forgetful(change: Change) -> Ledger:
+        return await carry_out(replace(change, ledger=None, out=None) if change.entries else change)
+
+    keeper._carry_out = forgetful  # type: ignore[method-assign]
 
 
 @pytest.mark.timeout(300)

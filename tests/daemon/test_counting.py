@@ -10,6 +10,7 @@ from typing import Any, cast
 from agent.clock import ManualClock
 from agent.daemon.accounting import Accounting
 from agent.daemon.tasks.counting import Counting
+from agent.keeper import Event, Keeper
 from agent.plan import Epoch, Ledger, Plan, Sample
 from agent.store import Store
 from agent.traffic import Kernel
@@ -47,7 +48,8 @@ def test_counting_goes_on_while_a_commit_waits_for_the_disk() -> None:
         clock, store = ManualClock(), SlowStore()
         kernel = BusyKernel(clock)
         fresh = Ledger.new(Plan(), clock.now())
-        accounting = Accounting(Plan(), clock, cast(Store, store), fresh, Counter())
+        keeper = Keeper(cast(Store, store), clock, Plan(), fresh, Counter())
+        accounting = Accounting(Plan(), clock, keeper, Counter())
         counting = Counting(cast(Kernel, kernel), ["wwan*"], accounting)
         task = asyncio.create_task(counting.run())
         for _ in range(20):
@@ -57,7 +59,7 @@ def test_counting_goes_on_while_a_commit_waits_for_the_disk() -> None:
         assert store.asked == 1, "one commit at a time"
         assert accounting.ledger.total_received_bytes >= 18_000
         store.let.set()
-        accounting.save_soon()
+        keeper.event(Event("test", {}))
         while store.asked < 2:  # what came meanwhile is saved as soon as the first is done
             await asyncio.wait_for(kernel.read.acquire(), 10)
             await asyncio.sleep(0)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agent.config import Config
+from agent.keeper import Report
 from agent.mqtt import backoff
 from agent.mqtt.backoff import End
 from tests.commands.standin import BOOT, StandIn, config_for
@@ -155,7 +156,7 @@ def test_a_refused_report_of_an_earlier_boot_is_told_too(tmp_path: Path) -> None
     async def run() -> None:
         with StandIn(tmp_path, Config()) as agent:
             await agent.outbox.open()
-            await agent.outbox.add(agent.topics.event("secret"), {})
+            await agent.outbox.add(Report(agent.topics.event("secret"), {}))
             await agent.outbox.flush(last=True)
         async with Scripted((says,)) as broker, StandIn(tmp_path, config_for(broker.url), boot=LATER) as agent:
             await until(lambda: agent.session.faults.get("refused-publish"))
@@ -174,7 +175,7 @@ def test_a_broker_out_of_room_ends_the_session_and_the_report_is_kept(tmp_path: 
         async with Scripted((says,)) as broker:
             with StandIn(tmp_path, config_for(broker.url)) as agent:
                 await agent.outbox.open()
-                await agent.outbox.add(agent.topics.event("mark"), {})
+                await agent.outbox.add(Report(agent.topics.event("mark"), {}))
                 outcome = await agent.session._attempt()
                 assert (outcome.end, outcome.code) == (End.LOST, backoff.QUOTA_EXCEEDED)
                 assert backoff.Backoff(dice=Random(1)).after(outcome) >= 450

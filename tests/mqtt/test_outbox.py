@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from agent.config import Config
+from agent.keeper import Report
 from agent.mqtt.outbox import UNSAVED_ROWS, UNSAVED_S
 from agent.store.outbox import Row
 from tests.commands.standin import StandIn
@@ -35,7 +36,7 @@ async def measure(agent: StandIn, number: int) -> None:
 
 
 async def event(agent: StandIn, number: int, **more: Any) -> None:
-    await agent.outbox.add(agent.topics.event("test"), {"number": number, **more})
+    await agent.outbox.add(Report(agent.topics.event("test"), {"number": number, **more}))
 
 
 async def everything(agent: StandIn, *, acknowledge: bool = True) -> list[Row]:

@@ -12,6 +12,7 @@ from typing import Any
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
 from agent.errors import AgentError
+from agent.keeper import Change
 from agent.net import dns as dns_query
 from agent.net import icmp, resolv
 from agent.net.wire_cost import Cost
@@ -132,7 +133,8 @@ def _rate(size_bytes: int, seconds: float) -> int | None:
 
 async def _book(agent: Agent, cost: Cost) -> None:
     """The operator's test is the operator's traffic."""
-    await agent.change_ledger(lambda ledger, moment: charge_management(ledger, cost.received_bytes, cost.sent_bytes))
+    spent = Change(ledger=lambda ledger, moment: charge_management(ledger, cost.received_bytes, cost.sent_bytes))
+    await agent.keeper.do(spent)
 
 
 HOST = {"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[A-Za-z0-9._:%-]+$", "required": True}

@@ -7,32 +7,23 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-import agent.plan
+from agent import plan
 from agent.commands import pushed_config, results
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
 from agent.errors import Rejected
-from agent.plan.model import Moment
+from agent.keeper import LedgerChange
+from agent.plan import Ledger, Moment
 from agent.status import usage_dict
 
-plan: Any = agent.plan
-Change = Callable[[Any, Moment], Any]
 
-
-async def _change(agent: Agent, progress: Progress, change: Change, **more: Any) -> dict[str, Any]:
+async def _change(agent: Agent, progress: Progress, change: LedgerChange, **more: Any) -> dict[str, Any]:
     """Apply a pure change to the ledger; the answer is in its transaction."""
-    settings = agent.config.plan
-    made: list[Any] = []
 
-    def noted(ledger: Any, moment: Moment) -> Any:
-        made[:] = [change(ledger, moment)]
-        return made[0]
+    def out(ledger: Ledger) -> dict[str, Any]:
+        return {"v": 1, **more, "usage": usage_dict(plan.usage(ledger, agent.config.plan))}
 
-    def out() -> dict[str, Any]:
-        return {"v": 1, **more, "usage": usage_dict(plan.usage(made[0], settings))}
-
-    await progress.bound(agent.change_ledger(noted, also=progress.finish(out)))
-    return out()
+    return await progress.conclude(change, out)
 
 
 async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -42,7 +33,7 @@ async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     expires = instant(args["expires"]) if "expires" in args else None
     identity = args.get("id") or progress.id or uuid.uuid4().hex
 
-    def change(ledger: Any, moment: Moment) -> Any:
+    def change(ledger: Ledger, moment: Moment) -> Ledger:
         granted = plan.TopUp(
             id=identity,
             amount_bytes=args["bytes"],
@@ -60,7 +51,7 @@ def _override(mode: str) -> Callable[[Agent, dict[str, Any], Progress], Any]:
         expires = instant(args["expires"]) if "expires" in args else None
         wanted = plan.Override(mode=mode, reason=args.get("reason", ""), by=args.get("by", ""), expires=expires)
 
-        def change(ledger: Any, moment: Moment) -> Any:
+        def change(ledger: Ledger, moment: Moment) -> Ledger:
             return plan.override(ledger, wanted, moment.wall)
 
         return await _change(agent, progress, change, mode=mode)

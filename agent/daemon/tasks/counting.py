@@ -34,8 +34,8 @@ class Counting:
         if self._saving is not None and self._saving.done():
             saved, self._saving = self._saving, None
             saved.result()
-        if self._saving is None and self._accounting.commit_due():
-            self._saving = asyncio.create_task(self._accounting.commit())
+        if self._saving is None and self._accounting.keeper.commit_due():
+            self._saving = asyncio.create_task(self._accounting.keeper.commit())
             self._saving.add_done_callback(lambda _: self._accounting.wake.set())
 
     async def sample(self) -> None:

@@ -1,8 +1,6 @@
-"""Brings the operator's side to life once the device knows its own name, and hands it what the agent has to tell.
+"""Brings the operator's side to life once the device knows its own name, and hands it what the agent has to report.
 
-Events are queued here on the loop and reach the flash in the transaction of the ledger: a warning whose ledger is lost
-in a power cut would be told twice, a ledger whose warning is lost would never tell it. A broker that is away, or was
-never configured, stops nothing.
+A broker that is away, or was never configured, stops nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,46 +15,14 @@ from agent import __version__
 from agent.commands.authority import authority_of
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
-from agent.daemon.accounting import Companion
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.wait import Wake
-from agent.mqtt import Batch, Outbox, Reporter, Session, SessionState, Topics, Twins
+from agent.mqtt import Outbox, Reporter, Session, SessionState, Topics, Twins
 from agent.plan import Notice, charge_management
-from agent.store import Database
 
-EVENTS_WAITING = 200  # while the device has no name yet, or the disk refuses; the oldest go first
 IDENTITY_WAIT_S = 5.0
 FAREWELL_S = 0.4
 EVENT_NAMES = {"throttled": "throttle", "restored": "throttle", "warning": "warning"}
-
-
-class _Saved:
-    """Events on their way to the flash, with the ledger."""
-
-    def __init__(self, events: list[tuple[str, dict[str, Any]]], agent: LiveAgent, outbox: Outbox | None) -> None:
-        self._events, self._outbox, self._moment = events, outbox, agent.clock.now()
-        self._batch: Batch | None = None
-        self.abandon: Callable[[list[tuple[str, dict[str, Any]]]], None] = lambda events: None
-        if outbox is not None:
-            self._batch = outbox.batch()
-            for name, details in events:
-                self._batch.add(outbox.topics.event(name), details)
-            outbox.seal(self._batch)
-
-    def save(self, database: Database) -> None:
-        for name, details in self._events:
-            database.events.add(name, details, self._moment)
-        if self._batch is not None:
-            self._batch.save(database)
-
-    def committed(self) -> None:
-        if self._outbox is not None and self._batch is not None:
-            self._outbox.committed(self._batch)
-
-    def abandoned(self) -> None:
-        if self._outbox is not None and self._batch is not None:
-            self._outbox.abandoned(self._batch)
-        self.abandon(self._events)
 
 
 class Reporting:
@@ -65,7 +30,6 @@ class Reporting:
 
     def __init__(self, agent: LiveAgent) -> None:
         self._agent = agent
-        self._events: deque[tuple[str, dict[str, Any]]] = deque(maxlen=EVENTS_WAITING)
         self._outbox: Outbox | None = None
         self._session: Session | None = None
         self._reporter: Reporter | None = None
@@ -75,16 +39,11 @@ class Reporting:
         self.wake = Wake()
         self.on_beat: Callable[[float], None] = lambda within_s: None
         self.on_session: Callable[[SessionState], None] = lambda state: None
-        agent.emit, agent.reborn, agent.session_state = self.event, self.rebirth, lambda: self.session
+        agent.reborn, agent.session_state = self.rebirth, lambda: self.session
         agent.outbox, agent.alarms = self._outbox_state, lambda: self.alarms
         agent.faults_told = lambda: self.faults
 
     # -- what is told
-
-    def event(self, name: str, details: dict[str, Any]) -> None:
-        """Something happened: into the local log, and to the operator."""
-        self._events.append((name, details))
-        self._agent.accounting.save_soon()
 
     def notice(self, notice: Notice) -> None:
         """The plan told something."""
@@ -93,7 +52,7 @@ class Reporting:
             "LimitBytes": notice.limit_bytes, "PeriodStart": notice.period, "reason": notice.reason,
             "ShapingRate": notice.rates.down_bps or -1,
         }  # fmt: skip
-        self.event(EVENT_NAMES.get(notice.kind, notice.kind), details)
+        self._agent.event(EVENT_NAMES.get(notice.kind, notice.kind), details)
 
     def changed(self) -> None:
         """Something happened that a report may be due for."""
@@ -112,15 +71,6 @@ class Reporting:
         """Everything anew, at the operator's request."""
         if self._reporter is not None:
             self._reporter.rebirth()
-
-    def companion(self) -> Companion | None:
-        """The events that wait, to be saved with the ledger."""
-        if not self._events or (self._agent.config.operator.url and self._outbox is None):
-            return None
-        saved = _Saved(list(self._events), self._agent, self._outbox)
-        saved.abandon = lambda events: self._events.extendleft(reversed(events))
-        self._events.clear()
-        return saved
 
     @property
     def alarms(self) -> Iterable[str]:
@@ -155,7 +105,7 @@ class Reporting:
             self.on_beat(math.inf)
             await asyncio.Event().wait()
         topics, now = Topics(settings.root, agent.device), agent.clock.now
-        outbox = self._outbox = Outbox(agent.store, settings, topics, boot=now().boot_id, now=now)
+        outbox = self._outbox = Outbox(agent.keeper, agent.store, settings, topics, boot=now().boot_id, now=now)
         await outbox.open()
         twins = Twins(agent.store, outbox.wake.set)
         runner = Runner(
@@ -175,7 +125,7 @@ class Reporting:
         for name, details in self._first_alarms.items():
             reporter.alarm(name, details)
         self._first_alarms.clear()
-        agent.accounting.save_soon()
+        agent.accounting.wake.set()  # events that waited for the outbox may go
         self.on_beat(math.inf)
         tasks = [asyncio.create_task(session.run()), asyncio.create_task(reporter.run())]
         self._sessions_task = tasks[0]
@@ -192,8 +142,8 @@ class Reporting:
 
     def charge(self, received_bytes: int, sent_bytes: int) -> None:
         """What the device itself costs the line is the operator's traffic, unless the plan says otherwise."""
-        accounting = self._agent.accounting
-        accounting.ledger = charge_management(accounting.ledger, received_bytes, sent_bytes)
+        keeper = self._agent.keeper
+        keeper.count(charge_management(keeper.ledger, received_bytes, sent_bytes))
 
     async def _named(self) -> None:
         """The device's name: configured, remembered, or the module's IMEI once it is read."""
