@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.keeper import Report
+from agent.mqtt import Outbox
+from agent.mqtt.batch import Batch
 from tests.bench.operator_ear import Ear, Proxy
 from tests.bench.operator_ledger import Received
 from tests.bench.operator_nursery import STEPS, Life, Mortal, Nursery, device_id, say
@@ -35,7 +37,7 @@ QUIET_LOOKS = 10
 async def reporting(life: Life) -> None:
     """Records reports as fast as PACE_S until killed; says what it begins, and what it has recorded."""
     agent = Mortal(life)
-    outbox, dice = agent.outbox, random.Random(life.seed)
+    outbox, dice, made = agent.outbox, random.Random(life.seed), _numbered(agent.outbox)
     await outbox.open()
     session = asyncio.create_task(agent.session.run())
     number = life.seed * 10_000  # of no other life
@@ -44,7 +46,7 @@ async def reporting(life: Life) -> None:
         say("begun", life.device, number)
         if dice.random() < 0.3:
             await outbox.add(Report(agent.topics.event("test"), {"number": number}))
-            say("event", life.device, outbox.boot, outbox._next - 1, number)
+            say("event", life.device, outbox.boot, made.pop(number), number)
         else:
             await outbox.measure(agent.topics.measurement("test"), {"number": number})
             say("measurement", life.device, outbox.boot, outbox._next - 1, number)
@@ -52,6 +54,22 @@ async def reporting(life: Life) -> None:
             await outbox.flush()
         await asyncio.sleep(dice.expovariate(1 / PACE_S))
     raise AssertionError("the session ended by itself")
+
+
+def _numbered(outbox: Outbox) -> dict[int, int]:
+    """Number of a test's event: its place in the sequence, once it is on the flash; the session has events too."""
+    made: dict[int, int] = {}
+    committed = outbox.committed
+
+    def noted(batch: Batch) -> None:
+        for row in batch.urgent:
+            number = json.loads(row.payload).get("number") if row.payload else None
+            if number is not None and row.seq is not None:
+                made[number] = row.seq
+        committed(batch)
+
+    outbox.committed = noted  # type: ignore[method-assign]
+    return made
 
 
 async def draining(life: Life) -> None:
