@@ -11,6 +11,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine must not fail a property: what a case costs is measured in tests/bench.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 CI_CANNOT = frozenset({"cake", "fq_codel", "flowtable", "matchall", "netem", "sfq", "dm-log-writes", "kvm", "psk"})
 
