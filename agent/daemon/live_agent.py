@@ -75,6 +75,10 @@ class LiveAgent:
     async def change_ledger(self, change: Callable[[Ledger, Moment], Ledger], also: Also | None = None) -> Ledger:
         return await self.accounting.change(change, also)
 
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        self.accounting.charge(received_bytes, sent_bytes)
+        self.accounting.save_soon()
+
     def event(self, name: str, details: dict[str, Any]) -> None:
         self.emit(name, details)
 

@@ -15,7 +15,7 @@ from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.config import Config
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
-from agent.plan import Ledger, Moment, decide, period_at, usage
+from agent.plan import Ledger, Moment, charge_management, decide, period_at, usage
 from agent.status import Snapshot
 
 
@@ -98,6 +98,9 @@ class VirtualAgent:
         await self.store.run(save)
         self.ledger = made
         return made
+
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        self.ledger = charge_management(self.ledger, received_bytes, sent_bytes)
 
     def event(self, name: str, details: dict[str, Any]) -> None:
         self.reporter.event(name, details)

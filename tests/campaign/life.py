@@ -207,6 +207,9 @@ class Life:
         self.changed(made)
         return made
 
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        self.accounting.charge(received_bytes, sent_bytes)
+
     def event(self, name: str, details: dict[str, Any]) -> None:
         self.emit(name, details)
 

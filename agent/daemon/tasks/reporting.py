@@ -22,7 +22,7 @@ from agent.daemon.accounting import Companion
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.wait import Wake
 from agent.mqtt import Batch, Outbox, Reporter, Session, SessionState, Topics, Twins
-from agent.plan import Notice, charge_management
+from agent.plan import Notice
 from agent.store import Database
 
 EVENTS_WAITING = 200  # while the device has no name yet, or the disk refuses; the oldest go first
@@ -151,8 +151,8 @@ class Reporting:
         """Wait until the device knows its name, then report for ever."""
         agent, settings = self._agent, self._agent.config.operator
         await self._named()
+        self.on_beat(math.inf)  # from here on it waits for the disk and the broker, which have judges of their own
         if not settings.url:
-            self.on_beat(math.inf)
             await asyncio.Event().wait()
         topics, now = Topics(settings.root, agent.device), agent.clock.now
         outbox = self._outbox = Outbox(agent.store, settings, topics, boot=now().boot_id, now=now)
@@ -176,7 +176,6 @@ class Reporting:
             reporter.alarm(name, details)
         self._first_alarms.clear()
         agent.accounting.save_soon()
-        self.on_beat(math.inf)
         tasks = [asyncio.create_task(session.run()), asyncio.create_task(reporter.run())]
         self._sessions_task = tasks[0]
         try:
@@ -191,9 +190,8 @@ class Reporting:
                 raise problem
 
     def charge(self, received_bytes: int, sent_bytes: int) -> None:
-        """What the device itself costs the line is the operator's traffic, unless the plan says otherwise."""
-        accounting = self._agent.accounting
-        accounting.ledger = charge_management(accounting.ledger, received_bytes, sent_bytes)
+        """What the session has cost the line so far; it goes to the disk with the next save."""
+        self._agent.accounting.charge(received_bytes, sent_bytes)
 
     async def _named(self) -> None:
         """The device's name: configured, remembered, or the module's IMEI once it is read."""
