@@ -161,6 +161,7 @@ class Keeper:
         self.outbox: Outbox | None = None
         self._outbox_comes = outbox_comes  # events wait for it, so that each is reported
         self._events: deque[Event] = deque(maxlen=EVENTS_WAITING)
+        self._soon = False  # something was counted that is not to wait
         self._changed_s: float | None = None  # when the ledger first differed from the disk's
         self._retry_at_s = 0.0
         self.latency_s = LATENCY_S  # what a commit takes on this disk
@@ -186,7 +187,7 @@ class Keeper:
         moment = self._clock.now()
         if moment.boot_s < self._retry_at_s:
             return False
-        if self._events and self._events_may_go:
+        if self._soon or (self._events and self._events_may_go):
             return True
         due = commit_due(self.ledger, self.saved, self._changed_s, moment, self._plan, latency_s=self.latency_s)
         return due is not None
@@ -218,8 +219,13 @@ class Keeper:
             self._working = asyncio.ensure_future(self._work())
         return job.done
 
+    def save_soon(self) -> None:
+        """What was just counted is due at the next turn."""
+        self._soon = True
+
     async def commit(self) -> None:
         """Save the ledger as it stands, and the events that wait. A refusing disk is noted, not raised."""
+        self._soon = False
         try:
             await self.do(Change(ledger=as_it_stands))
         except StoreError as error:

@@ -68,6 +68,10 @@ class Agent(Protocol):
         """Read the link counters now, so that the next snapshot is exact to this moment."""
         ...
 
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        """So much of what the line carries is the operator's own traffic. In memory at once, on the disk soon after."""
+        ...
+
     def event(self, name: str, details: dict[str, Any]) -> None:
         """Put an event into the local log and into the operator's outbox (`e/{name}`)."""
         ...

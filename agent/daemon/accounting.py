@@ -23,6 +23,7 @@ from agent.plan import (
     Sample,
     Usage,
     bytes_to_next,
+    charge_management,
     compare,
     decide,
     notices,
@@ -109,6 +110,10 @@ class Accounting:
         if found.drifting and not self.drifting:
             log.warning("module and kernel count differently by %d bytes", found.drift_bytes)
         self.drifting = found.drifting
+
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        """What the device itself costs the line is the operator's traffic, unless the plan says otherwise."""
+        self.keeper.count(charge_management(self.ledger, received_bytes, sent_bytes))
 
     def usage(self) -> Usage:
         return usage(self.ledger, self.plan)

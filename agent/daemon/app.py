@@ -26,6 +26,7 @@ from agent.daemon.tasks.modem import Watching
 from agent.daemon.tasks.recovery import Recovering
 from agent.daemon.tasks.reporting import Reporting
 from agent.daemon.wait import Wake
+from agent.daemon.watchdog import END_S, LOOK_S, Endings, Patience, Watchdog
 from agent.doctor.readings_log import Diary
 from agent.errors import AgentError
 from agent.household.notifier import Household
@@ -37,8 +38,7 @@ from agent.traffic.proof import ALARM, Proof, Verdict
 
 log = logging.getLogger(__name__)
 
-SOCKET = "control.sock"
-WATCHDOG_S = 30.0  # where no service manager says how often it wants to hear
+SOCKET, ENDED = "control.sock", "ended"
 LAST_WORDS_S = 0.6
 SETTLED_S = 20.0  # by then the module is identified, the link shaped, the broker told
 FAULT = "fatal fault"
@@ -52,10 +52,10 @@ class Part(Protocol):
     async def run(self) -> None: ...
 
 
-def assemble(line: Line) -> Daemon:
+def assemble(line: Line, watchdog: Watchdog) -> Daemon:
     """All parts around the line. It raises nothing: what may fail has its own task, which is started again."""
     agent = LiveAgent(line, Watching(line.config.modem, line.clock, line.faults))
-    daemon = Daemon(agent, line, Reporting(agent))
+    daemon = Daemon(agent, line, Reporting(agent), watchdog)
     _tell_damage(agent, line.faults)
     line.events.lead_to(daemon.link_event)
     return daemon
@@ -64,21 +64,23 @@ def assemble(line: Line) -> Daemon:
 def _tell_damage(agent: LiveAgent, faults: Counter[str]) -> None:
     """A database that was damaged, or gone and made up from its last good generation: the operator hears of it."""
     store = agent.store
-    if store.set_aside is None and not store.restored:
+    if not store.damaged:
         return
     faults["store.damaged"] += 1
     now = "the last good generation is used" if store.restored else "there is no good generation: counting begins anew"
     aside = store.set_aside.name if store.set_aside else ""
-    log.error("the database was damaged%s; %s", f", it is kept as {aside}" if aside else " or gone", now)
+    log.error("the database was damaged%s; %s", f", it is kept as {aside}" if aside else ", emptied or gone", now)
     agent.event("store", {"state": "damaged", "reason": now, "set_aside": aside})
 
 
 class Daemon:
     """The parts, wired: who hears of what, which tasks run, how it ends."""
 
-    def __init__(self, agent: LiveAgent, line: Line, reporting: Reporting) -> None:
+    def __init__(self, agent: LiveAgent, line: Line, reporting: Reporting, watchdog: Watchdog) -> None:
         self._agent, self._counting, self._reporting = agent, line.counting, reporting
-        self._supervisor = Supervisor(line.faults, on_fatal=lambda: agent.end(FAULT))
+        self._supervisor = Supervisor(line.faults, on_fatal=self._fail)
+        self._watchdog, self._patience, self._faults = watchdog, Patience(), line.faults
+        self._endings = Endings(Path(agent.config.device.run_dir) / ENDED, lambda: agent.clock.now().boot_s)
         self._notifier = sd_notify.Notifier()
         self._control = ControlServer(
             Path(agent.config.device.run_dir) / SOCKET,
@@ -152,7 +154,7 @@ class Daemon:
 
     def link_event(self, event: LinkEvent) -> None:
         self._counting.link_event(event)
-        self._agent.shaping.wake.set()
+        self._agent.shaping.link_event(event)
 
     def _decided(self) -> None:
         self._agent.shaping.wake.set()
@@ -195,24 +197,38 @@ class Daemon:
         for name, part in parts.items():
             part.on_beat = functools.partial(supervisor.beat, name)
             supervisor.start(name, part.run, fatal=part is self._counting)
-        supervisor.start("watchdog", self._watchdog)
+        supervisor.start("watchdog", self._watch)
         supervisor.start("proof", self._proof.run)
         supervisor.start("household", self._household.run)
 
-    async def _watchdog(self) -> None:
-        """Tell the service manager that all is well, as long as every task keeps what its last beat promised."""
+    async def _watch(self) -> None:
+        """Look whether every task keeps what its last beat promised, and say that the loop itself lives."""
         asyncio.get_running_loop().call_later(SETTLED_S, memory.settle)
-        while True:
-            stalled = self._supervisor.stalled()
-            if stalled:
-                log.critical("no progress: %s", ", ".join(stalled))
-            else:
-                self._notifier.alive()
+        while not self._agent.ending.done():
+            self._watchdog.feed()
+            for name in self._patience.look(self._supervisor.stalled()):
+                log.critical("no progress: %s", name)
+                self._faults[f"stalled.{name}"] += 1
+                self._agent.event("stalled", {"task": name})
+            for name in self._patience.lost():
+                self._fail(name, "no progress")
+            self._notifier.alive()
             self._notifier.status(_status_line(self._agent))
-            await asyncio.sleep(self._notifier.watchdog_s or WATCHDOG_S)
+            await asyncio.sleep(self._notifier.watchdog_s or LOOK_S)
+
+    def _fail(self, task: str, reason: str) -> bool:
+        """End with status 1: the service manager starts the agent anew, which carries on from what is on the disk.
+        False if that was tried a short while ago."""
+        if not self._endings.allows(task):
+            return False
+        self._endings.note()
+        self._agent.event("fault", {"task": task, "reason": reason})
+        self._agent.end(FAULT)
+        return True
 
     async def _end(self, why: str) -> None:
         """Under a second: the service manager kills what lingers. What the kernel shapes it goes on shaping."""
+        self._watchdog.feed(END_S)
         log.info("ending: %s", why)
         self._notifier.stopping()
         await self._control.close()

@@ -70,6 +70,11 @@ class LiveAgent:
         """Read the link counters now; a kernel that refuses leaves what was known."""
         self.accounting.take(await self._kernel.samples(self.config.wan.interfaces))
 
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        self.accounting.charge(received_bytes, sent_bytes)
+        self.keeper.save_soon()
+        self.accounting.wake.set()
+
     def event(self, name: str, details: dict[str, Any]) -> None:
         self.keeper.event(Event(name, details))
         self.accounting.wake.set()

@@ -2,7 +2,7 @@
 
 A task that fails is logged, counted and started again after a growing pause. A task marked fatal (the counting) ends
 the daemon when it fails by a bug, or again and again: the service manager starts it anew and it carries on from what
-is on disk, which is better than going on with a ledger that nobody keeps.
+is on disk, which is better than going on with a ledger that nobody keeps. What stalls is the watchdog's matter.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 FATAL_FAILURES = 5
+CLOSE_S = 2.0
 STEADY_S = 300.0  # a task that ran this long is taken to have been well: its pause starts small again
 
 
 class Supervisor:
     """Starts tasks, restarts those that fail, and knows when each last made progress."""
 
-    def __init__(self, faults: Counter[str], *, on_fatal: Callable[[], None]) -> None:
+    def __init__(self, faults: Counter[str], *, on_fatal: Callable[[str, str], bool]) -> None:
         self._faults, self._on_fatal = faults, on_fatal
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beats: dict[str, tuple[float, float]] = {}
@@ -47,8 +48,7 @@ class Supervisor:
                 expected = isinstance(error, AgentError)
                 log.error("task %s failed: %s", name, error, exc_info=None if expected else error)
                 failures += 1
-                if fatal and (not expected or failures >= FATAL_FAILURES):
-                    self._on_fatal()
+                if fatal and (not expected or failures >= FATAL_FAILURES) and self._on_fatal(name, str(error)):
                     return
             if loop.time() - began > STEADY_S:
                 pause_s, failures = FIRST_PAUSE_S, 0
@@ -60,13 +60,14 @@ class Supervisor:
         self._beats[name] = (asyncio.get_running_loop().time(), within_s)
 
     def stalled(self) -> list[str]:
-        """Tasks that have not kept what their last beat promised; the watchdog is fed while there is none."""
+        """Tasks that have not kept what their last beat promised; the watchdog is told."""
         now = asyncio.get_running_loop().time()
         return [name for name, (at, within_s) in self._beats.items() if now - at > within_s]
 
     async def close(self) -> None:
-        """Cancel all tasks and wait until they are gone."""
+        """Cancel all tasks and wait until they are gone, but not for one that does not go."""
         for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=CLOSE_S)
         self._tasks.clear()

@@ -6,10 +6,11 @@ import http.client
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
 from agent.errors import AgentError
+from agent.net.spending import Spent
 from agent.net.wire_cost import Cost, Meter
 
 
@@ -22,8 +23,8 @@ class Fetched:
     connect_ms: float
     first_byte_ms: float
     body_s: float
-    cost: Cost
     truncated: bool
+    cost: Cost
 
 
 class _Timed:
@@ -41,27 +42,42 @@ class _Timed:
         return time.monotonic() >= self._end
 
 
-def fetch(url: str, *, most_bytes: int, limit_s: float, upload_bytes: int = 0) -> Fetched:
-    """GET (or POST so many zeros), read at most so many bytes. Raises AgentError that says what failed."""
+def fetch(url: str, spent: Spent, *, most_bytes: int, limit_s: float, upload_bytes: int = 0) -> Fetched:
+    """GET (or POST so many zeros), read at most so many bytes. Raises AgentError that says what failed.
+
+    What it cost is entered in `spent`, whatever comes of it.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise AgentError(f"{url[:80]!r} is no http or https address")
     time_left = _Timed(limit_s)
     began = time.monotonic()
     try:
-        raw = socket.create_connection((parts.hostname, parts.port or _port(parts.scheme)), timeout=time_left.left_s)
+        found = socket.getaddrinfo(parts.hostname, parts.port or _port(parts.scheme), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, ValueError) as error:
-        raise AgentError(f"{parts.hostname}: {getattr(error, 'strerror', None) or error or 'no answer'}") from error
-    meter = Meter(raw)
-    try:
-        with _secured(raw, parts.scheme, parts.hostname) as connection:
-            connect_ms = (time.monotonic() - began) * 1000
-            return _request(connection, parts, time_left, most_bytes, upload_bytes, began, connect_ms, meter)
-    except (OSError, http.client.HTTPException) as error:
-        raise AgentError(f"{parts.hostname}: {error or 'no answer in time'}") from error
-    finally:
-        raw.close()
-        meter.close()
+        raise _failed(parts, error) from error
+    for place, (family, _, _, _, address) in enumerate(found):
+        with socket.socket(family, socket.SOCK_STREAM) as raw:
+            meter = Meter(raw)
+            spent.opened(meter)
+            try:
+                raw.settimeout(time_left.left_s)
+                raw.connect(address)
+                with _secured(raw, parts.scheme, parts.hostname) as connection:
+                    connect_ms = (time.monotonic() - began) * 1000
+                    fetched = _request(connection, parts, time_left, most_bytes, upload_bytes, began, connect_ms)
+            except (OSError, http.client.HTTPException) as error:
+                if meter.read().received_bytes or place + 1 == len(found) or time_left.over:
+                    raise _failed(parts, error) from error
+                continue  # this address does not answer; the next one may
+            finally:
+                spent.closed(meter)
+        return replace(fetched, cost=spent.cost)
+    raise AgentError(f"{parts.hostname}: no address")
+
+
+def _failed(parts: SplitResult, error: Exception) -> AgentError:
+    return AgentError(f"{parts.hostname}: {getattr(error, 'strerror', None) or error or 'no answer in time'}")
 
 
 def _port(scheme: str) -> int:
@@ -82,7 +98,6 @@ def _request(
     upload_bytes: int,
     began: float,
     connect_ms: float,
-    meter: Meter,
 ) -> Fetched:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     client = http.client.HTTPConnection(parts.hostname or "")
@@ -92,19 +107,19 @@ def _request(
         client.request("POST", path, _Zeros(upload_bytes, time_left, connection), {"Content-Length": str(upload_bytes)})
     else:
         client.request("GET", path, headers={"Accept-Encoding": "identity", "Connection": "close"})
-    answer = client.getresponse()
-    first = time.monotonic()
-    size = 0
-    while size < most_bytes and not time_left.over:
-        connection.settimeout(time_left.left_s)
-        part = answer.read1(min(65_536, most_bytes - size))
-        if not part:
-            break
-        size += len(part)
+    with client.getresponse() as answer:
+        first = time.monotonic()
+        size = 0
+        while size < most_bytes and not time_left.over:
+            connection.settimeout(time_left.left_s)
+            part = answer.read1(min(65_536, most_bytes - size))
+            if not part:
+                break
+            size += len(part)
     body_s = time.monotonic() - first
     truncated = size >= most_bytes or time_left.over
     first_ms = (first - began) * 1000
-    return Fetched(answer.status, size, connect_ms, first_ms, body_s, meter.read(), truncated)
+    return Fetched(answer.status, size, connect_ms, first_ms, body_s, truncated, Cost())
 
 
 class _Zeros:

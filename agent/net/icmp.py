@@ -14,10 +14,13 @@ import time
 from dataclasses import dataclass
 
 from agent.errors import AgentError
+from agent.net.spending import Spent
+from agent.net.wire_cost import Cost
 
 IP_RECVERR, MSG_ERRQUEUE = 11, 0x2000  # linux/in.h, linux/socket.h; the socket module names neither
 IPPROTO_ICMPV6 = 58
 FIRST_PORT = 33_434  # traceroute's
+PROBE_BYTES, UDP_HEADER_BYTES, ICMP_HEADER_BYTES = 32, 8, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,10 @@ def _echo_socket(family: socket.AddressFamily) -> tuple[socket.socket, bool]:
             ) from error
 
 
+def _ip_header_bytes(family: int) -> int:
+    return 20 if family == socket.AF_INET else 40
+
+
 def _checksum(data: bytes) -> int:
     """RFC 1071."""
     total = 0
@@ -60,7 +67,7 @@ def _checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def echo(address: Address, *, number: int, timeout_s: float, size_bytes: int = 56) -> float | None:
+def echo(address: Address, spent: Spent, *, number: int, timeout_s: float, size_bytes: int = 56) -> float | None:
     """One echo request; milliseconds to its reply, None when there was none in time. Raises AgentError, OSError."""
     made, with_header = _echo_socket(address.family)
     request_type, reply_type = (8, 0) if address.family == socket.AF_INET else (128, 129)
@@ -73,6 +80,8 @@ def echo(address: Address, *, number: int, timeout_s: float, size_bytes: int = 5
     with made:
         began = time.monotonic()
         made.sendto(head + body, (address.host, 0))
+        size = _ip_header_bytes(address.family) + len(head) + len(body)
+        spent.add(Cost(sent_bytes=size))
         while (left_s := began + timeout_s - time.monotonic()) > 0:
             made.settimeout(left_s)
             try:
@@ -83,6 +92,7 @@ def echo(address: Address, *, number: int, timeout_s: float, size_bytes: int = 5
                 answer = answer[(answer[0] & 0x0F) * 4 :]
             # The identifier is the kernel's own on ping sockets; number and token say that it is our reply.
             if answer[:1] == bytes([reply_type]) and answer[6:8] == head[6:8] and answer[8:16] == token:
+                spent.add(Cost(received_bytes=size))
                 return (time.monotonic() - began) * 1000
     return None
 
@@ -96,19 +106,23 @@ class Hop:
     reached: bool = False
 
 
-def hop(host: str, ttl: int, *, timeout_s: float) -> Hop:
+def hop(host: str, spent: Spent, ttl: int, *, timeout_s: float) -> Hop:
     """One step of a traceroute on IPv4: a UDP datagram with this TTL, and who complains about it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         probe.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
         probe.connect((host, FIRST_PORT + ttl))
         began = time.monotonic()
-        probe.send(b"\0" * 32)
+        probe.send(b"\0" * PROBE_BYTES)
+        size = _ip_header_bytes(socket.AF_INET) + UDP_HEADER_BYTES + PROBE_BYTES
+        spent.add(Cost(sent_bytes=size))
         waiting = select.poll()
         waiting.register(probe, 0)  # POLLERR is always reported: something stands in the error queue
         if not waiting.poll(timeout_s * 1000):
             return Hop("", None)
         took_ms = (time.monotonic() - began) * 1000
+        # The complaint quotes the datagram (RFC 1812, 4.3.2.3) behind headers of its own.
+        spent.add(Cost(received_bytes=_ip_header_bytes(socket.AF_INET) + ICMP_HEADER_BYTES + size))
         try:
             _, control, _, _ = probe.recvmsg(512, 512, MSG_ERRQUEUE)
         except OSError as error:

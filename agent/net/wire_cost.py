@@ -27,6 +27,9 @@ class Cost:
     sent_bytes: int = 0
     received_bytes: int = 0
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.sent_bytes + other.sent_bytes, self.received_bytes + other.received_bytes)
+
     @property
     def total_bytes(self) -> int:
         return self.sent_bytes + self.received_bytes
@@ -66,11 +69,13 @@ class Meter:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> Cost:
-        """The last look, the closing segments added."""
+        """The last look, the closing segments added where anybody has ever answered."""
         cost = self.read()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            if not cost.received_bytes:
+                return cost
             closing = _CLOSING_SEGMENTS // 2 * (self._header_bytes + 12)
             self._last = cost = Cost(cost.sent_bytes + closing, cost.received_bytes + closing)
         return cost

@@ -33,6 +33,7 @@ class Database:
         self.in_memory = False
         self.set_aside: Path | None = None  # where a damaged predecessor went
         self.restored = False  # from the last good generation
+        self.lost = False  # there was a ledger once, and no sound copy of it is left
         self._scratch = scratch
         self.ledger = LedgerTable(connection)
         self.history = History(connection)
@@ -56,18 +57,27 @@ class Database:
     @classmethod
     def _open_or_restore(cls, path: Path) -> Database:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = None
-        restored = not path.exists() and generation.restore(path)
+        aside = files.set_aside(path) if files.is_hollow(path) else None
         try:
             database = cls._open(path)
         except sqlite3.Error as error:
             if not files.is_damage(error):
                 raise
             aside = files.set_aside(path)
-            restored = generation.restore(path)
             database = cls._open(path)
-        database.set_aside, database.restored = aside, restored
+        database.set_aside = aside
+        try:
+            database._restore()
+        except BaseException:
+            database.close()
+            raise
         return database
+
+    def _restore(self) -> None:
+        """A database without a ledger takes what the last good generation has, be it new, emptied or a copy."""
+        if self.ledger.load() is None:
+            self.restored = generation.restore(self.connection, self.path)
+            self.lost = not self.restored and any(place.exists() for place in generation.places(self.path))
 
     @classmethod
     def _open(cls, path: Path) -> Database:
@@ -109,10 +119,12 @@ class Database:
         connection = files.connect(scratch / "copy")
         try:
             files.prepare(connection, path, durable=False)
+            database = cls(connection, path, scratch)
+            database._restore()
         except BaseException:
             connection.close()
             raise
-        return cls(connection, path, scratch)
+        return database
 
     @classmethod
     def open_in_memory(cls, path: Path | str) -> Database:
@@ -122,13 +134,14 @@ class Database:
             with contextlib.suppress(StoreError), cls.open_readonly(path) as found:
                 found.connection.backup(connection)
             files.prepare(connection, Path(path), durable=False)
+            database = cls(connection, Path(path))
+            database._restore()
         except sqlite3.Error as error:
             connection.close()
             raise StoreError(f"{path}: {error}") from error
         except StoreTooNew:
             connection.close()
             raise
-        database = cls(connection, Path(path))
         database.in_memory = True
         return database
 

@@ -24,6 +24,7 @@ PAGE_BYTES = 1_024
 CHECKPOINT_PAGES = 128  # once in some days; the WAL has its full length then, and is overwritten from then on
 CACHE_KB = 256
 DAMAGED_KEPT = 2
+SUFFIXES = ("", "-wal", "-shm")
 
 
 def connect(path: Path | str) -> sqlite3.Connection:
@@ -53,6 +54,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> Non
     if problems != ["ok"]:
         raise sqlite3.DatabaseError(f"malformed: {'; '.join(problems)}")
     _migrate(connection, version)
+    _check_tables(connection)
     _check_ledger(connection)
 
 
@@ -71,6 +73,20 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
         raise
 
 
+def _check_tables(connection: sqlite3.Connection) -> None:
+    """A table or a column that is gone is damage: the statement that needs it would fail for ever."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        _migrate(model, 0)
+        missing = sorted(_columns(model) - _columns(connection))
+    if missing:
+        raise sqlite3.DatabaseError(f"malformed: {missing[0]} is missing")
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    tables = [str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {f"{table}.{row[1]}" for table in tables for row in connection.execute(f'PRAGMA table_info("{table}")')}
+
+
 def _check_ledger(connection: sqlite3.Connection) -> None:
     """A ledger that cannot be read is damage too: the daemon would be restarted on it for ever."""
     try:
@@ -81,9 +97,24 @@ def _check_ledger(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"malformed: {error}") from error
 
 
+def is_hollow(path: Path) -> bool:
+    """Whether something is left of a database and SQLite would take it for a new one, or not be able to open it: a
+    file of no bytes, a folder, a WAL alone (which SQLite deletes)."""
+    if path.exists():
+        return path.is_dir() or path.stat().st_size == 0
+    return Path(f"{path}-wal").exists()
+
+
 def is_damage(error: sqlite3.Error) -> bool:
-    text = str(error)
-    return any(sign in text for sign in ("malformed", "not a database", "disk image", "unsupported file format"))
+    """Whatever no other explanation fits: a database that cannot be opened as it is would never be opened again."""
+    if any(sign in str(error) for sign in ("malformed", "not a database")):
+        return True
+    return not is_refusal(error) and not is_held(error)
+
+
+def is_held(error: Exception) -> bool:
+    """Whether another process has the database."""
+    return any(sign in str(error).lower() for sign in ("locked", "busy"))
 
 
 def is_refusal(error: Exception) -> bool:
@@ -97,15 +128,23 @@ def set_aside(path: Path) -> Path:
     """Move a damaged database and its WAL out of the way; the last few are kept for support."""
     numbers = [int(n) for p in path.parent.glob(f"{path.name}.damaged-*") if (n := p.name.split("-")[1]).isdigit()]
     aside = path.with_name(f"{path.name}.damaged-{max(numbers, default=0) + 1}")
-    os.replace(path, aside)
-    for suffix in ("-wal", "-shm"):
+    for suffix in SUFFIXES:
         with contextlib.suppress(FileNotFoundError):
             os.replace(f"{path}{suffix}", f"{aside}{suffix}")
     for number in sorted(set(numbers))[: -(DAMAGED_KEPT - 1)]:
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(f"{path.name}.damaged-{number}{suffix}").unlink(missing_ok=True)
+        for suffix in SUFFIXES:
+            _delete(path.with_name(f"{path.name}.damaged-{number}{suffix}"))
     sync_folder(path.parent)
     return aside
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        import shutil  # with its compressors a luxury for what happens once in a device's life
+
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,11 +12,12 @@ import sqlite3
 from pathlib import Path
 
 from agent.store import files
-from agent.store.ledger import MetaTable
+from agent.store.ledger import LedgerTable, MetaTable
 from agent.store.schema import MIGRATIONS
 
 # The months that cannot be had again. Not the outbox: it is large, and told twice does less harm than written daily.
 TABLES = ("meta", "ledger", "days", "months")
+HISTORY = ("hours", "days", "months")
 
 
 def places(path: Path) -> tuple[Path, Path]:
@@ -41,13 +42,18 @@ def _fill(copy: sqlite3.Connection, connection: sqlite3.Connection) -> None:
     for step in MIGRATIONS:
         for statement in step:
             copy.execute(statement)
-    for table in TABLES:
-        rows = connection.execute(f"SELECT * FROM {table}").fetchall()
-        if rows:
-            marks = ", ".join("?" * len(rows[0]))
-            copy.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+    _transfer(connection, copy)
     copy.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     copy.execute("COMMIT")
+
+
+def _transfer(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """The rows of all kept tables; those that the target has stay as they are."""
+    for table in TABLES:
+        rows = source.execute(f"SELECT * FROM {table}").fetchall()
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            target.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
 
 
 def _put(copy: sqlite3.Connection, place: Path) -> None:
@@ -58,35 +64,48 @@ def _put(copy: sqlite3.Connection, place: Path) -> None:
         copy.backup(kept)
 
 
-def restore(path: Path) -> bool:
-    """Put a copy of the newest sound one in the place of a database that is gone; False if there is none. Raises
-    StoreTooNew, OSError."""
-    sound = [(number, place) for place in places(path) if (number := _turn(place)) is not None]
-    if not sound:
-        return False
-    new = path.with_name(f"{path.name}.new")
-    import shutil  # with its compressors a luxury for what happens once in a device's life
+def restore(connection: sqlite3.Connection, path: Path) -> bool:
+    """Fill a database that has no ledger from the newest sound generation; False if there is none.
 
-    shutil.copyfile(max(sound)[1], new)
-    with new.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(new, path)
-    files.sync_folder(path.parent)
+    What else the database still has is newer and stays. The history does not: the hours since that generation are
+    counted again, from the kernel's counters. Raises StoreTooNew, sqlite3.Error.
+    """
+    sound = [copy for place in places(path) if (copy := _sound(place)) is not None]
+    with contextlib.ExitStack() as closing:
+        for copy in sound:
+            closing.callback(copy.close)
+        if not sound:
+            return False
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for table in HISTORY:
+                connection.execute(f"DELETE FROM {table}")
+            _transfer(max(sound, key=lambda copy: turn(MetaTable(copy))), connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
     return True
 
 
-def _turn(place: Path) -> int | None:
-    """Its number, by which the newer of two is known; None if it is not sound."""
+def _sound(place: Path) -> sqlite3.Connection | None:
+    """A copy of it in memory; None if it cannot be read or has no ledger."""
     if not place.exists():
         return None
-    with contextlib.closing(files.connect(":memory:")) as copy:
-        try:
-            with contextlib.closing(sqlite3.connect(place)) as kept:
-                kept.backup(copy)
-            files.prepare(copy, place, durable=False)
-        except sqlite3.Error:
-            return None
-        return turn(MetaTable(copy))
+    copy = files.connect(":memory:")
+    try:
+        with contextlib.closing(sqlite3.connect(place)) as kept:
+            kept.backup(copy)
+        files.prepare(copy, place, durable=False)
+        if LedgerTable(copy).load() is not None:
+            return copy
+    except sqlite3.Error:
+        pass
+    except BaseException:
+        copy.close()
+        raise
+    copy.close()
+    return None
 
 
 def turn(meta: MetaTable) -> int:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from agent.errors import StoreError, StoreTooNew
 from agent.store.database import Database
-from agent.store.files import is_refusal
+from agent.store.files import is_held
 
 T = TypeVar("T")
 
@@ -48,6 +48,12 @@ class Store:
         return self._database.restored
 
     @property
+    def damaged(self) -> bool:
+        """Whether this database, when it was opened, was not what the last run had left."""
+        database = self._database
+        return database.set_aside is not None or database.restored or database.lost
+
+    @property
     def state(self) -> str:
         """ok, full, read-only or damaged: what the disk said last."""
         problem = (self.problem or "").lower()
@@ -75,7 +81,7 @@ class Store:
         except StoreTooNew:
             raise
         except StoreError as error:
-            if not is_refusal(error):
+            if is_held(error):
                 raise
             self.problem = str(error)
             return Database.open_in_memory(self.path)

@@ -43,6 +43,7 @@ class LinkEvent:
     kind: str  # new, changed, deleted
     link: Link
     sample: Sample | None
+    ours: bool = False  # of an ifb, or of a qdisc or filter by the agent's numbers, wherever it stands
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from agent.commands.table import COMMANDS
 from agent.config import Config
 from agent.keeper import Keeper
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
-from agent.plan import Ledger, decide, period_at, usage
+from agent.plan import Ledger, charge_management, decide, period_at, usage
 from agent.status import Snapshot
 
 
@@ -93,6 +93,9 @@ class VirtualAgent:
 
     async def refresh(self) -> None:
         self.asked.append("refresh")
+
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        self.ledger = charge_management(self.ledger, received_bytes, sent_bytes)
 
     def event(self, name: str, details: dict[str, Any]) -> None:
         self.reporter.event(name, details)

@@ -65,6 +65,7 @@ PLANS = {
     "operator_plain": Plan(short="8"),
     # `make bench-shaping` takes longer for each number, and measures in a guest with cake too.
     "shaping_line": Plan(whole="--here --seconds 4", short="--here --brief --seconds 3", alone=True),
+    "shaping_events": Plan(short="5", alone=True),
     "simulator_fleet": Plan(short="100", alone=True),
     "simulator_guest": Plan(own="make bench-guest"),
     "simulator_modems": Plan(alone=True),

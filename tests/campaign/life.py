@@ -210,6 +210,9 @@ class Life:
         self.accounting.changed()
         self.changed(self.keeper.ledger)
 
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        self.accounting.charge(received_bytes, sent_bytes)
+
     def event(self, name: str, details: dict[str, Any]) -> None:
         self.keeper.event(Event(name, details))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.commands.execute import execute
+from agent.commands.command import Quiet
+from agent.commands.execute import execute, perform
+from agent.commands.rows import diag
 from agent.commands.rows.modem import networks
+from agent.commands.table import COMMANDS
 from agent.config import Config
 from agent.errors import AgentError, Rejected
 from agent.net import dns as dns_query
@@ -71,18 +76,21 @@ def run(tmp_path: Path, name: str, args: dict[str, Any]) -> tuple[dict[str, Any]
 
 def test_ping(tmp_path: Path) -> None:
     try:
-        out, _ = run(tmp_path, "diag.ping", {"host": "127.0.0.1", "count": 3})
+        out, ledger = run(tmp_path, "diag.ping", {"host": "127.0.0.1", "count": 3})
     except Rejected as refusal:
         if "not permitted" in refusal.reason:
             pytest.skip("ICMP echo sockets: not permitted to this user")
         raise
     assert (out["sent"], out["received"]) == (3, 3)
+    # 20 bytes of IPv4, 8 of ICMP and 56 of ping(8), there and back.
+    assert (ledger.management_sent_bytes, ledger.management_received_bytes) == (3 * 84, 3 * 84)
     assert 0 < out["min_ms"] <= out["median_ms"] <= out["max_ms"] < 1_000
 
 
 def test_traceroute(tmp_path: Path) -> None:
-    out, _ = run(tmp_path, "diag.traceroute", {"host": "127.0.0.1"})
+    out, ledger = run(tmp_path, "diag.traceroute", {"host": "127.0.0.1"})
     assert out["reached"]
+    assert (ledger.management_sent_bytes, ledger.management_received_bytes) == (60, 88)
     assert [hop["host"] for hop in out["hops"]] == ["127.0.0.1"]
 
 
@@ -108,6 +116,125 @@ def test_speed_both_ways(tmp_path: Path, pages: str) -> None:
     assert out["up_bps"] > 1_000_000
     assert ledger.management_received_bytes > 1_000_000
     assert ledger.management_sent_bytes > 1_000_000
+
+
+HELD_BYTES = 60_000
+
+
+@pytest.fixture
+def holding() -> Iterator[tuple[str, threading.Event]]:
+    """A server whose answer is a part of what it promised, and then nothing; set once that part is sent."""
+    sent, over = threading.Event(), threading.Event()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + bytes(HELD_BYTES))
+            sent.set()
+            over.wait(60)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/", sent
+        over.set()
+        thread.join()
+
+
+class Charged(StandIn):
+    """Says when something has been booked: once the work has ended, which nobody may be waiting for."""
+
+    charged: asyncio.Event
+
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        super().charge(received_bytes, sent_bytes)
+        self.charged.set()
+
+    async def booked(self) -> int:
+        await asyncio.wait_for(self.charged.wait(), 30)
+        return self.ledger.management_received_bytes
+
+
+@pytest.mark.parametrize("name", ["diag.http", "diag.speed"])
+def test_what_is_cancelled_is_booked_and_ends(
+    tmp_path: Path, holding: tuple[str, threading.Event], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    url, sent = holding
+    for limit in ("HTTP_S", "SPEED_S"):
+        monkeypatch.setattr(diag, limit, 600.0)
+
+    async def story() -> None:
+        agent = Charged(tmp_path, Config())
+        agent.charged = asyncio.Event()
+        with agent:
+            asked = asyncio.ensure_future(execute(agent, name, {"url": url}, role="admin", source="test"))
+            assert await asyncio.to_thread(sent.wait, 30)
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+            assert await agent.booked() > HELD_BYTES, "and its own time is not over"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("limit", ["of the command", "of the request"])
+def test_what_times_out_is_booked(
+    tmp_path: Path, holding: tuple[str, threading.Event], monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    url, sent = holding
+    command = COMMANDS["diag.http"]
+    if limit == "of the command":
+        command = replace(command, time_limit_s=1.0)
+    else:
+        monkeypatch.setattr(diag, "HTTP_S", 1.0)
+
+    async def story() -> None:
+        agent = Charged(tmp_path, Config())
+        agent.charged = asyncio.Event()
+        with agent:
+            with pytest.raises(Rejected):
+                await perform(
+                    agent, command, {"url": url, "bytes": 1_000_000}, Quiet(agent, lambda percent, what: None)
+                )
+            assert await agent.booked() >= (HELD_BYTES if sent.is_set() else 0)
+
+    asyncio.run(story())
+
+
+def test_what_fails_is_booked(tmp_path: Path) -> None:
+    """An answer that is none: http.client gives up after its longest line, the bytes have come all the same."""
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(b"x" * 200_000)
+
+    async def story() -> None:
+        with StandIn(tmp_path, Config()) as agent:
+            with pytest.raises(Rejected):
+                await execute(agent, "diag.http", {"url": url}, role="admin", source="test")
+            assert agent.ledger.management_received_bytes > 60_000
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        thread = threading.Thread(target=serve)
+        thread.start()
+        asyncio.run(story())
+        thread.join()
+
+
+def test_a_ping_without_an_answer_is_booked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diag, "PING_S", 0.0)
+    try:
+        out, ledger = run(tmp_path, "diag.ping", {"host": "127.0.0.1", "count": 2})
+    except Rejected as refusal:
+        if "not permitted" in refusal.reason:
+            pytest.skip("ICMP echo sockets: not permitted to this user")
+        raise
+    assert out["received"] == 0
+    assert (ledger.management_sent_bytes, ledger.management_received_bytes) == (2 * 84, 0)
 
 
 def test_nobody_listens(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import sys
 # The standard library as the agent uses it, with all that these import by themselves on each Python.
 NEEDED = (
     "__future__, asyncio, base64, binascii, concurrent.futures.thread, contextlib, copy, ctypes, dataclasses, "
-    "datetime, enum, errno, fnmatch, functools, gc, grp, hashlib, hmac, importlib.util, ipaddress, json, logging, "
-    "pathlib, pkgutil, platform, pwd, queue, random, secrets, select, signal, socket, sqlite3, ssl, string, struct, "
-    "subprocess, termios, threading, typing, urllib.parse, uuid, warnings, weakref, zlib, zoneinfo"
+    "datetime, enum, errno, faulthandler, fnmatch, functools, gc, grp, hashlib, hmac, importlib.util, ipaddress, json, "
+    "logging, pathlib, pkgutil, platform, pwd, queue, random, secrets, select, signal, socket, sqlite3, ssl, string, "
+    "struct, subprocess, termios, threading, typing, urllib.parse, uuid, warnings, weakref, zlib, zoneinfo"
 )
 OURS = {"agent", "serial", "paho", "pyroute2", "tomllib", "tomli"}
 # pyroute2 0.9 takes temporary folders for its namespaces, and shutil the compressors with them.

@@ -10,9 +10,9 @@ import pytest
 from agent.config import ShaperSettings
 from agent.daemon.tasks.shaping import Shaping, upstream_name_servers
 from agent.plan import Rates
-from agent.traffic import Management, Shaper
+from agent.traffic import LinkEvent, Management, Shaper
 from tests.netns import Wire
-from tests.traffic.conftest import cable, kernel_in, question
+from tests.traffic.conftest import cable, kernel_in, question, until
 
 __all__ = ["cable"]
 
@@ -44,3 +44,37 @@ def test_what_the_device_s_names_cost_is_told_once(cable: Wire, rate_bps: int | 
 
     asyncio.run(scenario())
     assert told == [Management(128, 128)]
+
+
+@pytest.mark.root
+def test_only_what_may_concern_the_wan_has_the_kernel_looked_at_at_once(cable: Wire) -> None:
+    """Other links may flap all day: each look costs more than the event."""
+    woken: list[tuple[str, str, bool]] = []
+
+    async def scenario() -> None:
+        heard: list[LinkEvent] = []
+        async with kernel_in(cable, heard) as kernel:
+            shaping = Shaping(kernel, Shaper(kernel, ShaperSettings()), ["wan0"], lambda: Rates(None, None))
+            await shaping.reconcile()
+
+            async def do(*command: str) -> None:
+                await shaping.wake.wait(0)
+                heard.clear()
+                await asyncio.to_thread(cable.near.run, *command)
+                await kernel.links(["*"])  # after it, all has been told
+                await until(lambda: bool(heard))
+                for event in heard:
+                    shaping.link_event(event)
+                woken.append((" ".join(command[:3]), command[-1], await shaping.wake.wait(0)))
+
+            await do("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "lan1")
+            await do("ip", "link", "set", "lan0", "up")
+            await do("tc", "qdisc", "add", "dev", "lan0", "root", "handle", "5:", "pfifo")
+            await do("tc", "qdisc", "replace", "dev", "lan0", "root", "handle", "1fa0:", "pfifo")
+            await do("tc", "qdisc", "add", "dev", "wan0", "root", "handle", "5:", "pfifo")
+            await do("ip", "link", "add", "ifb4wan0", "type", "ifb")
+            await do("ip", "link", "set", "wan0", "down")
+            await do("ip", "link", "set", "wan0", "name", "wwan1")
+
+    asyncio.run(scenario())
+    assert [yes for _, _, yes in woken] == [False, False, False, True, True, True, True, True], woken

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +15,7 @@ from agent.errors import StoreError, StoreTooNew
 from agent.plan import Ledger, Plan, committed
 from agent.plan.ledger import HourBytes
 from agent.store import Database, generation
+from agent.store.outbox import Mark
 from agent.store.schema import MIGRATIONS
 
 HOUR = datetime(2026, 11, 10, 11, tzinfo=timezone.utc)
@@ -238,3 +241,141 @@ def test_events_are_bounded_and_newest_last(path: Path) -> None:
             db.events.add("throttle", {"n": number}, ManualClock().now())
         assert [e["data"]["n"] for e in db.events.recent(2)] == [518, 519]
         assert len(db.events.recent(1000)) == 500
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def without_ledger(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM ledger")
+
+
+def without_table(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DROP TABLE ledger")
+
+
+def without_outbox(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DROP TABLE outbox_mark")
+
+
+def without_version(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA user_version = 0")
+
+
+def without_tables(path: Path) -> None:
+    """As SQLite makes a file in which no table was ever kept."""
+    path.unlink()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def wal_alone(path: Path) -> None:
+    shutil.copyfile(path, f"{path}-wal")
+    path.unlink()
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def zeros(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+HARM = (
+    emptied, without_ledger, without_table, without_outbox, without_version, without_tables, folder, wal_alone,
+    cut_short, zeros, Path.unlink,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_whatever_became_of_the_database_the_last_good_generation_is_used(
+    path: Path, harm: Callable[[Path], object]
+) -> None:
+    kept = ledger(received_bytes=39 * 10**9, latest=HOUR)
+    with Database.open(path) as db:
+        db.keep(ledger(received_bytes=38 * 10**9))
+        db.keep(kept)
+    harm(path)
+    with Database.open(path) as db:
+        assert db.restored
+        assert db.load_ledger() == kept
+        db.keep(replace(kept, received_bytes=40 * 10**9))
+    with Database.open(path) as db:
+        assert (db.set_aside, db.restored, db.lost) == (None, False, False), "damage is found once"
+        assert db.load_ledger() == replace(kept, received_bytes=40 * 10**9)
+
+
+@pytest.mark.parametrize("harm", [emptied, without_ledger, folder])
+def test_a_generation_that_is_no_use_is_passed_over(path: Path, harm: Callable[[Path], object]) -> None:
+    with Database.open(path) as db:
+        for day in range(2):
+            db.keep(ledger(latest=HOUR + timedelta(days=day), received_bytes=day + 1))
+    emptied(path)
+    newest = generation.places(path)[0]
+    harm(newest)
+    with Database.open(path) as db:
+        assert db.restored
+        assert db.load_ledger() == ledger(latest=HOUR, received_bytes=1)
+
+
+def test_without_a_sound_generation_it_begins_anew_and_says_so_once(path: Path) -> None:
+    with Database.open(path) as db:
+        for day in range(2):
+            db.keep(ledger(latest=HOUR + timedelta(days=day)))
+    without_ledger(path)
+    for place in generation.places(path):
+        emptied(place)
+    with Database.open(path) as db:
+        assert (db.restored, db.lost, db.load_ledger()) == (False, True, None)
+        db.keep(ledger())
+    with Database.open(path) as db:
+        assert not db.lost
+
+
+def test_a_first_start_is_no_damage(path: Path) -> None:
+    with Database.open(path) as db:
+        assert (db.set_aside, db.restored, db.lost) == (None, False, False)
+
+
+def test_what_a_database_without_its_ledger_still_has_does_not_go_back(path: Path) -> None:
+    """Numbers that were used must not be used again; the history is that of the generation, or hours counted anew
+    would stand in it twice."""
+    with Database.open(path) as db:
+        db.keep(ledger(latest=HOUR))
+        db.outbox.set_mark(Mark("boot", 7, 20, 5))
+        db.meta.set("device", "later")
+        db.history.add(hours(100))
+    without_ledger(path)
+    with Database.open(path) as db:
+        assert db.restored
+        assert db.outbox.mark() == Mark("boot", 7, 20, 5)
+        assert db.meta.get("device") == "later"
+        assert (db.history.days(), db.history.hours()) == ([], [])
+
+
+def test_looking_at_an_emptied_database_shows_the_last_good_generation(path: Path) -> None:
+    with Database.open(path) as db:
+        db.keep(ledger(received_bytes=5))
+    emptied(path)
+    with Database.open_readonly(path) as looker:
+        assert looker.load_ledger() == ledger(received_bytes=5)
+    assert path.stat().st_size == 0
+
+
+def test_a_disk_that_cannot_be_read_leaves_the_last_good_generation(path: Path) -> None:
+    with Database.open(path) as db:
+        db.keep(ledger(received_bytes=5))
+    emptied(path)
+    with Database.open_in_memory(path) as db:
+        assert db.load_ledger() == ledger(received_bytes=5)

@@ -67,7 +67,18 @@ def test_a_full_disk_is_told_and_is_over_when_there_is_room_again(tmp_path: Path
     store.close()
 
 
-def test_opening_where_one_cannot(tmp_path: Path) -> None:
+def test_where_no_database_can_be_it_works_in_memory_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError):
-        Store(tmp_path / "file" / "agent.db")
+    store = Store(tmp_path / "file" / "agent.db")
+    assert asyncio.run(store.run(lambda db: db.load_ledger())) is None
+    assert "file" in (store.problem or "")
+    assert store.state != "ok"
+    store.close()
+
+
+def test_a_database_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
+    first = Store(tmp_path / "agent.db")
+    asyncio.run(first.run(lambda db: db.meta.set("a", "1")))
+    with pytest.raises(StoreError, match="locked"):
+        Store(tmp_path / "agent.db")
+    first.close()

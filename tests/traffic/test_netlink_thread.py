@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import socket
+import threading
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -232,3 +235,105 @@ def test_lost_events_count_as_a_change_and_the_links_are_read_again(cable: Wire)
             await until(lambda: [(e.kind, e.link.ifname) for e in events[-1:]] == [("new", "wan0")])
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["serving", "refusing"])
+def test_a_question_that_is_cancelled_while_it_waits_ends_nothing(cable: Wire, breaks: bool) -> None:
+    """Also while the thread refuses all questions, because its sockets have just broken."""
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            release, began = threading.Event(), asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            def hold(route: Route) -> None:
+                loop.call_soon_threadsafe(began.set)
+                release.wait(30)
+                if breaks:
+                    assert kernel._events is not None
+                    kernel._events.close()
+
+            held = asyncio.ensure_future(kernel.call(hold))
+            await began.wait()
+            waiting = [asyncio.ensure_future(kernel.links(["wan0"])) for _ in range(3)]
+            await asyncio.sleep(0)  # they are in the queue
+            held.cancel()  # while it runs
+            waiting[0].cancel()  # before it runs
+            waiting[2].cancel()
+            await asyncio.wait([waiting[0], waiting[2], held])
+            release.set()
+            await asyncio.wait([waiting[1]])
+            assert bool(waiting[1].exception()) == breaks
+            assert await answered(kernel, ["wan0"])
+
+    asyncio.run(scenario())
+
+
+class _Odd(BaseException):
+    pass
+
+
+ODD = (SystemExit, KeyboardInterrupt, StopIteration, asyncio.CancelledError, GeneratorExit, _Odd, MemoryError)
+
+
+@pytest.mark.parametrize("error", ODD)
+def test_whatever_a_question_raises_is_told_and_the_thread_goes_on(cable: Wire, error: type[BaseException]) -> None:
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+
+            def fail(route: Route) -> None:
+                raise error()
+
+            with pytest.raises((KernelError, MemoryError)) as caught:
+                await asyncio.wait_for(kernel.call(fail), 20)
+            assert error.__name__ in repr(caught.value)
+            assert await kernel.links(["wan0"])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_has_ended_is_told_to_whoever_asks(cable: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            monkeypatch.setattr(kernel, "_refuse_for", functools.partial(_die_once, kernel, kernel._refuse_for))
+
+            def break_it(route: object) -> None:
+                assert kernel._events is not None
+                kernel._events.close()
+
+            await kernel.call(break_it)
+            for _ in range(2):
+                with pytest.raises(KernelError, match="has ended"):
+                    await asyncio.wait_for(kernel.links(["wan0"]), 20)
+
+    asyncio.run(scenario())
+
+
+def _die_once(kernel: Kernel, refuse: Callable[[float, BaseException | None], bool], s: float, why: object) -> bool:
+    """A bug where nothing catches it any more: the pause after broken sockets."""
+    if s > 0:
+        raise SystemError("the thread dies")
+    return refuse(s, None)
+
+
+def test_a_thread_that_the_kernel_holds_is_not_waited_for(
+    cable: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kernel_module, "CLOSE_S", 0.01)
+    release = threading.Event()
+
+    async def scenario() -> Kernel:
+        async with kernel_in(cable) as kernel:
+            asked = asyncio.ensure_future(kernel.call(lambda route: release.wait(30)))
+            await asyncio.sleep(0)
+        asked.cancel()
+        return kernel
+
+    kernel = asyncio.run(scenario())
+    assert "left behind" in caplog.text
+    release.set()
+    assert kernel._thread is not None
+    kernel._thread.join(20)
+    kernel._wake_read.close()
+    kernel._wake_write.close()

@@ -1,22 +1,22 @@
 """`diag.*`: is the line there, how far does it reach, how fast is it. All bounded in packets, bytes and time.
 
-What a speed test moves is booked as the operator's own traffic, so that it does not use up the household's allowance.
+What they move is booked as the operator's own traffic (`spending`), so that it does not use up the household's
+allowance.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
 from agent.errors import AgentError
-from agent.keeper import Change
 from agent.net import dns as dns_query
 from agent.net import icmp, resolv
-from agent.net.wire_cost import Cost
-from agent.plan import charge_management
+from agent.net.spending import spend
 
 PING_S, HOP_S, DNS_S, HTTP_S, SPEED_S = 3.0, 2.0, 5.0, 20.0, 30.0
 
@@ -27,7 +27,7 @@ async def ping(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
     for number in range(args["count"]):
         progress(100 * number // args["count"], f"asking {address.host}")
         try:
-            took = await asyncio.to_thread(icmp.echo, address, number=number, timeout_s=PING_S)
+            took = await spend(agent, partial(icmp.echo, address, number=number, timeout_s=PING_S))
         except OSError as error:
             raise AgentError(f"{args['host']}: {error.strerror or error}") from error
         times.append(took)
@@ -58,7 +58,7 @@ async def traceroute(agent: Agent, args: dict[str, Any], progress: Progress) -> 
     for ttl in range(1, args["hops"] + 1):
         progress(100 * ttl // args["hops"], f"hop {ttl}")
         try:
-            found = await asyncio.to_thread(icmp.hop, address.host, ttl, timeout_s=HOP_S)
+            found = await spend(agent, partial(icmp.hop, address.host, ttl=ttl, timeout_s=HOP_S))
         except OSError as error:
             raise AgentError(f"{args['host']}: {error.strerror or error}") from error
         hops.append({"ttl": ttl, "host": found.host or None, "ms": _ms(found.ms)})
@@ -86,8 +86,7 @@ async def dns(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[st
 async def http(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     from agent.net import http as http_fetch  # http.client and ssl, which the command line has no use for
 
-    found = await asyncio.to_thread(http_fetch.fetch, args["url"], most_bytes=args["bytes"], limit_s=HTTP_S)
-    await _book(agent, found.cost)
+    found = await spend(agent, partial(http_fetch.fetch, args["url"], most_bytes=args["bytes"], limit_s=HTTP_S))
     return {
         "v": 1,
         "url": args["url"],
@@ -104,8 +103,7 @@ async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     from agent.net import http as http_fetch
 
     progress(5, "download")
-    down = await asyncio.to_thread(http_fetch.fetch, args["url"], most_bytes=args["bytes"], limit_s=SPEED_S)
-    await _book(agent, down.cost)
+    down = await spend(agent, partial(http_fetch.fetch, args["url"], most_bytes=args["bytes"], limit_s=SPEED_S))
     out: dict[str, Any] = {
         "v": 1,
         # What was buffered before the first look came in no time: then the wait for it counts too.
@@ -118,10 +116,8 @@ async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     }
     if args.get("upload_url"):
         progress(50, "upload")
-        up = await asyncio.to_thread(
-            http_fetch.fetch, args["upload_url"], most_bytes=65_536, limit_s=SPEED_S, upload_bytes=args["bytes"]
-        )
-        await _book(agent, up.cost)
+        fetch = partial(http_fetch.fetch, args["upload_url"], most_bytes=65_536, upload_bytes=args["bytes"])
+        up = await spend(agent, partial(fetch, limit_s=SPEED_S))
         out["up_bps"] = _rate(args["bytes"], (up.first_byte_ms - up.connect_ms) / 1000)
         out["wire_bytes"] += up.cost.total_bytes
     return out
@@ -129,12 +125,6 @@ async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
 
 def _rate(size_bytes: int, seconds: float) -> int | None:
     return round(size_bytes * 8 / seconds) if seconds > 0.001 else None
-
-
-async def _book(agent: Agent, cost: Cost) -> None:
-    """The operator's test is the operator's traffic."""
-    spent = Change(ledger=lambda ledger, moment: charge_management(ledger, cost.received_bytes, cost.sent_bytes))
-    await agent.keeper.do(spent)
 
 
 HOST = {"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[A-Za-z0-9._:%-]+$", "required": True}

@@ -11,6 +11,9 @@ from agent.traffic import Kernel, LinkEvent, matches
 
 log = logging.getLogger(__name__)
 
+PROMISE_S = 60.0  # after the pause: what a busy kernel and a slow processor may take for one sample
+LONGEST_SAVE_S = 300.0  # far beyond what a card that is busy with itself takes
+
 
 class Counting:
     """Feeds the accounting from the kernel: on a beat, and with the last counters of a link that goes."""
@@ -18,6 +21,7 @@ class Counting:
     def __init__(self, kernel: Kernel, patterns: Sequence[str], accounting: Accounting) -> None:
         self._kernel, self._patterns, self._accounting = kernel, tuple(patterns), accounting
         self._saving: asyncio.Task[None] | None = None
+        self._saving_since_s = 0.0
         self.on_beat: Callable[[float], None] = lambda within_s: None
 
     async def run(self) -> None:
@@ -26,7 +30,8 @@ class Counting:
             await self.sample()
             self._save_if_due()
             pause_s = self._accounting.interval_s()
-            self.on_beat(pause_s + 60)
+            if not self._save_hangs():
+                self.on_beat(pause_s + PROMISE_S)
             await self._accounting.wake.wait(pause_s)
 
     def _save_if_due(self) -> None:
@@ -35,8 +40,14 @@ class Counting:
             saved, self._saving = self._saving, None
             saved.result()
         if self._saving is None and self._accounting.keeper.commit_due():
+            self._saving_since_s = asyncio.get_running_loop().time()
             self._saving = asyncio.create_task(self._accounting.keeper.commit())
             self._saving.add_done_callback(lambda _: self._accounting.wake.set())
+
+    def _save_hangs(self) -> bool:
+        """What is counted and never saved is as good as not counted."""
+        busy = self._saving is not None and not self._saving.done()
+        return busy and asyncio.get_running_loop().time() - self._saving_since_s > LONGEST_SAVE_S
 
     async def sample(self) -> None:
         """Read the counters now."""

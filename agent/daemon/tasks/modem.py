@@ -59,7 +59,7 @@ class Watching:
             except ModemError as error:
                 self._lost(error)
             pause_s = backoff.next_s()
-            self.on_beat(pause_s + LONGEST_RETRY_S)
+            self.on_beat(pause_s + LONGEST_POLL_S)  # to open the port and to greet the module take their time too
             await self.wake.wait(pause_s)
 
     async def _attend(self, backoff: Backoff) -> None:

@@ -18,7 +18,7 @@ from agent.commands.table import COMMANDS
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.wait import Wake
 from agent.mqtt import Outbox, Reporter, Session, SessionState, Topics, Twins
-from agent.plan import Notice, charge_management
+from agent.plan import Notice
 
 IDENTITY_WAIT_S = 5.0
 FAREWELL_S = 0.4
@@ -101,8 +101,8 @@ class Reporting:
         """Wait until the device knows its name, then report for ever."""
         agent, settings = self._agent, self._agent.config.operator
         await self._named()
+        self.on_beat(math.inf)  # from here on it waits for the disk and the broker, which have judges of their own
         if not settings.url:
-            self.on_beat(math.inf)
             await asyncio.Event().wait()
         topics, now = Topics(settings.root, agent.device), agent.clock.now
         outbox = self._outbox = Outbox(agent.keeper, agent.store, settings, topics, boot=now().boot_id, now=now)
@@ -126,7 +126,6 @@ class Reporting:
             reporter.alarm(name, details)
         self._first_alarms.clear()
         agent.accounting.wake.set()  # events that waited for the outbox may go
-        self.on_beat(math.inf)
         tasks = [asyncio.create_task(session.run()), asyncio.create_task(reporter.run())]
         self._sessions_task = tasks[0]
         try:
@@ -141,9 +140,8 @@ class Reporting:
                 raise problem
 
     def charge(self, received_bytes: int, sent_bytes: int) -> None:
-        """What the device itself costs the line is the operator's traffic, unless the plan says otherwise."""
-        keeper = self._agent.keeper
-        keeper.count(charge_management(keeper.ledger, received_bytes, sent_bytes))
+        """What the session has cost the line so far; it goes to the disk with the next save."""
+        self._agent.accounting.charge(received_bytes, sent_bytes)
 
     async def _named(self) -> None:
         """The device's name: configured, remembered, or the module's IMEI once it is read."""

@@ -15,7 +15,7 @@ from agent.daemon.wait import Wake
 from agent.errors import KernelError
 from agent.net import resolv
 from agent.plan import Rates
-from agent.traffic import Endpoint, Kernel, Link, Management, NamesMeter, Shaper, ShaperState
+from agent.traffic import Endpoint, Kernel, Link, LinkEvent, Management, NamesMeter, Shaper, ShaperState, matches
 from agent.traffic.netlink.thread import boot_s
 
 TICK_S = 30.0
@@ -47,6 +47,13 @@ class Shaping:
         endpoints = (Endpoint(*peer),) if peer else ()
         if endpoints != self._endpoints:
             self._endpoints = endpoints
+            self.wake.set()
+
+    def link_event(self, event: LinkEvent) -> None:
+        """Look at once when it is about a WAN link, under its old name too, or about something of ours. What happens to
+        other links is seen at the next tick: they may flap all day."""
+        known = event.link.ifindex in [link.ifindex for link in self.links]
+        if known or event.ours or matches(self._patterns, event.link.ifname):
             self.wake.set()
 
     async def run(self) -> None:

@@ -84,7 +84,7 @@ def link_row(message: Any) -> LinkRow:
         master=message.get_attr("IFLA_MASTER") or 0,
         gso_max_segs=message.get_attr("IFLA_GSO_MAX_SEGS") or 0,
     )
-    return LinkRow(link, counters, deleted=message.get("event") == "RTM_DELLINK")
+    return LinkRow(link, counters)
 
 
 def _flat(value: Any, kind: str) -> dict[str, Any]:

@@ -56,17 +56,16 @@ def _forgo_wireless() -> None:
         sys.modules[name] = stub
 
 
-def _import() -> tuple[Any, Any, Any]:
-    """IPRoute, IPBatch and the marshal of messages, by the short way or, should a release refuse that, by the long."""
+def _import() -> tuple[Any, Any]:
+    """IPRoute and IPBatch, by the short way or, should a release refuse that, by the long."""
     try:
-        linux, marshal = _trimmed("pyroute2.iproute.linux"), _trimmed("pyroute2.netlink.rtnl.marshal")
+        linux = _trimmed("pyroute2.iproute.linux")
     except (ImportError, AttributeError):
         for name in [n for n in sys.modules if n == "pyroute2" or n.startswith("pyroute2.")]:
             del sys.modules[name]
         importlib.import_module("pyroute2")
-        marshal = importlib.import_module("pyroute2.netlink.rtnl.marshal")
         linux = importlib.import_module("pyroute2.iproute.linux")
-    return linux.IPRoute, linux.IPBatch, marshal.MarshalRtnl
+    return linux.IPRoute, linux.IPBatch
 
 
 def _prepare() -> None:
@@ -128,9 +127,8 @@ class Route:
 
     def __init__(self) -> None:
         with _asking("opening netlink"):
-            iproute, compiler, marshal = _import()
+            iproute, compiler = _import()
             _prepare()
-            self._marshal = marshal()
             self._ip = iproute()
             self._compiler = compiler()
             self._requests = Requests()
@@ -196,12 +194,6 @@ class Route:
             if error.code not in GONE:
                 raise
             return None
-
-    def parse(self, data: bytes) -> list[LinkRow]:
-        """The link messages in a datagram of the RTNLGRP_LINK group."""
-        with _asking("reading a link event"):
-            messages = [m for m in self._marshal.parse(data) if m.get("event") in ("RTM_NEWLINK", "RTM_DELLINK")]
-            return [link_row(m) for m in messages if m["family"] == 0]  # a bridge speaks of its ports as AF_BRIDGE
 
     def add_ifb(self, ifname: str) -> None:
         """An ifb device that is up, with a queue of its own qdisc and nothing else."""

@@ -14,7 +14,6 @@ import logging
 import queue
 import select
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -24,19 +23,21 @@ from typing import Any, TypeVar
 from agent.errors import KernelError
 from agent.plan import Epoch, Sample
 from agent.traffic.model import IFB_PREFIX, Link, LinkEvent, Management, ifb_name, matches
+from agent.traffic.netlink import ifinfomsg
+from agent.traffic.netlink.ifinfomsg import TcRow
 from agent.traffic.netlink.link_stats import StatsSocket
 from agent.traffic.netlink.messages import Counters, LinkRow
 from agent.traffic.netlink.nftables import NamesTable
 from agent.traffic.netlink.route import Route
+from agent.traffic.tree import LAST_MAJOR, MAJOR, REDIRECT_PRIO
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RTMGRP_LINK, RTMGRP_TC = 0x1, 0x8
-RTM_NEWQDISC, RTM_GETTFILTER = 36, 46  # the message types of tc lie from one to the other
-_MESSAGE = struct.Struct("=IHHIIBxHi")  # nlmsghdr, then the family and ifindex of a tcmsg
 EVENT_BUFFER_BYTES = 1 << 20  # a burst of link events while the thread is busy with tc
 RETRY_S = 1.0  # after the thread's sockets broke
+CLOSE_S = 2.0  # a thread that the kernel holds is not waited for any longer
 _CLOSE: Any = object()
 Job = tuple[Callable[[Route], Any], "concurrent.futures.Future[Any]"]
 
@@ -61,6 +62,7 @@ class Kernel:
         self._wake_read, self._wake_write = socket.socketpair()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._ended = False  # the thread will answer no more
         self._links: dict[int, Link] = {}  # only ever touched in the thread
         self._stats: StatsSocket | None = None
         self._events: socket.socket | None = None
@@ -84,7 +86,10 @@ class Kernel:
             raise KernelError("netlink", None, "the kernel thread is not running")
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._jobs.put((function, future))
-        self._wake()
+        if self._ended:
+            self._refuse_for(0, None)
+        else:
+            self._wake()
         return await asyncio.wrap_future(future)
 
     async def links(self, patterns: Iterable[str]) -> list[Link]:
@@ -108,14 +113,17 @@ class Kernel:
         return await self.call(lambda route: self._generation)
 
     def close(self) -> None:
-        """Stop the thread and wait for it; what is still queued fails."""
+        """Stop the thread and wait for it, but not for ever; what is still queued fails."""
         if self._closed:
             return
         self._closed = True
         if self._thread is not None:
             self._jobs.put(_CLOSE)
             self._wake()
-            self._thread.join()
+            self._thread.join(CLOSE_S)
+            if self._thread.is_alive():
+                log.error("netlink: the thread does not end; it is left behind")
+                return
         self._wake_read.close()
         self._wake_write.close()
 
@@ -127,16 +135,19 @@ class Kernel:
 
     def _main(self) -> None:
         """Serve until closed. Whatever ends it, a broken socket or a bug, it begins again: counting must go on."""
-        while True:
-            try:
-                self._open_and_serve()
-            except Exception as error:  # all that could be waited for has to be answered
-                log.exception("netlink: %s", error)
-                if not self._refuse_for(RETRY_S, error):
+        try:
+            while True:
+                try:
+                    self._open_and_serve()
+                except BaseException as error:  # all that could be waited for has to be answered
+                    log.exception("netlink: %s", error)
+                    if not self._refuse_for(RETRY_S, error):
+                        return
+                else:
                     return
-            else:
-                self._refuse_for(0, None)
-                return
+        finally:
+            self._ended = True  # before the last look: what is asked after it is refused where it is asked
+            self._refuse_for(0, None)
 
     def _open_and_serve(self) -> None:
         route: Route | None = None
@@ -154,7 +165,7 @@ class Kernel:
                 if resource is not None:
                     resource.close()
 
-    def _refuse_for(self, seconds: float, trouble: Exception | None) -> bool:
+    def _refuse_for(self, seconds: float, trouble: BaseException | None) -> bool:
         """Answer all jobs with the trouble for so long; False once closed."""
         until = time.monotonic() + seconds
         while True:
@@ -166,7 +177,7 @@ class Kernel:
                 return True
             if job is _CLOSE:
                 return False
-            job[1].set_exception(KernelError("netlink", None, str(trouble or "the kernel thread has ended")))
+            _refuse(job, KernelError("netlink", None, str(trouble or "the kernel thread has ended")))
 
     def _serve(self, route: Route) -> None:
         assert self._events is not None
@@ -199,22 +210,21 @@ class Kernel:
                 self._resync(route)
 
     def _take(self, route: Route, data: bytes) -> None:
-        """One datagram of events; every message in one is of the same kind."""
+        """One datagram of events."""
         self._generation += 1
-        kind, ifindex = _MESSAGE.unpack_from(data)[1], _MESSAGE.unpack_from(data)[7]
-        if RTM_NEWQDISC <= kind <= RTM_GETTFILTER:
-            self._note_tc(ifindex)
-            return
-        for row in route.parse(data):
-            self._note(row)
+        for row in ifinfomsg.rows(data):
+            if isinstance(row, TcRow):
+                self._note_tc(row)
+            else:
+                self._note(row)
 
-    def _note_tc(self, ifindex: int) -> None:
+    def _note_tc(self, row: TcRow) -> None:
         """Somebody, perhaps we, changed the traffic control of a link or of its ifb: told as a change of the link."""
-        link = self._links.get(ifindex)
+        link = self._links.get(row.ifindex)
         if link is not None and link.ifname.startswith(IFB_PREFIX):
-            link = next((other for other in self._links.values() if ifb_name(other.ifname) == link.ifname), None)
+            link = next((other for other in self._links.values() if ifb_name(other.ifname) == link.ifname), link)
         if link is not None:
-            self._tell("changed", LinkRow(link, None))
+            self._tell("changed", LinkRow(link, None), ours=_is_ours(row))
 
     def _resync(self, route: Route) -> None:
         self._generation += 1  # what was lost may have told of anything
@@ -234,12 +244,13 @@ class Kernel:
             self._links[row.link.ifindex] = row.link
             self._tell("changed" if known else "new", row)
 
-    def _tell(self, kind: str, row: LinkRow) -> None:
+    def _tell(self, kind: str, row: LinkRow, *, ours: bool = False) -> None:
         sample = self._sample(row.link, row.counters, final=kind == "deleted") if row.counters else None
         assert self._loop is not None
         assert self._on_event is not None
+        ours = ours or row.link.ifname.startswith(IFB_PREFIX)
         with contextlib.suppress(RuntimeError):  # the loop has closed before us
-            self._loop.call_soon_threadsafe(self._on_event, LinkEvent(kind, row.link, sample))
+            self._loop.call_soon_threadsafe(self._on_event, LinkEvent(kind, row.link, sample, ours))
 
     def _matching(self, patterns: tuple[str, ...]) -> list[Link]:
         return [self._links[i] for i in sorted(self._links) if matches(patterns, self._links[i].ifname)]
@@ -269,11 +280,28 @@ def _event_socket() -> socket.socket:
     return events
 
 
+def _is_ours(row: TcRow) -> bool:
+    return any(MAJOR <= handle >> 16 <= LAST_MAJOR for handle in (row.handle, row.parent)) or row.prio == REDIRECT_PRIO
+
+
 def _run(job: Job, route: Route) -> None:
+    """Answer a question; nothing that it raises, and nobody who no longer waits for it, ends the thread."""
     function, future = job
     if not future.set_running_or_notify_cancel():
         return
     try:
         future.set_result(function(route))
-    except Exception as error:  # handed to the one who asked
-        future.set_exception(error)
+    except BaseException as error:
+        future.set_exception(_deliverable(error))
+
+
+def _refuse(job: Job, trouble: KernelError) -> None:
+    if job[1].set_running_or_notify_cancel():
+        job[1].set_exception(trouble)
+
+
+def _deliverable(error: BaseException) -> BaseException:
+    """What the asker gets. asyncio never delivers a StopIteration, and takes a CancelledError for the asker's own."""
+    if isinstance(error, Exception) and not isinstance(error, (StopIteration, concurrent.futures.CancelledError)):
+        return error
+    return KernelError("netlink", None, f"{type(error).__name__}: {error}")
