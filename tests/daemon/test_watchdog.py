@@ -135,6 +135,7 @@ from pathlib import Path
 import agent.daemon.app as assembly, agent.daemon.tasks.counting as counting, agent.daemon.supervisor as supervisor
 from agent.daemon.accounting import Accounting
 from agent.daemon.watchdog import Watchdog
+from agent.keeper import Keeper
 from agent.store import Store
 from agent.traffic.netlink.thread import Kernel
 
@@ -173,7 +174,7 @@ HARMS = {
         {"fault"},
     ),
     "the store's thread is blocked": (
-        "when_ill(Store, '_transact', for_ever)\nAccounting.commit_due = lambda self: ill.exists()",
+        "when_ill(Store, '_transact', for_ever)\nKeeper.commit_due = lambda self: ill.exists()",
         "no progress: counting",
         set[str](),
     ),
