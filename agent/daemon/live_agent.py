@@ -20,6 +20,7 @@ from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
 from agent.plan import Ledger, Moment
 from agent.status import Snapshot
+from agent.traffic.uplink import Mismatch
 
 
 class LiveAgent:
@@ -35,6 +36,7 @@ class LiveAgent:
         self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
         self.reborn: Callable[[], None] = lambda: None
         self.cause: Callable[[], str] = lambda: "none"
+        self.mismatch: Callable[[], Mismatch | None] = lambda: None
         self.faults_told: Callable[[], dict[str, int]] = dict
         self.alarms: Callable[[], Iterable[str]] = tuple
         self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
@@ -66,6 +68,7 @@ class LiveAgent:
             faults={**self._faults, **self.faults_told()},
             store_state=self.store.state,
             alarms=sorted(self.alarms()),
+            mismatch=self.mismatch(),
         )
 
     async def refresh(self) -> None:
