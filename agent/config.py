@@ -15,6 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from agent import config_meaning
 from agent.errors import ConfigError
 from agent.plan.model import Plan
 from agent.toml import tomllib
@@ -132,7 +133,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration; `file` is where it was read."""
+    """The whole configuration; `file` is where it was read, `problem` why that is not the file that was asked for."""
 
     device: Device = field(default_factory=Device)
     modem: ModemSettings = field(default_factory=ModemSettings)
@@ -146,7 +147,10 @@ class Config:
     probe: Probe = field(default_factory=Probe)
     log: Log = field(default_factory=Log)
     file: str = ""
+    problem: str = ""
 
+
+BESIDE = frozenset({"file", "problem"})  # no sections
 
 # -- rules ---------------------------------------------------------------------------------------------------------
 
@@ -172,7 +176,7 @@ def _known_zone(name: str) -> bool:
 
 
 _PATH = _matching(r"|/.*", "an absolute path, or empty")
-_INTERFACE = r"[^/\s]{1,15}"
+_INTERFACE = r"[^/:\s]{1,15}"  # dev_valid_name() of net/core/dev.c
 _RATE = _between(8_000, 10_000_000_000)  # below 8 kbit/s a single packet takes more than a second
 
 RULES: dict[str, Rule] = {
@@ -246,7 +250,7 @@ SECRETS = frozenset({"household.sms_to"})  # values that `config show` masks; th
 # -- loading -------------------------------------------------------------------------------------------------------
 
 
-def load(path: Path | str) -> Config:
+def load(path: Path | str, *, meaning: bool = True) -> Config:
     """Read and check a configuration file. Raises ConfigError, whose text is one line."""
     name = str(path)
     try:
@@ -256,11 +260,11 @@ def load(path: Path | str) -> Config:
         raise ConfigError(name, f"line {line}", "not UTF-8 text", allowed="TOML in UTF-8") from error
     except OSError as error:
         raise ConfigError(name, "", f"cannot be read: {error.strerror or error}") from error
-    return parse(text, name)
+    return parse(text, name, meaning=meaning)
 
 
-def parse(text: str, name: str = "<string>") -> Config:
-    """Check TOML text; `name` stands for the file in errors."""
+def parse(text: str, name: str = "<string>", *, meaning: bool = True) -> Config:
+    """Check TOML text; `name` stands for the file in errors. Without `meaning` each value is judged by itself alone."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -270,8 +274,11 @@ def parse(text: str, name: str = "<string>") -> Config:
         last = f"line {text.count(chr(10)) + 1} (end of file)"
         where = "" if place is None else last if place[1] == "end of document" else place[1]
         raise ConfigError(name, where, f"not TOML: {problem}") from error
-    config = typing.cast(Config, _section(Config, table, name, "", skip=frozenset({"file"})))
-    return _with_file(config, name)
+    config = typing.cast(Config, _section(Config, table, name, "", skip=BESIDE))
+    found = config_meaning.problem(config.wan.interfaces, config.plan) if meaning else None
+    if found is not None:
+        raise ConfigError(name, found.key, found.text, value=found.value, allowed=found.allowed)
+    return replace(config, file=name)
 
 
 def salvage(path: Path | str) -> Config:
@@ -287,15 +294,11 @@ def salvage(path: Path | str) -> Config:
         return config
     for key, value in table.items():
         try:
-            section = typing.cast(Config, _section(Config, {key: value}, name, "", skip=frozenset({"file"})))
+            section = typing.cast(Config, _section(Config, {key: value}, name, "", skip=BESIDE))
         except ConfigError:
             continue
         config = replace(config, **{key: getattr(section, key)})
     return config
-
-
-def _with_file(config: Config, name: str) -> Config:
-    return Config(**{f.name: getattr(config, f.name) for f in fields(Config) if f.name != "file"}, file=name)
 
 
 def _section(cls: type, table: Mapping[str, Any], name: str, prefix: str, skip: frozenset[str] = frozenset()) -> object:
@@ -353,7 +356,7 @@ _TYPE_NAMES: dict[Any, str] = {
 
 def to_dict(config: Config) -> dict[str, Any]:
     """The configuration as plain values, secrets masked, for `config show` and the twin."""
-    return {f.name: _plain(getattr(config, f.name), f.name) for f in fields(config) if f.name != "file"}
+    return {f.name: _plain(getattr(config, f.name), f.name) for f in fields(config) if f.name not in BESIDE}
 
 
 def _plain(value: Any, key: str) -> Any:

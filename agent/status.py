@@ -16,6 +16,7 @@ from agent.mqtt.session_state import SessionState
 
 if TYPE_CHECKING:
     from agent.plan.model import Moment
+    from agent.traffic.uplink import Mismatch
 
 VERSION = 1  # of the status schema; a field may be added under it, never renamed or given a new meaning
 
@@ -48,6 +49,7 @@ class Snapshot:
     faults: Mapping[str, int] = field(default_factory=dict)
     store_state: str = "ok"  # ok, read-only, full or damaged
     alarms: Sequence[str] = ()  # names of the alarms that are raised
+    mismatch: Mismatch | None = None  # the links that count are not those that carry the traffic
 
     def to_dict(self) -> dict[str, Any]:
         moment = self.moment
@@ -76,6 +78,7 @@ class Snapshot:
             "faults": dict(self.faults),
             "alarms": list(self.alarms),
             "store": self.store_state,
+            "uplink": self.mismatch.to_dict() if self.mismatch else None,
         }
 
 

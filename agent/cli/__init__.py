@@ -80,7 +80,7 @@ def _run(words: list[str]) -> int:
 
 def _serve(file: str) -> int:
     """The daemon without click, which would cost a small board a megabyte for as long as it lives; else as run.py."""
-    from agent.config import load  # before anything heavy is imported: a wrong configuration starts nothing
+    from agent.config_start import load  # before anything heavy is imported: a wrong configuration starts nothing
 
     try:
         config = load(file)

@@ -35,12 +35,25 @@ def examine(call: Call, tell: Tell) -> Evidence:
         tell("asking the modem itself")
         evidence = replace(evidence, modem=ask_modem(config, MODEM_S))
     tell("looking at the network interfaces")
-    evidence = replace(evidence, links=probes.wan_links(config.wan.interfaces), routes=probes.default_routes())
+    evidence = _look_around(config, evidence)
     tell("asking name servers, hosts and the broker")
     evidence = _reach_out(config, evidence)
     tell("looking at the disk")
     disk = probes.bounded(lambda: probes.disk(config.device.state_dir), 5.0, None)
     return replace(evidence, disk=disk, wall_year=datetime.now(timezone.utc).year)
+
+
+def _look_around(config: Config, evidence: Evidence) -> Evidence:
+    from agent.traffic import uplink
+
+    interfaces = config.wan.interfaces
+    mismatch = uplink.look(interfaces)
+    return replace(
+        evidence,
+        links=probes.wan_links(interfaces),
+        routes=probes.default_routes(),
+        uplink=mismatch.to_dict() if mismatch else {},
+    )
 
 
 def ask_modem(config: Config, limit_s: float) -> dict[str, Any]:

@@ -50,13 +50,13 @@ class Call:
 
         return Path(self.config_file)
 
-    def config(self) -> Config:
-        """The checked configuration; the defaults where the default file does not exist."""
-        from agent import config
+    def config(self, *, start: bool = False) -> Config:
+        """The checked configuration, or the one to start on; the defaults where the default file does not exist."""
+        from agent import config, config_start
 
         if not self.config_given and not os.path.exists(self.config_file):
             return config.Config(file=self.config_file)
-        return config.load(self.config_path)
+        return config_start.load(self.config_path) if start else config.load(self.config_path)
 
     def socket_path(self) -> str:
         """Where the agent listens: --socket, else the configured run_dir."""

@@ -114,12 +114,13 @@ def merged(config: Config, changes: Mapping[str, Any]) -> Config:
         if not section or not key:
             raise ConfigError("pushed configuration", name, "not a key", allowed="section.key, such as operator.beat_s")
         table.setdefault(section, {})[key] = value
-    return replace(configuration.parse(dumps(table), "pushed configuration"), file=config.file)
+    pushed = configuration.parse(dumps(table), "pushed configuration")
+    return replace(pushed, file=config.file, problem=config.problem)
 
 
 def _table(config: Config) -> dict[str, Any]:
     if not config.file:  # made in memory
-        return {name: section for name, section in asdict(config).items() if name != "file"}
+        return {name: section for name, section in asdict(config).items() if name not in configuration.BESIDE}
     try:
         with open(config.file, "rb") as file:
             return dict(tomllib.load(file))
@@ -128,15 +129,25 @@ def _table(config: Config) -> dict[str, Any]:
 
 
 def effective(config: Config, db: Any, boot: str, boot_s: float) -> Config:
-    """What the agent runs with; an overlay that no longer fits the file is set aside, never fatal."""
+    """What the agent runs with; what of an overlay no longer fits the file is left out, never fatal."""
     try:
         return merged(config, start(db, boot, boot_s))
     except ConfigError as error:
         give_up(db, str(error))
+        return _as_far_as_right(config, _load(db, GOOD))
+
+
+def _as_far_as_right(config: Config, changes: Mapping[str, Any]) -> Config:
+    """Key by key: one that is refused, by a newer agent or beside another file, takes none of the others with it."""
+    kept: dict[str, Any] = {}
+    found, problem = config, config.problem
+    for name, value in changes.items():
         try:
-            return merged(config, _load(db, GOOD))
-        except ConfigError:
-            return config
+            found = merged(config, {**kept, name: value})
+            kept[name] = value
+        except ConfigError as error:
+            problem = problem or str(error)
+    return replace(found, problem=problem)
 
 
 # -- on the loop ---------------------------------------------------------------------------------------------------

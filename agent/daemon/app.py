@@ -25,6 +25,7 @@ from agent.daemon.supervisor import Supervisor
 from agent.daemon.tasks.modem import Watching
 from agent.daemon.tasks.recovery import Recovering
 from agent.daemon.tasks.reporting import Reporting
+from agent.daemon.tasks.uplink import Uplink
 from agent.daemon.wait import Wake
 from agent.daemon.watchdog import END_S, LOOK_S, Endings, Patience, Watchdog
 from agent.doctor.readings_log import Diary
@@ -33,7 +34,7 @@ from agent.household.notifier import Household
 from agent.modem import Reading
 from agent.mqtt import SessionState
 from agent.plan import Notice
-from agent.traffic import LinkEvent
+from agent.traffic import LinkEvent, uplink
 from agent.traffic.proof import ALARM, Proof, Verdict
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class Daemon:
         self._household = Household(
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
+        self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s)
         self._diary = Diary(Path(config.device.run_dir))
         self._shaped_anew = Wake()
         self._proof = Proof(
@@ -105,6 +107,8 @@ class Daemon:
     def _wire(self) -> None:
         agent, reporting, recovering = self._agent, self._reporting, self._recovering
         agent.cause = lambda: recovering.cause
+        agent.mismatch = lambda: self._uplink.mismatch
+        self._uplink.on_change = lambda found: reporting.alarm(uplink.ALARM, found.to_dict() if found else None)
         recovering.on_change = self._show
         agent.accounting.on_notice = self._noticed
         agent.accounting.on_decision = lambda decision: self._decided()
@@ -114,6 +118,8 @@ class Daemon:
         agent.shaping.on_change = self._shaped
         agent.shaping.on_names = lambda more: reporting.charge(more.received_bytes, more.sent_bytes)
         reporting.on_session = self._session_changed
+        problem = agent.config.problem
+        reporting.alarm("configuration", {"reason": problem, "file": agent.config.file} if problem else None)
         self._shaped()  # what became of the line before anybody heard of it
 
     def _changed(self) -> None:
@@ -193,6 +199,7 @@ class Daemon:
             "modem": agent.watching,
             "operator": self._reporting,
             "recovery": self._recovering,
+            "uplink": self._uplink,
         }
         for name, part in parts.items():
             part.on_beat = functools.partial(supervisor.beat, name)

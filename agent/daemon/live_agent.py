@@ -19,6 +19,7 @@ from agent.keeper import Event
 from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
 from agent.status import Snapshot
+from agent.traffic.uplink import Mismatch
 
 
 class LiveAgent:
@@ -33,6 +34,7 @@ class LiveAgent:
         self.session_state: Callable[[], SessionState] = SessionState
         self.reborn: Callable[[], None] = lambda: None
         self.cause: Callable[[], str] = lambda: "none"
+        self.mismatch: Callable[[], Mismatch | None] = lambda: None
         self.faults_told: Callable[[], dict[str, int]] = dict
         self.alarms: Callable[[], Iterable[str]] = tuple
         self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
@@ -64,6 +66,7 @@ class LiveAgent:
             faults={**self._faults, **self.faults_told()},
             store_state=self.store.state,
             alarms=sorted(self.alarms()),
+            mismatch=self.mismatch(),
         )
 
     async def refresh(self) -> None:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 def run(config: Config) -> int:
     """Run until SIGTERM, SIGINT or a fatal fault; the exit status."""
     logging.basicConfig(level=config.log.level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    if config.problem:
+        log.error("%s; running on %s", config.problem, config.file)
     try:
         with (
             contextlib.closing(NamespaceLock()) as lock,

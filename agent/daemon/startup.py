@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import config_start
 from agent.clock import Clock
 from agent.commands import pushed_config
 from agent.config import Config
@@ -26,7 +27,7 @@ from agent.plan import Ledger
 from agent.store import Store
 from agent.traffic import Kernel, LinkEvent, Shaper
 
-DATABASE, CAPABILITIES = "agent.db", "capabilities.json"
+DATABASE, CAPABILITIES = config_start.DATABASE, "capabilities.json"
 
 
 class LinkEvents:

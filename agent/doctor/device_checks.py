@@ -13,11 +13,9 @@ FIRST_YEAR = 2026  # no device with this agent ran before it
 
 def check_config(evidence: Evidence) -> Finding:
     if evidence.config_problem:
-        return fault(
-            evidence.config_problem,
-            "Mend the file; 'modem-agent config check' tells when it is right. The agent does not start with it.",
-            "configuration",
-        )
+        result = "The agent does not start with it." if evidence.agent_dead else "Until then the last good one is used."
+        advice = f"Mend the file; 'modem-agent config check' tells when it is right. {result}"
+        return fault(evidence.config_problem, advice, "configuration")
     if evidence.config_warnings:
         return warning("; ".join(evidence.config_warnings), "Mend it, then restart the agent.", "configuration")
     return ok(evidence.config_file)

@@ -27,6 +27,7 @@ class Evidence:
     modem: Mapping[str, Any] | None = None  # {"state", "reason", "reading"}
     links: tuple[WanLink, ...] | None = None
     routes: tuple[Route, ...] | None = None
+    uplink: Mapping[str, Any] | None = None  # a mismatch of agent.traffic.uplink; empty: there is none
     resolvers: tuple[Reach, ...] | None = None
     hosts: tuple[Reach, ...] | None = None
     broker: Reach | None = None  # None: no broker is configured

@@ -11,6 +11,8 @@ def check_address(evidence: Evidence) -> Finding:
     if evidence.links is None:
         return unknown("the network interfaces could not be read")
     wanted = ", ".join(evidence.wan_patterns)
+    if not evidence.links and evidence.uplink:
+        return fault(evidence.uplink["text"], evidence.uplink["advice"], "no-wan-interface")
     if not evidence.links:
         return fault(
             f"there is no interface {wanted}",
@@ -39,12 +41,17 @@ def check_address(evidence: Evidence) -> Finding:
 def check_route(evidence: Evidence) -> Finding:
     if evidence.routes is None:
         return unknown("the routes could not be read")
+    if evidence.uplink:
+        cause = "lan-bridge" if evidence.uplink["reason"] == "lan-bridge" else "other-route"
+        return warning(evidence.uplink["text"], evidence.uplink["advice"], cause)
     if evidence.links is not None and not any(link.addresses for link in evidence.links):
         return unknown("not asked: the WAN has no address")
     wan = {link.ifname for link in evidence.links or ()}
     over_wan = [route for route in evidence.routes if route.ifname in wan]
     if over_wan:
         return ok(f"default by {over_wan[0].gateway or 'the link itself'} on {over_wan[0].ifname}")
+    if evidence.routes and evidence.uplink is not None:
+        return ok(f"default by {evidence.routes[0].ifname}, carried by a link that counts")
     if evidence.routes:
         return warning(
             f"the default route leaves by {evidence.routes[0].ifname}, not by the mobile line",

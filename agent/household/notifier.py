@@ -206,6 +206,8 @@ def message_of(notice: Notice, plan: Plan, language: str) -> Message:
 
 def _next_period(notice: Notice, plan: Plan) -> date:
     """The local day on which the period after the notice's begins."""
+    if notice.period_end is not None:
+        return local_date(notice.period_end, plan.timezone)
     start = date.fromisoformat(notice.period)
     wall = notice.wall
     period: BillingPeriod = period_at(wall, plan.billing_day, plan.timezone)

@@ -103,31 +103,13 @@ def _ipv4(name: str) -> str:
 
 def default_routes() -> tuple[Route, ...] | None:
     """Default routes, best metric first."""
-    v4, v6 = _text(PROC / "net/route"), _text(PROC / "net/ipv6_route")
-    if v4 is None and v6 is None:
+    from agent.net.routes import read_routes
+
+    found = read_routes(PROC / "net")
+    if found is None:
         return None
-    return tuple(route for _, route in sorted(_routes_v4(v4 or "") + _routes_v6(v6 or ""), key=lambda r: r[0]))
-
-
-def _routes_v4(text: str) -> list[tuple[int, Route]]:
-    routes = []
-    for line in text.splitlines()[1:]:
-        words = line.split()
-        # Iface Destination Gateway Flags RefCnt Use Metric Mask; numbers are hexadecimal, in the host's byte order
-        if len(words) > 7 and words[1] == "00000000" and words[7] == "00000000" and int(words[3], 16) & 0x1:
-            gateway = socket.inet_ntoa(struct.pack("=I", int(words[2], 16)))
-            routes.append((int(words[6]), Route(words[0], "" if gateway == "0.0.0.0" else gateway)))
-    return routes
-
-
-def _routes_v6(text: str) -> list[tuple[int, Route]]:
-    routes = []
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) > 9 and words[0] == "0" * 32 and words[1] == "00" and words[9] != "lo":
-            gateway = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[4]))
-            routes.append((int(words[5], 16), Route(words[9], "" if gateway == "::" else gateway)))
-    return routes
+    defaults = sorted((route for route in found if route.default), key=lambda route: route.metric)
+    return tuple(Route(route.ifname, route.gateway) for route in defaults)
 
 
 # -- reaching out --------------------------------------------------------------------------------------------------

@@ -29,6 +29,10 @@ class TopUp:
     expires: datetime | None
     by: str
     granted: datetime
+    boot_id: str = ""  # and by boot time, since the wall clock of that moment may have been wrong
+    boot_s: float = 0.0
+    unsure: bool = False  # granted on a clock that was not trusted
+    charged_bytes: int = 0  # what the period had used by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,17 @@ class Override:
 
     lift: full speed whatever was used; without `expires` it ends with the billing period.
     force: the slowest step whatever was used. suspend: the plan is suspended, counting goes on and nothing is shaped.
+    Both last until they expire or are taken back.
     """
 
     mode: str  # lift, force or suspend
     reason: str
     by: str
     expires: datetime | None = None
+    granted: datetime | None = None
+    boot_id: str = ""  # as of a top-up
+    boot_s: float = 0.0
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,8 @@ class Closed:
     forgiven_bytes: int
     topups: tuple[TopUp, ...]
     warned: tuple[int, ...]
+    advance_bytes: int = 0
+    short_end: datetime | None = None
     before: Closed | None = None  # and the one before it: a clock may be wrong by more than one
 
 
@@ -116,6 +127,8 @@ class Ledger:
     management_received_bytes: int = 0  # of it the agent's own traffic
     management_sent_bytes: int = 0
     forgiven_bytes: int = 0  # used beyond the limit before a top-up came, which the top-up need not pay for
+    advance_bytes: int = 0  # of this allowance, used in a short period before (settling.py)
+    short_end: datetime | None = None  # when the last short period ended that was given a whole allowance
     total_received_bytes: int = 0  # since the installation; only ever grows
     total_sent_bytes: int = 0
     refused_bytes: int = 0
@@ -132,6 +145,7 @@ class Ledger:
     pending: tuple[Span, ...] = ()
     hours: tuple[HourBytes, ...] = ()  # not yet in the history
     topups: tuple[TopUp, ...] = ()
+    lapsed: tuple[TopUp, ...] = ()  # the last that expired, should the clock prove wrong by which they did
     topup_ids: tuple[str, ...] = ()
     override: Override | None = None
     previous: Closed | None = None
@@ -198,8 +212,18 @@ def charged_bytes(ledger: Ledger, plan: Plan) -> int:
 
 
 def limit_bytes(ledger: Ledger, plan: Plan) -> int:
-    """The allowance with all that was added to it."""
-    return plan.allowance_bytes + ledger.forgiven_bytes + sum(t.amount_bytes for t in ledger.topups)
+    """The allowance with all that was added to it, and less what a short period has used of it."""
+    return _own_bytes(ledger, plan) + sum(t.amount_bytes for t in ledger.topups)
+
+
+def beyond_bytes(ledger: Ledger, plan: Plan) -> int:
+    """What was used of the top-ups, or past everything."""
+    return max(0, charged_bytes(ledger, plan) - _own_bytes(ledger, plan))
+
+
+def _own_bytes(ledger: Ledger, plan: Plan) -> int:
+    """The period's limit without top-ups. An allowance that was made smaller in the meantime still leaves one byte."""
+    return max(1, plan.allowance_bytes - ledger.advance_bytes) + ledger.forgiven_bytes
 
 
 def top_up(ledger: Ledger, topup: TopUp, plan: Plan) -> Ledger:
@@ -218,7 +242,7 @@ def top_up(ledger: Ledger, topup: TopUp, plan: Plan) -> Ledger:
     beyond = max(0, charged_bytes(ledger, plan) - limit_bytes(ledger, plan))
     return replace(
         ledger,
-        topups=(*ledger.topups, topup),
+        topups=(*ledger.topups, replace(topup, charged_bytes=charged_bytes(ledger, plan))),
         topup_ids=(*ledger.topup_ids, topup.id)[-REMEMBERED_IDS:],
         forgiven_bytes=ledger.forgiven_bytes + beyond,
     )

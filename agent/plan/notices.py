@@ -26,6 +26,7 @@ class Notice:
     rates: Rates
     reason: str
     wall: datetime
+    period_end: datetime | None = None
 
     @property
     def text(self) -> str:
@@ -70,6 +71,7 @@ def notices(ledger: Ledger, plan: Plan, moment: Moment) -> tuple[Ledger, tuple[N
             decision.rates,
             decision.reason,
             moment.wall,
+            ledger.period.end,
         )
         for kind, percent in kinds
     )

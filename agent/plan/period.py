@@ -84,6 +84,14 @@ def plan_period(plan: Plan, when: datetime) -> BillingPeriod:
     return _period(start=first, end=period.end, zone=plan.timezone)
 
 
+def next_period(period: BillingPeriod, target: BillingPeriod, zone: str) -> BillingPeriod:
+    """The period after one that has ended: as the plan says, and never with a day of it. Where a changed billing day
+    leaves days between the old boundary and the new one, they are a period of their own."""
+    if not target.start < period.end < target.end:
+        return target
+    return _period(start=period.end, end=target.end, zone=zone)
+
+
 def expired(plan: Plan, when: datetime) -> bool:
     """Whether the contract's last day has passed."""
     return plan.contract_end is not None and local_date(when, plan.timezone) > plan.contract_end

@@ -10,13 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from agent.plan.ledger import Anchor, Closed, HourBytes, Ledger, Span, TopUp, charged_bytes, rule_of
+from agent.plan.grants import carried, carried_override, given_again, lapse, remaining
+from agent.plan.ledger import Anchor, Closed, HourBytes, Ledger, Span, beyond_bytes, charged_bytes, rule_of
 from agent.plan.model import Moment, Plan
-from agent.plan.period import BillingPeriod, local_date, plan_period
+from agent.plan.period import BillingPeriod, local_date, next_period, plan_period
 
 CONFIRM_S = 600.0
 AGREEMENT_S = 120.0  # trusted sources closer than this tell the same time
 PERIODS_UNDONE = 3  # so many wrong rolls in a row are undone to the byte
+SHORTEST_MONTH_DAYS = 28
+GIFT_EVERY = timedelta(days=365)
 HOURS_KEPT = 24 * 45  # unwritten hours, should the disk be full for weeks
 
 
@@ -29,6 +32,7 @@ def settle(ledger: Ledger, moment: Moment, plan: Plan) -> Ledger:
     if ledger.provisional:
         ledger = _adopt(ledger, target, moment, plan)
     elif moment.wall >= ledger.period.end:
+        target = next_period(ledger.period, target, plan.timezone)
         if target.start != ledger.period.end and not _confirmed(ledger, moment):
             return ledger
         ledger = _roll(ledger, target, moment, plan)
@@ -39,9 +43,11 @@ def settle(ledger: Ledger, moment: Moment, plan: Plan) -> Ledger:
     else:
         ledger = _placed(ledger, moment, plan)
     if ledger.rule != rule_of(plan):
-        # A changed billing day holds from now on: the period under way ends at the new boundary, what it used stays.
-        ledger = replace(ledger, rule=rule_of(plan), period=replace(ledger.period, end=target.end))
-    return _without_expired(replace(ledger, latest=_newest(ledger.latest, moment.wall)), moment.wall, plan)
+        # A changed billing day may end the period under way sooner, never later; what it used stays.
+        end = min(ledger.period.end, target.end)
+        ledger = replace(ledger, rule=rule_of(plan), period=replace(ledger.period, end=end))
+    ledger = replace(ledger, latest=_newest(ledger.latest, moment.wall))
+    return lapse(ledger, moment.wall, plan, confirmed=_confirmed(ledger, moment))
 
 
 def _newest(latest: datetime | None, wall: datetime) -> datetime:
@@ -76,8 +82,6 @@ def _adopt(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) ->
 def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> Ledger:
     before, after = _split(ledger.pending, moment, target.start)
     ledger = _charged(replace(ledger, pending=()), before, moment, plan)
-    beyond = max(0, charged_bytes(ledger, plan) - plan.allowance_bytes - ledger.forgiven_bytes)
-    lifted = ledger.override is not None and ledger.override.mode == "lift" and ledger.override.expires is None
     closed = Closed(
         ledger.period,
         ledger.received_bytes,
@@ -87,23 +91,45 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         ledger.forgiven_bytes,
         ledger.topups,
         ledger.warned,
+        ledger.advance_bytes,
+        ledger.short_end,
         _of_depth(ledger.previous, PERIODS_UNDONE - 1),
     )
+    short_end, advance_bytes = _short(ledger, target, plan)
     ledger = replace(
         ledger,
         period=target,
         rule=rule_of(plan),
+        advance_bytes=advance_bytes,
+        short_end=short_end,
         received_bytes=0,
         sent_bytes=0,
         management_received_bytes=0,
         management_sent_bytes=0,
         forgiven_bytes=0,
-        topups=_carried(ledger.topups, beyond),
-        override=None if lifted else ledger.override,
+        topups=carried(ledger.topups, beyond_bytes(ledger, plan), target.start, moment),
+        lapsed=remaining(ledger),
+        override=carried_override(ledger.override, target.start, moment),
         previous=closed,
         warned=(),
     )
     return _charged(ledger, after, moment, plan)
+
+
+def _short(ledger: Ledger, target: BillingPeriod, plan: Plan) -> tuple[datetime | None, int]:
+    """After a period that a changed rule has made short: when one last was given whole, and the advance on the next.
+
+    One short period in a year is a gift. What the others use above their share of days counts in the period after
+    them, so that a day which is changed again and again makes no allowance larger.
+    """
+    period, charged = ledger.period, charged_bytes(ledger, plan) + ledger.advance_bytes
+    days = (period.end - period.start) / timedelta(days=1)
+    if days >= SHORTEST_MONTH_DAYS or period == plan_period(plan, period.start) or target.start != period.end:
+        return ledger.short_end, 0
+    if ledger.short_end is None or period.end - ledger.short_end > GIFT_EVERY:
+        return period.end, 0
+    share = int(plan.allowance_bytes * days / SHORTEST_MONTH_DAYS)
+    return ledger.short_end, max(0, min(charged, plan.allowance_bytes) - share)
 
 
 def _of_depth(closed: Closed | None, depth: int) -> Closed | None:
@@ -124,29 +150,39 @@ def _step_back(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan
         wrong, ledger = wrong[:1], replace(ledger, period=target)
     else:
         for _ in wrong:
-            ledger = _reopened(ledger)
+            ledger = _reopened(ledger, plan)
     for label, counted in wrong:
         ledger = _relabelled(ledger, moment, plan, label, counted)
     return ledger
 
 
-def _reopened(ledger: Ledger) -> Ledger:
+def _reopened(ledger: Ledger, plan: Plan) -> Ledger:
     """The period before this one, with what was counted in both."""
-    wrong, previous = ledger.period.label, ledger.previous
+    wrong, previous = ledger, ledger.previous
     assert previous is not None
-    own = {t.id for t in previous.topups}
-    return replace(
-        ledger,
+    right = replace(
+        wrong,
         period=previous.period,
-        received_bytes=ledger.received_bytes + previous.received_bytes,
-        sent_bytes=ledger.sent_bytes + previous.sent_bytes,
-        management_received_bytes=ledger.management_received_bytes + previous.management_received_bytes,
-        management_sent_bytes=ledger.management_sent_bytes + previous.management_sent_bytes,
-        forgiven_bytes=ledger.forgiven_bytes + previous.forgiven_bytes,
-        topups=previous.topups + tuple(t for t in ledger.topups if t.id not in own),
-        warned=tuple(sorted({*ledger.warned, *previous.warned})),
+        received_bytes=previous.received_bytes,
+        sent_bytes=previous.sent_bytes,
+        management_received_bytes=previous.management_received_bytes,
+        management_sent_bytes=previous.management_sent_bytes,
+        forgiven_bytes=previous.forgiven_bytes,
+        topups=previous.topups,
+        advance_bytes=previous.advance_bytes,
+        short_end=previous.short_end,
+        warned=tuple(sorted({*wrong.warned, *previous.warned})),
         previous=previous.before,
-        told_period=previous.period.label if ledger.told_period == wrong else ledger.told_period,
+        told_period=previous.period.label if wrong.told_period == wrong.period.label else wrong.told_period,
+    )
+    right = given_again(replace(right, pending=()), wrong.topups, plan)
+    return replace(
+        right,
+        pending=wrong.pending,
+        received_bytes=right.received_bytes + wrong.received_bytes,
+        sent_bytes=right.sent_bytes + wrong.sent_bytes,
+        management_received_bytes=right.management_received_bytes + wrong.management_received_bytes,
+        management_sent_bytes=right.management_sent_bytes + wrong.management_sent_bytes,
     )
 
 
@@ -156,39 +192,6 @@ def _relabelled(ledger: Ledger, moment: Moment, plan: Plan, wrong: str, counted:
     day = local_date(moment.wall, plan.timezone).isoformat()
     ledger = _with_hour(ledger, HourBytes(hour, day, wrong, -counted[0], -counted[1]))
     return _with_hour(ledger, HourBytes(hour, day, ledger.period.label, *counted))
-
-
-def _carried(topups: tuple[TopUp, ...], beyond: int) -> tuple[TopUp, ...]:
-    """What is left of top-ups that outlive the period; those that end soonest were used first."""
-    left = []
-    for topup in sorted(topups, key=_end):
-        used = min(beyond, topup.amount_bytes)
-        beyond -= used
-        if topup.expires is not None and used < topup.amount_bytes:
-            left.append(replace(topup, amount_bytes=topup.amount_bytes - used))
-    return tuple(left)
-
-
-def _end(topup: TopUp) -> datetime:
-    return topup.expires or datetime.min.replace(tzinfo=timezone.utc)
-
-
-def _without_expired(ledger: Ledger, now: datetime, plan: Plan) -> Ledger:
-    wanted = ledger.override
-    if wanted is not None and wanted.expires is not None and wanted.expires <= now:
-        ledger = replace(ledger, override=None)
-    if not any(t.expires is not None and t.expires <= now for t in ledger.topups):
-        return ledger
-    beyond = max(0, charged_bytes(ledger, plan) - plan.allowance_bytes - ledger.forgiven_bytes)
-    kept = []
-    for topup in sorted(ledger.topups, key=_end):
-        used = min(beyond, topup.amount_bytes)
-        beyond -= used
-        if topup.expires is None or topup.expires > now:
-            kept.append(topup)
-        elif used:  # what was used of it stays paid for until the period ends
-            kept.append(replace(topup, amount_bytes=used, expires=None))
-    return replace(ledger, topups=tuple(kept))
 
 
 # -- placing bytes -------------------------------------------------------------------------------------------------

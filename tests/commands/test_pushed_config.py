@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from agent.commands import pushed_config
 from agent.config import Config
 from agent.errors import ConfigError
 from agent.mqtt import SessionState
+from agent.store import Database
 from tests.commands.standin import StandIn
 from tests.commands.test_runner import Channel
 
@@ -159,3 +161,27 @@ def test_what_cannot_be_pushed(tmp_path: Path, config: Config, changes: dict[str
         assert agent.config == config
 
     run(tmp_path, config, story)
+
+
+def test_a_pushed_key_that_is_refused_takes_none_of_the_others_with_it(tmp_path: Path, config: Config) -> None:
+    """As after an update to an agent that refuses what the one before took."""
+    pushed = {"plan.billing_day": 15, "wan.interfaces": ["*"], "plan.allowance_bytes": 20_000_000_000}
+    with Database.open(tmp_path / "agent.db") as database:
+        database.meta.set(pushed_config.GOOD, json.dumps(pushed))
+        found = pushed_config.effective(config, database, "boot", 0.0)
+    assert (found.plan.billing_day, found.plan.allowance_bytes) == (15, 20_000_000_000)
+    assert found.wan.interfaces == ("wwan0",)
+    assert "wan.interfaces: * also means lo" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"wan.interfaces": ["wwan0", "*"]}, "wan.interfaces"),
+        ({"plan.full_down_bps": 100_000}, "plan.full_down_bps"),
+        ({"plan.steps": [{"at_percent": 90, "down_bps": 9_000}, {"at_percent": 100}]}, "plan.steps.down_bps"),
+    ],
+)
+def test_what_makes_no_sense_cannot_be_pushed_either(config: Config, changes: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        pushed_config.merged(config, changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any, cast
@@ -120,6 +121,12 @@ def test_the_day_is_that_of_the_next_period() -> None:
         "15/12"
         in message_of(notice(period="2026-11-15", wall=WALL.replace(year=1970)), Plan(billing_day=15), "fr").text
     )
+
+
+def test_the_day_is_that_on_which_a_period_of_a_changed_billing_day_really_ends() -> None:
+    """From day 1 to day 28 on 29 November: the period under way ends on 1 December, not on the 28th."""
+    told = replace(notice(period="2026-11-01"), period_end=datetime(2026, 11, 30, 23, tzinfo=timezone.utc))
+    assert "1/12" in message_of(told, Plan(billing_day=28), "fr").text
 
 
 def test_a_refused_sms_is_tried_again_and_then_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

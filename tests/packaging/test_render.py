@@ -67,6 +67,7 @@ FITTING = {
     "clock.source": "ntp", "household.sms_to": "+32470", "household.sms_language": "nl", "log.level": "debug",
     **{f"operator.{name}_file": "/x" for name in ("password", "ca", "cert", "key", "psk")},
     "probe.name": "a.example", "plan.billing_day": 15,
+    "plan.full_down_bps": 5_000_000, "plan.full_up_bps": 2_000_000,
     "plan.max_bps": 2_000_000, "plan.allowance_bytes": 5_000_000, "modem.poll_s": 30.0,
     "modem.baud": 9600, "operator.beat_s": 60, "operator.outbox_days": 7, "commands.rate_per_minute": 5,
 }  # fmt: skip

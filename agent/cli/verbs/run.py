@@ -11,7 +11,7 @@ def command(call: Call) -> int:
 
     SIGTERM or Ctrl-C ends it in order; the shaper stays in the kernel, so a restart gives no free speed.
     """
-    config = call.config()  # before anything heavy is imported: a wrong configuration starts nothing
+    config = call.config(start=True)  # before anything heavy is imported: a wrong configuration starts nothing
     import importlib
 
     return int(importlib.import_module("agent.daemon").run(config))

@@ -76,6 +76,7 @@ def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Network", network(status["modem"].get("reading") or {})),
         ("Signal", signal((status["modem"].get("reading") or {}).get("signal") or {}) or "unknown"),
         ("Link", _links(status["links"])),
+        ("Uncounted", _uncounted(status.get("uplink"))),
         ("Used", _used(status.get("usage"))),
         ("Left", _left(status)),
         ("Speed", speed(status)),
@@ -139,6 +140,10 @@ def signal(values: Mapping[str, Any]) -> str | None:
 
 def _links(links: list[Mapping[str, Any]]) -> str:
     return ", ".join(f"{link['ifname']} {'up' if link['up'] else 'down'}" for link in links) or "no WAN interface"
+
+
+def _uncounted(uplink: Mapping[str, Any] | None) -> str | None:
+    return None if uplink is None else f"{uplink['text']}. {uplink['advice']}"
 
 
 def _used(usage: Mapping[str, Any] | None) -> str | None:

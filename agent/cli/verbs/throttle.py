@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from agent.cli.request import ask, show, who
@@ -17,13 +19,14 @@ from agent.cli.verbs.status import speed
     "--for",
     "lasting",
     metavar="TIME",
-    help="For how long: 90m, 24h, 3d; else a lift ends with the period.",
+    help="For how long: 90m, 24h, 3d. Without it a lift ends with the period, force and suspend only by auto.",
 )
 def command(call: Call, mode: str, reason: str | None, lasting: str | None) -> int:
     """Lift, force or suspend the throttle, or leave it to the plan.
 
-    lift gives the plan's full speed past the allowance, force the slow speed before it, suspend shapes nothing at all
-    while counting goes on, auto ends each of them.
+    lift gives the plan's full speed past the allowance, until --for or the end of the period. force gives the slow
+    speed before it, suspend shapes nothing at all while counting goes on; both last until --for or 'throttle auto',
+    through every new period. auto ends each of them.
     """
     expires = None if lasting is None else from_now(lasting)
     params = {} if mode == "auto" else {"reason": reason, "expires": expires, "by": who()}
@@ -33,5 +36,14 @@ def command(call: Call, mode: str, reason: str | None, lasting: str | None) -> i
         return 0
     with call.client() as client:
         status = client.call("status")
-    show(call, answer, [("Throttle", mode), ("Speed", speed(status)), ("Until", local(expires))])
+    show(call, answer, [("Throttle", mode), ("Speed", speed(status)), ("Until", until(mode, expires, status))])
     return 0
+
+
+def until(mode: str, expires: str | None, status: dict[str, Any]) -> str | None:
+    """When the override ends, in words."""
+    if expires is not None or mode == "auto":
+        return local(expires)
+    if mode == "lift":
+        return f"{local(status['period']['end'])}, when the new period begins"
+    return "'modem-agent throttle auto': it has no end of its own, give one by --for"

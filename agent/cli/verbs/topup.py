@@ -49,7 +49,7 @@ def command(call: Call, amount: str, number: str | None, lasting: str | None, ye
         ("Added", screen.size(extra)),
         ("Allowance now", screen.size(used.get("limit_bytes"))),
         ("Left", screen.size(used.get("remaining_bytes"))),
-        ("Until", local(expires) if expires else None),
+        ("Until", local(expires) or "the new period"),
     ]
     show(call, answer, rows)
     return exits.OK

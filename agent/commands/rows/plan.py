@@ -14,7 +14,7 @@ from agent.commands.command import Command, Progress
 from agent.errors import Rejected
 from agent.keeper import LedgerChange
 from agent.plan import Ledger, Moment
-from agent.status import usage_dict
+from agent.status import timestamp, usage_dict
 
 
 async def _change(agent: Agent, progress: Progress, change: LedgerChange, **more: Any) -> dict[str, Any]:
@@ -40,6 +40,9 @@ async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
             expires=expires,
             by=args.get("by", ""),
             granted=moment.wall,
+            boot_id=moment.boot_id,
+            boot_s=moment.boot_s,
+            unsure=not moment.trusted,
         )
         return plan.top_up(ledger, granted, agent.config.plan)
 
@@ -49,14 +52,28 @@ async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
 def _override(mode: str) -> Callable[[Agent, dict[str, Any], Progress], Any]:
     async def run(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         expires = instant(args["expires"]) if "expires" in args else None
-        wanted = plan.Override(mode=mode, reason=args.get("reason", ""), by=args.get("by", ""), expires=expires)
 
         def change(ledger: Ledger, moment: Moment) -> Ledger:
+            wanted = plan.Override(
+                mode=mode,
+                reason=args.get("reason", ""),
+                by=args.get("by", ""),
+                expires=expires,
+                granted=moment.wall,
+                boot_id=moment.boot_id,
+                boot_s=moment.boot_s,
+                unsure=not moment.trusted,
+            )
             return plan.override(ledger, wanted, moment.wall)
 
-        return await _change(agent, progress, change, mode=mode)
+        return await _change(agent, progress, change, mode=mode, **_end(expires, ENDS[mode]))
 
     return run
+
+
+def _end(expires: datetime | None, otherwise: str) -> dict[str, str | None]:
+    """When what was granted ends: at a time, with the period, or only when it is taken back."""
+    return {"ends": otherwise if expires is None else "time", "expires": timestamp(expires)}
 
 
 async def automatic(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -83,10 +100,13 @@ def instant(text: str) -> datetime:
     return when.astimezone(timezone.utc)
 
 
+ENDS = {"lift": "period", "force": "auto", "suspend": "auto"}  # without an expiry; auto: by throttle.auto alone
 EXPIRES = {"type": "string", "maxLength": 40, "help": "RFC 3339 time; else the end of the period"}
+UNTIL_AUTO = {**EXPIRES, "help": "RFC 3339 time; else it lasts until throttle.auto, through every new period"}
 BY = {"type": "string", "maxLength": 64, "help": "who granted it"}
 REASON = {"type": "string", "maxLength": 200, "help": "why; it stands in status and goes to the operator"}
 WHY = {"reason": REASON, "expires": EXPIRES, "by": BY}
+LASTING = {**WHY, "expires": UNTIL_AUTO}
 RATE = {"type": "integer", "minimum": 8_000, "maximum": 10**10}
 
 ROWS = (
@@ -116,15 +136,27 @@ ROWS = (
         role="admin",
         resource="config",
     ),
-    Command("throttle.lift", "full speed whatever was used", _override("lift"), args=WHY, role="act", resource="plan"),
     Command(
-        "throttle.force", "the slow speed whatever was used", _override("force"), args=WHY, role="act", resource="plan"
+        "throttle.lift",
+        "full speed whatever was used, until 'expires' or the end of the period",
+        _override("lift"),
+        args=WHY,
+        role="act",
+        resource="plan",
+    ),
+    Command(
+        "throttle.force",
+        "the slow speed whatever was used, until 'expires' or throttle.auto",
+        _override("force"),
+        args=LASTING,
+        role="act",
+        resource="plan",
     ),
     Command(
         "throttle.suspend",
-        "nothing is shaped and nothing told apart; counting goes on",
+        "nothing is shaped and counting goes on, until 'expires' or throttle.auto",
         _override("suspend"),
-        args=WHY,
+        args=LASTING,
         role="act",
         resource="plan",
     ),

@@ -6,6 +6,8 @@ A broker that is away, or was never configured, stops nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import math
 import secrets
 from collections.abc import Callable, Iterable
@@ -17,11 +19,13 @@ from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.wait import Wake
+from agent.errors import StoreError
 from agent.mqtt import Outbox, Reporter, Session, SessionState, Topics, Twins
 from agent.plan import Notice
 
 IDENTITY_WAIT_S = 5.0
 FAREWELL_S = 0.4
+ALARMS_KEY = "alarms"
 EVENT_NAMES = {"throttled": "throttle", "restored": "throttle", "warning": "warning"}
 
 
@@ -36,6 +40,7 @@ class Reporting:
         self._first_alarms: dict[str, dict[str, Any] | None] = {}
         self._runner: Runner | None = None
         self._sessions_task: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self.wake = Wake()
         self.on_beat: Callable[[float], None] = lambda within_s: None
         self.on_session: Callable[[SessionState], None] = lambda state: None
@@ -62,10 +67,20 @@ class Reporting:
 
     def alarm(self, name: str, details: dict[str, Any] | None) -> None:
         """Raise an alarm, or clear it with None; before the device has a name it waits."""
-        if self._reporter is not None:
-            self._reporter.alarm(name, details)
-        else:
+        if self._reporter is None:
             self._first_alarms[name] = details
+            return
+        before = set(self._reporter.alarms)
+        self._reporter.alarm(name, details)
+        if self._reporter.alarms != before:
+            self._keeping = asyncio.create_task(self._keep_alarms())
+
+    async def _keep_alarms(self) -> None:
+        """Which alarms the broker holds. A restart clears them, such as the one that takes up a corrected file; what is
+        still so is raised anew."""
+        names = json.dumps(sorted(self.alarms))
+        with contextlib.suppress(StoreError):  # told by the alarm `store`
+            await self._agent.store.run(lambda database: database.meta.set(ALARMS_KEY, names))
 
     def rebirth(self) -> None:
         """Everything anew, at the operator's request."""
@@ -75,7 +90,9 @@ class Reporting:
     @property
     def alarms(self) -> Iterable[str]:
         """Names of the alarms that are raised."""
-        return self._reporter.alarms if self._reporter is not None else ()
+        if self._reporter is not None:
+            return self._reporter.alarms
+        return [name for name, details in self._first_alarms.items() if details is not None]
 
     @property
     def faults(self) -> dict[str, int]:
@@ -121,9 +138,14 @@ class Reporting:
             outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
             commands=sorted(COMMANDS), now=now,
         )  # fmt: skip
+        held = json.loads(await agent.store.run(lambda database: database.meta.get(ALARMS_KEY) or "[]"))
+        stale = (
+            dict.fromkeys(held) if self._reporter is None else {}
+        )  # of an earlier process, not of this task's last run
         self._session, self._reporter = session, reporter
-        for name, details in self._first_alarms.items():
-            reporter.alarm(name, details)
+        reporter.alarms.update(held)
+        for name, details in {**stale, **self._first_alarms}.items():
+            self.alarm(name, details)
         self._first_alarms.clear()
         agent.accounting.wake.set()  # events that waited for the outbox may go
         tasks = [asyncio.create_task(session.run()), asyncio.create_task(reporter.run())]
