@@ -58,6 +58,10 @@ class PortDenied(PortBusy):
         super().__init__(f"{where}: {self.WORDS}")
 
 
+class ModemOccupied(ModemError):
+    """The module still works on a command that nobody waits for any more, and hears no other."""
+
+
 class CommandError(ModemError):
     """A final error result code: `final` is OK's opposite as received, `code` its number if it has one."""
 

@@ -92,6 +92,15 @@ def local(text: str | None) -> str | None:
     return f"{here.day} {MONTHS[here.month - 1]} {here.year} {here:%H:%M}"
 
 
+def local_span(start: str, end: str) -> str:
+    """29 Nov 2026 19:02-19:09, or both days where they differ."""
+    first, last = local(start) or "", local(end) or ""
+    if first == last:
+        return first
+    day = first[: -len("19:02")]
+    return f"{first}-{last[len(day) :]}" if last.startswith(day) else f"{first} - {last}"
+
+
 def seconds_between(start: str | None, end: str | None) -> float | None:
     first, last = parsed(start), parsed(end)
     return None if first is None or last is None else (last - first).total_seconds()

@@ -70,6 +70,7 @@ class Command:
     repeatable: bool = True  # may run again when a power cut leaves open whether it ran
     resource: str | None = None  # commands of one resource run one after the other
     survives: str = ""  # "process" or "boot": its success is that a new one has begun
+    reads: Callable[[Mapping[str, Any]], bool] = lambda args: False  # whether it changes nothing, whatever it costs
     resume: Run | None = None  # what a later run of the agent does for it, instead of running it again
 
     @property

@@ -85,7 +85,7 @@ async def execute(
         if role in ROLES:  # a stranger's attempts would only wear the flash
             await trail.note(results.REJECTED, refusal.code, refusal.reason)
         raise
-    agent.event("command", {"name": name, "source": source, "role": role})
+    agent.event("command", {"name": name, "source": source, "role": role, "reads": command.reads(checked)})
     await trail.note(results.RUNNING)
     return await _noted(trail, perform(agent, command, checked, Quiet(agent, progress)))
 

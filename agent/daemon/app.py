@@ -113,7 +113,7 @@ class Daemon:
         agent.accounting.on_notice = self._noticed
         agent.accounting.on_decision = lambda decision: self._decided()
         agent.keeper.on_saved = self._saved
-        agent.watching.on_change = self._changed
+        agent.watching.on_change = self._module_changed
         agent.watching.on_reading = self._read
         agent.shaping.on_change = self._shaped
         agent.shaping.on_names = lambda more: reporting.charge(more.received_bytes, more.sent_bytes)
@@ -126,10 +126,13 @@ class Daemon:
         self._show()
         self._reporting.changed()
 
+    def _module_changed(self) -> None:
+        self._recovering.wake.set()
+        self._changed()
+
     def _show(self) -> None:
         """The household's sign."""
-        online = self._reporting.session.connected or self._recovering.cause == "none"
-        self._household.look(online=online, slow=self._agent.accounting.decision.slow)
+        self._household.look(online=self._recovering.online, slow=self._agent.accounting.decision.slow)
 
     def _session_changed(self, state: SessionState) -> None:
         self._agent.shaping.manage(state.peer)

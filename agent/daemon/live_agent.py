@@ -6,7 +6,8 @@ Nothing here blocks, and nothing here decides: counting, watching, shaping and r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from agent import __version__
@@ -18,6 +19,8 @@ from agent.errors import AgentError
 from agent.keeper import Event
 from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
+from agent.plan import Sample
+from agent.plan.period import local_clock
 from agent.status import Snapshot
 from agent.traffic.uplink import Mismatch
 
@@ -52,7 +55,7 @@ class LiveAgent:
             version=__version__,
             started_boot_s=self._started_boot_s,
             modem_state=self.watching.state,
-            modem_reason=self.watching.reason,
+            modem_reason=self._modem_reason(),
             cause=self.cause(),
             reading=self.watching.reading,
             links=self.shaping.links,
@@ -69,9 +72,21 @@ class LiveAgent:
             mismatch=self.mismatch(),
         )
 
+    def _modem_reason(self) -> str:
+        """Why the module is as it is; of one that works on something long, what and since when."""
+        occupied = self.watching.module.occupied
+        if occupied is None:
+            return self.watching.reason
+        since = self.clock.now().wall - timedelta(seconds=occupied[1])
+        return f"busy: {occupied[0]} since {local_clock(since, self.config.plan.timezone):%H:%M}"
+
+    async def samples(self) -> Sequence[Sample]:
+        """The counters of the WAN links as the kernel has them now. Raises KernelError."""
+        return await self._kernel.samples(self.config.wan.interfaces)
+
     async def refresh(self) -> None:
         """Read the link counters now; a kernel that refuses leaves what was known."""
-        self.accounting.take(await self._kernel.samples(self.config.wan.interfaces))
+        self.accounting.take(await self.samples())
 
     def charge(self, received_bytes: int, sent_bytes: int) -> None:
         self.accounting.charge(received_bytes, sent_bytes)

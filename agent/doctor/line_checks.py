@@ -35,7 +35,10 @@ def check_address(evidence: Evidence) -> Finding:
             "'modem-agent reset attach'.",
             "apn",
         )
-    return ok("; ".join(f"{link.ifname} {', '.join(link.addresses)}" for link in addressed))
+    carried = [link for link in addressed if link.carrier or evidence.online]  # what passes packets has a carrier
+    if not carried:
+        return unknown(f"{addressed[0].ifname} still has its address {addressed[0].addresses[0]}, but no carrier")
+    return ok("; ".join(f"{link.ifname} {', '.join(link.addresses)}" for link in carried))
 
 
 def check_route(evidence: Evidence) -> Finding:
@@ -48,6 +51,9 @@ def check_route(evidence: Evidence) -> Finding:
         return unknown("not asked: the WAN has no address")
     wan = {link.ifname for link in evidence.links or ()}
     over_wan = [route for route in evidence.routes if route.ifname in wan]
+    dead = {link.ifname for link in evidence.links or () if not (link.up and link.addresses and link.carrier)}
+    if over_wan and not evidence.online and all(route.ifname in dead for route in over_wan):
+        return unknown(f"a default route by {over_wan[0].ifname} still stands, which leads nowhere without its link")
     if over_wan:
         return ok(f"default by {over_wan[0].gateway or 'the link itself'} on {over_wan[0].ifname}")
     if evidence.routes and evidence.uplink is not None:
@@ -76,6 +82,8 @@ def check_name_server(evidence: Evidence) -> Finding:
             "name-server",
         )
     answering = [server for server in evidence.resolvers if server.ok]
+    if answering and not evidence.online and all(_own(server) for server in answering):
+        return unknown(f"{answering[0].name} is this device's own and answers from memory; nothing else answers")
     if answering:
         silent = len(evidence.resolvers) - len(answering)
         note = f"; {silent} other silent" if silent else ""
@@ -117,31 +125,42 @@ def check_internet(evidence: Evidence) -> Finding:
     return fault(
         f"nothing on the internet answers ({silent})",
         "The modem is registered and has an address, and nothing comes back: an outage of the operator, or data is "
-        "barred for this SIM. Ask support; a reset helps only if it has lasted for more than ten minutes.",
+        "barred for this SIM. Ask support. The agent attaches anew by itself once this has lasted for five minutes.",
         "operator-outage",
     )
 
 
 def check_broker(evidence: Evidence) -> Finding:
-    session = evidence.of_status("session")
-    if session.get("connected"):
-        return ok(f"connected to {session.get('broker')}")
-    if evidence.broker is None:
+    """A session that stands is no proof: TCP notices a dead line after a quarter of an hour."""
+    session, broker = evidence.of_status("session"), evidence.broker
+    connected = bool(session.get("connected"))
+    if broker is None and not connected:
         return warning(
             "no broker is configured: the operator sees nothing of this device",
             "Set operator.url and its credentials.",
             "no-broker",
         )
-    if not evidence.online:
-        return unknown("not asked: nothing can be reached")
-    if not evidence.broker.ok:
-        return fault(
-            f"the broker {evidence.broker.name} cannot be reached: {evidence.broker.problem}",
-            "The internet works, the operator's broker does not: check operator.url; otherwise tell support. "
-            "Counting and slowing go on meanwhile.",
-            "broker",
-        )
-    return _session_refused(evidence, evidence.broker)
+    stale = " (the last session has not been closed yet)" if connected else ""
+    if broker is not None and broker.answered:
+        return ok(f"connected to {session.get('broker')}") if connected else _not_connected(evidence, broker)
+    if evidence.hosts is not None and not evidence.online:
+        return unknown(f"not asked: nothing can be reached{stale}")
+    if broker is None:
+        return ok(f"connected to {session.get('broker')}")
+    return _unreachable(broker, stale)
+
+
+def _not_connected(evidence: Evidence, broker: Reach) -> Finding:
+    return _session_refused(evidence, broker) if broker.ok else _unreachable(broker, "")
+
+
+def _unreachable(broker: Reach, stale: str) -> Finding:
+    return fault(
+        f"the broker {broker.name} cannot be reached: {broker.problem}{stale}",
+        "The line works, the operator's broker does not: check operator.url; otherwise tell support. "
+        "Counting and slowing go on meanwhile.",
+        "broker",
+    )
 
 
 def _session_refused(evidence: Evidence, broker: Reach) -> Finding:
@@ -180,6 +199,11 @@ def _no_way_out(evidence: Evidence) -> bool:
     if evidence.links is not None and not any(link.addresses for link in evidence.links):
         return not evidence.routes
     return evidence.routes is not None and not evidence.routes
+
+
+def _own(server: Reach) -> bool:
+    """dnsmasq and resolved on this device answer what they remember, however dead the line is."""
+    return server.name.startswith("127.") or server.name == "::1"
 
 
 def _slow(evidence: Evidence) -> bool:

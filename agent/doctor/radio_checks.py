@@ -61,6 +61,12 @@ def check_modem(evidence: Evidence) -> Finding:
             "power'. If it stays dead after power was cut, the module is broken: replace it.",
             "modem-hung",
         )
+    if reason := str(modem.get("reason") or ""):
+        return warning(
+            f"{reason}; what follows was read before",
+            "Wait: the modem answers again by itself, after three minutes at the most.",
+            "modem-occupied",
+        )
     identity = evidence.part("identity")
     name = " ".join(str(identity[k]) for k in ("manufacturer", "model", "revision") if identity.get(k))
     warm = evidence.reading.get("temperature_c")

@@ -28,10 +28,8 @@ REMEDIES: dict[str, tuple[float, tuple[str, ...]]] = {
     "usb-gone": (180.0, ("power",)),  # a restarting module stays away up to two minutes
     "sim-missing": (600.0, ("module",)),  # a contact that failed at power-up; once, then it is a missing card
     "apn": (180.0, ("attach", "radio", "module")),
-    "operator-outage": (
-        300.0,
-        ("attach", "radio"),
-    ),  # a stale bearer looks the same from here
+    # A stale bearer looks the same from here. Such a line has been silent for a minute or more before it has a name.
+    "operator-outage": (120.0, ("attach", "radio")),
 }
 ONCE = frozenset({"sim-missing"})
 

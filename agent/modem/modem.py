@@ -76,6 +76,10 @@ class Modem:
     def on_urc(self, handler: Callable[[str], None]) -> None:
         self._dialogue.on_urc = handler
 
+    def when_lost(self, handler: Callable[[], None]) -> None:
+        """Call this once the port leaves the bus, whatever goes on just then."""
+        self._dialogue.on_lost = handler
+
     @property
     def faults(self) -> Counter[str]:
         """A counter for each kind of fault; the daemon puts its own in here to show them all in one place."""
@@ -92,6 +96,11 @@ class Modem:
     @property
     def where(self) -> str:
         return self._dialogue.where
+
+    @property
+    def occupied(self) -> tuple[str, float] | None:
+        """What the module is busy with, and for how many seconds; None while it hears us."""
+        return self._dialogue.occupied
 
     # -- opening ------------------------------------------------------------------------------------------------
 
@@ -151,7 +160,7 @@ class Modem:
     # -- commands -----------------------------------------------------------------------------------------------
 
     async def execute(self, text: str, timeout_s: float | None = None) -> Response:
-        """One command line, its response whatever it says. Raises CommandTimeout or PortAbsent."""
+        """One command line, its response whatever it says. Raises CommandTimeout, ModemOccupied or PortAbsent."""
         return await self._dialogue.execute(text, timeout_s)
 
     async def _ask(self, text: str) -> dict[str, object] | None:
@@ -169,6 +178,7 @@ class Modem:
             level = rungs[0] if rungs else "module"
         self.faults[f"modem.reset-{level}"] += 1
         if level in ("attach", "radio", "module"):
+            await self._dialogue.free()
             act = {"attach": recovery_steps.attach, "radio": recovery_steps.radio, "module": recovery_steps.restart}[
                 level
             ]
@@ -227,8 +237,8 @@ class Modem:
     # -- polling ------------------------------------------------------------------------------------------------
 
     async def poll(self) -> Reading:
-        """Ask everything the profile lists. Raises PortAbsent, CommandTimeout when the module stays silent, or PortBusy
-        when another process has opened the port beside us."""
+        """Ask everything the profile lists. Raises PortAbsent, CommandTimeout when the module stays silent,
+        ModemOccupied while it works on something long, or PortBusy when another process has opened the port too."""
         answers: dict[str, dict[str, object]] = dict(self._seldom)
         sim_error: int | str | None = None
         time_boot_s: float | None = None

@@ -32,8 +32,12 @@ class Asked(Protocol):
 
 
 async def attach(modem: Asked, profile: Profile) -> str:
-    for command in profile.reattach:
-        await _must(modem, command)
+    *off, on = profile.reattach
+    try:
+        for command in off:
+            await _must(modem, command)
+    finally:
+        await _back_on(modem, on)
     return "detached and attached again"
 
 
@@ -42,15 +46,16 @@ async def radio(modem: Asked, profile: Profile) -> str:
         await _must(modem, profile.radio_off)
         await asyncio.sleep(RADIO_PAUSE_S)
     finally:
-        await _radio_on(modem, profile)
+        await _back_on(modem, profile.radio_on)
     return "radio switched off and on"
 
 
-async def _radio_on(modem: Asked, profile: Profile) -> None:
-    """Never leave a household with its radio off: some firmware refuses for a while after it was switched off."""
+async def _back_on(modem: Asked, command: str) -> None:
+    """Never leave a household detached or with its radio off, whoever gave up in between: some firmware refuses for a
+    while after it was switched off."""
     for left in reversed(range(RADIO_TRIES)):
         try:
-            return await _must(modem, profile.radio_on)
+            return await _must(modem, command)
         except PortAbsent:
             raise  # it is looked at again when the port is back
         except ModemError:

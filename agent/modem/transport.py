@@ -11,21 +11,49 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from agent.at import Engine, Prompt, Response, Stray, Urc, find
-from agent.errors import CommandTimeout, ModemError, PortAbsent
+from agent.at import Engine, Prompt, Response, Stray, Urc, find, parse_command
+from agent.at.engine.final_codes import final_of
+from agent.errors import CommandTimeout, ModemError, ModemOccupied, PortAbsent
 from agent.modem.lock import LOCK_DIRECTORY
 from agent.modem.mask import masked
 from agent.modem.serial_port import Port
 
 log = logging.getLogger(__name__)
 
-_CTRL_Z, _ESCAPE = b"\x1a", b"\x1b"
+_CTRL_Z, _ESCAPE = b"\x1a", b"\x1b\r"  # the CR keeps the escape apart from the command that follows
 PROBE_S, PROBE_TRIES = 1.0, 4  # a DIAG or NMEA port answers nothing or garbage
 SETTLE_S = 0.3  # quiet after a resync: a late answer follows the next OK within milliseconds
 SUSPICION_S = 60.0  # how long after a timeout a late answer is reckoned with
 HUNG_AFTER = 3  # commands in a row without any answer
+OCCUPIED_AFTER_S = 5.0  # a command that runs for longer is worth a word; what only reads answers sooner
+
+# What the module does meanwhile, by the command's name and kind.
+WORK = {
+    ("+COPS", "test"): "searching networks",
+    ("+COPS", "set"): "choosing a network",
+    ("+CGATT", "set"): "attaching to the network or detaching from it",
+    ("+CGACT", "set"): "opening or closing the data connection",
+    ("+CFUN", "set"): "switching the radio",
+    ("+CUSD", "set"): "waiting for the network's answer to a USSD code",
+    ("+CMGS", "set"): "sending an SMS",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Occupation:
+    """A command that the module works on. Times are the loop's."""
+
+    command: str
+    since_s: float
+    until_s: float  # by then it has answered, or it hangs
+
+    @property
+    def work(self) -> str:
+        command = parse_command(self.command)
+        return WORK.get((command.name, command.kind), f"working on {masked(self.command)}")
 
 
 class Dialogue:
@@ -34,6 +62,7 @@ class Dialogue:
     def __init__(self, faults: Counter[str], *, baud: int = 115_200, lock_directory: Path = LOCK_DIRECTORY) -> None:
         self.faults = faults
         self.on_urc: Callable[[str], None] = lambda line: None
+        self.on_lost: Callable[[], None] = lambda: None  # the port has left the bus
         self.silent = 0  # commands in a row that nothing answered
         self._baud, self._lock_directory = baud, lock_directory
         self._engine = Engine(find)
@@ -44,6 +73,19 @@ class Dialogue:
         self._body: bytes | None = None
         self._needs_resync = False
         self._suspect_until = 0.0
+        self._running: Occupation | None = None
+        self._left: Occupation | None = None  # given up by whoever asked, but not by the module
+
+    @property
+    def occupied(self) -> tuple[str, float] | None:
+        """What keeps the module from hearing anybody, and for how many seconds it has; None while it is free."""
+        now = asyncio.get_running_loop().time()
+        if (left := self._left) is not None and now < left.until_s:
+            return left.work, now - left.since_s
+        running = self._running
+        if running is None or now - running.since_s < OCCUPIED_AFTER_S:
+            return None
+        return running.work, now - running.since_s
 
     @property
     def is_open(self) -> bool:
@@ -61,6 +103,7 @@ class Dialogue:
         """Take the port. Raises PortAbsent or PortBusy."""
         self._engine = Engine(find)
         self._lost, self._needs_resync, self.silent, self._suspect_until = None, False, 0, 0.0
+        self._left = None
         port = Port(
             device, baud=self._baud, on_data=self._data, on_lost=self._gone, lock_directory=self._lock_directory
         )
@@ -69,7 +112,7 @@ class Dialogue:
 
     def close(self) -> None:
         """Give the port back; a pending command ends with PortAbsent."""
-        port, self._port = self._port, None
+        port, self._port, self._left = self._port, None, None
         self._engine.abandon()
         if port is not None:
             port.close()
@@ -89,7 +132,7 @@ class Dialogue:
     async def execute(self, text: str, timeout_s: float | None = None, body: str | None = None) -> Response:
         """One command line and its response, whatever it says; `body` is sent at the prompt and closed by Ctrl-Z.
 
-        Raises CommandTimeout or PortAbsent.
+        Raises CommandTimeout, ModemOccupied or PortAbsent.
         """
         async with self._turn:
             if self._needs_resync:
@@ -100,14 +143,22 @@ class Dialogue:
             raise CommandTimeout(masked(text), timeout_s or response.row.timeout_s)
         return response
 
+    async def free(self) -> None:
+        """Raises ModemOccupied while the module works on what nobody waits for any more."""
+        async with self._turn:
+            if self._needs_resync:
+                await self._resync()
+
     async def _resync(self) -> None:
         """Drop what comes late: AT until an OK, and quiet behind it."""
         response = await self._exchange("AT", PROBE_S)
         if response.result is None:
+            if (occupied := self.occupied) is not None:
+                raise ModemOccupied(f"the modem is busy: {occupied[0]}, for {occupied[1]:.0f} s so far")
             if self.hung:
                 self.faults["modem.hung"] += 1
             raise CommandTimeout("AT", PROBE_S)
-        self._needs_resync = False
+        self._needs_resync, self._left = False, None
         self.faults["modem.resync"] += 1
         await asyncio.sleep(SETTLE_S)
 
@@ -121,37 +172,45 @@ class Dialogue:
             self._engine.suspect = False
         waiter: asyncio.Future[Response] = loop.create_future()
         self._waiter = waiter
-        data = self._engine.submit(text, loop.time(), timeout_s)
+        began = loop.time()
+        data = self._engine.submit(text, began, timeout_s)
         log.debug("> %s", masked(text))
-        timer = loop.call_at(self._engine.deadline or loop.time(), self._expire)
+        running = self._running = Occupation(text, began, self._engine.deadline or began)
+        timer = loop.call_at(running.until_s, self._expire)
         try:
             port.write(data)
             response = await waiter
         except BaseException as ended:
+            prompting = self._engine.prompting
             self._engine.expire(float("inf"))  # cancelled, or the port is gone: the engine must not wait for ever
-            self._needs_resync = True
-            if isinstance(ended, asyncio.CancelledError):
-                self._abort(port)
+            self._needs_resync, self._body = True, None
+            if isinstance(ended, asyncio.CancelledError) and self._port is port:
+                self._left = self._left or running
+                if not prompting:
+                    self._abort(port)
             raise
         finally:
             timer.cancel()
-            self._waiter = None
+            self._waiter = self._running = None
             self._drain()
         self._judge(response, loop.time())
         return response
 
     def _abort(self, port: Port) -> None:
-        """Whoever asked has given up: the module stops a scan or an attach at the next character (V.250 5.6.1), and a
-        household is not left waiting for the rest of three minutes. A body that was not asked for yet is not sent."""
-        prompting, self._body = self._body is not None, None
-        if self._port is port and not prompting:
-            with contextlib.suppress(ModemError):
-                port.write(b"AT\r")
+        """Whoever asked has given up: a module that can be aborted stops a scan or an attach at the next character
+        (V.250 5.6.1), and a household is not left waiting for the rest of three minutes. One that cannot hears nothing
+        until it is done. A text is left alone: what is written now would become part of it, and a prompt that comes
+        late is escaped."""
+        with contextlib.suppress(ModemError):
+            port.write(b"AT\r")
 
     def _judge(self, response: Response, now: float) -> None:
         """Keep count of silence."""
         if response.result is not None:
             self.silent = 0
+            return
+        if self._left is not None and now < self._left.until_s:  # it is busy, which is no silence
+            self._needs_resync, self._suspect_until = True, now + SUSPICION_S
             return
         self.faults["modem.missing-final" if response.ok else "modem.timeout"] += 1
         self.silent = 0 if response.lines else self.silent + 1
@@ -180,6 +239,8 @@ class Dialogue:
                 self.on_urc(event.text)
             elif isinstance(event, Stray):
                 self.faults["modem.stray"] += 1
+                if final_of(event.text) is not None:  # the end of what was given up, aborted or done
+                    self._left = None
                 log.debug("stray: %s", masked(event.text))
             elif isinstance(event, Prompt) and self._port is not None:
                 # Nobody asked for the prompt: escape, or every command that follows becomes text (27.005 3.5.1).
@@ -189,9 +250,10 @@ class Dialogue:
     def _gone(self, reason: str) -> None:
         """The port left the bus, in the middle of anything."""
         self.faults["modem.port-lost"] += 1
-        self._lost, self._port = reason, None
+        self._lost, self._port, self._left = reason, None, None
         log.warning("modem port lost: %s", reason)
         self._fail_waiter(reason)
+        self.on_lost()
 
     def _fail_waiter(self, reason: str) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -253,7 +253,14 @@ class Session:
         except OSError as error:  # gone again between CONNACK and here
             self._sender = None
             return Outcome(End.LOST, 0, str(error), max(0.001, self._now().boot_s - began_s))
-        self._change(connected=True, since_boot_s=began_s, last_error="", attempts=0, peer=connection.peer())
+        self._change(
+            connected=True,
+            since_boot_s=began_s,
+            heard_boot_s=began_s,
+            last_error="",
+            attempts=0,
+            peer=connection.peer(),
+        )
         log.info("broker: connected, session %d, MQTT %s", self._number, connection.target.protocol)
         tasks = [
             asyncio.create_task(sender.run()),
@@ -305,8 +312,10 @@ class Session:
 
     async def _look_after(self, connection: Connection, sender: Sender) -> str:
         """Count what it costs, judge whether it lives; why it must end, or nothing."""
+        before, now = self._cost.received_bytes, self._now()
         self._count(connection.cost())
-        now = self._now()
+        if self._cost.received_bytes > before:  # not at the close, where the last segments are only reckoned
+            self._change(heard_boot_s=now.boot_s)
         if sender.oldest_s(now.boot_s) > self._timing.puback_s:
             return "no PUBACK"
         if now.trusted and (problem := tls.expired(connection.peer_certificate(), now.wall)):

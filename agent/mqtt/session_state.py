@@ -16,6 +16,7 @@ class SessionState:
     broker: str = ""  # host:port
     peer: tuple[str, int] | None = None  # address and port that this name led to, kept over a broken connection
     protocol: str = ""  # 5 or 3.1.1
+    heard_boot_s: float | None = None  # when bytes of the broker last came in
     last_error: str = ""  # why the last session ended or the last attempt failed
     attempts: int = 0  # failed attempts since the last success
     agent_bytes: int = 0  # on the wire today, both directions, TLS, TCP and IP headers included

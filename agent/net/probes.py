@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 NET = Path("/sys/class/net")
 PROC = Path("/proc")
+_DNS_REFUSALS = {2: "SERVFAIL", 5: "REFUSED"}  # RFC 1035 4.1.1
 REACH_S = 4.0  # past 512 kbit/s a full line still answers well within it
 
 
@@ -116,7 +117,8 @@ def default_routes() -> tuple[Route, ...] | None:
 
 
 def ask_name_server(server: str, name: str, *, timeout_s: float = REACH_S) -> Reach:
-    """One A query over UDP, sent twice; any well-formed answer counts, since even NXDOMAIN proves a name server."""
+    """One A query over UDP, sent twice. Even NXDOMAIN proves a name server; SERVFAIL and REFUSED do not: a module's or
+    router's own proxy says so when it can reach nobody."""
     host = server.partition("%")[0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     number = random.randrange(65_536)
@@ -132,7 +134,11 @@ def ask_name_server(server: str, name: str, *, timeout_s: float = REACH_S) -> Re
                 with contextlib.suppress(TimeoutError):
                     answer = asking.recv(2048)
                     if len(answer) >= 12 and answer[:2] == query[:2] and answer[2] & 0x80:
+                        if (refusal := _DNS_REFUSALS.get(answer[3] & 0x0F)) is not None:
+                            return Reach(server, False, None, f"asks in vain itself ({refusal})")
                         return Reach(server, True, (time.monotonic() - began) * 1000)
+    except ConnectionRefusedError:  # ICMP port unreachable: the way there and back works
+        return Reach(server, False, (time.monotonic() - began) * 1000, "refused: no name server there")
     except OSError as error:
         return Reach(server, False, None, error.strerror or str(error))
     return Reach(server, False, None, "no answer")

@@ -6,7 +6,7 @@ Called by the ledger, the reports and the CLI. Works on instants: a day of 23 or
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 
 from agent.errors import PlanError
 from agent.plan.model import Plan
@@ -36,6 +36,11 @@ def zone_problem(name: str) -> str | None:
 
 def local_date(when: datetime, zone: str) -> date:
     return _local(when, zone_offset(zone)).date()
+
+
+def local_clock(when: datetime, zone: str) -> time:
+    """What a clock on the household's wall shows at that instant."""
+    return _local(when, zone_offset(zone)).time()
 
 
 def midnight(day: date, zone: str) -> datetime:

@@ -140,7 +140,14 @@ def months() -> list[dict[str, Any]]:
 
 EVENTS = (
     ("2026-11-18T21:34:51Z", "boot", {"version": sample.status()["version"]}),
-    ("2026-11-21T17:02:40Z", "modem-reset", {"cause": "modem-hung", "rung": "usb", "text": "off the bus and back"}),
+    ("2026-11-20T19:44:12Z", "throttle", {"kind": "throttled", "UsedBytes": 25_000_000_000,
+                                          "reason": "abuse (by support)", "LimitBytes": 40_000_000_000,
+                                          "ShapingRate": 512_000}),
+    ("2026-11-20T20:11:40Z", "throttle", {"kind": "restored", "reason": "62.5 % used", "ShapingRate": -1}),
+    ("2026-11-21T17:02:40Z", "trouble", {"state": "began", "cause": "operator-outage"}),
+    ("2026-11-21T17:04:52Z", "modem-reset", {"cause": "operator-outage", "level": "attach", "reason": ""}),
+    ("2026-11-21T17:09:55Z", "trouble", {"state": "ended", "cause": "operator-outage", "causes": ["operator-outage"],
+                                         "since": "2026-11-21T17:02:40Z", "seconds": 435}),
     ("2026-11-22T08:31:07Z", "command", {"name": "modem.at", "source": "local:root (uid 0)", "role": "admin"}),
     ("2026-11-22T08:33:29Z", "command", {"name": "throttle.lift", "source": "local:root (uid 0)", "role": "admin"}),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,7 +15,12 @@ import pytest
 from agent.config import Config
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.tasks.recovery import LOOK_S, MEMORY, Recovering
+from agent.mqtt import SessionState
+from agent.plan import Moment
+from agent.plan.model import Trust
 from agent.store import Database
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
 
 
 class Kept:
@@ -37,6 +43,7 @@ class Module:
     """A module that nothing but its USB port can reach."""
 
     is_open = False
+    occupied = None
 
     def __init__(self, store: Kept) -> None:
         self.store, self.steps_on_disk = store, list[int]()
@@ -57,12 +64,18 @@ class Clock:
 
     def now(self) -> Any:
         self.boot_s += LOOK_S
-        return SimpleNamespace(boot_s=self.boot_s)
+        return Moment(NOON, self.boot_s, "b", Trust.SYNC)
+
+
+async def nothing() -> tuple[()]:
+    """No WAN link."""
+    return ()
 
 
 def live(store: Kept, looks: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Module, list[dict[str, Any]], Recovering]:
     """A daemon with a module that hangs, for so many looks since its boot."""
     monkeypatch.setattr("agent.daemon.tasks.recovery.LOOK_S", 0.0)
+    monkeypatch.setattr("agent.daemon.tasks.recovery.probes.wan_links", lambda patterns: ())
     module, events = Module(store), list[dict[str, Any]]()
     agent = SimpleNamespace(
         store=store,
@@ -70,7 +83,9 @@ def live(store: Kept, looks: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Modu
         config=Config(),
         watching=SimpleNamespace(module=module, state="hung", reading=None),
         accounting=SimpleNamespace(decision=SimpleNamespace(state="normal")),
-        event=lambda name, data: events.append(data),
+        event=lambda name, data: events.append(data) if name == "modem-reset" else None,
+        samples=nothing,
+        session_state=SessionState,
     )
     recovering = Recovering(cast(LiveAgent, agent))
 

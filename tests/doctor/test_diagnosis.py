@@ -152,6 +152,50 @@ def test_a_broker_that_is_away_and_one_that_refuses() -> None:
     assert diagnose(healthy(status=status, broker=None)).cause == "no-broker"
 
 
+UNCLOSED = "(the last session has not been closed yet)"
+AWAY = Reach("broker.example:8883", False, None, "no answer")
+NO_CARRIER = (replace(LINK, carrier=False),)
+
+
+@pytest.mark.parametrize(
+    ("link", "level", "text", "changes"),
+    [
+        ("broker", "unknown", f"not asked: nothing can be reached {UNCLOSED}", {"broker": AWAY}),
+        ("broker", "unknown", f"not asked: nothing can be reached {UNCLOSED}", {"broker": None}),
+        ("broker", "ok", "connected to broker.example:8883", {}),  # a private network that leads to the broker alone
+        ("route", "unknown", "still stands", {"links": (replace(LINK, up=False),)}),
+        ("route", "unknown", "still stands", {"links": NO_CARRIER}),
+        ("address", "unknown", "no carrier", {"links": NO_CARRIER}),
+        ("name server", "unknown", "from memory", {"resolvers": (Reach("127.0.0.1", True, 0.2),)}),
+    ],
+)
+def test_nothing_is_called_ok_because_it_still_stands(
+    link: str, level: str, text: str, changes: dict[str, Any]
+) -> None:
+    session = {**sample.status()["session"], "connected": True, "broker": "broker.example:8883"}
+    dead = healthy(status=sample.status(session=session), hosts=DEAD, **changes)
+    finding = dict(diagnose(dead).findings)[link]
+    assert (finding.level, text in finding.text) == (level, True), finding.text
+
+
+def test_a_session_that_stands_does_not_hide_a_broker_that_is_away() -> None:
+    session = {**sample.status()["session"], "connected": True}
+    finding = dict(diagnose(healthy(status=sample.status(session=session), broker=AWAY)).findings)["broker"]
+    assert (finding.level, finding.cause) == ("fault", "broker")
+    assert finding.text.endswith(UNCLOSED)
+
+
+def test_a_line_that_passes_packets_has_a_carrier_whatever_its_driver_says() -> None:
+    assert diagnose(healthy(links=NO_CARRIER)).worst == "ok"
+
+
+def test_a_module_that_searches_networks_is_busy_and_not_ok() -> None:
+    busy = {**modem(), "reason": "busy: searching networks since 19:26"}
+    finding = dict(diagnose(healthy(modem=busy)).findings)["modem"]
+    assert (finding.level, finding.cause) == ("warning", "modem-occupied")
+    assert "busy: searching networks since 19:26" in finding.text
+
+
 def test_slowed_on_purpose_explains_more_than_a_weak_signal() -> None:
     status = sample.status(plan=SLOW)
     evidence = healthy(status=status, modem=modem(signal={"rsrp_dbm": -105, "sinr_db": 2.0}))

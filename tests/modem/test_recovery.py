@@ -211,6 +211,34 @@ def test_a_radio_reset_that_is_cancelled_leaves_the_radio_on(tmp_path: Path, mon
     run(story, tmp_path)
 
 
+class GivenUp:
+    """A module whose user goes away while it detaches."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.asked_to_detach = asyncio.Event()
+
+    async def execute(self, text: str, timeout_s: float | None = None) -> Any:
+        self.asked.append(text)
+        if text == "AT+CGATT=0":
+            self.asked_to_detach.set()
+            await asyncio.Event().wait()
+        return SimpleNamespace(ok=True)
+
+
+def test_a_detach_that_is_cancelled_is_followed_by_an_attach() -> None:
+    async def whole() -> list[str]:
+        module = GivenUp()
+        task = asyncio.create_task(recovery_steps.attach(module, profiles()["generic"]))
+        await module.asked_to_detach.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return module.asked
+
+    assert asyncio.run(whole()) == ["AT+CGATT=0", "AT+CGATT=1"]
+
+
 def test_a_restart_is_asked_for_and_the_module_leaves(tmp_path: Path) -> None:
     async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
         told = await modem.reset("module")

@@ -104,12 +104,18 @@ class Engine:
         self._events: deque[Event] = deque()
         self._pending: _Pending | None = None
         self._body_of: str | None = None  # a +CMT header that waits for its text
+        self._prompt_due = False  # a command was given up before the prompt came: it may still come
         self.suspect = False
         self.overlong = 0  # lines given up for their length
 
     @property
     def pending(self) -> Command | None:
         return self._pending.command if self._pending else None
+
+    @property
+    def prompting(self) -> bool:
+        """Whether the pending command asks for text."""
+        return self._pending is not None and self._pending.row.prompts
 
     @property
     def deadline(self) -> float | None:
@@ -122,6 +128,7 @@ class Engine:
         command = parse_command(text)
         row = self._find_row(command) or fallback_row(command)
         limit = row.timeout_s if timeout_s is None else timeout_s
+        self._prompt_due = self._prompt_due and not row.prompts
         self._pending = _Pending(command, row, now + limit, _folded(command.text))
         return command.text.encode("latin-1", "replace") + b"\r"
 
@@ -145,9 +152,13 @@ class Engine:
             self.overlong += 1
             self._events.append(Stray(self._tail[:80] + "…"))
             self._tail = ""
-        elif self._pending and self._pending.row.prompts and self._tail.lstrip(_NOISE).rstrip() == ">":
-            self._tail = ""
-            self._prompt(self._pending)
+        elif self._tail.lstrip(_NOISE).rstrip() == ">":
+            if self._pending and self._pending.row.prompts:
+                self._tail = ""
+                self._prompt(self._pending)
+            elif self._prompt_due:
+                self._tail, self._prompt_due = "", False
+                self._events.append(Prompt())
 
     def _prompt(self, pending: _Pending) -> None:
         if not pending.prompted:
@@ -164,13 +175,14 @@ class Engine:
 
     def expire(self, now: float) -> None:
         """End a command whose time is over."""
-        if self._pending and self._pending.deadline is not None and now >= self._pending.deadline:
-            self.suspect = True
+        pending = self._pending
+        if pending and pending.deadline is not None and now >= pending.deadline:
+            self.suspect, self._prompt_due = True, pending.row.prompts and not pending.prompted
             self._finish(None)
 
     def abandon(self) -> None:
         """Forget everything: the port was closed."""
-        self._pending, self._body_of, self.suspect = None, None, False
+        self._pending, self._body_of, self.suspect, self._prompt_due = None, None, False, False
         self._tail = ""
         self._events.clear()
 

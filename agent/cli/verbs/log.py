@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from agent.cli import exits, screen
-from agent.cli.times import local
+from agent.cli import events, exits, screen
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning
 
+MOST = 500  # events that the agent gives at once
 
-@verb("modem-agent log", "modem-agent log --lines 200", "modem-agent log --audit --json")
-@click.option("--lines", type=click.IntRange(1, 500), default=50, help="How many events (default 50).")
+
+@verb("modem-agent log", "modem-agent log --lines 200 --all", "modem-agent log --audit --json")
+@click.option("--lines", type=click.IntRange(1, MOST), default=50, help="How many events (default 50).")
+@click.option("--all", "everything", is_flag=True, help="Commands that only read too.")
 @click.option("--audit", is_flag=True, help="Who commanded what, and whether the trail is whole.")
-def command(call: Call, lines: int, audit: bool) -> int:
+def command(call: Call, lines: int, everything: bool, audit: bool) -> int:
     """What happened; --audit shows who commanded what.
 
     Works without an agent, from the store.
     """
-    params: dict[str, Any] = {"count": lines, **({"audit": True} if audit else {})}
+    wanted = lines if everything or audit or call.json else MOST  # of which those that only read are left out
+    params: dict[str, Any] = {"count": wanted, **({"audit": True} if audit else {})}
     try:
         with call.client() as client:
             answer = client.call("log.get", params)
@@ -30,11 +32,12 @@ def command(call: Call, lines: int, audit: bool) -> int:
         from agent.cli import offline_status
 
         with offline_status.instead_of(absent):
-            answer = _stored(call, lines, audit)
+            answer = _stored(call, wanted, audit)
     if call.json:
         screen.print_json(answer)
         return exits.OK if answer.get("broken") is None else exits.FAILED
-    shown = map(_audit_line, answer.get("audit", ())) if audit else map(_line, answer.get("events", ()))
+    happened = [event for event in answer.get("events", ()) if everything or not events.reads(event)]
+    shown = map(_audit_line, answer.get("audit", ())) if audit else map(events.line, happened[-lines:])
     for text in shown:
         for line in screen.wrap(text, screen.width(), indent="  "):
             print(line)
@@ -62,20 +65,4 @@ def _audit_line(entry: Mapping[str, Any]) -> str:
     who = f"{entry['issuer'] or 'somebody unnamed'}" + (f" ({entry['role']})" if entry["role"] else "")
     why = f": {entry['reason']} ({entry['code']})" if entry["reason"] else ""
     told = f"#{entry['n']} {entry['type']} {entry['what']}, by {who}, id {entry['id']}{why}"
-    return screen.clean(f"{_when(entry)} {told}")
-
-
-def _line(event: Mapping[str, Any]) -> str:
-    """22 Nov 2026 08:15 (sync) throttle: percent=100, period=2026-11-01"""
-    data = event.get("data") or {k: v for k, v in event.items() if k not in ("time", "clk", "boot_s", "name")}
-    told = ", ".join(f"{name}={_value(value)}" for name, value in data.items())
-    return screen.clean(f"{_when(event)} {event.get('name')}{': ' + told if told else ''}")
-
-
-def _when(told: Mapping[str, Any]) -> str:
-    trust = "" if told.get("clk") in ("sync", "nitz", None) else f" ({told['clk']})"
-    return f"{local(told.get('time'))}{trust}"
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return screen.clean(f"{events.when(entry)} {told}")

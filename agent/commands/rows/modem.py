@@ -75,6 +75,7 @@ ROWS = (
             "force": {"type": "boolean", "default": False, "help": "beyond the list; on the device only"},
         },
         role="act",
+        reads=lambda args: allowed(args["command"]),
         time_limit_s=SCAN_S,
         resource="modem",
     ),

@@ -15,13 +15,14 @@ from agent.at.engine.urc import changes
 from agent.clock import Clock
 from agent.config import ModemSettings
 from agent.daemon.wait import Backoff, Wake
-from agent.errors import ModemError, PortAbsent, PortBusy
+from agent.errors import ModemError, ModemOccupied, PortAbsent, PortBusy
 from agent.modem import Modem, Reading
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 15.0
 GAP_S = 1.0  # between two polls: a storm of unsolicited codes must not make the module answer without a pause
+OCCUPIED_S = 5.0  # so soon a module that works on something long is asked again
 LONGEST_POLL_S = 300.0  # a module that answers each command just before its time limit
 
 
@@ -31,6 +32,7 @@ def essence(reading: Reading) -> tuple[object, ...]:
     return (
         reading.identity, sim.state, sim.iccid, registration.stat, registration.reject_cause, registration.tac,
         registration.ci, reading.operator, reading.access_technology, reading.signal.band, reading.address,
+        reading.attached,
     )  # fmt: skip
 
 
@@ -46,6 +48,7 @@ class Watching:
         self.state = "absent"
         self.reason = ""
         self.wake = Wake()
+        self.module.when_lost(self.wake.set)
         self.on_change: Callable[[], None] = lambda: None
         self.on_reading: Callable[[Reading], None] = lambda reading: None
         self.on_beat: Callable[[float], None] = lambda within_s: None
@@ -70,13 +73,28 @@ class Watching:
             await modem.wake_radio()
             while True:
                 self.on_beat(self._settings.poll_s + LONGEST_POLL_S)
-                self._read(await modem.poll())
+                try:
+                    self._read(await modem.poll())
+                except ModemOccupied:  # not hung: what was read last stands until it hears us again
+                    await self._let_finish(modem)
+                    continue
                 backoff.reset()
                 await asyncio.sleep(GAP_S)
                 await self.wake.wait(self._settings.poll_s - GAP_S)
         finally:
             self.modem = None
             modem.close()
+
+    async def _let_finish(self, modem: Modem) -> None:
+        """Wait until the module is done with what nobody waits for any more; it may have been the radio going off."""
+        while True:
+            self.on_beat(OCCUPIED_S + LONGEST_POLL_S)
+            await asyncio.sleep(OCCUPIED_S)
+            try:
+                await modem.wake_radio()
+            except ModemOccupied:
+                continue
+            return
 
     def _heard(self, line: str) -> None:
         """An unsolicited line: what it says is read properly by polling at once."""

@@ -1,0 +1,244 @@
+"""The line's task as a whole on a clock moved by hand: when a line is named, when it is mended, what is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from agent.config import Config
+from agent.daemon.live_agent import LiveAgent
+from agent.daemon.tasks import recovery as module_under_test
+from agent.daemon.tasks.recovery import LOOK_S, Recovering
+from agent.errors import StoreError
+from agent.modem.reading import Reading, Registration, Sim
+from agent.mqtt import SessionState
+from agent.net import probes
+from agent.net.facts import Reach, Route, WanLink
+from agent.plan import Epoch, Moment, Sample
+from agent.plan.model import Trust
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
+PROBE_S = 8.0  # bounded_all: twice REACH_S
+WELL = Reading(0.0, sim=Sim("READY", "none"), registration=Registration(stat=1), attached=True,
+               contexts=({"cid": 1, "address": "10.1.2.3"},))  # fmt: skip
+LINK, NO_ADDRESS = WanLink("wwan0", True, True, ("10.1.2.3",)), WanLink("wwan0", True, True)
+
+
+class Over(Exception):
+    """The story has come to its end."""
+
+
+@dataclass
+class World:
+    """A device with default settings. `dead`: what the line is at a moment of boot time."""
+
+    dead: Callable[[float], bool] = lambda boot_s: False
+    load: tuple[int, int, int] = (400, 500_000, 300)  # packets and bytes received, packets sent, in a look while alive
+    dead_load: tuple[int, int, int] = (0, 0, 40)
+    connected: Callable[[float], bool] = lambda boot_s: True  # the TCP connection to the broker still stands
+    links: Callable[[float], tuple[WanLink, ...]] = lambda boot_s: (LINK,)
+    state: Callable[[float], str] = lambda boot_s: "ready"
+    occupied: Callable[[float], tuple[str, float] | None] = lambda boot_s: None
+    memory: dict[str, str] = field(default_factory=dict)
+    boot_s: float = 1_000.0
+    events: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
+    causes: list[tuple[float, str]] = field(default_factory=list)
+    online: list[tuple[float, bool]] = field(default_factory=list)
+    steps: list[tuple[float, str]] = field(default_factory=list)
+    probes: list[float] = field(default_factory=list)
+
+    def now(self) -> Moment:
+        return Moment(NOON + timedelta(seconds=self.boot_s), self.boot_s, "b", Trust.SYNC)
+
+    # -- the agent as the task sees it
+
+    def agent(self) -> LiveAgent:
+        module = SimpleNamespace(rungs=lambda answers: ("attach", "radio", "module", "usb", "power"), reset=self.reset)
+        world = self
+
+        class Watching:
+            @property
+            def state(self) -> str:
+                return world.state(world.boot_s)
+
+            reading = WELL
+
+            @property
+            def module(self) -> Any:
+                module.occupied = world.occupied(world.boot_s)
+                return module
+
+        self.sums = (0, 0, 0)
+        watching = Watching()
+        watching.module  # noqa: B018  `occupied` is set
+        self.watching = watching
+        return cast(LiveAgent, SimpleNamespace(
+            clock=self, config=Config(), watching=watching, samples=self.samples,
+            accounting=SimpleNamespace(decision=SimpleNamespace(state="normal")), store=self,
+            event=lambda name, data: self.events.append((self.boot_s, name, data)),
+            session_state=lambda: SessionState(connected=self.connected(self.boot_s), broker="broker:8883"),
+        ))  # fmt: skip
+
+    async def run(self, fn: Callable[[Any], Any]) -> Any:
+        return fn(SimpleNamespace(meta=SimpleNamespace(get=self.memory.get, set=self.memory.__setitem__)))
+
+    async def reset(self, level: str) -> dict[str, Any]:
+        self.steps.append((self.boot_s, level))
+        return {"level": level, "text": "done"}
+
+    async def samples(self) -> list[Sample]:
+        packets, received, sent = self.sums
+        return [Sample(Epoch("b", 5, "wwan0"), self.boot_s, received, 0, packets, sent)]
+
+    def probe(self, task: Recovering) -> tuple[tuple[Reach, ...], tuple[Reach, ...]]:
+        self.probes.append(self.boot_s)
+        dead = self.dead(self.boot_s) or self.links(self.boot_s) != (LINK,)
+        self.boot_s += PROBE_S if dead else 0.1
+        found = Reach("192.0.2.1", not dead, None if dead else 20.0)
+        return (found,), (found, found)
+
+    async def wait(self, at_most_s: float) -> bool:
+        """A pause of the task: time goes on, and traffic with it."""
+        self.watching.module  # noqa: B018
+        dead = self.dead(self.boot_s)  # what came before it died still counts
+        more = self.dead_load if dead else self.load
+        self.sums = cast("tuple[int, int, int]", tuple(a + b for a, b in zip(self.sums, more, strict=True)))
+        self.boot_s += at_most_s
+        if self.boot_s > self.until_s:
+            raise Over
+        return False
+
+    def live(self, until_s: float, monkeypatch: pytest.MonkeyPatch) -> Recovering:
+        """Run the task until then."""
+        self.until_s = until_s
+        monkeypatch.setattr(module_under_test, "LEAST_S", 0.0)
+        monkeypatch.setattr(probes, "wan_links", lambda patterns: self.links(self.boot_s))
+        monkeypatch.setattr(probes, "default_routes", lambda: (Route("wwan0", ""),))
+        monkeypatch.setattr(Recovering, "_probe", lambda task: self.probe(task))
+
+        async def whole() -> Recovering:
+            task = Recovering(self.agent())
+            task.wake = cast(Any, self)
+            task.on_change = lambda: self.causes.append((self.boot_s, task.cause))
+            task.on_beat = lambda within_s: self.online.append((self.boot_s, task.online))
+            with pytest.raises(Over):
+                await task.run()
+            return task
+
+        return asyncio.run(whole())
+
+    def troubles(self) -> Iterable[str]:
+        return [data["state"] for _, name, data in self.events if name == "trouble"]
+
+
+@pytest.mark.parametrize("shift_s", range(0, int(LOOK_S), 5))
+def test_a_silent_line_is_named_within_three_minutes_and_mended_within_five(
+    shift_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker's TCP connection stands all the while."""
+    died_s = 4_000.0 + shift_s
+    world = World(dead=lambda boot_s: boot_s > died_s)
+    world.live(died_s + 600, monkeypatch)
+    named_s, cause = world.causes[0]
+    assert cause == "operator-outage"
+    assert 60 <= named_s - died_s <= 180
+    assert world.steps[0][1] == "attach"
+    assert world.steps[0][0] - died_s <= 300
+    assert all(probed_s > died_s for probed_s in world.probes)
+    assert next(at_s for at_s, online in world.online if not online) - died_s <= 180 + LOOK_S  # the household's lamp
+
+
+def test_a_line_that_comes_up_a_little_later_than_the_agent_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(
+        links=lambda boot_s: (NO_ADDRESS if boot_s < 1_050 else LINK,), connected=lambda boot_s: boot_s > 1_055
+    )
+    world.live(2_000, monkeypatch)
+    assert (world.events, world.causes) == ([], [])
+
+
+def test_a_line_without_an_address_is_named_at_the_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent at all there, so there is no silence to notice."""
+    world = World(load=(0, 0, 0), links=lambda boot_s: (LINK if boot_s < 4_000 else NO_ADDRESS,))
+    world.live(4_400, monkeypatch)
+    assert world.causes[0][1] == "apn"
+    assert world.causes[0][0] - 4_000 <= 2 * LOOK_S + PROBE_S
+    assert world.steps[0][0] - 4_000 <= 300
+
+
+def test_a_healthy_day_asks_nothing_and_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.live(86_400, monkeypatch)
+    assert (world.probes, world.steps, world.events, world.causes) == ([], [], [], [])
+
+
+def test_a_broker_that_is_away_is_no_dead_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(connected=lambda boot_s: boot_s < 4_000, load=(0, 0, 0))
+    world.live(86_400, monkeypatch)
+    assert 1 <= len(world.probes) <= 40
+    assert (world.steps, world.events, world.causes) == ([], [], [])
+
+
+def test_a_full_slow_line_that_lets_no_probe_through_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(connected=lambda boot_s: False)
+    monkeypatch.setattr(World, "probe", lambda self, task: pytest.fail("bytes come in: nothing is to be asked"))
+    world.live(8_000, monkeypatch)
+    assert world.causes == []
+
+
+def test_a_line_that_passes_bytes_is_not_reset_for_a_module_that_answers_no_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(state=lambda boot_s: "hung" if boot_s > 4_000 else "ready")
+    task = world.live(6_000, monkeypatch)
+    assert task.cause == "modem-hung"
+    assert task.online
+    assert world.steps == []
+    silent = World(state=lambda boot_s: "hung" if boot_s > 4_000 else "ready", dead=lambda boot_s: boot_s > 5_000)
+    task = silent.live(6_000, monkeypatch)
+    assert not task.online
+    assert 5_000 < silent.steps[0][0] <= 5_300
+
+
+def test_a_scan_that_takes_the_line_away_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scanning(boot_s: float) -> bool:
+        return 4_000 < boot_s <= 4_190
+
+    world = World(
+        dead=scanning, occupied=lambda boot_s: ("searching networks", boot_s - 4_000) if scanning(boot_s) else None
+    )
+    world.live(6_000, monkeypatch)
+    assert (world.events, world.steps, world.probes) == ([], [], [])
+
+
+def test_a_trouble_is_told_once_over_a_restart_of_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dead(boot_s: float) -> bool:
+        return 4_000 < boot_s < 6_000
+
+    first = World(dead=dead)
+    first.live(5_000, monkeypatch)
+    second = World(dead=dead, memory=first.memory, boot_s=5_020)
+    second.live(7_000, monkeypatch)
+    assert [*first.troubles(), *second.troubles()] == ["began", "ended"]
+    ended = second.events[-1][2]
+    assert ended["cause"] == "operator-outage"
+    assert 1_800 <= ended["seconds"] <= 2_100
+    assert second.online[0][1] is False  # the lamp does not say ok until the first look after the start
+    assert json.loads(second.memory[module_under_test.TROUBLE]) == {}
+
+
+def test_a_disk_that_refuses_keeps_nobody_from_mending_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(dict[str, str]):
+        def __setitem__(self, key: str, value: str) -> None:
+            if key == module_under_test.TROUBLE:
+                raise StoreError("disk full")
+            super().__setitem__(key, value)
+
+    world = World(dead=lambda boot_s: boot_s > 4_000, memory=Full())
+    world.live(5_000, monkeypatch)
+    assert world.steps
+    assert world.troubles() == ["began"]
