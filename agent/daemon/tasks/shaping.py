@@ -49,6 +49,11 @@ class Shaping:
             self._endpoints = endpoints
             self.wake.set()
 
+    def remake(self) -> None:
+        """Our objects let nothing pass: they are taken away and made anew."""
+        self._shaper.remake()
+        self.wake.set()
+
     async def run(self) -> None:
         """Reconcile for ever."""
         while True:

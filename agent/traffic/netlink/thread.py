@@ -212,7 +212,7 @@ class Kernel:
         """Somebody, perhaps we, changed the traffic control of a link or of its ifb: told as a change of the link."""
         link = self._links.get(ifindex)
         if link is not None and link.ifname.startswith(IFB_PREFIX):
-            link = next((other for other in self._links.values() if ifb_name(other.ifname) == link.ifname), None)
+            link = next((other for other in self._links.values() if ifb_name(other.ifname) == link.ifname), link)
         if link is not None:
             self._tell("changed", LinkRow(link, None))
 
