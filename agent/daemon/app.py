@@ -160,6 +160,8 @@ class Daemon:
         """What the counters say of the shaping: it bites, or something leads around it."""
         bad = {"reason": verdict.cause, "text": verdict.text} if not verdict.effective else None
         self._reporting.alarm(ALARM, bad)
+        if verdict.cause == "blocked":
+            self._agent.shaping.remake()
 
     def link_event(self, event: LinkEvent) -> None:
         self._counting.link_event(event)

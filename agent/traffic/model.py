@@ -7,12 +7,14 @@ by looking at it, after a restart too.
 from __future__ import annotations
 
 import fnmatch
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.plan import Rates, Sample
 
 IFB_PREFIX = "ifb4"
+SHARED_IFB = f"{IFB_PREFIX}-shared"  # to which the downloads of several WAN links are led
 IFNAME_MAX = 15  # IFNAMSIZ less the closing NUL
 
 UNSHAPED = Rates(None, None)
@@ -34,6 +36,7 @@ class Link:
     mtu: int
     master: int = 0  # ifindex of the bridge or bond it is enslaved to
     gso_max_segs: int = 0  # packets in one super-packet; 1: none are made
+    lower: int = 0  # ifindex of the link that it lies on, as a VLAN does
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,10 @@ class ShaperState:
 
 
 def ifb_name(ifname: str) -> str:
-    """The ifb through which the download of `ifname` is led."""
-    return (IFB_PREFIX + ifname)[:IFNAME_MAX]
+    """The ifb through which the download of `ifname` is led. A name that does not fit ends in a number made from all of
+    it: `wwp0s20f0u1i4` and `wwp0s20f0u1i8` are alike in what would be left of them."""
+    name = IFB_PREFIX + ifname
+    return name if len(name) <= IFNAME_MAX else f"{name[: IFNAME_MAX - 8]}{zlib.crc32(ifname.encode()):08x}"
 
 
 def matches(patterns: Iterable[str], ifname: str) -> bool:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from agent.errors import KernelError
 from agent.traffic.model import IFB_PREFIX, Capabilities, Link
-from agent.traffic.netlink.route import ETH_P_ALL, INGRESS_HANDLE, Route
+from agent.traffic.netlink.route import ETH_P_ALL, INGRESS_SIDE, Route
 from agent.traffic.tree import REDIRECT_PRIO, TOP, tree
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def _accepts_qdisc(route: Route, carrier: Link, kind: str) -> bool:
 
 def _accepts_redirect(route: Route, carrier: Link, classifier: str) -> bool:
     accepted = _works(lambda: route.add_redirect(carrier.ifindex, classifier, REDIRECT_PRIO, carrier.ifindex))
-    route.delete_filters(carrier.ifindex, INGRESS_HANDLE, REDIRECT_PRIO, ETH_P_ALL)  # one priority, one kind
+    route.delete_filters(carrier.ifindex, INGRESS_SIDE, REDIRECT_PRIO, ETH_P_ALL)  # one priority, one kind
     return accepted
 
 

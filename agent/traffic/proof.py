@@ -1,8 +1,9 @@
 """Proof that the shaping bites: what the counters say against what was wanted.
 
 For half a minute after each change and every hour, the bytes of the WAN link are compared with those that went through
-our qdiscs. A rate that is exceeded, or traffic that found a way around (flow offload, a vendor's fast path, a second
-default route), is the alarm `throttle-ineffective`, with its cause. `judge` is PURE; `Proof` is run by the daemon.
+our qdiscs. A rate that is exceeded, traffic that found a way around (flow offload, a vendor's fast path, a second
+default route), or a direction in which our objects let nothing pass, is the alarm `throttle-ineffective`, with its
+cause; a direction that is blocked has all of ours made anew. `judge` is PURE; `Proof` is run by the daemon.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 
 from agent.errors import KernelError
 from agent.plan import Rates
-from agent.traffic.model import Link, ShaperState, ifb_name
+from agent.traffic.layout import carriers, shares
+from agent.traffic.model import Link, ShaperState
 from agent.traffic.netlink.messages import Node
-from agent.traffic.netlink.route import INGRESS_HANDLE, ROOT, Route
+from agent.traffic.netlink.route import INGRESS_SIDE, ROOT, Route
 from agent.traffic.netlink.thread import Kernel, boot_s
-from agent.traffic.tree import REDIRECT_PRIO, TOP
+from agent.traffic.tree import QUEUE_S, REDIRECT_PRIO, TOP
 
 ALARM = "throttle-ineffective"
 WINDOW_S = 30.0
@@ -25,6 +27,9 @@ AGAIN_S = 60.0  # while it does not bite
 SOONEST_S = 1.0  # between two looks, whatever the kernel says
 TOO_FAST = 1.05  # above the wanted rate; the shapers themselves keep it within 1 %
 SLACK_BYTES = 20_000  # what is under way when a counter is read: a burst, a queue
+BLOCKED_BYTES = 3_000  # two large packets that came: the first leaves at once where all is well
+BLOCKED_SHARE = 0.1  # of what came, or of one full queue, did not pass: ARP may, where nothing else does
+DROPPED_BYTES = 100  # of a packet of which only that it was dropped is known: a short one
 AROUND = 0.10  # of the WAN's bytes may miss our counters: GRO takes up to 4 % of headers away before they are counted
 
 
@@ -35,6 +40,7 @@ class Passed:
     link_bytes: int  # of the link, without the link header
     caught_bytes: int  # that came to our qdisc, without the link header
     shaped_bytes: int  # that left it, without the link header
+    dropped_packets: int = 0  # by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Verdict:
     seconds: float
     down_bps: int | None  # what was let through; None: not shaped
     up_bps: int | None
-    cause: str = ""  # exceeded or bypass
+    cause: str = ""  # exceeded, bypass or blocked
     text: str = ""
 
 
@@ -82,6 +88,7 @@ def judge(before: Reading, after: Reading, wanted: Rates, ifname: str = "") -> V
         fault = _fault(first, last, rate, seconds)
         if fault:
             faults.append((fault[0], f"{ifname} {name}: {fault[1]}".strip()))
+    faults.sort(key=lambda fault: fault[0] != "blocked")  # the worst first
     cause = faults[0][0] if faults else ""
     text = "; ".join(text for _, text in faults)
     return Verdict(not faults, seconds, measured["download"], measured["upload"], cause, text)
@@ -96,6 +103,9 @@ def _fault(first: Passed, last: Passed, rate: int, seconds: float) -> tuple[str,
             "(flow offload, a vendor's fast path, or a rule before ours)"
         )
     shaped = last.shaped_bytes - first.shaped_bytes
+    came = last.caught_bytes - first.caught_bytes + DROPPED_BYTES * (last.dropped_packets - first.dropped_packets)
+    if came > BLOCKED_BYTES and shaped < min(came, rate / 8 * QUEUE_S) * BLOCKED_SHARE:
+        return "blocked", f"{shaped} bytes passed in {seconds:.0f} s of at least {came} that came"
     if shaped > rate / 8 * seconds * TOO_FAST + SLACK_BYTES:
         return "exceeded", f"{shaped * 8 / seconds / 1000:.0f} kbit/s passed where {rate / 1000:.0f} are wanted"
     return None
@@ -112,30 +122,29 @@ async def read(kernel: Kernel, link: Link) -> Reading | None:
         return None
     received = sample.received_bytes - link.header_bytes * sample.received_packets
     sent = sample.sent_bytes - link.header_bytes * sample.sent_packets
-    caught = await kernel.call(lambda route: _caught(route, link))
-    down = Passed(received, *caught[0]) if caught[0] else None
-    up = Passed(sent, *caught[1]) if caught[1] else None
+    down, up = await kernel.call(lambda route: (_down(route, link, received), _up(route, link, sent)))
     return Reading(sample.boot_s, link.ifindex, down, up)
 
 
-Caught = tuple[int, int]  # bytes that came to the qdisc, bytes that left it
+def _down(route: Route, link: Link, link_bytes: int) -> Passed | None:
+    """What our redirect counts, and what leaves the device that it leads to. tc counts what comes in without its link
+    header. The filter is read first: what it has counted by then has had its time to pass."""
+    redirects = [f for f in route.filters(link.ifindex, INGRESS_SIDE) if f.prio == REDIRECT_PRIO and f.mirred]
+    if not redirects:
+        return None
+    caught, root = sum(f.matched_bytes for f in redirects), _root(route.qdiscs(), redirects[0].redirect)
+    if root is None:
+        return Passed(link_bytes, caught, 0)
+    return Passed(link_bytes, caught, root.ip_bytes(link.header_bytes), root.drops)
 
 
-def _caught(route: Route, link: Link) -> tuple[Caught | None, Caught | None]:
-    nodes = route.qdiscs()
-    ifb = route.link(ifb_name(link.ifname))
-    down_root = _root(nodes, ifb.ifindex) if ifb else None
-    down = None
-    if down_root is not None:
-        redirects = [f for f in route.filters(link.ifindex, INGRESS_HANDLE) if f.prio == REDIRECT_PRIO]
-        if redirects:  # tc counts what comes in without its link header
-            down = (sum(f.matched_bytes for f in redirects), down_root.ip_bytes(link.header_bytes))
-    up_root = _root(nodes, link.ifindex)
-    up = None
-    if up_root is not None:
-        # What was dropped has not left the link either, so what left the qdisc is what came.
-        up = (up_root.ip_bytes(link.header_bytes),) * 2
-    return down, up
+def _up(route: Route, link: Link, link_bytes: int) -> Passed | None:
+    """What was dropped has not left the link either, so what left the qdisc is what came."""
+    root = _root(route.qdiscs(), link.ifindex)
+    if root is None:
+        return None
+    shaped = root.ip_bytes(link.header_bytes)
+    return Passed(link_bytes, shaped, shaped, root.drops)
 
 
 def _root(nodes: Sequence[Node], ifindex: int) -> Node | None:
@@ -179,6 +188,7 @@ class Proof:
     async def tick(self) -> None:
         """One look: begins a window when one is due, and judges it when it is over."""
         links, state = self._current()
+        links = carriers(links)
         subject = (tuple(link.ifindex for link in links), state.rates)
         if state.state != "enforced":
             self._subject, self._window = None, {}
@@ -188,7 +198,7 @@ class Proof:
         if subject != self._subject:
             self._subject, self._window, self._due_s = subject, {}, self._now()
         try:
-            await self._advance(links, state.rates)
+            await self._advance(links, shares(links, state.rates))
         except KernelError:
             self._window = {}  # the shaper reports what is wrong with the kernel
 
@@ -201,17 +211,18 @@ class Proof:
             return
         if now - min(r.at_s for r in self._window.values()) < WINDOW_S:
             return
-        begun, self._window, self._due_s = self._window, {}, now + EVERY_S
-        for link in links:
-            after = await read(self._kernel, link)
-            verdict = (
-                judge(begun[link.ifindex], after, wanted, link.ifname) if after and link.ifindex in begun else None
-            )
-            if verdict is None:
-                self._due_s = now  # could not be compared: look again at once
-            else:
-                self._due_s = now + (EVERY_S if verdict.effective else AGAIN_S)
-                self._conclude(verdict)
+        begun, self._window = self._window, {}
+        verdicts = [await self._verdict(begun.get(link.ifindex), link, wanted) for link in links]
+        told = [verdict for verdict in verdicts if verdict is not None]
+        bad = next((verdict for verdict in told if not verdict.effective), None)
+        # What could not be compared is looked at again at once.
+        self._due_s = now + (0.0 if None in verdicts else AGAIN_S if bad else EVERY_S)
+        if told:
+            self._conclude(bad or told[-1])
+
+    async def _verdict(self, before: Reading | None, link: Link, wanted: Rates) -> Verdict | None:
+        after = await read(self._kernel, link)
+        return judge(before, after, wanted, link.ifname) if before and after else None
 
     def _conclude(self, verdict: Verdict) -> None:
         self.latest = verdict

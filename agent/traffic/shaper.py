@@ -16,7 +16,7 @@ from agent.config import ShaperSettings
 from agent.errors import KernelError
 from agent.plan import Rates
 from agent.traffic import advice, probe
-from agent.traffic.enforce import Foreign, Wish, rehearse, shape, step, unshape
+from agent.traffic.enforce import Foreign, Wish, rehearse, shape, step, tidy, unshape
 from agent.traffic.model import UNSHAPED, Capabilities, Endpoint, Link, ShaperState
 from agent.traffic.netlink.thread import Kernel, boot_id, boot_s
 from agent.traffic.offload import OffloadGuard
@@ -65,6 +65,8 @@ class Shaper:
         self._pause: _Pause | None = None
         self._verified: tuple[tuple[object, ...], int, float] | None = None
         self._stands: tuple[tuple[Link, ...], Wish] | None = None  # what `_verified` has read back
+        self._remaking = False
+        self._tidied: int | None = None  # the generation at which nothing was found to remove
         self._state = ShaperState("off")
         self._guard: OffloadGuard | None = None
         if cache is not None:
@@ -79,6 +81,10 @@ class Shaper:
         """Whose traffic is management, from the next reconcile on: the broker as the session reached it, and the
         addresses of the name servers that the device asks."""
         self._endpoints, self._name_servers = tuple(endpoints), tuple(name_servers)
+
+    def remake(self) -> None:
+        """What stands lets nothing pass, though it reads as it should: the next reconcile makes all of it anew."""
+        self._remaking = True
 
     def expect(self, rates: Iterable[Rates]) -> None:
         """The rates that the plan may come to want. From the next reconcile on, a shaper that is off says with what it
@@ -100,8 +106,11 @@ class Shaper:
         subject, generation = (tuple(links), wanted, self._endpoints, self._name_servers), -1
         try:
             generation = await self._kernel.generation()
+            if self._remaking:
+                await self._kernel.call(lambda route: unshape(route, links))
+                self._remaking, self._pause, self._verified = False, None, None
             if self._pause and self._pause.holds(subject, self._now(), generation):
-                return replace(self._state, changed=False)
+                return replace(self._state, changed=await self._tidy(links, wanted, generation))
             untouched = self._verified is not None and self._verified[1] == generation and self._fresh()
             if untouched and self._verified and self._verified[0] == subject:
                 return replace(self._state, changed=False)
@@ -149,13 +158,22 @@ class Shaper:
 
     async def _shape_as(self, capabilities: Capabilities, links: Sequence[Link], wanted: Rates) -> ShaperState:
         kind, reason, hint = self._able(capabilities)
-        if not kind:
-            return ShaperState("unenforced", rates=wanted, reason=reason, advice=hint)
-        if not links:
-            return ShaperState("unenforced", kind, wanted, "no WAN interface is there")
+        if not kind or not links:
+            await self._tidy(links, wanted)
+            reason = reason or "no WAN interface is there"
+            return ShaperState("unenforced", kind, wanted, reason, hint)
         changed = await self._enforce(tuple(links), self._wish(kind, capabilities, wanted))
         warning = (await self._guard.engage()).warning if self._guard else ""
         return ShaperState("enforced", kind, wanted, reason=warning, changed=changed)
+
+    async def _tidy(self, links: Sequence[Link], wanted: Rates, generation: int | None = None) -> bool:
+        """Where the line cannot be shaped, or not yet: nothing of ours may cut it meanwhile. At a `generation` at which
+        it was done already there is nothing to do."""
+        if generation is not None and generation == self._tidied:
+            return False
+        changed = await self._kernel.call(lambda route: tidy(route, links, wanted))
+        self._tidied = None if changed else generation
+        return changed
 
     def _wish(self, kind: str, capabilities: Capabilities, wanted: Rates) -> Wish:
         classifier = "matchall" if "matchall" in capabilities.classifiers else "u32"

@@ -10,7 +10,11 @@ The numbers, from the measurements with 4 TCP flows at 512 kbit/s:
 - tbf alone: its queue would make everything wait behind a download. So an htb inside it, whose parent class never runs
   out of rate, serves as a scheduler: management first, then the device's names and time (DNS, NTP), then small packets
   (acknowledgements, calls, games), each up to a share of the line and beyond it when the line has room; then the rest.
-  prio would do nearly the same and is missing from more kernels.
+  prio would do nearly the same and is missing from more kernels. Small packets have a queue for each protocol, and
+  those of UDP four, by their far ports: a flood of one delays no other. Beside 2 Mbit/s of 100-byte datagrams up, four
+  times the line, a ping takes 4 ms and none is lost, and no query to another port is. With one queue for all small
+  packets the ping took 249 ms, and 60 % were lost; with a queue of a tenth of that length 26 ms, and 52 % were lost;
+  with one queue for each protocol 4 ms and none, but three of four queries were lost (each the p95).
 """
 
 from __future__ import annotations
@@ -30,18 +34,22 @@ MAJOR = 0x1FA0
 TOP = MAJOR << 16  # the root qdisc, whatever its kind
 INNER = (MAJOR + 1) << 16  # what hangs below it
 CLASS_ONLY = TOP | 0x10  # htb + fq_codel: its one class
-CLASS_ALL = INNER | 0x1  # tbf alone: what the three below borrow from
+CLASS_ALL = INNER | 0x1  # tbf alone: what those below borrow from
 CLASS_MANAGEMENT = INNER | 0x10
 CLASS_NAMES = INNER | 0x18
-CLASS_SMALL = INNER | 0x20
+CLASS_SMALL_TCP = INNER | 0x21
+CLASS_SMALL_OTHER = INNER | 0x22  # ping, ARP
+CLASSES_SMALL_UDP = tuple(INNER | 0x28 + n for n in range(4))  # by the last bits of the far port: calls beside queries
 CLASS_REST = INNER | 0x30
 QUEUES = {
     CLASS_MANAGEMENT: (MAJOR + 2) << 16,
-    CLASS_SMALL: (MAJOR + 3) << 16,
-    CLASS_REST: (MAJOR + 4) << 16,
+    CLASS_REST: (MAJOR + 4) << 16,  # 3 was the one queue of all small packets, in earlier releases
     CLASS_NAMES: (MAJOR + 5) << 16,
+    CLASS_SMALL_TCP: (MAJOR + 6) << 16,
+    CLASS_SMALL_OTHER: (MAJOR + 7) << 16,
+    **{handle: (MAJOR + 8 + n) << 16 for n, handle in enumerate(CLASSES_SMALL_UDP)},
 }
-LAST_MAJOR = MAJOR + 5
+LAST_MAJOR = MAJOR + 11
 REDIRECT_PRIO = MAJOR  # by which our filter on the ingress qdisc is known
 
 KINDS = ("cake", "tbf+fq_codel", "htb+fq_codel", "tbf")  # best first
@@ -58,9 +66,20 @@ QUEUE_S = 0.25
 BURST_S = 0.025  # what may pass when the timer comes late: a tbf that may not make up for it loses a tenth of its rate
 PEAK = 4  # times the rate, while it makes up for that
 PACKET_BYTES = 1514
-# What each class may send before the others; beyond it they borrow in the same order. The same at every line rate, so
-# that a step has nothing to change here: at 512 kbit/s a flood of small packets leaves the large ones a quarter.
-ASSURED_BPS = {CLASS_MANAGEMENT: 160_000, CLASS_NAMES: 32_000, CLASS_SMALL: 192_000, CLASS_REST: 128_000}
+SMALL_BYTES = 256  # what is shorter is a small packet
+# What each class may send before the others; beyond it they borrow in the order of their priority, and those of one
+# priority in turn. The same at every line rate, so that a step has nothing to change here: at 512 kbit/s a flood of
+# small packets leaves the large ones a quarter.
+ASSURED_BPS = {
+    CLASS_MANAGEMENT: 160_000,
+    CLASS_NAMES: 32_000,
+    CLASS_SMALL_TCP: 96_000,
+    CLASS_SMALL_OTHER: 32_000,
+    **dict.fromkeys(CLASSES_SMALL_UDP, 16_000),
+    CLASS_REST: 128_000,
+}
+SMALL = frozenset({CLASS_SMALL_TCP, CLASS_SMALL_OTHER, *CLASSES_SMALL_UDP})
+PRIORITY = {CLASS_MANAGEMENT: 0, CLASS_NAMES: 1, **dict.fromkeys(SMALL, 2), CLASS_REST: 3}
 SMALL_QUEUE_BYTES = 16_000
 UNLIMITED = 125_000_000  # bytes/s: a rate that no class inside a tbf ever reaches
 
@@ -96,9 +115,8 @@ class WantFilter:
 
     @property
     def prio(self) -> int:
-        # The upper half for small packets: what is the device's own is tried first.
-        base = 0x8000 if self.target == CLASS_SMALL else 1
-        return base + (zlib.crc32(repr((self.protocol, self.keys)).encode()) + self.after) % 0x7FF0
+        base, count = _PRIORITIES.get(self.target, (1, 0x7FF0))
+        return base + (zlib.crc32(repr((self.protocol, self.keys)).encode()) + self.after) % count
 
     def is_met_by(self, found: Filter) -> bool:
         return (found.prio, found.protocol, found.target) == (self.prio, self.protocol, self.target)
@@ -206,16 +224,21 @@ def _htb(rate_bps: int, mtu: int) -> tuple[Want, Want]:
 def _classes(rate_bps: int, mtu: int) -> Iterator[Want]:
     yield Want("htb", INNER, TOP | 1, {"default": CLASS_REST & 0xFFFF}, {"defcls": CLASS_REST & 0xFFFF})
     yield _htb_class(CLASS_ALL, INNER, UNLIMITED, 10_000, prio=0)
-    for prio, (handle, assured) in enumerate(ASSURED_BPS.items()):
+    for handle, assured in ASSURED_BPS.items():
+        yield _htb_class(
+            handle, CLASS_ALL, assured // 8, 2 * burst_bytes(assured, mtu),
+            prio=PRIORITY[handle], ceil=UNLIMITED, quantum=SMALL_BYTES if handle in SMALL else PACKET_BYTES,
+        )  # fmt: skip
         limit = queue_bytes(rate_bps, mtu) if handle == CLASS_REST else SMALL_QUEUE_BYTES
-        yield _htb_class(handle, CLASS_ALL, assured // 8, 2 * burst_bytes(assured, mtu), prio=prio, ceil=UNLIMITED)
         yield Want("bfifo", QUEUES[handle], handle, {"limit": limit}, {"limit": limit})
 
 
-def _htb_class(handle: int, parent: int, rate: int, burst: int, *, prio: int, ceil: int = 0) -> Want:
+def _htb_class(
+    handle: int, parent: int, rate: int, burst: int, *, prio: int, ceil: int = 0, quantum: int = PACKET_BYTES
+) -> Want:
     most = ceil or rate
     # Quantum by hand: rate / r2q is far off for both the slow and the unlimited ones, and the kernel complains.
-    options = {"rate": rate, "ceil": most, "burst": burst, "cburst": 10_000, "quantum": PACKET_BYTES, "prio": prio}
+    options = {"rate": rate, "ceil": most, "burst": burst, "cburst": 10_000, "quantum": quantum, "prio": prio}
     return Want("htb", handle, parent, options, {"rate": rate, "ceil": most, "prio": prio}, is_class=True)
 
 
@@ -227,11 +250,9 @@ _ADDRESS_OFFSET = {(ETH_P_IP, False): 12, (ETH_P_IP, True): 16, (ETH_P_IPV6, Fal
 _TCP, _UDP = 6, 17
 DNS_PORT, NTP_PORT = 53, 123
 _NTP_LENGTH = {ETH_P_IP: "0x4c/0xffff+2", ETH_P_IPV6: "0x38/0xffff+4"}  # 48 bytes of NTP, and nothing more
-_SMALL = (
-    WantFilter(INNER, ETH_P_IP, ("0x0/0xff+2",), CLASS_SMALL),
-    WantFilter(INNER, ETH_P_IPV6, ("0x0/0xff+4",), CLASS_SMALL),
-    WantFilter(INNER, ETH_P_ARP, ("0x0/0x0+0",), CLASS_SMALL),
-)
+_SMALL_LENGTH = {ETH_P_IP: "0x0/0xff+2", ETH_P_IPV6: "0x0/0xff+4"}  # the upper byte: SMALL_BYTES or more
+# What is the device's own is tried first, and what is small whatever its protocol last.
+_PRIORITIES = {**dict.fromkeys(SMALL, (0x8000, 0x3FF0)), CLASS_SMALL_OTHER: (0xC000, 0x3FF0)}
 
 
 def filters(
@@ -240,8 +261,7 @@ def filters(
     """What goes first where the qdisc does not see to sparse flows by itself.
 
     Management by far address and port (an IPv4 packet with options, which it never has, takes the common way), DNS by
-    the address of the name servers, NTP by port and length, small packets by the upper byte of their length: under 256
-    bytes.
+    the address of the name servers, NTP by port and length, small packets by the upper byte of their length.
     """
     if kind != "tbf":
         return ()
@@ -251,7 +271,7 @@ def filters(
         for server in name_servers
         for protocol in (_UDP, _TCP)
     ]
-    return tuple(_apart((*filter(None, management), *filter(None, names), *_time(upload), *_SMALL)))
+    return tuple(_apart((*filter(None, management), *filter(None, names), *_time(upload), *_small(upload))))
 
 
 def _apart(wants: Sequence[WantFilter]) -> Iterator[WantFilter]:
@@ -270,6 +290,16 @@ def _apart(wants: Sequence[WantFilter]) -> Iterator[WantFilter]:
 def _time(upload: bool) -> Iterator[WantFilter]:
     for family, length in _NTP_LENGTH.items():
         yield WantFilter(INNER, family, (length, _protocol(family, _UDP), _port(family, NTP_PORT, upload)), CLASS_NAMES)
+
+
+def _small(upload: bool) -> Iterator[WantFilter]:
+    for family, length in _SMALL_LENGTH.items():
+        yield WantFilter(INNER, family, (length, _protocol(family, _TCP)), CLASS_SMALL_TCP)
+        for n, target in enumerate(CLASSES_SMALL_UDP):
+            last_bits = f"{n:#x}/{len(CLASSES_SMALL_UDP) - 1:#x}+{_port_offset(family, upload) + 1}"
+            yield WantFilter(INNER, family, (length, _protocol(family, _UDP), last_bits), target)
+        yield WantFilter(INNER, family, (length,), CLASS_SMALL_OTHER)
+    yield WantFilter(INNER, ETH_P_ARP, ("0x0/0x0+0",), CLASS_SMALL_OTHER)
 
 
 def _far_end(text: str, protocol: int, port: int, upload: bool, target: int) -> WantFilter | None:
@@ -296,8 +326,12 @@ def _protocol(family: int, number: int) -> str:
 
 
 def _port(family: int, port: int, upload: bool) -> str:
-    """Destination port on the way up, source port on the way down."""
-    return f"{port:#x}/0xffff+{_HEADER_BYTES[family] + (2 if upload else 0)}"
+    return f"{port:#x}/0xffff+{_port_offset(family, upload)}"
+
+
+def _port_offset(family: int, upload: bool) -> int:
+    """Of the far port: the destination's on the way up, the source's on the way down."""
+    return _HEADER_BYTES[family] + (2 if upload else 0)
 
 
 def _address(family: int, packed: bytes, upload: bool) -> list[str]:

@@ -15,7 +15,18 @@ from agent.config import ShaperSettings
 from agent.plan import Rates
 from agent.traffic import Endpoint, Kernel, Link, LinkEvent, Shaper
 from agent.traffic.model import UNSHAPED
-from tests.bench.shaping_load import PORTS, Track, _client, _server, _watch, fastest_bps, listening, quantile
+from tests.bench.shaping_load import (
+    PORTS,
+    Track,
+    _client,
+    _pings,
+    _server,
+    _text,
+    _watch,
+    fastest_bps,
+    listening,
+    quantile,
+)
 from tests.bench.shaping_setups import RATES
 from tests.netns import Namespace, Wire
 
@@ -150,7 +161,7 @@ async def own_round_trips(kernel: Kernel, household: Namespace, w: Wire, kind: s
     await asyncio.sleep(3)
     device = w.near.popen(*script, "device", w.far.address, "60")
     desk = w.far.popen(*script, "desk", w.far.address, "15", stdout=subprocess.PIPE)
-    names = asyncio.create_task(asyncio.to_thread(_names_ms, w, 15))
+    names = asyncio.create_task(asyncio.to_thread(_names_ms, w, 15, asker=w.near, patience_s=LOST_MS / 1000))
     output = (await asyncio.to_thread(desk.communicate, timeout=180))[0]  # under TCG its imports alone take long
     asked = await names
     for process in (*processes, device, broker):
@@ -159,18 +170,19 @@ async def own_round_trips(kernel: Kernel, household: Namespace, w: Wire, kind: s
     return Trips([float(line) for line in output.split()], asked)
 
 
-def _names_ms(w: Wire, seconds: float) -> list[float]:
-    """Five queries a second, as long as common ones are, and answers as long as those with a few addresses."""
+def _names_ms(w: Wire, seconds: float, *, asker: Namespace, patience_s: float) -> list[float]:
+    """Five queries a second, as long as common ones are, and answers as long as those with a few addresses. One that is
+    not answered counts as long as it was waited for."""
     with w.far.entered():
         server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         server.bind((w.far.address, 53))
-    with w.near.entered():
+    with asker.entered():
         client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     trips: list[float] = []
     with server, client:
         client.connect((w.far.address, 53))
         for end in (server, client):
-            end.settimeout(LOST_MS / 1000)
+            end.settimeout(patience_s)
         until = time.perf_counter() + seconds
         while (begun := time.perf_counter()) < until:
             number = struct.pack(">I", len(trips))
@@ -180,7 +192,7 @@ def _names_ms(w: Wire, seconds: float) -> list[float]:
                 _sender(client, number)
                 trips.append((time.perf_counter() - begun) * 1000)
             except TimeoutError:
-                trips.append(LOST_MS)
+                trips.append(patience_s * 1000)
             time.sleep(0.2)
     return trips
 
@@ -191,6 +203,43 @@ def _sender(end: socket.socket, number: bytes) -> tuple[str, int]:
         data, (host, port) = end.recvfrom(512)
         if data.startswith(number):
             return host, port
+
+
+@dataclass(frozen=True, slots=True)
+class Flooded:
+    """Beside a flood of small packets: a ping of 10 Hz with its median, 95 % and longest in ms, and the shares of the
+    pings and of queries to another port that were lost."""
+
+    ping_ms: tuple[float, float, float]
+    lost_percent: float
+    queries_lost_percent: float
+
+
+FLOOD_PORT = 5203
+FLOOD = ("-u", "-b", "2M", "-l", "72")  # 2 Mbit/s of datagrams that are 100 bytes long with UDP and IP, as queries are
+
+
+async def small_flood(kernel: Kernel, household: Namespace, w: Wire, kind: str, *, upload: bool = True) -> Flooded:
+    """One host of the household sends, or is sent, four times what the line carries, in small packets."""
+    shaper = Shaper(kernel, ShaperSettings(qdisc=kind))
+    await shaper.reconcile(await kernel.links(["wan0"]), RATES)
+    server = w.far.popen("iperf3", "-s", "-1", "-p", str(FLOOD_PORT), stdout=subprocess.DEVNULL)
+    await listening(w.far, [FLOOD_PORT])
+    way = () if upload else ("-R",)
+    client = household.popen(
+        "iperf3", "-c", w.far.address, "-p", str(FLOOD_PORT), "-t", "60", *FLOOD, *way, stdout=subprocess.DEVNULL
+    )
+    await asyncio.sleep(3)  # the queues are full by then
+    ping = household.popen("ping", "-D", "-i", "0.1", "-w", "15", w.far.address, stdout=subprocess.PIPE)
+    patience_s = 0.5  # far beyond what a full queue takes
+    trips = await asyncio.to_thread(_names_ms, w, 15, asker=household, patience_s=patience_s)
+    times, lost = _pings(await _text(ping))
+    for process in (client, server):
+        process.kill()
+        process.wait()
+    late = [ms for _, ms in times]
+    unanswered = sum(ms >= patience_s * 1000 for ms in trips) * 100 / len(trips)
+    return Flooded((quantile(late, 0.5), quantile(late, 0.95), max(late, default=float("nan"))), lost, unanswered)
 
 
 async def two_hosts(kernel: Kernel, hosts: list[Namespace], w: Wire, kind: str) -> tuple[float, float]:
@@ -217,4 +266,13 @@ async def two_hosts(kernel: Kernel, hosts: list[Namespace], w: Wire, kind: str) 
     return many / (many + one), one / (many + one)
 
 
-__all__ = ["Step", "Trips", "own_round_trips", "quantile", "recreation_s", "step_under_load", "two_hosts"]
+__all__ = [
+    "Step",
+    "Trips",
+    "own_round_trips",
+    "quantile",
+    "recreation_s",
+    "small_flood",
+    "step_under_load",
+    "two_hosts",
+]

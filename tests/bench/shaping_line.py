@@ -68,10 +68,11 @@ class Run:
                 await self._try(f"{setup.name}, {directions}", self._load(setup, directions, ipv6))
             if setup is contestants[0]:  # the one that counts most first, should the time run out
                 await self._try("two hosts", self._fairness(kinds))
-                await self._the_rest(setup.name.removeprefix("agent: "), "apply", "change", "commands", "re-creation")
+                best = setup.name.removeprefix("agent: ")
+                await self._the_rest(best, "flood", "apply", "change", "commands", "re-creation")
         if not self.brief:
             for kind in kinds[1:2]:  # the next best
-                await self._the_rest(kind, "change", "commands")
+                await self._the_rest(kind, "flood", "change", "commands")
         if begun:
             ended = two_clocks()
             error = (ended[0] - begun[0]) / (ended[1] - begun[1]) - 1
@@ -79,6 +80,7 @@ class Run:
 
     async def _the_rest(self, kind: str, *which: str) -> None:
         measurements = {
+            "flood": lambda: self._flood(kind),
             "apply": lambda: self._step(kind, UNSHAPED, "the free line"),
             "change": lambda: self._step(kind, extra.FULL, "5/2 Mbit/s"),
             "commands": lambda: self._commands(kind),
@@ -173,6 +175,24 @@ class Run:
                 "p95 < 500 ms",
                 f"p50 {quantile(times, 0.5):.0f}, p95 {p95:.0f}, longest {longest:.0f} ms of {len(times)}",
                 len(times) >= 20 and p95 < 500,
+            )
+
+    async def _flood(self, kind: str) -> None:
+        for upload in (True, False):
+            async with _line() as (kernel, hosts, w):
+                flooded = await extra.small_flood(kernel, hosts[0], w, kind, upload=upload)
+            (median, p95, longest), lost = flooded.ping_ms, flooded.lost_percent
+            self.row(
+                f"{kind}: ping beside 2 Mbit/s of 100-byte datagrams {'up' if upload else 'down'}",
+                "p95 < 100 ms, lost < 2 %",
+                f"{median:.0f}/{p95:.0f}/{longest:.0f} ms, lost {lost:.0f} %",
+                p95 < 100 and lost < 2,
+            )
+            self.row(
+                f"{kind}: queries to another port beside it, {'up' if upload else 'down'}",
+                "< 2 %",
+                f"lost {flooded.queries_lost_percent:.0f} %",
+                flooded.queries_lost_percent < 2,
             )
 
     async def _recreation(self, kind: str) -> None:

@@ -93,10 +93,9 @@ def release(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.root
 def test_the_shaper_s_tests_hold_with_each_release(release: Path) -> None:
     chosen = "both_directions or in_place or removed_twice or foreign_redirect or final or privilege or class_of"
-    files = [
-        f"tests/traffic/test_{name}.py"
-        for name in ("shaper", "steps", "foreign", "troubles", "netlink_thread", "own_traffic")
-    ]
+    chosen += " or all_that_is_its_own or is_corrected or lies_on_what or carry_one_rate"
+    subjects = ("shaper", "steps", "foreign", "troubles", "netlink_thread", "own_traffic", "removal", "layout")
+    files = [f"tests/traffic/test_{subject}.py" for subject in subjects]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", chosen, *files],
         capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(release)},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import pytest
@@ -13,6 +15,7 @@ from agent.plan import Rates
 from agent.traffic import Kernel, Shaper, ShaperState
 from agent.traffic.netlink.thread import boot_s
 from agent.traffic.proof import EVERY_S, WINDOW_S, Passed, Proof, Reading, Verdict, judge, read
+from agent.traffic.tree import tree
 from tests.netns import Wire
 from tests.traffic.conftest import ManualSeconds, kernel_in
 
@@ -31,6 +34,12 @@ def after(down: tuple[int, int, int] = (0, 0, 0), up: tuple[int, int, int] = (0,
     return replace(START, at_s=130.0, down=added(START.down, down), up=added(START.up, up))
 
 
+def refused(end: Reading, packets: int) -> Reading:
+    """The same, with packets of the upload that its qdisc has dropped."""
+    assert end.up is not None
+    return replace(end, up=replace(end.up, dropped_packets=packets))
+
+
 @pytest.mark.parametrize(
     ("end", "cause"),
     [
@@ -43,6 +52,12 @@ def after(down: tuple[int, int, int] = (0, 0, 0), up: tuple[int, int, int] = (0,
         pytest.param(after(down=(2_500_000, 2_500_000, 2_500_000)), "exceeded", id="download too fast"),
         pytest.param(after(up=(2_500_000, 2_500_000, 2_500_000)), "exceeded", id="upload too fast"),
         pytest.param(after(up=(15_000, 0, 0)), "", id="too little to say"),
+        pytest.param(after(down=(50_000, 50_000, 0)), "blocked", id="nothing of a download passed"),
+        pytest.param(after(down=(2_000, 2_000, 0)), "", id="a packet that is still on its way"),
+        pytest.param(after(down=(HALF_MINUTE, HALF_MINUTE, 16_000)), "", id="a burst, of which a queue passed"),
+        pytest.param(after(down=(50_000, 50_000, 84)), "blocked", id="ARP alone passed"),
+        pytest.param(refused(after(), 40), "blocked", id="nothing of an upload passed"),
+        pytest.param(refused(after(up=(80, 80, 80)), 3), "", id="a few packets were dropped"),
     ],
 )
 def test_judgement(end: Reading, cause: str) -> None:
@@ -105,8 +120,101 @@ def test_a_real_bypass_is_found_and_a_sound_line_is_not_accused(cable: Wire) -> 
     asyncio.run(scenario())
 
 
+def _drop_behind_the_redirect(cable: Wire) -> None:
+    """What is led to a device that is down is lost."""
+    cable.near.ip("link", "add", "ifb9", "type", "ifb")
+    cable.near.tc("qdisc", "add", "dev", "ifb4wan0", "clsact")
+    cable.near.tc(
+        "filter", "add", "dev", "ifb4wan0", "egress", "prio", "1", "u32", "match", "u32", "0", "0",
+        "action", "mirred", "egress", "redirect", "dev", "ifb9",
+    )  # fmt: skip
+
+
+def _take_no_packet(cable: Wire, device: str) -> None:
+    """The same rates and limit, which are read back, and buckets that hold no packet, which are not."""
+    (want, *_) = tree("tbf", 512_000, header_bytes=14)
+    rates = {"rate": f"{want.values['rate'] * 8}bit", "peakrate": f"{want.values['peak'] * 8}bit"}
+    words = {**rates, "limit": str(want.values["limit"]), "burst": "60", "mtu": "60"}
+    cable.near.tc(
+        "qdisc", "change", "dev", device, "root", "handle", "1fa0:", "tbf", *(w for pair in words.items() for w in pair)
+    )
+
+
+BLOCKS: dict[str, Callable[[Wire], None]] = {
+    "a filter behind the redirect": _drop_behind_the_redirect,
+    "a download tbf that takes no packet": partial(_take_no_packet, device="ifb4wan0"),
+    "an upload tbf that takes no packet": partial(_take_no_packet, device="wan0"),
+}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_line_that_passes_nothing_because_of_our_objects_is_found_and_made_anew(cable: Wire, block: str) -> None:
+    clock, verdicts = ManualSeconds(), list[Verdict]()
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            shaper = Shaper(kernel, ShaperSettings(qdisc="tbf"))
+            links = await kernel.links(["wan0"])
+            state = await shaper.reconcile(links, SLOW)
+            proof = Proof(kernel, lambda: (links, state), verdicts.append, now=clock, sleep=asyncio.sleep)
+            BLOCKS[block](cable)
+            assert not (await shaper.reconcile(links, SLOW)).changed  # it reads as it should
+            await proof.tick()
+            await asyncio.to_thread(_pings, cable)
+            clock.seconds += WINDOW_S + (await read(kernel, links[0])).at_s  # type: ignore[union-attr]
+            await proof.tick()
+            assert [v.cause for v in verdicts] == ["blocked"]
+            shaper.remake()
+            assert (await shaper.reconcile(links, SLOW)).state == "enforced"
+            assert "1 received" in cable.near.run("ping", "-c1", "-W5", cable.far.address)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.root
+def test_a_redirect_that_leads_nowhere_counts_and_passes_nothing(cable: Wire) -> None:
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            shaper = Shaper(kernel, ShaperSettings())
+            (link,) = await kernel.links(["wan0"])
+            await shaper.reconcile([link], SLOW)
+            cable.near.ip("link", "del", "ifb4wan0")
+            before = await read(kernel, link)
+            await asyncio.to_thread(_pings, cable)
+            after = await read(kernel, link)
+            assert before
+            assert after
+            verdict = judge(before, after, SLOW, "wan0")
+            assert verdict
+            assert (verdict.cause, verdict.text[:14]) == ("blocked", "wan0 download:")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.root
+def test_the_verdict_of_one_link_does_not_hide_that_of_another(cable: Wire) -> None:
+    clock, verdicts = ManualSeconds(), list[Verdict]()
+    cable.near.ip("link", "add", "wan1", "type", "veth", "peer", "name", "isp1")
+
+    async def scenario() -> None:
+        async with kernel_in(cable) as kernel:
+            shaper = Shaper(kernel, ShaperSettings())
+            links = await kernel.links(["wan*"])
+            state = await shaper.reconcile(links, SLOW)
+            proof = Proof(kernel, lambda: (links, state), verdicts.append, now=clock, sleep=asyncio.sleep)
+            await proof.tick()
+            cable.near.ip("link", "set", "ifb4wan0", "down")
+            await asyncio.to_thread(_pings, cable)
+            clock.seconds += WINDOW_S + (await read(kernel, links[0])).at_s  # type: ignore[union-attr]
+            await proof.tick()
+            assert [v.cause for v in verdicts] == ["blocked"]
+
+    asyncio.run(scenario())
+
+
 def _pings(cable: Wire) -> None:
-    cable.near.run("ping", "-c40", "-i0.005", "-s1400", "-q", cable.far.address, check=False)
+    cable.near.run("ping", "-c40", "-w3", "-i0.005", "-s1400", "-q", cable.far.address, check=False)
 
 
 def test_windows_follow_each_change_and_then_the_hour() -> None:

@@ -12,11 +12,12 @@ from agent.traffic.netlink.route import ROOT
 from agent.traffic.tree import (
     CLASS_MANAGEMENT,
     CLASS_NAMES,
-    CLASS_SMALL,
+    CLASS_SMALL_OTHER,
     INNER,
     KINDS,
     LAST_MAJOR,
     MAJOR,
+    SMALL,
     TOP,
     Want,
     burst_bytes,
@@ -148,6 +149,10 @@ def test_filters_are_known_again_by_their_priority(addresses: list[object], uplo
     for want in wants:
         assert want.is_met_by(Filter("u32", want.parent, want.prio, want.protocol, 0x80000800, want.target))
         assert 0 < want.prio < 0xFFFF
-    small = [w.prio for w in wants if w.target == CLASS_SMALL]
-    assert max(w.prio for w in wants if w.target != CLASS_SMALL) < min(small)
+    own, by_protocol, other = (
+        [w.prio for w in wants if (w.target in SMALL, w.target == CLASS_SMALL_OTHER) == what]
+        for what in ((False, False), (True, False), (True, True))
+    )
+    assert max(own) < min(by_protocol)
+    assert max(by_protocol) < min(other)
     assert len({w.prio for w in wants}) == len(wants)

@@ -56,6 +56,11 @@ class Shaping:
         if known or event.ours or matches(self._patterns, event.link.ifname):
             self.wake.set()
 
+    def remake(self) -> None:
+        """Our objects let nothing pass: they are taken away and made anew."""
+        self._shaper.remake()
+        self.wake.set()
+
     async def run(self) -> None:
         """Reconcile for ever."""
         while True:

@@ -17,9 +17,10 @@ from agent.traffic.netlink.messages import IFF_UP, Counters, LinkRow
 RTM_NEWLINK, RTM_DELLINK = 16, 17
 RTM_NEWQDISC, RTM_GETTFILTER = 36, 46  # the message types of tc lie from one to the other
 AF_UNSPEC = 0  # a bridge speaks of its ports as AF_BRIDGE
-IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_WIRELESS, IFLA_LINKINFO, IFLA_STATS64, IFLA_GSO_MAX_SEGS = (
-    3, 4, 10, 11, 18, 23, 40,
+IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_WIRELESS, IFLA_LINKINFO, IFLA_STATS64, IFLA_LINK_NETNSID = (
+    3, 4, 5, 10, 11, 18, 23, 37,
 )  # fmt: skip
+IFLA_GSO_MAX_SEGS = 40
 IFLA_INFO_KIND = 1
 NLA_TYPE_MASK = 0x3FFF
 
@@ -73,21 +74,29 @@ def _link_row(body: bytes, *, deleted: bool) -> LinkRow | None:
     if family != AF_UNSPEC or IFLA_WIRELESS in found or IFLA_IFNAME not in found:
         return None
     info = dict(_attributes(found.get(IFLA_LINKINFO, b"")))
+    kind = _text(info.get(IFLA_INFO_KIND, b""))
     link = Link(
         ifindex=ifindex,
         ifname=_text(found[IFLA_IFNAME]),
-        kind=_text(info.get(IFLA_INFO_KIND, b"")),
+        kind=kind,
         up=bool(flags & IFF_UP),
         header_bytes=ETHERNET_HEADER_BYTES if hardware in ETHERNET_TYPES else 0,
         mtu=_number(found, IFLA_MTU),
         master=_number(found, IFLA_MASTER),
         gso_max_segs=_number(found, IFLA_GSO_MAX_SEGS),
+        lower=_lower(found, kind, ifindex),
     )
     counters = None
     if IFLA_STATS64 in found:
         received_packets, sent_packets, received, sent = _STATS64.unpack_from(found[IFLA_STATS64])
         counters = Counters(received, sent, received_packets, sent_packets)
     return LinkRow(link, counters, deleted)
+
+
+def _lower(found: dict[int, bytes], kind: str, ifindex: int) -> int:
+    """As messages.py reads it: a number of another network namespace is none of ours, a veth names its peer."""
+    lower = 0 if IFLA_LINK_NETNSID in found or kind == "veth" else _number(found, IFLA_LINK)
+    return lower if lower != ifindex else 0
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:

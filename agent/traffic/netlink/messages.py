@@ -63,7 +63,8 @@ class Filter:
     protocol: int
     handle: int
     target: int = 0  # class
-    redirect: int = 0  # ifindex
+    mirred: bool = False  # it leads packets to another device
+    redirect: int = 0  # the ifindex of that device; 0: it is gone, and the packets are lost
     matched_bytes: int = 0  # counted by the filter's action
     matched_packets: int = 0
 
@@ -83,8 +84,18 @@ def link_row(message: Any) -> LinkRow:
         mtu=message.get_attr("IFLA_MTU") or 0,
         master=message.get_attr("IFLA_MASTER") or 0,
         gso_max_segs=message.get_attr("IFLA_GSO_MAX_SEGS") or 0,
+        lower=_lower(message),
     )
     return LinkRow(link, counters)
+
+
+def _lower(message: Any) -> int:
+    """A number of another network namespace is none of ours, and a veth names its peer, which lies beside it."""
+    info = message.get_attr("IFLA_LINKINFO")
+    if message.get_attr("IFLA_LINK_NETNSID") is not None or (info and info.get_attr("IFLA_INFO_KIND") == "veth"):
+        return 0
+    lower = message.get_attr("IFLA_LINK") or 0
+    return int(lower) if lower != message["index"] else 0
 
 
 def _flat(value: Any, kind: str) -> dict[str, Any]:
@@ -125,7 +136,7 @@ def filter_of(message: Any) -> Filter:
     options = message.get_attr("TCA_OPTIONS")
     kind = message.get_attr("TCA_KIND") or ""
     protocol = message["info"] & 0xFFFF
-    redirect, octets, packets = _action(options, kind)
+    mirred, redirect, octets, packets = _action(options, kind)
     return Filter(
         kind=kind,
         parent=message["parent"],
@@ -133,14 +144,15 @@ def filter_of(message: Any) -> Filter:
         protocol=((protocol & 0xFF) << 8) | (protocol >> 8),
         handle=message["handle"],
         target=(options.get_attr(f"TCA_{kind.upper()}_CLASSID") or 0) if options else 0,
+        mirred=mirred,
         redirect=redirect,
         matched_bytes=octets,
         matched_packets=packets,
     )
 
 
-def _action(options: Any, kind: str) -> tuple[int, int, int]:
-    """Target of the first mirred action of a filter, and the bytes and packets it has counted."""
+def _action(options: Any, kind: str) -> tuple[bool, int, int, int]:
+    """Whether a filter has a mirred action, the target of the first, and the bytes and packets it has counted."""
     actions = options.get_attr(f"TCA_{kind.upper()}_ACT") if options else None
     for _, action in actions["attrs"] if actions else ():
         inner = action.get_attr("TCA_ACT_OPTIONS")
@@ -150,5 +162,5 @@ def _action(options: Any, kind: str) -> tuple[int, int, int]:
         stats = action.get_attr("TCA_ACT_STATS")
         basic = stats.get_attr("TCA_STATS_BASIC") if stats and hasattr(stats, "get_attr") else None
         octets, packets = (basic["bytes"], basic["packets"]) if basic else (0, 0)
-        return (parameters["ifindex"] if parameters else 0), octets, packets
-    return 0, 0, 0
+        return True, (parameters["ifindex"] if parameters else 0), octets, packets
+    return False, 0, 0, 0

@@ -2,8 +2,9 @@
 
 Used by route.py alone, in its thread. pyroute2 takes 0.7 to 1.4 ms to encode a request on a PC (twenty times that on
 a router), and the kernel a hundredth of it; a tree has some thirty. So what was encoded is kept, and goes to another
-link, or out again after a step back, with nothing changed but the ifindex; and all requests of a direction leave in one
-datagram, which the kernel works off in order, with no packet of the agent's in between.
+link or place in a tree, or out again after a step back, with nothing changed but the ifindex and the handles; and all
+requests of a direction leave in one datagram, which the kernel works off in order, with no packet of the agent's in
+between.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from agent.errors import KernelError
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _IFINDEX_AT = 20  # in tcmsg and in ifinfomsg alike
+_PLACE_AT = 24  # in tcmsg: the handle and the parent
 NLMSG_ERROR = 2
 SOL_NETLINK, NETLINK_CAP_ACK = 270, 10
 TIMEOUT_S = 10.0  # the kernel answers before send() returns; loading a module is part of it
@@ -51,15 +53,25 @@ class Requests:
         self._socket.close()
 
     def add(
-        self, what: str, key: str, ifindex: int, encode: Callable[[], bytes], tolerated: frozenset[int] = frozenset()
+        self,
+        what: str,
+        key: str,
+        ifindex: int,
+        encode: Callable[[], bytes],
+        *,
+        place: tuple[int, int] | None = None,
+        tolerated: frozenset[int] = frozenset(),
     ) -> None:
-        """Queue a request. `key` says all that it says, but for the link that it is for."""
+        """Queue a request. `key` says all that it says, but for the link that it is for, and the handle and the parent
+        of a qdisc or class if these are given as its `place`."""
         data = self._encoded.get(key)
         if data is None:
             if len(self._encoded) >= KEPT:
                 self._encoded.clear()
             data = self._encoded[key] = encode()
         data = data[:_IFINDEX_AT] + struct.pack("=i", ifindex) + data[_IFINDEX_AT + 4 :]
+        if place is not None:
+            data = data[:_PLACE_AT] + struct.pack("=II", *place) + data[_PLACE_AT + 8 :]
         self._queue.append(Request(what, data, tolerated))
 
     def drop(self) -> None:

@@ -17,19 +17,24 @@ import logging
 import os
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from agent.errors import KernelError
 from agent.lean import leaf, without
 from agent.traffic.model import Link
+from agent.traffic.netlink import u32
 from agent.traffic.netlink.messages import Filter, LinkRow, Node, filter_of, link_row, node_of
 from agent.traffic.netlink.requests import Requests
 
 ROOT = 0xFFFFFFFF  # TC_H_ROOT
 INGRESS_HANDLE = 0xFFFF0000
-INGRESS_PARENT = 0xFFFFFFF1  # TC_H_INGRESS
+INGRESS_PARENT = 0xFFFFFFF1  # TC_H_INGRESS, where ingress and clsact hang alike
+# TC_H_CLSACT with TC_H_MIN_INGRESS or TC_H_MIN_EGRESS (linux/pkt_sched.h): the two sides of a clsact. A plain ingress
+# takes its one side by the same name, as tc(8) calls both `ingress`; by 0xFFFF0000 only the plain one answers.
+INGRESS_SIDE = 0xFFFFFFF2
+EGRESS_SIDE = 0xFFFFFFF3
 ETH_P_ALL = 0x0003
 ETH_P_IP = 0x0800
 ETH_P_ARP = 0x0806
@@ -164,7 +169,7 @@ class Route:
 
     def _change(
         self, what: str, ifindex: int, verb: str, *words: str,
-        may_be_gone: bool = False, **values: Any,
+        may_be_gone: bool = False, place: tuple[int, int] | None = None, **values: Any,
     ) -> None:  # fmt: skip
         """One request, as pyroute2's `link` or `tc` would send it. A deletion of what is not there is done."""
 
@@ -175,7 +180,13 @@ class Route:
                 return bytes(self._compiler.batch)
 
         key = repr((verb, words, sorted(values.items())))
-        self._requests.add(what, key, ifindex, encode, GONE if may_be_gone else frozenset())
+        self._queue(what, key, ifindex, encode, place=place, tolerated=GONE if may_be_gone else frozenset())
+
+    def _queue(
+        self, what: str, key: str, ifindex: int, encode: Callable[[], bytes], *,
+        place: tuple[int, int] | None = None, tolerated: frozenset[int] = frozenset(),
+    ) -> None:  # fmt: skip
+        self._requests.add(what, key, ifindex, encode, place=place, tolerated=tolerated)
         if not self._together:
             self._send()
 
@@ -197,7 +208,7 @@ class Route:
 
     def add_ifb(self, ifname: str) -> None:
         """An ifb device that is up, with a queue of its own qdisc and nothing else."""
-        self._change(f"creating {ifname}", 0, "link", "add", ifname=ifname, kind="ifb")
+        self._change(f"creating {ifname}", 0, "link", "add", ifname=ifname, kind="ifb", state="up")
 
     def add_veth(self, ifname: str, peer: str) -> None:
         self._change(f"creating {ifname}", 0, "link", "add", ifname=ifname, kind="veth", peer=peer)
@@ -221,18 +232,24 @@ class Route:
 
     def filters(self, ifindex: int, parent: int) -> list[Filter]:
         """Besides the filters themselves, a line for each priority and, of u32, for each hash table: no target, no
-        redirect. A filter whose ifb is gone reads alike."""
+        redirect."""
         with self._reading(f"reading the filters of link {ifindex}"):
             return [filter_of(m) for m in self._ip.get_filters(index=ifindex, parent=parent)]
 
     def put_qdisc(self, ifindex: int, kind: str, handle: int, parent: int, options: Mapping[str, Any]) -> None:
         """Add a qdisc, or change the one of that handle and kind in place."""
         what = f"qdisc {kind} on link {ifindex}"
-        self._change(what, ifindex, "tc", "replace", kind, handle=handle, parent=parent, **options)
+        self._put(what, ifindex, "replace", kind, (handle, parent), options)
 
     def put_class(self, ifindex: int, kind: str, handle: int, parent: int, options: Mapping[str, Any]) -> None:
         what = f"class {kind} on link {ifindex}"
-        self._change(what, ifindex, "tc", "replace-class", kind, handle=handle, parent=parent, **options)
+        self._put(what, ifindex, "replace-class", kind, (handle, parent), options)
+
+    def _put(
+        self, what: str, ifindex: int, verb: str, kind: str, place: tuple[int, int], options: Mapping[str, Any]
+    ) -> None:
+        """Encoded at the place of a root, and sent to its own."""
+        self._change(what, ifindex, "tc", verb, kind, handle=0, parent=ROOT, place=place, **options)
 
     def add_ingress(self, ifindex: int) -> None:
         self._change(f"qdisc ingress on link {ifindex}", ifindex, "tc", "add", "ingress", handle=INGRESS_HANDLE)
@@ -243,19 +260,16 @@ class Route:
         action = {"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": target}
         self._change(
             f"filter {classifier} with mirred on link {ifindex}", ifindex, "tc", "add-filter", classifier,
-            parent=INGRESS_HANDLE, prio=prio, protocol=ETH_P_ALL, action=action, **match,
+            parent=INGRESS_SIDE, prio=prio, protocol=ETH_P_ALL, action=action, **match,
         )  # fmt: skip
 
-    def add_u32(self, ifindex: int, parent: int, prio: int, protocol: int, keys: list[str], target: int) -> None:
-        self._change(
-            f"filter u32 on link {ifindex}", ifindex, "tc", "add-filter", "u32",
-            parent=parent, prio=prio, protocol=protocol, keys=keys, target=target,
-        )  # fmt: skip
+    def add_u32(self, ifindex: int, parent: int, prio: int, protocol: int, keys: Sequence[str], target: int) -> None:
+        what, place = f"filter u32 on link {ifindex}", (parent, prio, protocol, tuple(keys), target)
+        self._queue(what, repr(("u32", place)), ifindex, lambda: u32.request(*place))
 
     def delete_filters(self, ifindex: int, parent: int, prio: int, protocol: int) -> None:
         """All filters of one priority and protocol, with their hash table."""
-        info = (prio << 16) | ((protocol & 0xFF) << 8) | (protocol >> 8)
-        what = f"deleting filters on link {ifindex}"
+        what, info = f"deleting filters on link {ifindex}", u32.info(prio, protocol)
         self._change(what, ifindex, "tc", "del-filter", parent=parent, info=info, may_be_gone=True)
 
     def delete_root(self, ifindex: int, handle: int) -> None:
