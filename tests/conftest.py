@@ -12,7 +12,9 @@ from collections.abc import Generator
 
 import pytest
 
-CI_CANNOT = frozenset({"cake", "fq_codel", "flowtable", "matchall", "netem", "sfq", "dm-log-writes", "kvm", "psk"})
+CI_CANNOT = frozenset(
+    {"bond", "cake", "fq_codel", "flowtable", "matchall", "netem", "sfq", "vlan", "dm-log-writes", "kvm", "psk"}
+)
 
 
 @pytest.hookimpl(optionalhook=True)

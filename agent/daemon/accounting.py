@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from agent.clock import ClockLike
+from agent.daemon.line_speed import LineSpeed
 from agent.daemon.wait import Wake
 from agent.errors import StoreError
 from agent.plan import (
@@ -25,6 +26,7 @@ from agent.plan import (
     Notice,
     Plan,
     Sample,
+    Survey,
     Usage,
     bytes_to_next,
     commit_due,
@@ -32,10 +34,12 @@ from agent.plan import (
     committed,
     compare,
     decide,
+    noticed,
     notices,
     observe,
     sample_interval_s,
     settle,
+    survey,
     unwritten_bytes,
     usage,
 )
@@ -74,6 +78,7 @@ class Accounting:
         self.decision = decide(settle(ledger, clock.now(), plan), plan, clock.now())
         self.drifting = False  # the module's own counters tell another story
         self._testimony: tuple[int, int, float] | None = None
+        self.speed = LineSpeed(plan, faults)
         self.wake = Wake()  # ends the pause between two samples
         self.on_decision: Callable[[Decision], None] = lambda decision: None
         self.on_notice: Callable[[Notice], None] = lambda notice: None
@@ -94,12 +99,30 @@ class Accounting:
         moment = self._clock.now()
         for sample in samples:
             self.ledger, delta = observe(self.ledger, sample, moment, self.plan)
-            if delta.refused_bytes:
-                self._faults["counter.refused"] += 1
-                log.error("%s: jump of %d bytes refused", sample.epoch.ifname, delta.refused_bytes)
+            self.speed.note(sample, delta)
         if samples:
             self._hear_witness(moment)
         self.review(moment)
+
+    def take_all(self, found: Survey) -> None:
+        """Enter a reading of all links; decide anew."""
+        moment = self._clock.now()
+        self.ledger, deltas = survey(self.ledger, found, moment, self.plan)
+        for sample, delta in deltas:
+            self.speed.note(sample, delta)
+        if deltas:
+            self.speed.measure(self.ledger.total_received_bytes + self.ledger.total_sent_bytes, moment.boot_s)
+            self._hear_witness(moment)
+        self.review(moment)
+
+    def counts(self, ifindex: int) -> bool:
+        """Whether a link of that number is being counted."""
+        return any(link.sample.epoch.ifindex == ifindex and not link.closed for link in self.ledger.links)
+
+    def notice(self, ifindex: int) -> None:
+        """A link of that number has come, whether it counts or not."""
+        moment = self._clock.now()
+        self.ledger = noticed(self.ledger, moment.boot_id, moment.boot_s, ifindex)
 
     def review(self, moment: Moment | None = None) -> None:
         """Roll the period if it is time, decide, and tell who listens what changed."""

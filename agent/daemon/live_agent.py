@@ -70,7 +70,7 @@ class LiveAgent:
 
     async def refresh(self) -> None:
         """Read the link counters now; a kernel that refuses leaves what was known."""
-        self.accounting.take(await self._kernel.samples(self.config.wan.interfaces))
+        self.accounting.take_all(await self._kernel.survey(self.config.wan.interfaces))
 
     async def change_ledger(self, change: Callable[[Ledger, Moment], Ledger], also: Also | None = None) -> Ledger:
         return await self.accounting.change(change, also)

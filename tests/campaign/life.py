@@ -85,8 +85,7 @@ class Life:
 
     async def turn(self, longest_s: float = LONGEST_STEP_S) -> None:
         """Sample, commit, hear and tell the operator, and let time pass until the next sample."""
-        sample = self.world.sample()
-        self.accounting.take([sample] if sample else [])
+        self.accounting.take_all(self.world.survey())
         await self.commit_if_due()
         rates = self.accounting.decision.rates
         self.world.shaped_bps = (rates.down_bps, rates.up_bps)
@@ -177,8 +176,7 @@ class Life:
         self.disk.die()
 
     async def _farewell(self) -> None:
-        sample = self.world.sample()
-        self.accounting.take([sample] if sample else [])
+        self.accounting.take_all(self.world.survey())
         await self.accounting.commit()
         if not self.disk.full and not self.reporting._events:
             self.promised += self._numbers
@@ -199,8 +197,7 @@ class Life:
         )  # fmt: skip
 
     async def refresh(self) -> None:
-        sample = self.world.sample()
-        self.accounting.take([sample] if sample else [])
+        self.accounting.take_all(self.world.survey())
 
     async def change_ledger(self, change: Callable[[Ledger, Moment], Ledger], also: Any = None) -> Ledger:
         made = await self.accounting.change(change, also)

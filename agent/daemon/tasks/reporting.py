@@ -124,8 +124,10 @@ class Reporting:
 
     @property
     def alarms(self) -> Iterable[str]:
-        """Names of the alarms that are raised."""
-        return self._reporter.alarms if self._reporter is not None else ()
+        """Names of the alarms that are raised, also where nobody hears of them."""
+        if self._reporter is not None:
+            return self._reporter.alarms
+        return [name for name, details in self._first_alarms.items() if details is not None]
 
     @property
     def faults(self) -> dict[str, int]:
