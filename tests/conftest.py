@@ -17,7 +17,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
 
-CI_CANNOT = frozenset({"cake", "fq_codel", "flowtable", "matchall", "netem", "sfq", "dm-log-writes", "kvm", "psk"})
+CI_CANNOT = frozenset(
+    {"bond", "cake", "fq_codel", "flowtable", "matchall", "netem", "sfq", "vlan", "dm-log-writes", "kvm", "psk"}
+)
 
 
 @pytest.hookimpl(optionalhook=True)

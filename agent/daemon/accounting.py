@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from agent.clock import ClockLike
+from agent.daemon.line_speed import LineSpeed
 from agent.daemon.wait import Wake
 from agent.keeper import Keeper
 from agent.plan import (
@@ -21,15 +22,18 @@ from agent.plan import (
     Notice,
     Plan,
     Sample,
+    Survey,
     Usage,
     bytes_to_next,
     charge_management,
     compare,
     decide,
+    noticed,
     notices,
     observe,
     sample_interval_s,
     settle,
+    survey,
     usage,
 )
 
@@ -47,6 +51,7 @@ class Accounting:
         self.decision = decide(settle(ledger, clock.now(), plan), plan, clock.now())
         self.drifting = False  # the module's own counters tell another story
         self._testimony: tuple[int, int, float] | None = None
+        self.speed = LineSpeed(plan, faults)
         self.wake = Wake()  # ends the pause between two samples
         self.on_decision: Callable[[Decision], None] = lambda decision: None
         self.on_notice: Callable[[Notice], None] = lambda notice: None
@@ -64,13 +69,32 @@ class Accounting:
         moment, ledger = self._clock.now(), self.ledger
         for sample in samples:
             ledger, delta = observe(ledger, sample, moment, self.plan)
-            if delta.refused_bytes:
-                self._faults["counter.refused"] += 1
-                log.error("%s: jump of %d bytes refused", sample.epoch.ifname, delta.refused_bytes)
+            self.speed.note(sample, delta)
         self.keeper.count(ledger)
         if samples:
             self._hear_witness(moment)
         self.review(moment)
+
+    def take_all(self, found: Survey) -> None:
+        """Enter a reading of all links; decide anew."""
+        moment = self._clock.now()
+        ledger, deltas = survey(self.ledger, found, moment, self.plan)
+        self.keeper.count(ledger)
+        for sample, delta in deltas:
+            self.speed.note(sample, delta)
+        if deltas:
+            self.speed.measure(self.ledger.total_received_bytes + self.ledger.total_sent_bytes, moment.boot_s)
+            self._hear_witness(moment)
+        self.review(moment)
+
+    def counts(self, ifindex: int) -> bool:
+        """Whether a link of that number is being counted."""
+        return any(link.sample.epoch.ifindex == ifindex and not link.closed for link in self.ledger.links)
+
+    def notice(self, ifindex: int) -> None:
+        """A link of that number has come, whether it counts or not."""
+        moment = self._clock.now()
+        self.keeper.count(noticed(self.ledger, moment.boot_id, moment.boot_s, ifindex))
 
     def review(self, moment: Moment | None = None) -> None:
         """Roll the period if it is time, decide, and tell who listens what changed."""

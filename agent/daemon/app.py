@@ -18,7 +18,7 @@ from typing import Protocol
 from agent import __version__
 from agent.commands.execute import execute
 from agent.control.server import ControlServer
-from agent.daemon import memory, sd_notify
+from agent.daemon import line_speed, memory, sd_notify
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.startup import Line
 from agent.daemon.supervisor import Supervisor
@@ -113,6 +113,7 @@ class Daemon:
         agent.accounting.on_notice = self._noticed
         agent.accounting.on_decision = lambda decision: self._decided()
         agent.keeper.on_saved = self._saved
+        agent.accounting.speed.on_change = functools.partial(reporting.alarm, line_speed.ALARM)
         agent.watching.on_change = self._module_changed
         agent.watching.on_reading = self._read
         agent.shaping.on_change = self._shaped

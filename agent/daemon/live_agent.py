@@ -86,7 +86,7 @@ class LiveAgent:
 
     async def refresh(self) -> None:
         """Read the link counters now; a kernel that refuses leaves what was known."""
-        self.accounting.take(await self.samples())
+        self.accounting.take_all(await self._kernel.survey(self.config.wan.interfaces))
 
     def charge(self, received_bytes: int, sent_bytes: int) -> None:
         self.accounting.charge(received_bytes, sent_bytes)

@@ -1,6 +1,6 @@
 """PURE. The data plan: billing period, counter deltas, ledger, policy."""
 
-from agent.plan.counters import Delta, Epoch, Sample
+from agent.plan.counters import Delta, Epoch, Sample, Survey
 from agent.plan.ledger import (
     HourBytes,
     Ledger,
@@ -15,7 +15,7 @@ from agent.plan.ledger import (
 from agent.plan.model import Moment, Plan, Rates, Step, Trust
 from agent.plan.module_counters import Comparison, compare
 from agent.plan.notices import Notice, notices
-from agent.plan.observing import observe
+from agent.plan.observing import noticed, observe, survey
 from agent.plan.period import BillingPeriod, period_at, zone_problem
 from agent.plan.policy import (
     Decision,
@@ -53,6 +53,7 @@ __all__ = [
     "Rates",
     "Sample",
     "Step",
+    "Survey",
     "TopUp",
     "Trust",
     "Usage",
@@ -66,12 +67,14 @@ __all__ = [
     "compare",
     "decide",
     "forecast",
+    "noticed",
     "notices",
     "observe",
     "override",
     "period_at",
     "sample_interval_s",
     "settle",
+    "survey",
     "top_up",
     "unwritten_bytes",
     "usage",

@@ -117,6 +117,15 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """When the agent last looked at all links, and the highest number that one had."""
+
+    boot_id: str
+    boot_s: float
+    newest_ifindex: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """What was used in the billing period under way, and all that must be known to go on from there."""
 
@@ -141,7 +150,8 @@ class Ledger:
     started_boot_id: str = ""
     started_s: float = 0.0
     latest: datetime | None = None  # the newest trusted wall time: the clock's floor
-    links: tuple[Last, ...] = ()
+    links: tuple[Last, ...] = ()  # those that count, and those lately deleted
+    watch: Watch | None = None
     pending: tuple[Span, ...] = ()
     hours: tuple[HourBytes, ...] = ()  # not yet in the history
     topups: tuple[TopUp, ...] = ()

@@ -1,7 +1,11 @@
-"""Counting: one reading of one interface goes into the ledger.
+"""Counting: readings of the interfaces go into the ledger.
 
 Called by the daemon for every sample, whatever the clock says: bytes are kept by boot time first and placed in the
 period by `settle`, at once when the clock is trusted.
+
+A link that the ledger does not know gives a baseline if it was there before: the household was not charged for what it
+carried while the agent ran without it, and is not charged for it later. It counts from zero if it came since the agent
+last looked, and after a boot. Which of both is told by its number, for the kernel gives numbers in rising order.
 """
 
 from __future__ import annotations
@@ -10,14 +14,39 @@ from dataclasses import replace
 from itertools import pairwise
 
 from agent.plan import counters
-from agent.plan.counters import Delta, Last, Sample
-from agent.plan.ledger import Ledger, Span
+from agent.plan.counters import Delta, Last, Sample, Survey
+from agent.plan.ledger import Ledger, Span, Watch
 from agent.plan.model import Moment, Plan
 from agent.plan.settling import settle
 
-FRESH_S = 10.0  # so long after a fresh installation a link that already runs only gives a baseline
-REMEMBERED_LINKS = 16
+REMEMBERED_CLOSED = 16  # deleted links: one may have moved to another network namespace, and come back
 PENDING_SPANS = 120
+
+
+def survey(ledger: Ledger, found: Survey, moment: Moment, plan: Plan) -> tuple[Ledger, list[tuple[Sample, Delta]]]:
+    """Count a reading of all links. An open link that was not read is not counted any more: the configuration means
+    others, it has another name, or it went unseen. Should it come back, it gives a baseline."""
+    if _installed_now(ledger, found.boot_id):
+        ledger = replace(ledger, watch=Watch(found.boot_id, found.boot_s, found.newest_ifindex))
+    deltas = []
+    for sample in found.samples:
+        ledger, delta = observe(ledger, sample, moment, plan)
+        deltas.append((sample, delta))
+    read = {sample.epoch.ifindex for sample in found.samples}
+    kept = tuple(
+        link
+        for link in ledger.links
+        if link.closed or link.sample.epoch.ifindex in read or link.sample.boot_s > found.boot_s
+    )
+    return noticed(replace(ledger, links=kept), found.boot_id, found.boot_s, found.newest_ifindex), deltas
+
+
+def noticed(ledger: Ledger, boot_id: str, boot_s: float, ifindex: int) -> Ledger:
+    """The agent has seen that there are links up to this number."""
+    watch = ledger.watch
+    if watch is not None and watch.boot_id == boot_id:
+        boot_s, ifindex = max(boot_s, watch.boot_s), max(ifindex, watch.newest_ifindex)
+    return replace(ledger, watch=Watch(boot_id, boot_s, ifindex))
 
 
 def observe(ledger: Ledger, sample: Sample, moment: Moment, plan: Plan) -> tuple[Ledger, Delta]:
@@ -25,37 +54,63 @@ def observe(ledger: Ledger, sample: Sample, moment: Moment, plan: Plan) -> tuple
     boot_id = sample.epoch.boot_id
     links = tuple(link for link in ledger.links if link.sample.epoch.boot_id == boot_id)
     last = next((link for link in links if link.sample.epoch.ifindex == sample.epoch.ifindex), None)
-    if last is None and _baseline_only(ledger, links, sample):
-        return replace(ledger, links=(*links, Last(sample, sample.final))), Delta()
-    kept, delta = counters.advance(last, sample, plan)
     others = tuple(link for link in links if link is not last)
+    if last is not None and _came_from_elsewhere(last, sample):
+        last = None
+    if last is None and _baseline_only(ledger, links, sample):
+        return replace(ledger, links=_remembered((*others, Last(sample, sample.final)))), Delta()
+    since_s = _watched_since(ledger, boot_id)
+    kept, delta = counters.advance(last, sample, plan, since_s)
+    if (last.sample if last else sample).carried:
+        delta = Delta()
     ledger = replace(
         ledger,
-        links=(*others, kept)[-REMEMBERED_LINKS:],
+        links=_remembered((*others, kept)),
         resets=ledger.resets + delta.reset,
         refused_bytes=ledger.refused_bytes + delta.refused_bytes,
         refused_readings=ledger.refused_readings + (delta.refused_bytes > 0),
     )
     if delta.received_bytes or delta.sent_bytes:
-        start_s = last.sample.boot_s if last else _watched_since(ledger, links, sample)
+        start_s = last.sample.boot_s if last else since_s
         span = Span(boot_id, min(start_s, sample.boot_s), sample.boot_s, delta.received_bytes, delta.sent_bytes)
         ledger = with_span(ledger, span)
     return settle(ledger, moment, plan), delta
 
 
+def _remembered(links: tuple[Last, ...]) -> tuple[Last, ...]:
+    """All that are open, for one that were forgotten would not be counted; of those deleted the last few."""
+    closed = [link for link in links if link.closed]
+    return (*closed[-REMEMBERED_CLOSED:], *(link for link in links if not link.closed))
+
+
+def _came_from_elsewhere(last: Last, sample: Sample) -> bool:
+    """Another link under the number of one that went, asked for by number or moved here from another namespace."""
+    return sample.appeared and last.closed and sample.epoch.ifname != last.sample.epoch.ifname
+
+
 def _baseline_only(ledger: Ledger, links: tuple[Last, ...], sample: Sample) -> bool:
-    known = any(link.sample.epoch.ifname == sample.epoch.ifname for link in links)
-    just_started = sample.epoch.boot_id == ledger.started_boot_id and sample.boot_s <= ledger.started_s + FRESH_S
+    if sample.appeared:
+        return True  # a new link holds 0
+    watch, boot_id = ledger.watch, sample.epoch.boot_id
+    if watch is not None and watch.boot_id == boot_id:
+        return sample.epoch.ifindex <= watch.newest_ifindex
+    newest = max((link.sample.epoch.ifindex for link in links), default=sample.epoch.ifindex)
+    return _installed_now(ledger, boot_id) and sample.epoch.ifindex <= newest
+
+
+def _installed_now(ledger: Ledger, boot_id: str) -> bool:
+    """A fresh installation that has yet to look for the first time."""
+    unseen = ledger.watch is None and boot_id == ledger.started_boot_id
     # More in the period than was ever counted: usage that was brought in from elsewhere, so no fresh installation.
     brought_in = ledger.received_bytes + ledger.sent_bytes > ledger.total_received_bytes + ledger.total_sent_bytes
-    return ledger.fresh and just_started and not known and not brought_in
+    return ledger.fresh and unseen and not brought_in
 
 
-def _watched_since(ledger: Ledger, links: tuple[Last, ...], sample: Sample) -> float:
-    """An interface seen for the first time came after the last look at any of them, or at boot."""
-    if links:
-        return max(link.sample.boot_s for link in links)
-    return ledger.started_s if sample.epoch.boot_id == ledger.started_boot_id else 0.0
+def _watched_since(ledger: Ledger, boot_id: str) -> float:
+    """A link that is new to the ledger came after the last look, or after the boot."""
+    if ledger.watch is not None and ledger.watch.boot_id == boot_id:
+        return ledger.watch.boot_s
+    return ledger.started_s if boot_id == ledger.started_boot_id else 0.0
 
 
 def with_span(ledger: Ledger, span: Span) -> Ledger:

@@ -61,7 +61,7 @@ def commit_due(
     """Why the ledger must go to flash now, or None.
 
     `saved` is what the disk holds, `changed_s` the boot time at which bytes first differed from it.
-    What nobody could recount (grants, a new period, what was told, a link's last word) is written at once.
+    What nobody could recount (grants, a new period, what was told, a link that came or went) is written at once.
     """
     if saved is None:
         return "first"
@@ -70,9 +70,10 @@ def commit_due(
     unwritten = unwritten_bytes(ledger, saved)
     if unwritten >= commit_bytes(plan.max_bps, latency_s):
         return "bytes"
-    if unwritten and _closed(ledger) - _closed(saved):
+    if _links(ledger) != _links(saved):
         return "link"
-    if unwritten and changed_s is not None and moment.boot_s - changed_s >= commit_after_s(ledger, moment):
+    changed = unwritten or _newest_ifindex(ledger) != _newest_ifindex(saved)
+    if changed and changed_s is not None and moment.boot_s - changed_s >= commit_after_s(ledger, moment):
         return "time"
     return None
 
@@ -94,8 +95,14 @@ def _total(ledger: Ledger) -> int:
     return ledger.total_received_bytes + ledger.total_sent_bytes
 
 
-def _closed(ledger: Ledger) -> set[object]:
-    return {link.sample.epoch for link in ledger.links if link.closed}
+def _links(ledger: Ledger) -> set[object]:
+    """Which links count, and how: a start from what the disk holds must not charge what was a baseline, another link's
+    or a header."""
+    return {(k.sample.epoch, k.closed, k.sample.carried, k.sample.header_bytes) for k in ledger.links}
+
+
+def _newest_ifindex(ledger: Ledger) -> int:
+    return ledger.watch.newest_ifindex if ledger.watch else 0
 
 
 def _granted(ledger: Ledger) -> tuple[object, ...]:

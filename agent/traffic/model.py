@@ -36,7 +36,7 @@ class Link:
     mtu: int
     master: int = 0  # ifindex of the bridge or bond it is enslaved to
     gso_max_segs: int = 0  # packets in one super-packet; 1: none are made
-    lower: int = 0  # ifindex of the link that it lies on, as a VLAN does
+    lower: int = 0  # ifindex of the link whose frames it takes its packets from, as a VLAN does
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ import time
 import uuid
 from pathlib import Path
 
-from agent.plan.observing import FRESH_S
 from tests.bench import ledger_links
 from tests.bench.ledger_daemon import Daemon
 from tests.bench.ledger_line import Line, enter_namespace, pretend_boot
@@ -158,7 +157,6 @@ def main() -> int:
 
 def measure(bench: Bench, run: Run, events: int) -> None:
     run.daemon.start()
-    time.sleep(FRESH_S + 1)  # what runs within it would only give a baseline
     run.line.make()
     for peer in run.peers.values():
         peer.start()

@@ -19,7 +19,6 @@ import time
 import uuid
 from pathlib import Path
 
-from agent.plan.observing import FRESH_S
 from agent.store import Database
 from tests.bench.ledger_daemon import Daemon
 from tests.bench.ledger_disk import Disk
@@ -62,7 +61,6 @@ def measure(bench: Bench, folder: Path, cuts: int, rng: random.Random) -> None:
         daemon = Daemon(folder, state=disk.mount)
         try:
             daemon.start()
-            time.sleep(FRESH_S + 1)  # what runs within it would only give a baseline
             line.make()
             for name, bps, frame, longest_s in RATES:
                 lost = [cut(folder, disk, daemon, line, rng, (bps, frame, longest_s)) for _ in range(cuts)]

@@ -85,8 +85,7 @@ class Life:
 
     async def turn(self, longest_s: float = LONGEST_STEP_S) -> None:
         """Sample, commit, hear and tell the operator, and let time pass until the next sample."""
-        sample = self.world.sample()
-        self.accounting.take([sample] if sample else [])
+        self.accounting.take_all(self.world.survey())
         await self.commit_if_due()
         rates = self.accounting.decision.rates
         self.world.shaped_bps = (rates.down_bps, rates.up_bps)
@@ -181,8 +180,7 @@ class Life:
         return {*self._delivering, *self.runner._tasks, *working}
 
     async def _farewell(self) -> None:
-        sample = self.world.sample()
-        self.accounting.take([sample] if sample else [])
+        self.accounting.take_all(self.world.survey())
         await self.keeper.commit()
         if not self.disk.full and not self.keeper.events_waiting:
             self.promised += self._numbers
@@ -203,8 +201,7 @@ class Life:
         )  # fmt: skip
 
     async def refresh(self) -> None:
-        sample = self.world.sample()
-        self.accounting.take([sample] if sample else [])
+        self.accounting.take_all(self.world.survey())
 
     def _ledger_changed(self) -> None:
         self.accounting.changed()

@@ -130,8 +130,7 @@ class Story:
 
     def _look(self, began: float, truth: int) -> None:
         world, life = self.world, self.life
-        sample = world.sample()
-        life.accounting.take([sample] if sample else [])
+        life.accounting.take_all(world.survey())
         self.oracle.counted(life)
         self.oracle.month(life, world.truth_bytes - truth)
         self.oracle.configuration(life, world.loop.time() - began)
@@ -177,8 +176,7 @@ class Story:
                 await asyncio.sleep(10)
                 world.flow()
                 self.disk_well()
-        sample = world.sample()
-        self.life.accounting.take([sample] if sample else [])
+        self.life.accounting.take_all(world.survey())
         self.oracle.restarted(self.life, boot=boot or gone, excused=excused)
 
 

@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 from agent.clock import System
 from agent.errors import StoreError
 from agent.mqtt.transport import Inbound
-from agent.plan import Epoch, Sample
+from agent.plan import Epoch, Sample, Survey
 from agent.store import Database
 
 T = TypeVar("T")
@@ -143,6 +143,11 @@ class World:
             Epoch(self.boot_id, link.ifindex, link.ifname), self.boot_s(), link.received_bytes, link.sent_bytes,
             link.received_packets, link.sent_packets, link.header_bytes, final,
         )  # fmt: skip
+
+    def survey(self) -> Survey:
+        """The link, if there is one, read as the daemon does."""
+        sample = self.sample()
+        return Survey(self.boot_id, self.boot_s(), self.indices, (sample,) if sample else ())
 
     def power_on(self, *, away_s: float) -> None:
         """The board after a boot: no battery, so its clock is what it last saved, or nonsense."""

@@ -11,9 +11,14 @@ from agent.clock import ManualClock
 from agent.daemon.accounting import Accounting
 from agent.daemon.tasks.counting import Counting
 from agent.keeper import Event, Keeper
-from agent.plan import Epoch, Ledger, Plan, Sample
+from agent.plan import Epoch, Ledger, Plan, Sample, Survey
 from agent.store import Store
-from agent.traffic import Kernel
+from agent.traffic import Kernel, Link, LinkEvent
+
+
+def still(clock: ManualClock) -> Keeper:
+    """A keeper that is asked to save nothing."""
+    return Keeper(cast(Store, None), clock, Plan(), Ledger.new(Plan(), clock.now()), Counter())
 
 
 class SlowStore:
@@ -36,11 +41,12 @@ class BusyKernel:
         self.clock, self.bytes = clock, 0
         self.read = asyncio.Semaphore(0)
 
-    async def samples(self, patterns: Sequence[str]) -> list[Sample]:
+    async def survey(self, patterns: Sequence[str]) -> Survey:
         self.clock.advance(1)
         self.bytes += 1000
         self.read.release()
-        return [Sample(Epoch("boot-1", 3, "wwan0"), self.clock.boot_s, self.bytes, 0)]
+        sample = Sample(Epoch("boot-1", 3, "wwan0"), self.clock.boot_s, self.bytes, 0)
+        return Survey("boot-1", self.clock.boot_s, 3, (sample,))
 
 
 def test_counting_goes_on_while_a_commit_waits_for_the_disk() -> None:
@@ -67,3 +73,36 @@ def test_counting_goes_on_while_a_commit_waits_for_the_disk() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(story(), 30))
+
+
+def told(kind: str, ifindex: int, ifname: str, received: int, boot_s: float) -> LinkEvent:
+    link = Link(ifindex, ifname, "", True, 0, 1500)
+    sample = Sample(Epoch("boot-1", ifindex, ifname), boot_s, received, 0, appeared=kind == "new")
+    return LinkEvent(kind, link, sample)
+
+
+def test_a_link_counts_up_to_the_moment_at_which_it_gets_another_name() -> None:
+    clock = ManualClock()
+    accounting = Accounting(Plan(), clock, still(clock), Counter())
+    counting = Counting(cast(Kernel, None), ["wwan*"], accounting)
+    at_s = clock.boot_s
+    accounting.take_all(Survey("boot-1", at_s, 3, ()))
+    counting.link_event(told("new", 4, "wwan0", 0, at_s + 1))
+    counting.link_event(told("changed", 4, "old0", 700, at_s + 2))
+    accounting.take_all(Survey("boot-1", at_s + 3, 4, ()))
+    counting.link_event(told("changed", 4, "old1", 900, at_s + 4))
+    counting.link_event(told("changed", 4, "wwan1", 5000, at_s + 5))
+    counting.link_event(told("changed", 4, "wwan1", 5100, at_s + 6))
+    assert accounting.ledger.total_received_bytes == 800
+
+
+def test_a_link_that_came_under_another_name_is_not_billed_for_it() -> None:
+    clock = ManualClock()
+    accounting = Accounting(Plan(), clock, still(clock), Counter())
+    counting = Counting(cast(Kernel, None), ["wwan*"], accounting)
+    at_s = clock.boot_s
+    accounting.take_all(Survey("boot-1", at_s, 3, ()))
+    counting.link_event(told("new", 4, "usb0", 300_000_000, at_s + 1))
+    counting.link_event(told("changed", 4, "wwan0", 300_000_000, at_s + 2))
+    counting.link_event(told("changed", 4, "wwan0", 300_000_100, at_s + 3))
+    assert accounting.ledger.total_received_bytes == 100

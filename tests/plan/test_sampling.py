@@ -13,6 +13,7 @@ from agent.plan import (
     commit_bytes,
     commit_due,
     commit_latency_s,
+    noticed,
     notices,
     sample_interval_s,
     unwritten_bytes,
@@ -110,3 +111,20 @@ def test_the_first_day_of_a_period_goes_by_the_pace_of_the_one_before(home: Hous
     home.use(1_000_000)
     assert due(home, saved, 600) is None, "a household of 30 GB a month does not trickle because the month is new"
     assert due(home, saved, 14_400) == "time"
+
+
+def test_a_link_that_came_and_does_not_count_is_written_with_the_trickle(home: Household) -> None:
+    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    saved = home.ledger
+    now = home.clock.now()
+    home.ledger = noticed(saved, now.boot_id, now.boot_s, 40)
+    assert due(home, saved, 599) is None
+    assert due(home, saved, 600) == "time"
+
+
+def test_a_link_that_counts_otherwise_than_before_is_written_at_once(home: Household) -> None:
+    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    for change in ({"carried": True}, {"header_bytes": 14}):
+        saved = home.ledger
+        home.tell(**change)
+        assert due(home, saved, 0) == "link"

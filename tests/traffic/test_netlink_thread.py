@@ -139,6 +139,22 @@ def test_a_storm_of_events_that_overflows_ends_in_the_truth(cable: Wire) -> None
     asyncio.run(scenario())
 
 
+def test_a_link_whose_coming_went_unheard_is_told_as_one_that_may_have_carried_something(cable: Wire) -> None:
+    events: list[LinkEvent] = []
+
+    def lose(kernel: Kernel, route: Route) -> None:
+        kernel._links.popitem()
+        kernel._resync(route)
+
+    async def scenario() -> None:
+        async with kernel_in(cable, events) as kernel:
+            await kernel.call(lambda route: lose(kernel, route))
+            await until(lambda: bool(events))
+            assert [(e.kind, e.sample.appeared) for e in events if e.sample is not None] == [("new", False)]
+
+    asyncio.run(scenario())
+
+
 def test_what_a_job_raises_reaches_the_one_who_asked(cable: Wire) -> None:
     async def scenario() -> None:
         async with kernel_in(cable) as kernel:

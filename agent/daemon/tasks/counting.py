@@ -51,14 +51,17 @@ class Counting:
 
     async def sample(self) -> None:
         """Read the counters now."""
-        self._accounting.take(await self._kernel.samples(self._patterns))
+        self._accounting.take_all(await self._kernel.survey(self._patterns))
 
     def link_event(self, event: LinkEvent) -> None:
-        """A WAN link came, changed or went: its counters are worth more now than at the next beat."""
-        if not matches(self._patterns, event.link.ifname):
-            return
-        if event.kind != "changed":
-            log.info("link %s (%d) %s", event.link.ifname, event.link.ifindex, event.kind)
-        if event.sample is not None:
-            self._accounting.take([event.sample])
-        self._accounting.wake.set()
+        """A WAN link came, changed or went: its counters are worth more now than at the next beat. So are those of one
+        that was counted until it got another name."""
+        link = event.link
+        if matches(self._patterns, link.ifname) or self._accounting.counts(link.ifindex):
+            if event.kind != "changed":
+                log.info("link %s (%d) %s", link.ifname, link.ifindex, event.kind)
+            if event.sample is not None:
+                self._accounting.take([event.sample])
+            self._accounting.wake.set()
+        elif event.kind == "new":
+            self._accounting.notice(link.ifindex)

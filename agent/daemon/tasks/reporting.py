@@ -89,7 +89,7 @@ class Reporting:
 
     @property
     def alarms(self) -> Iterable[str]:
-        """Names of the alarms that are raised."""
+        """Names of the alarms that are raised, also where nobody hears of them."""
         if self._reporter is not None:
             return self._reporter.alarms
         return [name for name, details in self._first_alarms.items() if details is not None]

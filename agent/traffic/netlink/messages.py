@@ -72,29 +72,28 @@ class Filter:
 def link_row(message: Any) -> LinkRow:
     stats = message.get_attr("IFLA_STATS64")
     info = message.get_attr("IFLA_LINKINFO")
+    kind = (info.get_attr("IFLA_INFO_KIND") if info else None) or ""
     counters = None
     if stats:
         counters = Counters(stats["rx_bytes"], stats["tx_bytes"], stats["rx_packets"], stats["tx_packets"])
     link = Link(
         ifindex=message["index"],
         ifname=message.get_attr("IFLA_IFNAME") or "",
-        kind=(info.get_attr("IFLA_INFO_KIND") if info else None) or "",
+        kind=kind,
         up=bool(message["flags"] & IFF_UP),
         header_bytes=ETHERNET_HEADER_BYTES if message["ifi_type"] in ETHERNET_TYPES else 0,
         mtu=message.get_attr("IFLA_MTU") or 0,
         master=message.get_attr("IFLA_MASTER") or 0,
         gso_max_segs=message.get_attr("IFLA_GSO_MAX_SEGS") or 0,
-        lower=_lower(message),
+        lower=_lower(message, kind),
     )
     return LinkRow(link, counters)
 
 
-def _lower(message: Any) -> int:
-    """A number of another network namespace is none of ours, and a veth names its peer, which lies beside it."""
-    info = message.get_attr("IFLA_LINKINFO")
-    if message.get_attr("IFLA_LINK_NETNSID") is not None or (info and info.get_attr("IFLA_INFO_KIND") == "veth"):
-        return 0
-    lower = message.get_attr("IFLA_LINK") or 0
+def _lower(message: Any, kind: str) -> int:
+    """IFLA_LINK, unless it is an ifindex of another network namespace, or the other end of a veth."""
+    abroad = message.get_attr("IFLA_LINK_NETNSID") is not None
+    lower = 0 if abroad or kind == "veth" else message.get_attr("IFLA_LINK") or 0
     return int(lower) if lower != message["index"] else 0
 
 

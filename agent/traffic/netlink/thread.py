@@ -17,11 +17,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.errors import KernelError
-from agent.plan import Epoch, Sample
+from agent.plan import Epoch, Sample, Survey
+from agent.traffic.lower_links import completed, pppoe_devices
 from agent.traffic.model import IFB_PREFIX, Link, LinkEvent, Management, ifb_name, matches
 from agent.traffic.netlink import ifinfomsg
 from agent.traffic.netlink.ifinfomsg import TcRow
@@ -29,6 +31,7 @@ from agent.traffic.netlink.link_stats import StatsSocket
 from agent.traffic.netlink.messages import Counters, LinkRow
 from agent.traffic.netlink.nftables import NamesTable
 from agent.traffic.netlink.route import Route
+from agent.traffic.stacking import carried
 from agent.traffic.tree import LAST_MAJOR, MAJOR, REDIRECT_PRIO
 
 log = logging.getLogger(__name__)
@@ -71,6 +74,7 @@ class Kernel:
         self._on_event: Callable[[LinkEvent], None] | None = None
         self._boot_id = boot_id()
         self._generation = 0
+        self._counted: tuple[str, ...] = ()  # patterns of the links that count
 
     # -- on the loop -----------------------------------------------------------------------------------------------
 
@@ -100,7 +104,12 @@ class Kernel:
     async def samples(self, patterns: Iterable[str]) -> list[Sample]:
         """The counters of those links, read now."""
         wanted = tuple(patterns)
-        return await self.call(lambda route: self._read(wanted))
+        return list(await self.call(lambda route: self._read(wanted)))
+
+    async def survey(self, patterns: Iterable[str]) -> Survey:
+        """The counters of all links that count, and how far the kernel has numbered its links."""
+        counted = tuple(patterns)
+        return await self.call(lambda route: self._survey(counted))
 
     async def names(self, links: Iterable[Link]) -> Management:
         """What DNS and NTP of this device have carried over these links since the last call. KernelError where the
@@ -158,7 +167,7 @@ class Kernel:
             route = Route()
             if self._links:
                 self._resync(route)
-            self._links = {row.link.ifindex: row.link for row in route.links()}
+            self._links = {row.link.ifindex: completed(row.link) for row in route.links()}
             self._serve(route)
         finally:
             for resource in (route, self._stats, self._events, self._names):
@@ -232,20 +241,26 @@ class Kernel:
         for ifindex in set(self._links) - set(rows):
             self._note(LinkRow(self._links[ifindex], None, deleted=True))
         for row in rows.values():
-            self._note(row)
+            self._note(row, announced=False)
 
-    def _note(self, row: LinkRow) -> None:
-        """Keep the table and tell the loop what changed; what is no change to us is not told."""
+    def _note(self, row: LinkRow, *, announced: bool = True) -> None:
+        """Keep the table and tell the loop what changed; what is no change to us is not told. A link that was not
+        `announced` came a while ago, and may have carried something since."""
         known = self._links.get(row.link.ifindex)
         if row.deleted:
             if self._links.pop(row.link.ifindex, None) is not None:
                 self._tell("deleted", row)
-        elif known != row.link:
+            return
+        row = replace(row, link=completed(row.link))
+        if known != row.link:
             self._links[row.link.ifindex] = row.link
-            self._tell("changed" if known else "new", row)
+            self._tell("changed" if known else "new", row, appeared=announced and known is None)
 
-    def _tell(self, kind: str, row: LinkRow, *, ours: bool = False) -> None:
-        sample = self._sample(row.link, row.counters, final=kind == "deleted") if row.counters else None
+    def _tell(self, kind: str, row: LinkRow, *, appeared: bool = False, ours: bool = False) -> None:
+        sample = None
+        if row.counters is not None:
+            above = row.link.ifindex in self._carried()
+            sample = self._sample(row.link, row.counters, final=kind == "deleted", appeared=appeared, carried=above)
         assert self._loop is not None
         assert self._on_event is not None
         ours = ours or row.link.ifname.startswith(IFB_PREFIX)
@@ -255,12 +270,25 @@ class Kernel:
     def _matching(self, patterns: tuple[str, ...]) -> list[Link]:
         return [self._links[i] for i in sorted(self._links) if matches(patterns, self._links[i].ifname)]
 
-    def _read(self, patterns: tuple[str, ...]) -> list[Sample]:
-        assert self._stats is not None
-        pairs = [(link, self._stats.read(link.ifindex)) for link in self._matching(patterns)]
-        return [self._sample(link, counters) for link, counters in pairs if counters is not None]
+    def _survey(self, counted: tuple[str, ...]) -> Survey:
+        self._counted = counted
+        return Survey(self._boot_id, boot_s(), max(self._links, default=0), self._read(counted))
 
-    def _sample(self, link: Link, counters: Counters, *, final: bool = False) -> Sample:
+    def _read(self, patterns: tuple[str, ...]) -> tuple[Sample, ...]:
+        assert self._stats is not None
+        carried = self._carried()
+        pairs = [(link, self._stats.read(link.ifindex)) for link in self._matching(patterns)]
+        return tuple(
+            self._sample(link, counters, carried=link.ifindex in carried)
+            for link, counters in pairs
+            if counters is not None
+        )
+
+    def _carried(self) -> frozenset[int]:
+        meant = {link.ifindex for link in self._matching(self._counted)}
+        return carried(self._links, meant, pppoe_devices()) if len(meant) > 1 else frozenset()
+
+    def _sample(self, link: Link, counters: Counters, **how: bool) -> Sample:
         return Sample(
             epoch=Epoch(self._boot_id, link.ifindex, link.ifname),
             boot_s=boot_s(),
@@ -269,7 +297,7 @@ class Kernel:
             received_packets=counters.received_packets,
             sent_packets=counters.sent_packets,
             header_bytes=link.header_bytes,
-            final=final,
+            **how,
         )
 
 
