@@ -28,6 +28,8 @@ def decode(command: str, reply: bytes | str) -> dict[str, object]:
         final = ended  # NO CARRIER with nothing behind it did end the command
         unsolicited.pop()
     reading = read(response) if response and (final is None or final.ok) else None
+    if response is not None and reading is None and response.result is not None and response.result.ok:
+        reading = _later(response, unsolicited)
     if response is not None and response.row.clause == "" and final is None and _bare(response):
         reading, stray = None, [*response.lines, *stray]  # nobody declared these lines, and no OK vouches for them
     if reading is None and response is not None and not response.command.name:
@@ -37,13 +39,24 @@ def decode(command: str, reply: bytes | str) -> dict[str, object]:
 
 def read(response: Response) -> Reading | None:
     """The reading of a response by its row; a parser sees only lines the row declared."""
-    if response.row.parse is None or not response.lines:
+    if response.row.parse is None:
         return None
+    if not response.lines:
+        return dict(response.row.nothing) if response.row.nothing is not None and response.ok else None
     reading = response.row.parse(response.lines, response.command)
     if reading is None and len(response.lines) > 1:  # one line that cannot be read costs only itself
         each = (response.row.parse([line], response.command) for line in reversed(response.lines))
         reading = next((found for found in each if found is not None), None)
     return reading
+
+
+def _later(response: Response, unsolicited: list[str]) -> Reading | None:
+    """What a command asked for and the network said later, as news behind OK: the text of +CUSD (27.007 7.15)."""
+    row = response.row
+    if row.parse is None or not row.later or response.lines:
+        return None
+    own = next((line for line in unsolicited if prefix_of(line) == row.name), None)
+    return row.parse([own], response.command) if own is not None else None
 
 
 def _bare(response: Response) -> bool:

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from agent.at.engine.grammar import Reading, payload, prefix_of
 from agent.at.engine.row import ANY_LINE, Command, Row, fallback_row, parse_command
+from agent.at.merge import merged
 from agent.at.standard import (
     calls,
     functionality,
@@ -24,7 +25,9 @@ from agent.at.standard import (
     sms,
 )
 from agent.at.vendor import (
+    asr,
     fibocom,
+    foxconn,
     huawei,
     nordic,
     others,
@@ -34,6 +37,7 @@ from agent.at.vendor import (
     simcom,
     technology,
     telit,
+    telit_bands,
     ublox,
     zte,
 )
@@ -62,10 +66,13 @@ COMMANDS: tuple[Row, ...] = (
     *nordic.ROWS,
     *simcom.ROWS,
     *telit.ROWS,
+    *telit_bands.ROWS,
     *sierra.ROWS,
     *ublox.ROWS,
     *fibocom.ROWS,
     *zte.ROWS,
+    *asr.ROWS,
+    *foxconn.ROWS,
     *others.ROWS,
 )
 _BY_KEY: dict[tuple[str, str], Row] = {(row.name, kind): row for row in COMMANDS for kind in row.kinds}
@@ -92,11 +99,11 @@ def _chain(text: str) -> Row | None:
         return None
 
     def parse(lines: Sequence[str], command: Command) -> Reading | None:
-        merged: Reading = {}
+        parts: list[tuple[str, Reading]] = []
         for (element, row), own in zip(pairs, _shares(pairs, lines), strict=True):
             found = row.parse(own, element) if row.parse is not None and own else None
-            merged = {**(found or {}), **{key: value for key, value in merged.items() if value is not None}}
-        return merged or None
+            parts += [(element.name, found)] if found else []
+        return merged(parts)
 
     prefixes = tuple(sorted({p for _, row in pairs if row.parse is not None for p in row.accepted if p}))
     shapes = [row.bare for _, row in pairs if row.bare is not None and row.clause]

@@ -17,6 +17,7 @@ from typing import Any
 
 from agent.at import Response, read
 from agent.at.engine.final_codes import Final
+from agent.at.merge import SIGNAL_SOURCES
 from agent.at.standard.error_codes import meaning
 from agent.at.standard.sms_submit import submit
 from agent.config import ModemSettings
@@ -24,7 +25,7 @@ from agent.errors import CommandError, CommandTimeout, ModemError, PortAbsent, P
 from agent.modem import recovery_steps
 from agent.modem.discovery import SYSFS, Candidate, candidates, device_at, place_of
 from agent.modem.lock import LOCK_DIRECTORY, holder_of
-from agent.modem.poll import SIGNAL_SOURCES, assemble
+from agent.modem.poll import assemble
 from agent.modem.profiles import Profile, choose, profiles
 from agent.modem.reading import Identity, Reading
 from agent.modem.transport import Dialogue
@@ -32,7 +33,7 @@ from agent.modem.transport import Dialogue
 log = logging.getLogger(__name__)
 
 UNSUPPORTED_AFTER = 3  # errors in a row before a vendor command is left out until the port is opened again
-SELDOM = 10  # every which poll asks what seldom changes
+SELDOM = 10  # polls from one question to the next about what seldom changes
 BUILT = datetime(2025, 1, 1, tzinfo=timezone.utc)  # network time before this is a counter from power-up
 _HELLO = ("ATE0", "ATV1", "AT+CMEE=1")
 _ATTEMPTS_COMMANDS = ('AT+CPINR="SIM PIN"', 'AT+CSIM=10,"0020000100"')  # VERIFY without data asks for the counter
@@ -286,8 +287,9 @@ class Modem:
             raise PortBusy(f"{self.where}: {rival} has opened it beside us")
 
     def _due(self) -> list[str]:
-        seldom = self.profile.seldom if self._polls % SELDOM == 0 else ()
-        return [c for c in (*self.profile.poll, *seldom) if self._refusals[c] < UNSUPPORTED_AFTER]
+        turn = self._polls % SELDOM
+        asked = (*self.profile.poll, *self.profile.seldom[turn : turn + 1])
+        return [c for c in asked if self._refusals[c] < UNSUPPORTED_AFTER]
 
     def _taken(self, command: str, response: Response) -> dict[str, object] | None:
         """The reading of an answer; a refusal is remembered."""

@@ -10,16 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from agent.at import Reading as Answer
-from agent.at.vendor.quectel_qeng import settle_sinr
+from agent.at.merge import CARRIER_SOURCES, CELL_SOURCES, SIGNAL_SOURCES, settled
+from agent.at.standard.registration import DOMAIN_ORDER, MAKERS_ACCESS, standing
 from agent.modem.reading import Identity, Operator, Reading, Registration, Signal, Sim
 
-# From the serving cell's own report down to the coarse index of +CSQ.
-SIGNAL_SOURCES = ("+QENG", "+CPSI", "^HCSQ", "#RFSTS", "!GSTATUS", "+XCESQ", "+XMCI", "+GTCCINFO", "+QCSQ", "+UCGED",
-                  "+ZCELLINFO", "+CESQ", "+ZRSSI", "+CSQ")  # fmt: skip
-CELL_SOURCES = (*SIGNAL_SOURCES, "+QNWINFO", "+QCAINFO", "^HFREQINFO", "^MONSC", "^LTERSRP")
-TECHNOLOGY_SOURCES = ("+QENG", "+QNWINFO", "+CPSI", "^SYSINFOEX", "^HCSQ", "!GSTATUS", "+QCSQ", "+CNSMOD", "#PSNT")
+TECHNOLOGY_SOURCES = (
+    "+QENG", "+QNWINFO", "+CPSI", "^SYSINFOEX", "^HCSQ", "!GSTATUS", "+GTCCINFO", "^DEBUG", "^CELLINFO", "+NETDMSGEX",
+    "+QCSQ", "+CNSMOD", "#PSNT",
+)  # fmt: skip
 COUNTER_SOURCES = ("+QGDCNT", "+UGCNTRD")
-_DOMAIN_ORDER = ("+C5GREG", "+CEREG", "+CGREG", "+CREG")
 _SIGNAL_FIELDS = ("rssi_dbm", "rsrp_dbm", "rsrq_db", "rscp_dbm", "ecio_db")
 _CELL_FIELDS = ("band", "earfcn", "pci", "bandwidth_mhz")
 _SIM_ERRORS = {10: "not-inserted", 13: "failure", 14: "busy", 15: "wrong", 515: "busy", 11: "SIM PIN", 12: "SIM PUK"}
@@ -39,6 +38,7 @@ def assemble(
     believable_from: datetime | None = None,
 ) -> Reading:
     """`answers` maps a command's name (+CSQ) to its reading; `card` is what was read from the SIM when it came."""
+    answers = settled(answers)
     registration = _registration(answers)
     when = _time(answers, believable_from)
     return Reading(
@@ -50,7 +50,7 @@ def assemble(
         registration=registration,
         operator=_operator(answers),
         signal=_signal(answers),
-        access_technology=_technology(answers, registration),
+        access_technology=_technology(answers, registration, identity or Identity()),
         attached=_first(answers, "attached", ("+CGATT",)),
         contexts=_contexts(answers),
         temperature_c=_first(answers, "temperature_c", tuple(answers)),
@@ -79,11 +79,11 @@ def _sim(pin: Answer, card: Mapping[str, Any], error: int | str | None) -> Sim:
 
 def _registration(answers: Mapping[str, Answer]) -> Registration:
     """A packet domain that is registered speaks for the module; else the one nearest to it; else the voice domain."""
-    known = [(name, answers[name]) for name in _DOMAIN_ORDER if name in answers]
+    known = [(name, answers[name]) for name in DOMAIN_ORDER if name in answers]
     domains = {
         str(r["domain"]): {k: r.get(k) for k in ("stat", "state", "cause_type", "reject_cause")} for _, r in known
     }
-    best = min(known, key=lambda item: _distance(item[0], item[1]), default=None)
+    best = min(known, key=lambda item: standing(*item), default=None)
     if best is None:
         return Registration()
     chosen: dict[str, Any] = dict(best[1])
@@ -101,30 +101,18 @@ def _registration(answers: Mapping[str, Answer]) -> Registration:
     )
 
 
-def _distance(name: str, reading: Answer) -> tuple[int, int]:
-    """Registered first, then denied (it names a cause), searching, the rest; packet domains before voice."""
-    order = {1: 0, 5: 0, 9: 0, 10: 0, 3: 2, 8: 3, 2: 4, 6: 5, 7: 5}
-    stat = reading.get("stat")
-    rank = order.get(stat, 6) if isinstance(stat, int) else 9
-    return (rank + (1 if name == "+CREG" else 0), _DOMAIN_ORDER.index(name))
-
-
 def _operator(answers: Mapping[str, Answer]) -> Operator:
-    plmn = _first(answers, "plmn", ("+COPS", "+QENG", "+CPSI", "#RFSTS", "+QNWINFO", "+QSPN", "+XMCI", "^MONSC"))
-    return Operator(plmn=plmn, name=_first(answers, "operator", ("+COPS", "+QSPN", "^EONS", "#RFSTS")))
+    plmn = _first(answers, "plmn", ("+COPS", *CELL_SOURCES, "+QSPN"))
+    return Operator(plmn=plmn, name=_first(answers, "operator", ("+COPS", "+QSPN", "^EONS", "#RFSTS", "^RFSTS")))
 
 
 def _signal(answers: Mapping[str, Answer]) -> Signal:
-    settled = dict(answers)
-    reference: Any = (answers.get("+QCSQ") or {}).get("sinr_db")
-    if "+QENG" in settled:
-        settled["+QENG"] = settle_sinr(settled["+QENG"], reference)
-    heard = [answer for name in SIGNAL_SOURCES if (answer := settled.get(name))]
+    heard = [answer for name in SIGNAL_SOURCES if (answer := answers.get(name))]
     sinr: Any = next((a for key in ("sinr_db", "sinr_raw") for a in heard if a.get(key) is not None), {})
     level = ("rsrp_dbm", "rscp_dbm", "rssi_dbm")
-    source = next((n for n in SIGNAL_SOURCES if any((settled.get(n) or {}).get(k) is not None for k in level)), None)
-    nr: Any = _first(settled, "nr", SIGNAL_SOURCES)
-    carriers: Any = (settled.get("+QCAINFO") or {}).get("carriers") or ()
+    source = next((n for n in SIGNAL_SOURCES if any((answers.get(n) or {}).get(k) is not None for k in level)), None)
+    nr: Any = _first(answers, "nr", SIGNAL_SOURCES)
+    carriers: Any = _first(answers, "carriers", CARRIER_SOURCES) or ()
     return Signal(
         source=source,
         nr=nr,
@@ -132,16 +120,18 @@ def _signal(answers: Mapping[str, Answer]) -> Signal:
         sinr_db=sinr.get("sinr_db"),
         sinr_raw=sinr.get("sinr_raw"),
         sinr_scale=sinr.get("sinr_scale"),
-        **{field: _first(settled, field, SIGNAL_SOURCES) for field in _SIGNAL_FIELDS},
-        **{field: _first(settled, field, CELL_SOURCES) for field in _CELL_FIELDS},
+        **{field: _first(answers, field, SIGNAL_SOURCES) for field in _SIGNAL_FIELDS},
+        **{field: _first(answers, field, CELL_SOURCES) for field in _CELL_FIELDS},
     )
 
 
-def _technology(answers: Mapping[str, Answer], registration: Registration) -> str | None:
+def _technology(answers: Mapping[str, Answer], registration: Registration, identity: Identity) -> str | None:
     domains = _first(answers, "access_technology", ("+C5GREG", "+CEREG", "+CGREG", "+CREG", "+COPS"))
     if registration.registered is False and domains is None:
         return None
-    found = _first(answers, "access_technology", TECHNOLOGY_SOURCES) or domains
+    maker = (identity.manufacturer or "").lower().split(maxsplit=1)[:1]
+    own = MAKERS_ACCESS.get(maker[0], {}).get(registration.act or 0) if maker else None
+    found = _first(answers, "access_technology", TECHNOLOGY_SOURCES) or domains or own
     return str(found) if found else None
 
 

@@ -42,7 +42,7 @@ class Profile:
     init: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
     poll: tuple[str, ...] = ()  # every time
-    seldom: tuple[str, ...] = ()  # at the first poll and every tenth; with `poll` 12 commands at most
+    seldom: tuple[str, ...] = ()  # one a poll, in turn, every tenth poll each: 12 commands at most
     operator_format: int = 2  # +COPS: 2 numeric, 0 the long name where something else tells the PLMN
     pin_attempts: str = ""
     radio_off: str = "AT+CFUN=4"

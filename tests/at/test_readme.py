@@ -1,4 +1,4 @@
-"""The table in agent/at/README.md is the rows' own, and its fields are those that the parsers give."""
+"""The tables in agent/at/README.md are the rows' and the scales' own; the fields are those that the parsers give."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 
 import agent.at
 from agent.at import COMMANDS, Row, decode, find, parse_command
+from agent.at.standard.scale import PLAIN, SCALES, Scale
+from simulator.modem.signal import SOURCES
 from tests.at.corpus import rows
 
 README = Path(agent.at.__file__).parent / "README.md"
@@ -28,10 +30,29 @@ def table() -> str:
     return "\n".join(sorted({line(row) for row in COMMANDS if row.fields}, key=str.lower))
 
 
-def test_the_table_is_that_of_the_rows() -> None:
+def scale_line(scale: Scale) -> str:
+    value = f"{scale.step:g} × index {'-' if scale.offset < 0 else '+'} {abs(scale.offset):g}"
+    simulator = SOURCES.get((scale.command, scale.field), "")
+    return f"| `{scale.command}` | {scale.field} | {scale.low}…{scale.high} | {value} | {scale.source} | {simulator} |"
+
+
+def scales() -> str:
+    lines = [*map(scale_line, SCALES), *(f"| `{names}` | | | | {source} | |" for names, source in PLAIN.items())]
+    return "\n".join(sorted(lines, key=str.lower))
+
+
+def body(heading: str, last: str) -> str:
     text = README.read_text("utf-8")
-    begin, end = text.index("| command | fields |"), text.index("<!-- end of the table -->")
-    assert "\n".join(text[begin:end].splitlines()[2:]).strip() == table()
+    begin = text.index(heading)
+    return "\n".join(text[begin : text.index(last, begin)].splitlines()[2:]).strip()
+
+
+def test_the_table_is_that_of_the_rows() -> None:
+    assert body("| command | fields |", "<!-- end of the table -->") == table()
+
+
+def test_the_table_of_scales_has_a_source_for_each() -> None:
+    assert body("| command | field | index |", "<!-- end of the scales -->") == scales()
 
 
 def test_no_two_rows_answer_the_same_command() -> None:
@@ -56,5 +77,5 @@ def test_the_documented_fields_are_the_ones_that_come() -> None:
             assert given <= set(row.fields.replace(":", " ").split()), row.name
 
 
-if __name__ == "__main__":  # python -m tests.at.test_readme: print the table anew
-    print(table())
+if __name__ == "__main__":  # python -m tests.at.test_readme: print both tables anew
+    print(table(), scales(), sep="\n\n")

@@ -43,6 +43,11 @@ def test_an_error_is_told_in_words() -> None:
     assert (told.returncode, told.stdout.decode().strip()) == (0, f"{'result':<22} CME 10: SIM not inserted")
 
 
+def test_a_search_without_a_result_says_so() -> None:
+    answer = modem_agent("AT+COPS=?", "-", given=b"\r\n+COPS: ,,(0-4),(0-2)\r\n\r\nOK\r\n")
+    assert "networks               none found" in answer.stdout.decode()
+
+
 @pytest.mark.parametrize("nonsense", [b"", b"lorem ipsum\r\n", b"\x00\xff\xfe\x80", b"+CSQ 5,99\r\nOK\r\n"])
 def test_nonsense_is_one_line_and_exit_1(nonsense: bytes) -> None:
     told = modem_agent("AT+CSQ", "-", given=nonsense)

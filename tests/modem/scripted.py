@@ -32,6 +32,7 @@ EC25: dict[str, str] = {
     'AT+QENG="servingcell"': (
         '\r\n+QENG: "servingcell","NOCONN","LTE","FDD",206,01,328261F,280,1300,3,4,4,BE3,-94,-9,-66,8,30\r\n' + OK
     ),
+    "AT+QCAINFO": '\r\n+QCAINFO: "PCC",1300,100,"LTE BAND 3",1,280,-94,-9,-66,8\r\n' + OK,
     "AT+QTEMP": "\r\n+QTEMP: 30,28,27\r\n" + OK,
     "AT+QGDCNT?": "\r\n+QGDCNT: 3832,4618\r\n" + OK,
     "AT+CGPADDR": '\r\n+CGPADDR: 1,"10.1.2.3"\r\n+CGPADDR: 2,"0.0.0.0"\r\n' + OK,

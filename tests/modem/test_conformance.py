@@ -68,6 +68,31 @@ def test_every_profile_is_read_without_a_wrong_value(profile: str, tmp_path: Pat
     run(story, tmp_path, profile)
 
 
+AGGREGATED = {  # the bands that the simulated module of each maker has put together
+    "quectel-ec25": [3],
+    "quectel-eg06": [3, 7],
+    "quectel-em12": [3, 7, 20],
+    "fibocom-l850": [3, 20],
+    "fibocom-fm150": [3],
+    "fibocom-fm350": [3],
+    "huawei-me909": [3],
+    "sierra-em7565": [3, 7],
+    "telit-lm960": [3, 7],
+    "zte-mf286": [3, 20],
+}
+
+
+@pytest.mark.parametrize(("profile", "bands"), AGGREGATED.items(), ids=AGGREGATED)
+def test_every_carrier_reaches_the_reading(profile: str, bands: list[int], tmp_path: Path) -> None:
+    async def story(running: Running, modem: Modem) -> None:
+        await modem.open()
+        carriers = (await modem.poll()).to_dict()["signal"]["carriers"]
+        assert [carrier["band"] for carrier in carriers] == bands
+        assert [carrier["role"] for carrier in carriers] == ["PCC", *["SCC"] * (len(bands) - 1)]
+
+    run(story, tmp_path, profile)
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_follows_the_signal_and_the_loss_of_it(profile: str, tmp_path: Path) -> None:
     async def story(running: Running, modem: Modem) -> None:

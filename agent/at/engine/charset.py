@@ -27,22 +27,27 @@ EXTENSION = {
     0x40: "|",
     0x65: "€",
 }
-_HEX_WORDS = re.compile(r"(?:[0-9A-Fa-f]{4}){1,80}", re.ASCII)
+_HEX_WORDS = re.compile(r"(?:[0-9A-Fa-f]{4}){1,200}", re.ASCII)
+_BREAKS = str.maketrans("\r\n", "  ")
 
 
-def ucs2(value: str) -> str | None:
-    """Decode hex words when the result is plainly text; None when the value is not UCS2."""
+def ucs2(value: str, *, declared: bool = False) -> str | None:
+    """Decode hex words when the result is plainly text; None when the value is not UCS2. `declared` means that the
+    answer says so itself."""
     if not _HEX_WORDS.fullmatch(value):
         return None
     decoded = bytes.fromhex(value).decode("utf-16-be", "replace").rstrip("\0\uffff")
-    if not decoded or not decoded.isprintable() or "\ufffd" in decoded:
+    if not decoded or not decoded.translate(_BREAKS).isprintable() or "\ufffd" in decoded:
         return None
     # "BEEF" or "1234" alone is a name, not one far-off character; 00xx words are unmistakable.
-    near = sum(1 for char in decoded if char < "\u0250")
-    return decoded if near * 2 > len(decoded) or (len(decoded) >= 2 and near == 0 and _one_script(decoded)) else None
+    far = [char for char in decoded if char >= "\u0250"]
+    near = len(decoded) - len(far)
+    mixed = near == 0 or max(far, default="") < "\u0e80"  # digits of a number give far-off characters beside near ones
+    likely = near * 2 > len(decoded) or (len(decoded) >= 2 and mixed and _one_script(far))
+    return decoded if declared or likely else None
 
 
-def _one_script(decoded: str) -> bool:
+def _one_script(decoded: list[str]) -> bool:
     """Whether all characters come from one block of a living script: chance hex does not."""
     blocks = (
         (0x0370, 0x03FF),
@@ -67,6 +72,18 @@ def gsm7(data: bytes) -> str:
         else:
             result.append(GSM7[code] if code < 128 else "?")
     return "".join(result)
+
+
+def gsm7_packed(value: str) -> str | None:
+    """Text as packed septets in hexadecimal, as Huawei gives the answer of a USSD code; None when the digits are the
+    text itself: a hexadecimal letter must be among them, and what comes out must be plain."""
+    if len(value) < 6 or len(value) % 2 or not re.fullmatch(r"[0-9A-F]*[A-F][0-9A-F]*", value):
+        return None
+    bits = int.from_bytes(bytes.fromhex(value), "little")
+    codes = [bits >> shift & 0x7F for shift in range(0, len(value) * 4 - 6, 7)]
+    text = gsm7(bytes(codes)).rstrip("@\r")
+    plain_ones = sum(1 for char in text if char.isalnum() or char in " .,:;!?*#+-/()\n'@%")
+    return text if text and plain_ones >= 0.9 * len(text) else None
 
 
 def name(raw: str | None) -> str | None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from agent.at.engine.final_codes import Final, call_result, final_of, numeric_final, unglue
 from agent.at.engine.grammar import prefix_of
 from agent.at.engine.row import ANY_LINE, Command, Row, fallback_row, parse_command
-from agent.at.engine.urc import changes, has_body, unsolicited
+from agent.at.engine.urc import changes, glued, has_body, unsolicited
 
 LINE_CAP = 16_384  # the longest real line seen is a COPS=? list of 5 kB; beyond this it is noise
 LINES_CAP = 512  # lines of one response
@@ -205,7 +205,11 @@ class Engine:
         line = line.rstrip()
         if not line:
             return
-        if pending is None or not self._answers(pending, line):
+        parts = glued(line, pending.row.accepted if pending else frozenset())
+        if len(parts) > 1:
+            for part in parts:
+                self._line(part)
+        elif pending is None or not self._answers(pending, line):
             self._news(line)
 
     def _take_final(self, final: Final) -> bool:

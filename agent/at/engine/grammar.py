@@ -7,8 +7,11 @@ is None, because an unknown value is null and never 0.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TypeVar
 
 Reading = dict[str, object]
+_Item = TypeVar("_Item")
 
 _PREFIX = re.compile(r"([+^#%*!$_&@][A-Z0-9_]+(?: ERROR)?)\s*:", re.IGNORECASE)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
@@ -34,8 +37,9 @@ def split(text: str) -> list[str]:
     """Fields of a response, quotes kept. A comma inside quotes belongs to the field.
 
     A quote closes only before a comma, a bracket or the end: operators do put quotes and brackets into their names.
+    Where one quote is missing nothing says which: every comma then separates, so that numbers keep their places.
     """
-    if '"' not in text:
+    if text.count('"') % 2 or '"' not in text:
         return [field.strip() for field in text.split(",")]
     fields, position, size = [], 0, len(text)
     while position <= size:
@@ -82,7 +86,7 @@ def text(raw: str | None) -> str | None:
     return value if value not in ("", "-") else None
 
 
-def at(fields: list[str], index: int) -> str | None:
+def at(fields: Sequence[_Item], index: int) -> _Item | None:
     """A field by position, None beyond the end: any reply may be cut after any field."""
     return fields[index] if -len(fields) <= index < len(fields) else None
 
@@ -138,23 +142,26 @@ def bracketed(body: str) -> list[str]:
     return [*fields, body[start:].strip()]
 
 
-def area(raw: str | None) -> int | None:
-    """A location or tracking area code. 0000 and FFFE are reserved for `no area` (24.008 10.5.1.3, 24.301 9.9.3.32),
-    FFFF is what memory holds before there is one; 5G writes them six digits wide."""
-    return known_area(hexadecimal(raw))
+def area(raw: str | None, bits: int = 16) -> int | None:
+    """A location or tracking area code of 16 bits, in 5G of 24 (23.003 clauses 4.1, 19.4.2.3 and 28.6). 0000 and FFFE
+    are reserved for `no area` (24.008 10.5.1.3, 24.301 9.9.3.32), FFFF is what memory holds before there is one."""
+    return known_area(hexadecimal(raw), bits)
 
 
-def known_area(value: int | None) -> int | None:
-    return None if value in (0, 0xFFFE, 0xFFFF, 0xFFFFFE, 0xFFFFFF) or (value or 0) > 0xFFFFFF else value
+def known_area(value: int | None, bits: int = 16) -> int | None:
+    none = (0, 0xFFFE, 0xFFFF, 0xFFFFFE, 0xFFFFFF)
+    return None if value is None or value in none or value >> bits else value
 
 
-def cell(raw: str | None) -> int | None:
-    """A cell identity; all ones in 28, 32 or 36 bits, and 0, mean that there is no cell."""
-    return known_cell(hexadecimal(raw))
+def cell(raw: str | None, bits: int = 28) -> int | None:
+    """A cell identity: 16 bits in GSM, 28 in UMTS and LTE, 36 in NR (23.003 clauses 4.3.1, 4.7, 19.6 and 19.6A)."""
+    return known_cell(hexadecimal(raw), bits)
 
 
-def known_cell(value: int | None) -> int | None:
-    return None if value in (0, 0xFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFF) or (value or 0) > 0xFFFFFFFFF else value
+def known_cell(value: int | None, bits: int = 28) -> int | None:
+    """All ones, in 28 or 32 bits whatever the technology, and 0 mean that there is no cell."""
+    none = (0, 0xFFFFFFF, 0xFFFFFFFF, (1 << bits) - 1)
+    return None if value is None or value in none or value >> bits else value
 
 
 def number_list(raw: str) -> list[int]:

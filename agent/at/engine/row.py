@@ -26,8 +26,8 @@ from agent.at.engine.grammar import (
     unquote,
 )
 
-_NO_AT = re.compile(r"[+^#%*!$_&@][A-Z][A-Z0-9]*(?:\s*(?:=.*|\?))?(?:;.*)?", re.IGNORECASE | re.DOTALL)
-_NAME = re.compile(r"AT([+^#%*!$_&@]?[A-Z0-9]*)", re.IGNORECASE)
+_NO_AT = re.compile(r"[+^#%*!$_&@][A-Z][A-Z0-9_]*(?:\s*(?:=.*|\?))?(?:;.*)?", re.IGNORECASE | re.DOTALL)
+_NAME = re.compile(r"AT([+^#%*!$_&@][A-Z0-9_]*|[A-Z0-9]*)", re.IGNORECASE)
 _BASIC = re.compile(r"AT([A-Z&])([0-9]*)(\?|=.*)?", re.IGNORECASE)
 _NOTE = re.compile(r"\s+[(/].*$", re.DOTALL)  # `AT+CSIM=… (PIN retries)`: a remark behind a pasted command
 
@@ -88,6 +88,8 @@ class Row:
     bare       shape of a line without prefix that answers it too
     form       tells an answer from an unsolicited line with the same prefix
     siblings   prefixes that answer in its place on odd firmware, believed only when nothing better came
+    later      the answer may come as news behind OK: the network gives it
+    nothing    the reading that OK alone means, where it means one
     empty_ok   whether OK alone is an answer; if not, such an OK may belong to an earlier command
     ends       the answering line ends the wait: some firmware never sends the OK behind it
     dials      NO CARRIER and its like are its own result, not news
@@ -109,6 +111,8 @@ class Row:
     dials: bool = False
     body: bool = False
     prompts: bool = False
+    later: bool = False
+    nothing: Reading | None = None
     accepted: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -177,6 +177,30 @@ def unsolicited(line: str) -> bool:
     return prefix_of(line) in _KNOWN or _SHAPES.match(line) is not None
 
 
+_NEXT = re.compile(r"(?<=[0-9\"-])(?=[+^#%*!$][A-Z][A-Z0-9]{2,} ?:)")
+_END = re.compile(r"(?<=[0-9\"])(?=(?:OK|ERROR)$)")
+
+
+def glued(line: str, accepted: frozenset[str]) -> list[str]:
+    """The lines of which the end between them was lost: `…,-,-+QCAINFO: …`, `+CSQ: 17,99OK`.
+
+    A new one begins behind a figure or a quote, with a prefix that is awaited (`accepted`) or a known unsolicited one,
+    never inside quotes.
+    """
+    prefix = prefix_of(line)
+    if not prefix or (prefix not in accepted and prefix not in _KNOWN):
+        return [line]
+    cuts = [m.start() for m in _NEXT.finditer(line) if _begins(line[m.start() :], accepted)]
+    cuts += [m.start() for m in _END.finditer(line) if prefix in accepted]
+    cuts = [cut for cut in cuts if line.count('"', 0, cut) % 2 == 0]
+    return [line[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(line)], strict=True)]
+
+
+def _begins(rest: str, accepted: frozenset[str]) -> bool:
+    prefix = prefix_of(rest)
+    return prefix in accepted or prefix in _KNOWN
+
+
 def changes(line: str) -> bool:
     """Whether the news is a change of state, and not the steady reports of signal and traffic."""
     return prefix_of(line) in _CHANGES or line in (

@@ -17,11 +17,14 @@ _EUTRA = (
     (38250, 38649, 39), (38650, 39649, 40), (39650, 41589, 41), (41590, 43589, 42), (43590, 45589, 43),
     (45590, 46589, 44), (46590, 46789, 45), (46790, 54539, 46), (54540, 55239, 47), (55240, 56739, 48),
     (56740, 58239, 49), (58240, 59089, 50), (59090, 59139, 51), (59140, 60139, 52), (60140, 60254, 53),
+    (60255, 60304, 54),
     (65536, 66435, 65), (66436, 67335, 66),
     (67336, 67535, 67), (67536, 67835, 68), (67836, 68335, 69), (68336, 68585, 70),
     (68586, 68935, 71), (68936, 68985, 72), (68986, 69035, 73), (69036, 69465, 74), (69466, 70315, 75),
     (70316, 70365, 76), (70366, 70545, 85), (70546, 70595, 87), (70596, 70645, 88),
+    (70646, 70655, 103), (70656, 70705, 106),
 )  # fmt: skip
+EUTRA_BANDS = frozenset(band for _, _, band in _EUTRA)
 # NR-ARFCN ranges of the bands met in Europe and the Americas; overlapping ones are left out unless one is usual
 # (524000 to 537999 may be n7 or n41).
 _NR = (
@@ -41,6 +44,23 @@ _WORDS = re.compile(
 def eutra_band(earfcn: int | None) -> int | None:
     """The E-UTRA band of a downlink channel number."""
     return next((band for low, high, band in _EUTRA if earfcn is not None and low <= earfcn <= high), None)
+
+
+def eutra_channel(raw: str | None) -> int | None:
+    """A downlink EARFCN; 65535 and whatever lies between the bands is the number of no channel."""
+    value = number(raw, 0, 262_143)
+    return value if value is not None and (value > _EUTRA[-1][1] or eutra_band(value) is not None) else None
+
+
+def eutra_number(raw: str | None) -> int | None:
+    """A band of E-UTRA by its number (36.101 table 5.5-1); a vendor's own class of bands is none of them."""
+    band = number(raw, 1, 255)
+    return band if band in EUTRA_BANDS or band in (252, 255) else None
+
+
+def nr_channel(raw: str | None) -> int | None:
+    """An NR-ARFCN (38.104 table 5.4.2.1-1); 0 stands where there is none."""
+    return number(raw, 1, 3_279_165)
 
 
 def nr_band(arfcn: int | None) -> int | None:

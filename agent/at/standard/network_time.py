@@ -75,8 +75,10 @@ def read_huawei_time(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_zone(lines: Sequence[str], command: Command) -> Reading | None:
-    """+CTZE: <zone>,<dst>[,<time>] in local time, +CTZEU likewise in UTC; +CTZV: <zone>[,<time>]: a zone alone is news
-    too. Old Telit and Sierra write the time first: +CTZV: 26/11/22,07:00:00,+4."""
+    """+CTZE: <zone>,<dst>[,<time>], +CTZEU likewise in UTC; +CTZV: <zone>[,<time>]: a zone alone is news too. Old Telit
+    and Sierra write the time first: +CTZV: 26/11/22,07:00:00,+4.
+
+    The time of +CTZE is local by 27.007 8.41, and UTC on Quectel EG25-G: it is left out, the zone is sure."""
     fields = [unquote(f) for f in split(payload(lines[-1]))] if lines else []
     pairs = ",".join(fields)
     found = _STAMP.search(pairs)
@@ -88,7 +90,8 @@ def read_zone(lines: Sequence[str], command: Command) -> Reading | None:
         return None
     utc = lines[-1].upper().startswith("+CTZEU")
     moment = pairs[found.start("year") : found.end("second")] if found else ""
-    reading = stamp(f"{moment}{quarters:+03}", is_utc=utc)
+    local_or_utc = lines[-1].upper().startswith("+CTZE:")
+    reading = None if local_or_utc else stamp(f"{moment}{quarters:+03}", is_utc=utc)
     return {"time": reading["time"] if reading else None, "utc_offset_minutes": quarters * 15}
 
 

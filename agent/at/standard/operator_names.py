@@ -80,13 +80,18 @@ def read_networks(lines: Sequence[str], command: Command) -> Reading | None:
     body = " ".join(payload(line) for line in lines)
     networks = [network for group in groups(_mended(body)) if (network := _network(split(group))) is not None]
     if not networks:
-        return None
+        return dict(_NO_NETWORK) if lines and _NUMBERS_ALONE.fullmatch(body) else None
     current = next((n for n in networks if n["status"] == "current"), None)
     return {
         "networks": networks,
         "plmn": current["plmn"] if current else None,
         "operator": (current["operator"] or current["short"]) if current else None,
     }
+
+
+# No network was found: nothing, or nothing but the modes and formats at the end.
+_NO_NETWORK: Reading = {"networks": [], "plmn": None, "operator": None}
+_NUMBERS_ALONE = re.compile(r"[\s,()0-9-]*", re.ASCII)
 
 
 def _mended(body: str) -> str:
@@ -179,6 +184,7 @@ def read_selection_test(lines: Sequence[str], command: Command) -> Reading | Non
     return {"values": lists} if lists else None
 
 
+_NETWORKS = "networks: status operator short plmn act"
 ROWS = (
     Row(
         "+COPS",
@@ -189,7 +195,15 @@ ROWS = (
         10.0,
         empty_ok=False,
     ),
-    Row("+COPS", (TEST,), read_networks, "27.007 7.3", "networks: status operator short plmn act", 315.0, body=False),
+    Row(
+        "+COPS",
+        (TEST,),
+        read_networks,
+        "27.007 7.3",
+        "networks: status operator short plmn act",
+        315.0,
+        nothing=_NO_NETWORK,
+    ),
     Row("+COPS", (SET,), None, "27.007 7.3", "", 180.0),
     Row("+QSPN", (EXECUTE, READ), read_qspn, "Quectel", "operator short service_provider plmn", empty_ok=False),
     Row("^EONS", (SET, EXECUTE, READ), read_eons, "Huawei", "operator short plmn"),

@@ -54,14 +54,17 @@ ACCESS: dict[int, str] = {
     5: "UMTSHSPA",
     6: "UMTSHSPA",
     7: "LTE",
-    8: "EC-GSM-IoT",
+    # 8 is EC-GSM-IoT by 27.007, Cat-M1 on Quectel BG9x and Telit ME910, CDMA on SIMCom SIM7600: see MAKERS_ACCESS
     9: "NB-IoT",
     10: "LTE",
     11: "NR",
     12: "NR",
     13: "NR-NSA",
 }
+# What AcT 8 is by the maker's own manual (Quectel BG95&BG77, Telit ME910C1: Cat-M1).
+MAKERS_ACCESS: dict[str, dict[int, str]] = {"quectel": {8: "LTE"}, "telit": {8: "LTE"}}
 DOMAINS = {"+CREG": "cs", "+CGREG": "ps", "+CEREG": "eps", "+C5GREG": "5gs"}
+DOMAIN_ORDER = ("+C5GREG", "+CEREG", "+CGREG", "+CREG")
 # Reject causes that no reset cures (24.008 annex G, 24.301 annex A): administrative, permanent for this SIM or place.
 PERMANENT_CAUSES = frozenset({2, 3, 5, 6, 7, 8, 11, 12, 13, 14, 25, 27, 29, 33, 35, 42})
 
@@ -87,6 +90,15 @@ def _stat_not_area(fields: list[str]) -> bool:
     if len(fields[1]) > 2 or len(fields) < 4:
         return False
     return len(fields[2]) > 1 or fields[2] == ""
+
+
+def standing(name: str, reading: Reading) -> tuple[int, int]:
+    """How much a domain tells: registered first, then denied (it names a cause), searching, the rest; packet domains
+    before voice."""
+    order = {1: 0, 5: 0, 9: 0, 10: 0, 3: 2, 8: 3, 2: 4, 6: 5, 7: 5}
+    stat = reading.get("stat")
+    rank = order.get(stat, 6) if isinstance(stat, int) else 9
+    return (rank + (1 if name == "+CREG" else 0), DOMAIN_ORDER.index(name))
 
 
 def read_registration(lines: Sequence[str], command: Command) -> Reading | None:
@@ -128,32 +140,51 @@ def _place(prefix: str, rest: list[str]) -> Reading:
         nssai, tail = text(at(tail, 1)), tail[2:]
     elif len(tail) == 1 and quoted(tail[0]):
         rac, tail = hexadecimal(tail[0]), []  # a cause comes with its type; alone it is the routing area of older texts
-    lac = area(place)
+    area_bits, cell_bits = _widths(prefix, act)
+    lac = area(place, area_bits)
     tracking = prefix in ("+CEREG", "+C5GREG") or (act is not None and 7 <= act <= 13)
+    cause = [] if _bits(at(tail, 0) or "") else ["" if _bits(raw) else raw for raw in tail[:2]]
     return {
         "lac": lac if prefix in ("+CREG", "+CGREG") else None,
         "tac": lac if tracking else None,
-        "ci": cell(ci),
+        "ci": cell(ci, cell_bits),
         "act": act,
         "access_technology": ACCESS.get(act) if act is not None else None,
-        "rac": None if rac == 0xFF else rac,
-        "cause_type": number(at(tail, 0)),
-        "reject_cause": number(at(tail, 1)),
+        "rac": rac if rac is not None and rac < 0xFF else None,
+        "cause_type": number(at(cause, 0)),
+        "reject_cause": number(at(cause, 1)),
         **({"allowed_nssai": nssai} if prefix == "+C5GREG" else {}),
-        **_timers(prefix, tail),
+        **_rest(prefix, tail),
     }
 
 
-def _timers(prefix: str, tail: list[str]) -> Reading:
-    """Closed-subscriber-group fields of +CREG, power-saving timers of +CEREG (24.008 10.5.7.3, 10.5.7.4a)."""
+def _widths(prefix: str, act: int | None) -> tuple[int, int]:
+    """Bits of the area and of the cell: 24 and 36 in 5G, 16 and 28 before it, a cell of GSM 16."""
+    if prefix == "+C5GREG" or act in (11, 12):
+        return 24, 36
+    return (24 if act == 10 else 16), (16 if act in (0, 1, 3) else 28)
+
+
+def _timer_places(tail: list[str]) -> tuple[int, int]:
+    """Where Active-Time and the periodic timer stand: behind a cause and its type, known by their eight bits."""
+    first = next((i for i, raw in enumerate(tail) if _bits(raw)), len(tail))
+    if first + 1 < len(tail) and _bits(tail[first + 1]):
+        return first, first + 1
+    return 2, 3
+
+
+def _rest(prefix: str, tail: list[str]) -> Reading:
+    """Closed-subscriber-group fields of older texts; power-saving timers of +CEREG and +CGREG (24.008 10.5.7.3,
+    10.5.7.4a)."""
     if prefix == "+C5GREG":
         return {"cag_stat": number(at(tail, 2)), "cag_info": text(at(tail, 3))}
-    if prefix != "+CEREG":
-        return {"csg_stat": number(at(tail, 2)), "csg_info": text(at(tail, 3))}
-    active, periodic = at(tail, 2), at(tail, 3)
-    if active is not None and not _bits(active) and text(active):
-        return {"csg_stat": number(active), "csg_info": text(periodic)}
-    return {"active_time_s": _timer(active, _T3324), "periodic_tau_s": _timer(periodic, _T3412)}
+    if any(map(_bits, tail)) or (prefix == "+CEREG" and not text(at(tail, 2))):
+        active, periodic = _timer_places(tail)
+        return {
+            "active_time_s": _timer(at(tail, active), _T3324),
+            "periodic_tau_s": _timer(at(tail, periodic), _T3412),
+        }
+    return {"csg_stat": number(at(tail, 2)), "csg_info": text(at(tail, 3))}
 
 
 _T3324 = {0: 2, 1: 60, 2: 360, 7: None}

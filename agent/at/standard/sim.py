@@ -143,10 +143,10 @@ def read_csim(lines: Sequence[str], command: Command) -> Reading | None:
     reading: Reading = {"response": body, "status_word": body[-4:]}
     if _verifies(command):
         word = body[-4:]
-        left = int(word[3], 16) if word.startswith("63C") else 0 if word in ("6983", "6984") else None
+        left = int(word[3], 16) if word.startswith("63C") else 0 if word == "6983" else None
         puk = "2C" in command.arguments[:8].upper()[-6:]
         reading.update(puk_attempts=left) if puk else reading.update(pin_attempts=left)
-        reading["blocked"] = word in ("6983", "6984") or left == 0
+        reading["blocked"] = left == 0  # 6984 says that the PIN is not in use, not that it is blocked
     return reading
 
 
@@ -280,6 +280,8 @@ _ICCID_NAMES = (
     "^SCID",
     "$ICCID",
     "+UICCID",
+    "+MCCID",
+    "$MYCCID",
 )
 ROWS = (
     Row(

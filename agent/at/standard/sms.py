@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from agent.at.engine.charset import name, ucs2
+from agent.at.engine.charset import gsm7_packed, name, ucs2
 from agent.at.engine.grammar import (
     Reading,
     at,
@@ -106,11 +107,23 @@ def read_mode(lines: Sequence[str], command: Command) -> Reading | None:
     return None if mode is None else {"mode": "text" if mode else "pdu"}
 
 
+_USSD = re.compile(r'\s*([0-6])\s*(?:,\s*"(.*?)(?:"\s*)?(?:,\s*([0-9]{0,3})\s*)?)?', re.DOTALL)
+_GSM7_GROUPS = frozenset({*range(0x20, 0x30), *range(0xF0, 0xF4)})  # 23.038 clause 5: no 8-bit data, no UCS2
+
+
 def read_ussd(lines: Sequence[str], command: Command) -> Reading | None:
-    """+CUSD: <m>[,<str>,<dcs>]."""
-    f = split(payload(lines[-1])) if lines else []
-    state = number(at(f, 0), 0, 6)
-    return None if state is None else {"ussd_state": state, "text": name(at(f, 1)), "dcs": number(at(f, 2), 0, 255)}
+    """+CUSD: <m>[,<str>,<dcs>]. The text may hold quotes and commas, and lack its end."""
+    body = payload(lines[-1]) if lines else ""
+    match = _USSD.fullmatch(body)
+    f = [match[1], match[2] or "", match[3] or ""] if match else split(body)
+    state, dcs = number(at(f, 0), 0, 6), number(at(f, 2), 0, 255)
+    if state is None:
+        return None
+    raw = unquote(at(f, 1) or "")
+    found = ucs2(raw, declared=dcs is not None and (dcs == 0x11 or dcs & 0xCC == 0x48))  # 23.038 clause 5
+    if found is None and dcs is not None and (dcs < 16 or dcs in _GSM7_GROUPS):
+        found = gsm7_packed(raw)
+    return {"ussd_state": state, "text": (found or name(raw) or "").strip() or None, "dcs": dcs}
 
 
 _MESSAGES = "messages: index status from received text pdu"
@@ -123,5 +136,5 @@ ROWS = (
     Row("+CPMS", (READ, SET, TEST), read_memories, "27.005 3.2.2", "memories: memory used total supported", 20.0),
     Row("+CSCA", (READ,), read_centre, "27.005 3.3.1", "smsc", 10.0),
     Row("+CMGF", (READ,), read_mode, "27.005 3.2.3", "mode"),
-    Row("+CUSD", (READ, SET), read_ussd, "27.007 7.15", "ussd_state text dcs", 30.0),
+    Row("+CUSD", (READ, SET), read_ussd, "27.007 7.15", "ussd_state text dcs", 30.0, later=True),
 )

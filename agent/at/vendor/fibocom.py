@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agent.at.engine.grammar import (
     Reading,
@@ -20,10 +20,18 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import LTE_BANDWIDTH, RB_BANDWIDTH, eutra_band, nr_band
+from agent.at.standard.band import (
+    LTE_BANDWIDTH,
+    RB_BANDWIDTH,
+    eutra_band,
+    eutra_channel,
+    eutra_number,
+    nr_band,
+    nr_channel,
+)
 from agent.at.standard.operator_names import joined
 from agent.at.standard.packet_data import addressing, all_assigned
-from agent.at.standard.signal import ecno, rscp, rsrp, rsrq, scaled
+from agent.at.standard.scale import ECNO, RSCP, RSRP, RSRQ, SS_RSRP, SS_RSRQ, XMM_SNR
 
 # -- Intel ---------------------------------------------------------------------------------------------------------
 
@@ -46,7 +54,7 @@ def _xmci(kind: int, f: list[str]) -> Reading | None:
             "access_technology": "GPRS",
             "plmn": place,
             "lac": area(f[3]),
-            "ci": cell(f[4]),
+            "ci": cell(f[4], 16),
             "arfcn": _word(f[6], 1023),
         }
     if kind <= 3:  # <psc>,<dl>,<ul>,<path loss>,<rssi>,<rscp>,<ecn0>; the shorter form leaves RSSI out
@@ -58,12 +66,12 @@ def _xmci(kind: int, f: list[str]) -> Reading | None:
             "ci": cell(f[4]),
             "psc": _word(f[5], 511),
             "uarfcn": _word(f[6], 16_383),
-            "rscp_dbm": rscp(at(strengths, 1)),
-            "ecio_db": ecno(at(strengths, 2)),
+            "rscp_dbm": RSCP.read(at(strengths, 1)),
+            "ecio_db": ECNO.read(at(strengths, 2)),
         }
     if len(f) < 12:
         return None
-    earfcn = _word(f[6], 262_143)
+    earfcn = eutra_channel(str(_word(f[6], 262_143)))
     return {
         "access_technology": "LTE",
         "plmn": place,
@@ -72,9 +80,9 @@ def _xmci(kind: int, f: list[str]) -> Reading | None:
         "pci": _word(f[5], 503),
         "earfcn": earfcn,
         "band": eutra_band(earfcn),
-        "rsrp_dbm": rsrp(f[9]),
-        "rsrq_db": rsrq(f[10]),
-        "sinr_db": scaled(f[11], 100, 0, 0.5, low=-100),
+        "rsrp_dbm": RSRP.read(f[9]),
+        "rsrq_db": RSRQ.read(f[10]),
+        "sinr_db": XMM_SNR.read(f[11]),
         "timing_advance": _word(at(f, 12), 0x7FFFFFFE),
     }
 
@@ -107,15 +115,66 @@ def band_of(figure: int) -> str | None:
 
 
 def read_xlec(lines: Sequence[str], command: Command) -> Reading | None:
-    """+XLEC: <n>,<carriers>,<bandwidth>…,BAND_LTE_<n>…."""
+    """+XLEC: <n>,<carriers>,<bandwidth>…,BAND_LTE_<n>,<band>…: a bandwidth a carrier, and a band where it is not 0."""
     f = values(lines[-1]) if lines else []
-    bands = [int(match[1]) for raw in f if (match := re.fullmatch(r"BAND_LTE_([0-9]{1,2})", unquote(raw)))]
-    widths = [
-        LTE_BANDWIDTH.get(-1 if (value := number(raw)) is None else value) for raw in f[2:] if number(raw) is not None
-    ]
-    if number(at(f, 0), 0, 9) is None or not (bands or any(widths)):
+    first = next((i for i, raw in enumerate(f) if _XLEC_BAND.fullmatch(unquote(raw))), len(f))
+    count = number(at(f, 1), 0, 5)
+    bands = _xlec_bands(f[first : first + max(count or 0, 1)])
+    widths = [LTE_BANDWIDTH.get(-1 if (value := number(raw)) is None else value) for raw in f[2:first]]
+    if number(at(f, 0), 0, 9) is None or count is None or not (bands or any(widths)):
         return None
-    return {"band": bands[0] if bands else None, "bandwidth_mhz": widths[0] if widths else None, "bands": bands}
+    carriers: list[Reading] = [
+        {"role": "SCC" if i else "PCC", "band": at(bands, i), "earfcn": None, "bandwidth_mhz": at(widths, i)}
+        for i in range(count)
+    ]
+    reading: Reading = {"band": at(bands, 0), "bandwidth_mhz": at(widths, 0), "bands": bands}
+    return {**reading, **({"carriers": carriers} if len(carriers) > 1 else {})}
+
+
+_XLEC_BAND = re.compile(r"BAND_LTE_([0-9]{1,2})")
+
+
+def _xlec_bands(f: Sequence[str]) -> list[int]:
+    """The primary's band by name, the secondaries' by name or number: replies of L860, whose channels lie in them."""
+    bands: list[int] = []
+    for raw in f:
+        match = _XLEC_BAND.fullmatch(unquote(raw))
+        band = eutra_number(match[1] if match else raw)
+        if band is None:
+            break
+        bands.append(band)
+    return bands
+
+
+def intel_carriers(answers: Mapping[str, Reading]) -> list[Reading]:
+    """The carriers that +XLEC counts with the channels of +RSRP?, or of +XMCI=1, in whose order the bandwidths are. The
+    secondaries are the cells of the primary's PCI on other channels; where there are more or fewer, none is named."""
+    listed = answers.get("+XLEC", {}).get("carriers")
+    if not isinstance(listed, list):
+        return []
+    heard = _heard(answers)
+    found = [one for one in heard if one["pci"] == heard[0]["pci"]]
+    if not heard or heard[0]["pci"] is None or len(found) != len(listed):
+        return []
+    if any(carrier["band"] not in (None, one["band"]) for carrier, one in zip(listed, found, strict=True)):
+        return []
+    return [{**carrier, **one} for carrier, one in zip(listed, found, strict=True)]
+
+
+_MEASURED = ("pci", "earfcn", "band", "rsrp_dbm")
+
+
+def _heard(answers: Mapping[str, Reading]) -> list[Reading]:
+    """The serving cell and its neighbours as they were measured."""
+    cells: list[Reading] = []
+    measured = answers.get("+RSRP", {}).get("cells")
+    serving = answers.get("+XMCI", {})
+    neighbours = serving.get("neighbours")
+    source = measured if isinstance(measured, list) else [serving, *neighbours] if isinstance(neighbours, list) else []
+    for found in source:
+        if found.get("earfcn") is not None and found["earfcn"] not in [kept["earfcn"] for kept in cells]:
+            cells.append({key: found.get(key) for key in _MEASURED})
+    return cells
 
 
 def read_xccinfo(lines: Sequence[str], command: Command) -> Reading | None:
@@ -170,24 +229,26 @@ def read_gtccinfo(lines: Sequence[str], command: Command) -> Reading | None:
     return {**serving[0], **second, "neighbours": neighbours}
 
 
-def _common(f: list[str]) -> Reading:
-    return {"plmn": joined(f[2], f[3]), "tac": _tracking(f[4]), "ci": cell(f[5])}
+def _common(f: list[str], area_bits: int, cell_bits: int) -> Reading:
+    return {"plmn": joined(f[2], f[3]), "tac": area(f[4], area_bits), "ci": cell(f[5], cell_bits)}
 
 
-def _tracking(raw: str) -> int | None:
-    """FFFFFFF stands for no area in seven digits."""
-    return area(raw) if (hexadecimal(raw) or 0) != 0xFFFFFFF else None
-
-
-def _channel(f: list[str], band: int | None, of: object) -> tuple[int | None, int | None]:
+def _lte_channel(f: list[str], band: int | None) -> tuple[int | None, int | None]:
     """Channel and PCI are hexadecimal on some firmware and decimal on other: where no letter does, the band tells."""
-    ask = eutra_band if of is eutra_band else nr_band
-    decimal, other = number(f[6], 0, 3_279_165), hexadecimal(f[6])
-    if decimal is not None and (ask(decimal) == band if band else ask(decimal) is not None):
-        return decimal, number(f[7], 0, 1007)
-    if other is not None and (ask(other) == band if band else ask(other) is not None):
-        return other, _word(f[7], 1007)
-    return (decimal, number(f[7], 0, 1007)) if of is not eutra_band and decimal is not None else (None, None)
+    for digits, pci in ((f[6], number(f[7], 0, 503)), (str(hexadecimal(f[6])), _word(f[7], 503))):
+        channel = eutra_channel(digits)
+        if channel is not None and band in (None, eutra_band(channel)):
+            return channel, pci
+    return None, None
+
+
+def _nr_channel(f: list[str], band: int | None) -> tuple[int | None, int | None]:
+    """Bands of NR overlap and not every one is in the table: a decimal channel is believed where none is surer."""
+    decimal = (nr_channel(f[6]), number(f[7], 0, 1007))
+    for channel, pci in (decimal, (nr_channel(str(hexadecimal(f[6]))), _word(f[7], 1007))):
+        if channel is not None and nr_band(channel) is not None and band in (None, nr_band(channel)):
+            return channel, pci
+    return decimal
 
 
 def _band(raw: str | None, above: int) -> int | None:
@@ -203,32 +264,32 @@ def _band(raw: str | None, above: int) -> int | None:
 
 def _gt_lte(f: list[str]) -> Reading:
     band = _band(f[8], 100) if len(f) >= 14 else None  # a neighbour's line has the bandwidth there
-    earfcn, pci = _channel(f, band, eutra_band)
+    earfcn, pci = _lte_channel(f, band)
     tail = f[10:] if len(f) >= 14 else ["", *f[-3:]]
     return {
         "access_technology": "LTE",
-        **_common(f),
+        **_common(f, 16, 28),
         "earfcn": earfcn,
         "pci": pci,
         "band": band or eutra_band(earfcn),
-        "rsrp_dbm": rsrp(at(tail, 2)),
-        "rsrq_db": rsrq(at(tail, 3)),
+        "rsrp_dbm": RSRP.read(at(tail, 2)),
+        "rsrq_db": RSRQ.read(at(tail, 3)),
         "sinr_raw": number(at(tail, 0)),
     }
 
 
 def _gt_nr(f: list[str]) -> Reading:
     band = _band(f[8], 0) if len(f) >= 14 else None
-    arfcn, pci = _channel(f, band, nr_band)
+    arfcn, pci = _nr_channel(f, band)
     tail = f[10:] if len(f) >= 14 else ["", *f[-3:]]
     return {
         "access_technology": "NR",
-        **_common(f),
+        **_common(f, 24, 36),
         "earfcn": arfcn,
         "pci": pci,
         "band": band or nr_band(arfcn),
-        "rsrp_dbm": scaled(at(tail, 2), 126, -157),
-        "rsrq_db": scaled(at(tail, 3), 126, -43.5, 0.5),
+        "rsrp_dbm": SS_RSRP.read(at(tail, 2)),
+        "rsrq_db": SS_RSRQ.read(at(tail, 3)),
         "sinr_raw": number(at(tail, 0)),
     }
 
@@ -264,14 +325,14 @@ def read_gtcainfo(lines: Sequence[str], command: Command) -> Reading | None:
 
 def _carrier(role: str, f: list[str], whole: list[str]) -> Reading:
     band = _band(at(f, 0), 100)
-    channel = number(at(f, 2), 0, 3_279_165)
     is_nr = (number(at(f, 0)) or 0) >= 500
+    channel = nr_channel(at(f, 2)) if is_nr else eutra_channel(at(f, 2))
     width = number(at(f, 3), 0, 5000)
     blocks = RB_BANDWIDTH.get(width or 0)
     return {
         "role": role,
         "band": band,
-        "pci": number(at(f, 1), 0, 1007),
+        "pci": number(at(f, 1), 0, 1007 if is_nr else 503),
         "earfcn": channel,
         "bandwidth_mhz": None if width is None else rounded(width / 5) if is_nr else blocks,
         "state": number(at(whole, 0), 0, 9) if role == "SCC" else None,
@@ -279,16 +340,16 @@ def _carrier(role: str, f: list[str], whole: list[str]) -> Reading:
 
 
 def _numbered(f: list[str]) -> Reading:
-    channel = number(f[10], 0, 262_143)
+    channel = eutra_channel(f[10])
     width = number(f[12], 0, 5)
     return {
         "plmn": joined(f[2], f[3]),
         "tac": known_area(number(f[4], 0)),
         "ci": known_cell(number(f[5], 0)),
-        "band": number(f[1], 1, 512) or eutra_band(channel),
+        "band": eutra_number(f[1]) or eutra_band(channel),
         "pci": number(f[6], 0, 503),
-        "rsrp_dbm": rsrp(f[7]),
-        "rsrq_db": rsrq(f[8]),
+        "rsrp_dbm": RSRP.read(f[7]),
+        "rsrq_db": RSRQ.read(f[8]),
         "earfcn": channel,
         "bandwidth_mhz": LTE_BANDWIDTH.get(width) if width is not None else None,
     }
@@ -317,7 +378,7 @@ _CELL = "access_technology plmn tac lac ci pci earfcn band rsrp_dbm rsrq_db sinr
 ROWS = (
     Row("+XMCI", (SET, EXECUTE, READ), read_xmci, "Intel XMM", _CELL + " neighbours"),
     Row("+XACT", (READ,), read_xact, "Intel XMM", "modes preferred bands"),
-    Row("+XLEC", (READ, EXECUTE), read_xlec, "Intel XMM", "band bandwidth_mhz bands"),
+    Row("+XLEC", (READ, EXECUTE), read_xlec, "Intel XMM", "band bandwidth_mhz bands carriers"),
     Row("+XCCINFO", (READ, EXECUTE), read_xccinfo, "Intel XMM", "plmn ci band lac tac"),
     Row("+XREG", (READ,), read_xreg, "Intel XMM", "band address"),
     Row("+XDNS", (READ, SET), read_xdns, "Intel XMM", "cid dns1 dns2"),

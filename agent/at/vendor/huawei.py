@@ -24,10 +24,10 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import eutra_band, nr_band
+from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_band, nr_channel
 from agent.at.standard.operator_names import joined
 from agent.at.standard.packet_data import assigned, little_endian
-from agent.at.standard.signal import scaled
+from agent.at.standard.scale import HCSQ_ECIO, HCSQ_RSCP, HCSQ_RSRP, HCSQ_RSRQ, HCSQ_RSSI, HCSQ_SINR
 
 # ^SYSINFO and ^MODE; ^SYSINFOEX numbers them anew, but names them too.
 _MODES = {2: "CDMA2000OneX", 3: "GPRS", 4: "CDMA2000HRPD", 5: "UMTS", 8: "CDMA2000HRPD", 15: "UMTS", 17: "LTE"}
@@ -69,20 +69,28 @@ def _hcsq(f: list[str]) -> Reading | None:
         "rsrq_db": None,
         "sinr_db": None,
     }
-    raw: list[str | None] = [at(f, index) for index in range(1, 5)]
     if mode == "LTE":
-        reading |= {"rssi_dbm": scaled(raw[0], 96, -121), "rsrp_dbm": scaled(raw[1], 97, -141)}
-        reading |= {"sinr_db": scaled(raw[2], 251, -20.2, 0.2), "sinr_raw": number(raw[2], 0, 251)}
-        reading |= {"sinr_scale": "raw/5-20.2", "rsrq_db": scaled(raw[3], 34, -20, 0.5)}
+        reading |= {"rssi_dbm": HCSQ_RSSI.read(at(f, 1)), **_reference_signal(f[2:])}
     elif mode.startswith(("NR", "5G")):
-        reading |= {"rsrp_dbm": scaled(raw[0], 126, -157), "sinr_db": scaled(raw[1], 251, -20.2, 0.2)}
-        reading |= {"sinr_raw": number(raw[1], 0, 251), "rsrq_db": scaled(raw[2], 126, -43.5, 0.5)}
+        reading |= _reference_signal(f[1:])
     elif mode == "WCDMA" or mode.startswith("TD"):
-        reading |= {"rssi_dbm": scaled(raw[0], 96, -121), "rscp_dbm": scaled(raw[1], 96, -121)}
-        reading |= {"ecio_db": scaled(raw[2], 65, -32.5, 0.5)}
+        reading |= {"rssi_dbm": HCSQ_RSSI.read(at(f, 1)), "rscp_dbm": HCSQ_RSCP.read(at(f, 2))}
+        reading |= {"ecio_db": HCSQ_ECIO.read(at(f, 3))}
     else:
-        reading["rssi_dbm"] = scaled(raw[0], 96, -121)
+        reading["rssi_dbm"] = HCSQ_RSSI.read(at(f, 1))
     return reading
+
+
+def _reference_signal(f: list[str]) -> Reading:
+    """<rsrp>,<sinr>,<rsrq>, on the same scales in LTE and in NR."""
+    raw = number(at(f, 1), HCSQ_SINR.low, HCSQ_SINR.high)
+    return {
+        "rsrp_dbm": HCSQ_RSRP.read(at(f, 0)),
+        "sinr_db": HCSQ_SINR.read(at(f, 1)),
+        "sinr_raw": raw,
+        "sinr_scale": None if raw is None else "raw/5-20.2",
+        "rsrq_db": HCSQ_RSRQ.read(at(f, 2)),
+    }
 
 
 def read_sysinfo(lines: Sequence[str], command: Command) -> Reading | None:
@@ -139,29 +147,29 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
     f = values(lines[-1]) if lines else []
     rat = unquote(at(f, 0) or "").upper()
     if rat == "LTE" and len(f) >= 9:
-        earfcn = number(f[3], 0, 262_143)
+        earfcn = eutra_channel(f[3])
         return {
             "access_technology": "LTE",
             "plmn": joined(f[1], f[2]),
             "earfcn": earfcn,
             "band": eutra_band(earfcn),
             "ci": cell(f[4]),
-            "pci": _pci(f[5]),
+            "pci": _pci(f[5], 503),
             "tac": area(f[6]),
             "rsrp_dbm": _db(f[7], -141, -40),
             "rsrq_db": _db(f[8], -40, 20),
             "rssi_dbm": _db(at(f, 9), -130, 0),
         }
     if rat.startswith("NR") and len(f) >= 10:  # <arfcn>,<subcarrier spacing>,<cell>,<pci>,<tac>,<rsrp>,<rsrq>,<sinr>
-        channel = number(f[3], 0, 3_279_165)
+        channel = nr_channel(f[3])
         return {
             "access_technology": "NR",
             "plmn": joined(f[1], f[2]),
             "earfcn": channel,
             "band": nr_band(channel),
-            "ci": cell(f[5]),
-            "pci": _pci(f[6]),
-            "tac": area(f[7]),
+            "ci": cell(f[5], 36),
+            "pci": _pci(f[6], 1007),
+            "tac": area(f[7], 24),
             "rsrp_dbm": _db(f[8], -156, -30),
             "rsrq_db": _db(f[9], -43, 20),
             "sinr_db": _db(at(f, 10), -30, 50),
@@ -184,17 +192,17 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "plmn": joined(f[1], f[2]),
             "arfcn": number(f[4], 0, 1023),
             "bsic": number(f[5], 0, 63),
-            "ci": cell(f[6]),
+            "ci": cell(f[6], 16),
             "lac": area(f[7]),
             "rssi_dbm": _db(f[8], -130, 0),
         }
     return {"access_technology": None, "plmn": None} if rat == "NONE" else None
 
 
-def _pci(raw: str) -> int | None:
-    """Hexadecimal, up to 1007."""
+def _pci(raw: str, highest: int) -> int | None:
+    """Hexadecimal; up to 503 in LTE, 1007 in NR."""
     value = hexadecimal(raw)
-    return value if value is not None and value <= 1007 else None
+    return value if value is not None and value <= highest else None
 
 
 def _db(raw: str | None, low: float, high: float) -> float | int | None:
@@ -262,12 +270,21 @@ def read_frequency(lines: Sequence[str], command: Command) -> Reading | None:
             width = number(f[start + 3], 0, 400_000)
             carriers.append(
                 {
-                    "band": number(f[start], 1, 512),
-                    "earfcn" if mode != 3 else "uarfcn": number(f[start + 1], 0, 3_279_165),
+                    "role": "SCC" if carriers else "PCC",
+                    "band": eutra_number(f[start]) if mode == 6 else number(f[start], 1, 512),
+                    "earfcn" if mode != 3 else "uarfcn": _channel(f[start + 1], mode),
                     "bandwidth_mhz": plain(width / 1000) if width else None,
                 }
             )
-    return {**carriers[0], "carriers": carriers} if carriers else None
+    if not carriers:
+        return None
+    return {**{key: value for key, value in carriers[0].items() if key != "role"}, "carriers": carriers}
+
+
+def _channel(raw: str, mode: int | None) -> int | None:
+    if mode == 6:
+        return eutra_channel(raw)
+    return number(raw, 0, 16_383) if mode == 3 else nr_channel(raw)
 
 
 _FREQUENCY_MODES = (3, 6, 7, 8)  # WCDMA, LTE, NR
@@ -353,32 +370,20 @@ def read_ports(lines: Sequence[str], command: Command) -> Reading | None:
 
 _NDIS = ("^NDISSTATQRY", "^NDISSTAT")
 _SIGNAL = "sysmode rssi_dbm rsrp_dbm rsrq_db sinr_db rscp_dbm ecio_db"
+_MONITORED = "plmn earfcn band ci pci tac lac rsrp_dbm rsrq_db rssi_dbm sinr_db"
 _SYSTEM = "srv_status srv_domain roam_status sim_state sys_mode access_technology"
 ROWS = (
     Row("^HCSQ", (READ, EXECUTE), read_hcsq, "Huawei", _SIGNAL),
     Row("^SYSINFO", (EXECUTE, READ), read_sysinfo, "Huawei", _SYSTEM),
     Row("^SYSINFOEX", (EXECUTE, READ), read_sysinfoex, "Huawei", _SYSTEM),
-    Row(
-        "^MONSC",
-        (EXECUTE, READ),
-        read_monsc,
-        "Huawei",
-        "plmn earfcn band ci pci tac lac rsrp_dbm rsrq_db rssi_dbm sinr_db",
-    ),
+    Row("^MONSC", (EXECUTE, READ), read_monsc, "Huawei", _MONITORED),
     Row("^DHCPV6", (READ,), read_dhcp6, "Huawei", "address gateway dns1 dns2"),
     Row("^CERSSI", (READ,), read_cerssi, "Huawei", "rssi_dbm rscp_dbm ecio_db rsrp_dbm rsrq_db sinr_db"),
     Row("^CSNR", (READ,), read_csnr, "Huawei", "rscp_dbm ecio_db"),
     Row("^DHCP", (READ,), read_dhcp, "Huawei", "address prefix_length gateway dns1 dns2"),
     *(
-        Row(
-            name,
-            (READ, EXECUTE, SET),
-            read_ndisstat,
-            "Huawei",
-            "ipv4 ipv6 connected",
-            prefixes=("^NDISSTATQRY", "^NDISSTAT"),
-        )
-        for name in ("^NDISSTATQRY", "^NDISSTAT")
+        Row(name, (READ, EXECUTE, SET), read_ndisstat, "Huawei", "ipv4 ipv6 connected", prefixes=_NDIS)
+        for name in _NDIS
     ),
     Row("^SYSCFGEX", (READ,), read_syscfgex, "Huawei", "acquisition_order modes preferred band_mask lte_band_mask"),
     Row("^HFREQINFO", (READ, EXECUTE), read_frequency, "Huawei", "band earfcn bandwidth_mhz carriers"),

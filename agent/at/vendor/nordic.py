@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from agent.at.engine.charset import name
 from agent.at.engine.grammar import Reading, area, at, cell, number, values
 from agent.at.engine.row import EXECUTE, READ, Command, Row
-from agent.at.standard.band import eutra_band
+from agent.at.standard.band import eutra_band, eutra_channel
 from agent.at.standard.operator_names import plmn
 from agent.at.standard.registration import ACCESS, STATES
-from agent.at.standard.signal import rsrp, rsrq, scaled
+from agent.at.standard.scale import NRF_SNR, RSRP, RSRQ
 
 
 def read_monitor(lines: Sequence[str], command: Command) -> Reading | None:
@@ -31,16 +31,18 @@ def read_monitor(lines: Sequence[str], command: Command) -> Reading | None:
         "band": number(at(f, 6), 1, 512),
         "ci": cell(at(f, 7)),
         "pci": number(at(f, 8), 0, 503),
-        "earfcn": number(at(f, 9), 0, 262_143),
-        "rsrp_dbm": rsrp(at(f, 10)),
-        "sinr_db": scaled(at(f, 11), 49, -25),
+        "earfcn": eutra_channel(at(f, 9)),
+        "rsrp_dbm": RSRP.read(at(f, 10)),
+        "sinr_db": NRF_SNR.read(at(f, 11)),
     }
 
 
 def read_cesq(lines: Sequence[str], command: Command) -> Reading | None:
     """%CESQ: <rsrp>,<threshold>,<rsrq>,<threshold>."""
     f = values(lines[-1]) if lines else []
-    return {"rsrp_dbm": rsrp(f[0]), "rsrq_db": rsrq(f[2])} if len(f) >= 4 and number(f[0]) is not None else None
+    if len(f) < 4 or number(f[0]) is None:
+        return None
+    return {"rsrp_dbm": RSRP.read(f[0]), "rsrq_db": RSRQ.read(f[2])}
 
 
 def read_evaluation(lines: Sequence[str], command: Command) -> Reading | None:
@@ -49,25 +51,27 @@ def read_evaluation(lines: Sequence[str], command: Command) -> Reading | None:
     if number(at(f, 0), 0, 9) != 0 or len(f) < 11:
         return None
     return {
-        "rsrp_dbm": rsrp(f[3]),
-        "rsrq_db": rsrq(f[4]),
-        "sinr_db": scaled(f[5], 49, -25),
+        "rsrp_dbm": RSRP.read(f[3]),
+        "rsrq_db": RSRQ.read(f[4]),
+        "sinr_db": NRF_SNR.read(f[5]),
         "ci": cell(f[6]),
         "plmn": plmn(f[7]),
         "pci": number(f[8], 0, 503),
-        "earfcn": number(f[9], 0, 262_143),
+        "earfcn": eutra_channel(f[9]),
         "band": number(f[10], 1, 512),
     }
 
 
 def read_measurement(lines: Sequence[str], command: Command) -> Reading | None:
     """%NCELLMEAS: <status>,<cell>,<plmn>,<tac>,<advance>[,<advance's time>],<earfcn>,<pci>,<rsrp>,<rsrq>,<time>, then
-    five fields a neighbour: the time of the advance came with later firmware, and shows in the count of fields."""
+    five fields a neighbour: the time of the advance came with later firmware, here or at the end."""
     f = values(lines[-1]) if lines else []
     if number(at(f, 0), 0, 9) != 0 or len(f) < 9:
         return None
-    f = f[:5] + f[6:] if len(f) % 5 == 1 else f
-    earfcn = number(f[5], 0, 262_143)
+    f = f if _measured(f[5:9]) else f[:5] + f[6:]
+    if not _measured(f[5:9]):
+        return None
+    earfcn = eutra_channel(f[5])
     return {
         "ci": cell(f[1]),
         "plmn": plmn(f[2]),
@@ -75,9 +79,19 @@ def read_measurement(lines: Sequence[str], command: Command) -> Reading | None:
         "earfcn": earfcn,
         "band": eutra_band(earfcn),
         "pci": number(f[6], 0, 503),
-        "rsrp_dbm": rsrp(f[7]),
-        "rsrq_db": rsrq(f[8]),
+        "rsrp_dbm": RSRP.read(f[7]),
+        "rsrq_db": RSRQ.read(f[8]),
     }
+
+
+def _measured(f: list[str]) -> bool:
+    """Whether these are <earfcn>,<pci>,<rsrp>,<rsrq>."""
+    return (
+        len(f) == 4
+        and eutra_channel(f[0]) is not None
+        and number(f[1], 0, 503) is not None
+        and number(f[3], -30, 255) is not None
+    )
 
 
 def read_degrees(lines: Sequence[str], command: Command) -> Reading | None:
@@ -95,7 +109,7 @@ def read_band(lines: Sequence[str], command: Command) -> Reading | None:
 def read_snr(lines: Sequence[str], command: Command) -> Reading | None:
     """%XSNRSQ: <snr>,<srxlev>,<ce level>; 127 is unknown."""
     f = values(lines[-1]) if lines else []
-    return {"sinr_db": scaled(f[0], 49, -25)} if number(at(f, 0), 0, 127) is not None else None
+    return {"sinr_db": NRF_SNR.read(f[0])} if number(at(f, 0), 0, 127) is not None else None
 
 
 def read_voltage(lines: Sequence[str], command: Command) -> Reading | None:
@@ -117,7 +131,14 @@ ROWS = (
     Row("%XCBAND", (EXECUTE, READ), read_band, "Nordic", "band"),
     Row("%XSNRSQ", (READ,), read_snr, "Nordic", "sinr_db"),
     Row("%CONEVAL", (EXECUTE,), read_evaluation, "Nordic", "rsrp_dbm rsrq_db sinr_db ci plmn pci earfcn band", 10.0),
-    Row("%NCELLMEAS", (EXECUTE, READ), read_measurement, "Nordic", "ci plmn tac earfcn band pci rsrp_dbm rsrq_db"),
+    Row(
+        "%NCELLMEAS",
+        (EXECUTE, READ),
+        read_measurement,
+        "Nordic",
+        "ci plmn tac earfcn band pci rsrp_dbm rsrq_db",
+        later=True,
+    ),
     Row(
         "%XMONITOR",
         (EXECUTE, READ),

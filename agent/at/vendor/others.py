@@ -1,4 +1,5 @@
-"""Makers of whom one or two commands matter: Cinterion ^SMONI, Icera %NWSTATE, Option _OWANDATA, Sequans +SQNMONI."""
+"""Makers of whom one or two commands matter: Cinterion ^SMONI, Icera %NWSTATE, Option _OWANDATA, Sequans +SQNMONI, MeiG
+^CELLINFO, Neoway +NETDMSGEX."""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ from collections.abc import Sequence
 from agent.at.engine.charset import name
 from agent.at.engine.grammar import Reading, area, at, cell, known, number, payload, plain, real, unquote, values
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import eutra_band
+from agent.at.standard.band import RB_BANDWIDTH, band_number, eutra_band, eutra_channel, eutra_number, nr_channel
 from agent.at.standard.operator_names import joined, plmn
 from agent.at.standard.packet_data import addressing
+from agent.at.standard.scale import TENTHS_RSRP, TENTHS_RSRQ, TENTHS_RSSI, TENTHS_SINR
 
 # -- Cinterion -----------------------------------------------------------------------------------------------------
 
@@ -35,7 +37,7 @@ def _second(f: list[str]) -> Reading:
         "arfcn": number(at(f, 1), 0, 1023),
         "rssi_dbm": plain(real(at(f, 2), -130, -1)),
         "lac": area(at(f, 5)),
-        "ci": cell(at(f, 6)),
+        "ci": cell(at(f, 6), 16),
     }
 
 
@@ -58,8 +60,8 @@ def _fourth(f: list[str]) -> Reading:
     return {
         "access_technology": "LTE",
         "plmn": joined(at(f, 6), at(f, 7)),
-        "earfcn": number(at(f, 1), 0, 262_143),
-        "band": number(at(f, 2), 1, 512),
+        "earfcn": eutra_channel(at(f, 1)),
+        "band": eutra_number(at(f, 2)),
         "bandwidth_mhz": plain(real(at(f, 3), 0, 20)),
         "tac": area(at(f, 8)),
         "ci": cell(at(f, 9)),
@@ -125,7 +127,7 @@ def read_sqnmoni(lines: Sequence[str], command: Command) -> Reading | None:
     found = {key.upper(): value for key, value in re.findall(r"([A-Za-z]+):\s*(-?[0-9.]+)", body)}
     if "RSRP" not in found:
         return None
-    earfcn = number(found.get("EARFCN"), 0, 262_143)
+    earfcn = eutra_channel(found.get("EARFCN"))
     return {
         "access_technology": "LTE",
         "operator": name(re.split(r"\s+[A-Za-z]+:", body, maxsplit=1)[0]),
@@ -140,56 +142,111 @@ def read_sqnmoni(lines: Sequence[str], command: Command) -> Reading | None:
     }
 
 
-_DEBUG: dict[str, re.Pattern[str]] = {
-    "rat": re.compile(r"\bRAT:\s*(LTE|WCDMA|GSM)"),
-    "width": re.compile(r"\bBW:\s*([0-9.]+)"),
-    "earfcn": re.compile(r"EARFCN\(DL/UL\):\s*([0-9]+)"),
-    "band": re.compile(r"\bBAND:\s*([0-9]+)"),
-    "plmn": re.compile(r"PLMN:\s*([0-9]{3} ?[0-9]{2,3})"),
-    "cell": re.compile(r"eNB ID\(PCI\):\s*([0-9]+-[0-9]+)"),
-    "pci": re.compile(r"eNB ID\(PCI\):\s*[0-9-]+\(([0-9]+)\)"),
-    "rsrp": re.compile(r"\bRSRP:\s*(-?[0-9.]+)"),
-    "rsrq": re.compile(r"\bRSRQ:\s*(-?[0-9.]+)"),
-    "rssi": re.compile(r"\bRSSI:\s*(-?[0-9.]+)"),
-    "sinr": re.compile(r"\bRS-SINR:\s*(-?[0-9.]+)"),
-}
+# -- MeiG and Neoway -----------------------------------------------------------------------------------------------
 
 
-def read_debug(lines: Sequence[str], command: Command) -> Reading | None:
-    """Foxconn ^DEBUG: a line a label; the cell as eNB and sector."""
-    body = "\n".join(lines)
-    found = {key: match[1] for key, pattern in _DEBUG.items() if (match := pattern.search(body))}
-    if "rsrp" not in found:
+def read_cellinfo(lines: Sequence[str], command: Command) -> Reading | None:
+    """MeiG ^CELLINFO: LTE,<duplex>,<mcc>,<mnc>,_,<pci>,_,<cell>,<tac>,<band>,<bandwidth>,…,<rsrp>,<rsrq>,<sinr>,…;
+    5G,<duplex>,<mcc>,<mnc>,<cell>,<pci>,<tac>,<band>,<MHz>,<scs>,…,<rsrp>,<rsrq>,<sinr>; LTE-NR with NR from the
+    thirtieth field on. Which base cell and area have is not known, so they are left out."""
+    f = values(lines[-1]) if lines else []
+    rat = unquote(at(f, 0) or "").upper()
+    if rat not in ("LTE", "LTE-NR", "EN-DC", "5G") or len(f) < 17:
         return None
-    station, _, sector = found.get("cell", "").partition("-")
-    return {
-        "access_technology": {"LTE": "LTE", "WCDMA": "UMTS", "GSM": "GPRS"}.get(found.get("rat", "")),
-        "bandwidth_mhz": plain(real(found.get("width"), 0, 20)),
-        "plmn": plmn(found.get("plmn", "").replace(" ", "")),
-        "earfcn": number(found.get("earfcn"), 0, 262_143),
-        "band": number(found.get("band"), 1, 512),
-        "ci": (int(station) << 8) + int(sector) if sector else None,
-        "pci": number(found.get("pci"), 0, 503),
-        "rsrp_dbm": plain(real(found["rsrp"], -160, -30)),
-        "rsrq_db": plain(real(found.get("rsrq"), -60, 20)),
-        "rssi_dbm": plain(real(found.get("rssi"), -130, -1)),
-        "sinr_db": plain(real(found.get("sinr"), -40, 60)),
+    head: Reading = {"plmn": joined(f[2], f[3]), **_meig_strengths(f[14:17])}
+    if rat == "5G":
+        width = number(f[8], 5, 400)
+        own: Reading = {"pci": number(f[5], 0, 1007), "band": number(f[7], 1, 512), "bandwidth_mhz": width}
+        return {"access_technology": "NR", **head, **own}
+    width = number(f[10], 0, 100)
+    reading: Reading = {
+        "access_technology": "LTE",
+        **head,
+        "pci": number(f[5], 0, 503),
+        "band": eutra_number(f[9]),
+        "bandwidth_mhz": RB_BANDWIDTH.get(width or 0) or ({7: 1.4}.get(width or 0)),
     }
+    nr = known({**_meig_strengths(f[29:32]), "band": number(at(f, 32), 1, 512)}) if rat != "LTE" else None
+    return {**reading, **({"nr": nr, "access_technology": "NR-NSA"} if nr else {})}
+
+
+def _meig_strengths(f: list[str]) -> Reading:
+    return {
+        "rsrp_dbm": plain(real(at(f, 0), -156, -31)),
+        "rsrq_db": plain(real(at(f, 1), -43, 20)),
+        "sinr_db": TENTHS_SINR.read(at(f, 2)),
+    }
+
+
+def read_thermal(lines: Sequence[str], command: Command) -> Reading | None:
+    """MeiG +TEMP: "<sensor>","<degrees>", a line a sensor; UNISOC's in thousandths."""
+    figures = [number(f[-1], -60_000, 150_000) for f in map(values, lines) if len(f) >= 2]
+    degrees = [value / 1000 if abs(value) > 200 else value for value in figures if value is not None]
+    return {"temperature_c": plain(round(max(degrees), 1))} if degrees else None
+
+
+def read_netdmsgex(lines: Sequence[str], command: Command) -> Reading | None:
+    """Neoway +NETDMSGEX: "<mode>","<mcc>+<mnc>","<band>",<channel>,…. LTE: <tac>,<cell>,<pci>,<rx>,<tx>,<rsrp>,<rsrq>,
+    <sinr>,<rssi>; NR: <gNB>,<pci>,<rsrp>,<rsrq>,<sinr>; WCDMA: <lac>,<cell>,<psc>,<rac>,<rx>,<tx>,<rscp>,<ecio>. All
+    strengths are tenths; which base areas and cells have is not known, so they are left out."""
+    f = values(lines[-1]) if lines else []
+    mode = unquote(at(f, 0) or "").upper()
+    if len(f) < 9:
+        return None
+    mcc, _, mnc = unquote(f[1]).partition("+")
+    place = joined(mcc, mnc)
+    if mode.endswith("LTE") and "NR" not in mode:
+        channel = eutra_channel(f[3])
+        return {
+            "access_technology": "LTE",
+            "plmn": place,
+            "band": band_number(f[2]) or eutra_band(channel),
+            "earfcn": channel,
+            "pci": number(f[6], 0, 503),
+            "rsrp_dbm": TENTHS_RSRP.read(at(f, 9)),
+            "rsrq_db": TENTHS_RSRQ.read(at(f, 10)),
+            "sinr_db": TENTHS_SINR.read(at(f, 11)),
+            "rssi_dbm": TENTHS_RSSI.read(at(f, 12)),
+        }
+    if mode.startswith("NR"):
+        return {
+            "access_technology": "NR-NSA" if "ENDC" in mode else "NR",
+            "plmn": place,
+            "band": band_number(f[2]),
+            "earfcn": nr_channel(f[3]),
+            "pci": number(f[5], 0, 1007),
+            "rsrp_dbm": TENTHS_RSRP.read(f[6]),
+            "rsrq_db": TENTHS_RSRQ.read(f[7]),
+            "sinr_db": TENTHS_SINR.read(f[8]),
+        }
+    if mode.startswith(("WCDMA", "HSDPA", "HSUPA")):
+        technology = "UMTS" if mode == "WCDMA" else "UMTSHSPA"
+        rscp = real(at(f, 10), -1250, -250)
+        strength = None if rscp is None else plain(rscp / 10)
+        return {"access_technology": technology, "plmn": place, "psc": number(f[6], 0, 511), "rscp_dbm": strength}
+    return None
 
 
 _SMONI = "access_technology plmn earfcn band lac tac ci pci rssi_dbm rscp_dbm ecio_db rsrp_dbm rsrq_db"
 ROWS = (
     Row("^SMONI", (EXECUTE, READ), read_smoni, "Cinterion", _SMONI),
-    Row(
-        "^DEBUG",
-        (READ,),
-        read_debug,
-        "Foxconn",
-        "access_technology plmn earfcn band bandwidth_mhz ci pci rsrp_dbm rsrq_db rssi_dbm sinr_db",
-        bare=ANY_LINE,
-    ),
     Row("^SMONG", (EXECUTE, READ), read_smong, "Cinterion", "access_technology plmn arfcn rac", bare=ANY_LINE),
     Row("^SCTM", (READ,), read_sctm, "Cinterion", "temperature_c"),
+    Row(
+        "^CELLINFO",
+        (SET, READ, EXECUTE),
+        read_cellinfo,
+        "MeiG",
+        "access_technology plmn pci band bandwidth_mhz rsrp_dbm rsrq_db sinr_db nr",
+    ),
+    Row("+TEMP", (EXECUTE, READ), read_thermal, "MeiG", "temperature_c"),
+    Row(
+        "+NETDMSGEX",
+        (EXECUTE, READ),
+        read_netdmsgex,
+        "Neoway",
+        "access_technology plmn band earfcn pci rsrp_dbm rsrq_db rssi_dbm sinr_db rscp_dbm",
+    ),
     Row("%NWSTATE", (READ,), read_nwstate, "Icera", "plmn access_technology"),
     Row("_OWANDATA", (SET, READ), read_owandata, "Option", "cid address gateway dns1 dns2"),
     Row(

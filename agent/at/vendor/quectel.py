@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from agent.at.engine.grammar import (
-    Reading,
-    area,
-    at,
-    cell,
-    known,
-    number,
-    payload,
-    prefix_of,
-    rounded,
-    text,
-    unquote,
-    values,
-)
+from agent.at.engine.grammar import Reading, area, at, cell, known, number, payload, prefix_of, text, unquote, values
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import LTE_BANDWIDTH, NR_BANDWIDTH, RB_BANDWIDTH, band_number, eutra_band, nr_band
+from agent.at.standard.band import (
+    LTE_BANDWIDTH,
+    NR_BANDWIDTH,
+    RB_BANDWIDTH,
+    band_number,
+    eutra_band,
+    eutra_channel,
+    nr_band,
+    nr_channel,
+)
 from agent.at.standard.operator_names import joined, plmn
 from agent.at.standard.packet_data import all_assigned, assigned, little_endian
+from agent.at.standard.scale import NR_SINR, QCSQ_SINR
 from agent.at.vendor.quectel_qeng import TECHNOLOGY, level, rssi, strength
 
 
 def read_qcsq(lines: Sequence[str], command: Command) -> Reading | None:
-    """One line; two in EN-DC, where the second tells of NR."""
+    """One line; in EN-DC two, of LTE and NR, or one with seven figures: four of LTE and three of NR."""
     found = [mode for line in lines if (mode := _qcsq(values(line))) is not None]
     if not found:
         return None
@@ -38,32 +36,54 @@ def _qcsq(fields: list[str]) -> Reading | None:
     mode = unquote(at(fields, 0) or "").upper()
     if not mode[:1].isalpha():
         return None
-    reading: Reading = {
-        "sysmode": mode,
-        "access_technology": TECHNOLOGY.get(mode),
-        "rssi_dbm": None,
-        "rsrp_dbm": None,
-        "rsrq_db": None,
-        "sinr_db": None,
-    }
+    reading: Reading = {"sysmode": mode, "access_technology": TECHNOLOGY.get(mode), **_NO_STRENGTHS}
     if mode in ("NOSERVICE", "NO SERVICE"):
         return reading
     if mode in ("GSM", "WCDMA", "TDSCDMA"):
         extra = {} if mode == "GSM" else {"rscp_dbm": level(at(fields, 2)), "ecio_db": level(at(fields, 3), -40, 0)}
         return known({**reading, "rssi_dbm": rssi(at(fields, 1)), **extra})
-    first = 1 if mode.startswith(("NR5G", "5G")) and len(fields) == 4 else 2  # NR5G: no RSSI
-    received, rsrp = rssi(at(fields, 1)) if first == 2 else None, strength(at(fields, first))
+    if mode.startswith(("NR5G", "5G")):
+        return known({**reading, **_new_radio(fields[1:])})
+    received, rsrp = rssi(at(fields, 1)), strength(at(fields, 2))
     if received in (None, 0) and rsrp is None:
         return known(reading)
-    raw = number(at(fields, first + 1), 0, 250)
+    return {**reading, **_lte_strengths(fields[1:])}
+
+
+_NO_STRENGTHS: Reading = {"rssi_dbm": None, "rsrp_dbm": None, "rsrq_db": None, "sinr_db": None}
+
+
+def _lte_strengths(f: list[str]) -> Reading:
+    """<rssi>,<rsrp>,<sinr>,<rsrq>: SINR as an index of a fifth of a dB."""
+    raw = number(at(f, 2), 0, 250)
     return {
-        **reading,
-        "rssi_dbm": received or None,
-        "rsrp_dbm": rsrp,
+        "rssi_dbm": rssi(at(f, 0)) or None,
+        "rsrp_dbm": strength(at(f, 1)),
         "sinr_raw": raw,
-        "sinr_db": None if raw is None else rounded(raw / 5 - 20),
+        "sinr_db": QCSQ_SINR.read(at(f, 2)),
         "sinr_scale": None if raw is None else "raw/5-20",
-        "rsrq_db": level(at(fields, first + 2), -60, 19.5),
+        "rsrq_db": level(at(f, 3), -60, 19.5),
+    }
+
+
+def _new_radio(f: list[str]) -> Reading:
+    """[<rssi>,]<rsrp>,<sinr>,<rsrq> of NR, SINR in decibels; in EN-DC behind the four figures of LTE, of which the SINR
+    has no known scale on these modules."""
+    if len(f) >= 7:
+        lte = {**_lte_strengths(f), "sinr_db": None, "sinr_scale": None}
+        lte["sinr_scale"] = "unknown" if lte["sinr_raw"] is not None else None
+        return {**lte, "nr": known({"sysmode": "NR5G", "access_technology": "NR", **_new_radio(f[4:7])})}
+    figures = f if len(f) == 3 else f[1:]
+    raw, sinr, ratio = number(at(figures, 1), -60, 250), NR_SINR.read(at(figures, 1)), level(at(figures, 2), -60, 0)
+    if ratio is None and number(at(figures, 2)) is not None:
+        sinr = None  # RSRQ is never positive: these columns are others than the manual's
+    return {
+        "rssi_dbm": None if len(f) == 3 else rssi(at(f, 0)) or None,
+        "rsrp_dbm": strength(at(figures, 0)),
+        "sinr_raw": raw,
+        "sinr_db": sinr,
+        "sinr_scale": None if raw is None else "unknown" if sinr is None else "db",
+        "rsrq_db": ratio,
     }
 
 
@@ -74,7 +94,8 @@ def read_qnwinfo(lines: Sequence[str], command: Command) -> Reading | None:
         fields = values(line)
         if len(fields) < 4 or not text(fields[0]):
             continue
-        kind, channel = unquote(fields[0]), number(fields[3], 0, 3_279_165)
+        kind = unquote(fields[0])
+        channel = _channel(fields[3], _access(kind))
         networks.append(
             {
                 "act_name": kind,
@@ -92,6 +113,12 @@ def read_qnwinfo(lines: Sequence[str], command: Command) -> Reading | None:
         )
     anchor_of_nsa = len(networks) > 1 and str(networks[1]["act_name"]).upper().endswith("NR5G")
     return {**networks[0], "service": True, "networks": networks, **({"nr": networks[1]} if anchor_of_nsa else {})}
+
+
+def _channel(raw: str | None, technology: str | None) -> int | None:
+    if technology == "LTE":
+        return eutra_channel(raw)
+    return nr_channel(raw) if technology in ("NR", "NR-NSA") else number(raw, 0, 65_535)
 
 
 _QNWINFO_NAMES = {
@@ -121,7 +148,7 @@ def _access(kind: str) -> str | None:
 
 
 def read_qcainfo(lines: Sequence[str], command: Command) -> Reading | None:
-    """One line a carrier, the primary first."""
+    """One line a carrier, the primary first; EG060W leaves the prefix out of the secondary's."""
     carriers = [carrier for line in lines if (carrier := _carrier(values(line))) is not None]
     if not carriers:
         return None
@@ -129,22 +156,25 @@ def read_qcainfo(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 _FIRST_CARRIER = ("band", "earfcn", "pci", "rsrp_dbm", "rsrq_db", "rssi_dbm")
+_ROLES = {"PCC": "PCC", "SCC": "SCC", "PSS": "PCC", "SSS": "SCC"}
+_BARE_CARRIER = re.compile(r'"(?:[ps]cc|[ps]ss)",[0-9].*', re.IGNORECASE)
 
 
 def _carrier(fields: list[str]) -> Reading | None:
     """+QCAINFO: "PCC"|"SCC",<earfcn>,<bandwidth>,<band>,<state>,<pci>,<rsrp>,<rsrq>,<rssi>,<sinr>; lengths vary."""
-    role = unquote(at(fields, 0) or "").upper()
-    channel = number(at(fields, 1), 0, 3_279_165)
-    if role not in ("PCC", "SCC") or channel is None:
-        return None
+    role = _ROLES.get(unquote(at(fields, 0) or "").upper())
     label = unquote(at(fields, 3) or "")
     radio = "NR" if "NR" in label.upper() else "LTE"
+    channel = nr_channel(at(fields, 1)) if radio == "NR" else eutra_channel(at(fields, 1))
+    if role is None or channel is None or (channel == 0 and band_number(label) is None):  # 0 and no band: no carrier
+        return None
     width = number(at(fields, 2), 0, 400)
     table: dict[int, float] = dict(NR_BANDWIDTH) if radio == "NR" else {**LTE_BANDWIDTH, **RB_BANDWIDTH}
     # Early firmware has no state before the PCI, and cuts a carrier of NR behind it.
     stateless = len(fields) == 5 or (number(at(fields, 4)) or 0) > 9
     tail = ["", *fields[4:]] if stateless else fields[4:]
     first = 5 if radio == "NR" and not stateless else 2  # a secondary of NR has three fields of its uplink before them
+    received = strength(at(tail, first))
     return {
         "role": role,
         "radio": radio,
@@ -152,9 +182,9 @@ def _carrier(fields: list[str]) -> Reading | None:
         "band": band_number(label) or (nr_band(channel) if radio == "NR" else eutra_band(channel)),
         "bandwidth_mhz": table.get(-1 if width is None else width),
         "state": number(at(tail, 0), 0, 9),
-        "pci": number(at(tail, 1), 0, 1007),
-        "rsrp_dbm": strength(at(tail, first)),
-        "rsrq_db": level(at(tail, first + 1), -60, 30) if strength(at(tail, first)) is not None else None,
+        "pci": number(at(tail, 1), 0, 1007 if radio == "NR" else 503),
+        "rsrp_dbm": received,
+        "rsrq_db": level(at(tail, first + 1), -60, 30) if received is not None else None,
         "rssi_dbm": level(at(tail, 4)) if radio == "LTE" else None,
     }
 
@@ -245,17 +275,18 @@ def read_qscan(lines: Sequence[str], command: Command) -> Reading | None:
         rat = unquote(at(f, 0) or "").upper()
         if rat not in ("LTE", "NR5G") or len(f) < 8:
             continue
-        tail = f[8:] if rat == "LTE" else f[9:]
+        lte = rat == "LTE"
+        tail = f[8:] if lte else f[9:]
         found.append(
             {
                 "rat": rat,
                 "plmn": joined(f[1], f[2]),
-                "earfcn": number(f[3], 0, 3_279_165),
-                "pci": number(f[4], 0, 1007),
+                "earfcn": eutra_channel(f[3]) if lte else nr_channel(f[3]),
+                "pci": number(f[4], 0, 503 if lte else 1007),
                 "rsrp_dbm": strength(f[5]),
                 "rsrq_db": level(f[6], -60, 30),
-                "ci": cell(at(tail, 0)),
-                "tac": area(at(tail, 1)),
+                "ci": cell(at(tail, 0), 28 if lte else 36),
+                "tac": area(at(tail, 1), 16 if lte else 24),
                 "band": number(at(tail, 3), 1, 512),
             }
         )
@@ -278,7 +309,7 @@ ROWS = (
         (EXECUTE, READ),
         read_qcsq,
         "Quectel",
-        "sysmode rssi_dbm rsrp_dbm rsrq_db sinr_db sinr_raw",
+        "sysmode access_technology rssi_dbm rsrp_dbm rsrq_db sinr_db sinr_raw nr",
         empty_ok=False,
     ),
     Row(
@@ -290,6 +321,7 @@ ROWS = (
         read_qcainfo,
         "Quectel",
         "band earfcn pci rsrp_dbm rsrq_db rssi_dbm carriers: role earfcn band bandwidth_mhz state pci rsrp_dbm",
+        bare=_BARE_CARRIER,
     ),
     Row("+QTEMP", (EXECUTE, READ, SET), read_qtemp, "Quectel", "temperature_c sensors_c"),
     *(

@@ -1,16 +1,26 @@
 """Quectel +QENG: serving cell and neighbours in every radio technology (EC2x, EG, EM and RM5xx manuals; real replies).
 
 The SINR field means three things on three firmwares: decibels, raw/5-20, and 2*raw-20. Alone it is given raw with
-sinr_scale "unknown" (a negative value can only be decibels); `settle_sinr` decides by the +QCSQ of the same poll.
+sinr_scale "unknown" (a negative value can only be decibels); `settle_sinr` decides by the +QCSQ of the same poll. In NR
+large ones are tenths as well: RM500Q gave 180 beside 18.5 dB of QMI (a change to libqmi that was tested with it).
+Sources: Quectel EC2x&EG9x AT manual (decibels), its later issues (`0.2 * X * 10 - 20`), EC25 replies (raw/5-20).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agent.at.engine.grammar import Reading, area, at, cell, known, number, plain, real, rounded, text, unquote, values
 from agent.at.engine.row import SET, Command, Row
-from agent.at.standard.band import LTE_BANDWIDTH, NR_BANDWIDTH, eutra_band, nr_band
+from agent.at.standard.band import (
+    LTE_BANDWIDTH,
+    NR_BANDWIDTH,
+    eutra_band,
+    eutra_channel,
+    eutra_number,
+    nr_band,
+    nr_channel,
+)
 from agent.at.standard.operator_names import joined
 
 TECHNOLOGY = {
@@ -52,27 +62,34 @@ def strength(raw: str | None) -> float | int | None:
     return level(raw, -160, -30)
 
 
-SCALES = {"db": lambda raw: raw, "raw/5-20": lambda raw: raw / 5 - 20, "2*raw-20": lambda raw: 2 * raw - 20}
+SCALES: dict[str, Callable[[float], float]] = {
+    "db": lambda raw: raw,
+    "raw/5-20": lambda raw: raw / 5 - 20,
+    "2*raw-20": lambda raw: 2 * raw - 20,
+}
+NR_SCALES: dict[str, Callable[[float], float]] = {**SCALES, "raw/10": lambda raw: raw / 10}
 
 
-def settle_sinr(cell: Reading, reference_db: float | int | None) -> Reading:
-    """Choose the scale whose result lies nearest to +QCSQ's SINR of the same poll."""
-    raw = cell.get("sinr_raw")
-    if not isinstance(raw, (int, float)) or cell.get("sinr_db") is not None:
+def settle_sinr(cell: Reading, reference: Reading) -> Reading:
+    """Choose the scale whose result lies nearest to +QCSQ's SINR of the same poll, for either leg of EN-DC."""
+    nr, other = cell.get("nr"), reference.get("nr")
+    if isinstance(nr, dict) and isinstance(other, dict):
+        cell = {**cell, "nr": settle_sinr(nr, other)}
+    raw, known_db = cell.get("sinr_raw"), reference.get("sinr_db")
+    if not isinstance(raw, (int, float)) or cell.get("sinr_db") is not None or not isinstance(known_db, (int, float)):
         return cell
-    if reference_db is None:
-        return cell
-    scale = min(SCALES, key=lambda name: abs(SCALES[name](raw) - reference_db))
-    return {**cell, "sinr_scale": scale, "sinr_db": rounded(SCALES[scale](raw))}
+    scales = NR_SCALES if raw > 50 and str(cell.get("rat")).startswith("NR5G") else SCALES
+    scale = min(scales, key=lambda name: abs(scales[name](raw) - known_db))
+    return {**cell, "sinr_scale": scale, "sinr_db": rounded(scales[scale](raw))}
 
 
-def _sinr(raw: str | None) -> Reading:
+def _sinr(raw: str | None, *, nr: bool = False) -> Reading:
     value = plain(real(raw, -60, 250))
     if value is None:
         return {"sinr_raw": None, "sinr_scale": None, "sinr_db": None}
     if value < 0:
         return {"sinr_raw": value, "sinr_scale": "db", "sinr_db": value}
-    if value > 50:  # beyond what decibels and 2*raw-20 can reach
+    if value > 50 and not nr:  # beyond what decibels and 2*raw-20 can reach
         return {"sinr_raw": value, "sinr_scale": "raw/5-20", "sinr_db": rounded(value / 5 - 20)}
     return {"sinr_raw": value, "sinr_scale": "unknown", "sinr_db": None}
 
@@ -147,7 +164,7 @@ def _cell(fields: list[str]) -> Reading | None:
 
 
 def _lte(rat: str, f: list[str]) -> Reading:
-    earfcn = number(at(f, 5), 0, 262_143)
+    earfcn = eutra_channel(at(f, 5))
     received = strength(at(f, 10))
     return {
         **_EMPTY_CELL,
@@ -158,7 +175,7 @@ def _lte(rat: str, f: list[str]) -> Reading:
         "ci": cell(at(f, 3)),
         "pci": number(at(f, 4), 0, 503),
         "earfcn": earfcn,
-        "band": number(at(f, 6), 1, 512) or eutra_band(earfcn),
+        "band": eutra_number(at(f, 6)) or eutra_band(earfcn),
         "bandwidth_up_mhz": LTE_BANDWIDTH.get(number(at(f, 7)) or 0) if number(at(f, 7)) is not None else None,
         "bandwidth_mhz": LTE_BANDWIDTH.get(number(at(f, 8)) or 0) if number(at(f, 8)) is not None else None,
         "tac": area(at(f, 9)),
@@ -211,7 +228,7 @@ def _gsm(f: list[str]) -> Reading:
         "access_technology": "GPRS",
         "plmn": joined(at(f, 0), at(f, 1)),
         "lac": area(at(f, 2)),
-        "ci": cell(at(f, 3)),
+        "ci": cell(at(f, 3), 16),
         "bsic": number(at(f, 4), 0, 63),
         "arfcn": number(at(f, 5), 0, 1023),
         "rssi_dbm": level(at(f, 7)),
@@ -220,28 +237,28 @@ def _gsm(f: list[str]) -> Reading:
 
 def _sa(f: list[str]) -> Reading:
     """TAC stands before ARFCN here, unlike LTE."""
-    arfcn = number(at(f, 6), 0, 3_279_165)
+    arfcn = nr_channel(at(f, 6))
     return {
         **_EMPTY_CELL,
         "rat": "NR5G-SA",
         "access_technology": "NR",
         "duplex": text(at(f, 0)),
         "plmn": joined(at(f, 1), at(f, 2)),
-        "ci": cell(at(f, 3)),
+        "ci": cell(at(f, 3), 36),
         "pci": number(at(f, 4), 0, 1007),
-        "tac": area(at(f, 5)),
+        "tac": area(at(f, 5), 24),
         "earfcn": arfcn,
         "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
         "bandwidth_mhz": NR_BANDWIDTH.get(_index(at(f, 8))),
         "rsrp_dbm": strength(at(f, 9)),
         "rsrq_db": level(at(f, 10), -60, 30),
-        **_sinr(at(f, 11)),
+        **_sinr(at(f, 11), nr=True),
     }
 
 
 def _nsa(f: list[str]) -> Reading:
     """SINR stands before RSRQ here."""
-    arfcn = number(at(f, 6), 0, 3_279_165)
+    arfcn = nr_channel(at(f, 6))
     return {
         **_EMPTY_CELL,
         "rat": "NR5G-NSA",
@@ -249,7 +266,7 @@ def _nsa(f: list[str]) -> Reading:
         "plmn": joined(at(f, 0), at(f, 1)),
         "pci": number(at(f, 2), 0, 1007),
         "rsrp_dbm": strength(at(f, 3)),
-        **_sinr(at(f, 4)),
+        **_sinr(at(f, 4), nr=True),
         "rsrq_db": level(at(f, 5), -60, 30),
         "earfcn": arfcn,
         "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
@@ -274,12 +291,13 @@ def _neighbour(f: list[str]) -> Reading | None:
         return None
     ratios = sorted((value, raw) for raw in f[3:5] if (value := real(raw)) is not None)
     raw_rsrp, raw_rsrq = (ratios[0][1], ratios[1][1]) if len(ratios) == 2 else (at(f, 4), at(f, 3))
+    lte = rat == "LTE"
     found: Reading = {
-        "earfcn": number(at(f, 1), 0, 262_143 if rat == "LTE" else 3_279_165),
-        "pci": number(at(f, 2), 0, 1007),
+        "earfcn": eutra_channel(at(f, 1)) if lte else nr_channel(at(f, 1)),
+        "pci": number(at(f, 2), 0, 503 if lte else 1007),
         "rsrq_db": level(raw_rsrq, -60, 30),
         "rsrp_dbm": strength(raw_rsrp),
-        "rssi_dbm": level(at(f, 5)) if rat == "LTE" else None,
+        "rssi_dbm": level(at(f, 5)) if lte else None,
     }
     return {"rat": rat, **found} if known(found) else None
 

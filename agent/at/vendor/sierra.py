@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from agent.at.engine.grammar import Reading, area, at, cell, known, number, payload, plain, real, values
 from agent.at.engine.row import ANY_LINE, READ, SET, Command, Row
-from agent.at.standard.band import band_number, eutra_band
+from agent.at.standard.band import band_number, eutra_band, eutra_channel, eutra_number, nr_channel
 from agent.at.standard.operator_names import joined
 
 _GSTATUS: dict[str, re.Pattern[str]] = {
@@ -60,12 +60,12 @@ def read_gstatus(lines: Sequence[str], command: Command) -> Reading | None:
     found = _found(_GSTATUS, body)
     if not found:
         return None
-    nr = _found(_NR, body)
+    nr, carriers = _found(_NR, body), _carriers(found, body)
     return {
         "access_technology": _MODES.get(found.get("mode", "").upper()),
         "band": band_number(found.get("band")),
         "bandwidth_mhz": plain(real(found.get("bandwidth"))),
-        **_strengths(found, 262_143),
+        **_strengths(found, eutra_channel(found.get("earfcn"))),
         "uarfcn": number(found.get("uarfcn"), 0, 16_383),
         "arfcn": number(found.get("arfcn"), 0, 1023),
         "rssi_dbm": plain(real(found.get("rssi"), -140, -1)),
@@ -74,7 +74,47 @@ def read_gstatus(lines: Sequence[str], command: Command) -> Reading | None:
         "ci": cell(found.get("ci")),
         "temperature_c": plain(real(found.get("temperature_c"), -60, 150)),
         "attached": found["ps_state"].strip() == "Attached" if "ps_state" in found else None,
-        "nr": known({"band": number(nr.get("band"), 1, 1024), **_strengths(nr, 3_279_165)}),
+        "nr": known({"band": number(nr.get("band"), 1, 1024), **_strengths(nr, nr_channel(nr.get("earfcn")))}),
+        **({"carriers": carriers} if carriers else {}),
+    }
+
+
+_SECONDARY = re.compile(r"LTE S[SC]C([0-9]) state\s*:\s*(ACTIVE|INACTIVE)")
+_STATES = {"ACTIVE": 2, "INACTIVE": 1}  # as +QCAINFO numbers them
+
+
+def _carriers(found: dict[str, str], body: str) -> list[Reading]:
+    """The primary and each secondary that the network has configured: EM74xx has one, `LTE Scell band`, EM75xx and
+    EM9xxx up to four, `LTE SSC1 state`, spelt so or as SCC."""
+    labels = [(f"S[SC]C{match[1]}", f"SCC{match[1]}", match[2]) for match in _SECONDARY.finditer(body)]
+    if not labels and "LTE Scell band" in body:
+        labels = [("Scell", "SCC", "ACTIVE" if re.search(r"LTE CA state\s*:\s*ACTIVE", body) else "INACTIVE")]
+    secondary = [_secondary(label, measured, state, body) for label, measured, state in labels]
+    primary: Reading = {
+        "role": "PCC",
+        "band": band_number(found.get("band")),
+        "earfcn": eutra_channel(found.get("earfcn")),
+        "bandwidth_mhz": plain(real(found.get("bandwidth"))),
+        "rsrp_dbm": plain(real(found.get("rsrp"), -156, -31)),
+    }
+    return [primary, *secondary] if secondary else []
+
+
+def _secondary(label: str, measured: str, state: str, body: str) -> Reading:
+    def figure(pattern: str) -> str | None:
+        match = re.search(pattern, body)
+        return match[1] if match else None
+
+    strength = figure(rf"{measured} RxM (?:RSSI:.*?)?RSRP(?: \(dBm\))?:\s*(-[0-9.]+)")
+    if re.search(rf"{measured} NR5G", body):
+        strength = None  # the number counts the legs of NR there
+    return {
+        "role": "SCC",
+        "state": _STATES[state],
+        "band": band_number(figure(rf"LTE {label} band\s*:\s*(B?[0-9]+)")),
+        "earfcn": eutra_channel(figure(rf"LTE {label} (?:Rx )?chan\s*:\s*([0-9]+)")),
+        "bandwidth_mhz": plain(real(figure(rf"LTE {label} bw\s*:\s*([0-9.]+)"))),
+        "rsrp_dbm": plain(real(strength, -156, -31)),
     }
 
 
@@ -82,10 +122,10 @@ def _found(patterns: dict[str, re.Pattern[str]], body: str) -> dict[str, str]:
     return {key: match[1] for key, pattern in patterns.items() if (match := pattern.search(body))}
 
 
-def _strengths(found: dict[str, str], highest: int) -> Reading:
+def _strengths(found: dict[str, str], channel: int | None) -> Reading:
     return {
-        "earfcn": number(found.get("earfcn"), 0, highest),
-        "rsrp_dbm": plain(real(found.get("rsrp"), -160, -1)),
+        "earfcn": channel,
+        "rsrp_dbm": plain(real(found.get("rsrp"), -156, -31)),
         "rsrq_db": plain(real(found.get("rsrq"), -60, 20)),
         "sinr_db": plain(real(found.get("sinr"), -40, 60)),
     }
@@ -94,7 +134,7 @@ def _strengths(found: dict[str, str], highest: int) -> Reading:
 def read_nrinfo(lines: Sequence[str], command: Command) -> Reading | None:
     """!NRINFO: the NR lines of !GSTATUS."""
     found = _found(_NR, "\n".join(lines))
-    reading = {"band": number(found.get("band"), 1, 1024), **_strengths(found, 3_279_165)}
+    reading = {"band": number(found.get("band"), 1, 1024), **_strengths(found, nr_channel(found.get("earfcn")))}
     return {"access_technology": "NR", **reading} if known(reading) else None
 
 
@@ -125,13 +165,13 @@ def read_lteinfo(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def _serving(columns: dict[str, str]) -> Reading:
-    earfcn = number(columns.get("EARFCN"), 0, 262_143)
+    earfcn = eutra_channel(columns.get("EARFCN"))
     return {
         "access_technology": "LTE",
         "plmn": joined(columns.get("MCC"), columns.get("MNC")),
         "tac": number(columns.get("TAC"), 1, 65_533),
         "ci": cell(columns.get("CID")),
-        "band": number(columns.get("Bd"), 1, 512) or eutra_band(earfcn),
+        "band": eutra_number(columns.get("Bd")) or eutra_band(earfcn),
         "sinr_db": plain(real(columns.get("SNR"), -40, 60)),
         **_neighbour(columns),
     }
@@ -139,7 +179,7 @@ def _serving(columns: dict[str, str]) -> Reading:
 
 def _neighbour(columns: dict[str, str]) -> Reading:
     return {
-        "earfcn": number(columns.get("EARFCN"), 0, 262_143),
+        "earfcn": eutra_channel(columns.get("EARFCN")),
         "pci": number(columns.get("PCI"), 0, 503),
         "rsrq_db": plain(real(columns.get("RSRQ"), -60, 20)),
         "rsrp_dbm": plain(real(columns.get("RSRP"), -160, -1)),
@@ -170,7 +210,7 @@ def read_indication(lines: Sequence[str], command: Command) -> Reading | None:
     return {"access_technology": _MODES.get(f[1].upper())}
 
 
-_STATUS = "access_technology band earfcn rssi_dbm rsrp_dbm rsrq_db sinr_db tac lac ci temperature_c nr"
+_STATUS = "access_technology band earfcn rssi_dbm rsrp_dbm rsrq_db sinr_db tac lac ci temperature_c nr carriers"
 _INFO = "access_technology plmn tac ci band earfcn pci rsrp_dbm rsrq_db rssi_dbm sinr_db neighbours"
 ROWS = (
     Row("!GSTATUS", (READ,), read_gstatus, "Sierra", _STATUS, bare=ANY_LINE),

@@ -23,10 +23,9 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import LTE_BANDWIDTH, band_number, eutra_band, nr_band
+from agent.at.standard.band import LTE_BANDWIDTH, band_number, eutra_band, eutra_channel, nr_band, nr_channel
 from agent.at.standard.operator_names import joined
-from agent.at.standard.signal import rsrp as rsrp_index
-from agent.at.standard.signal import rsrq as rsrq_index
+from agent.at.standard.scale import RSRP, RSRQ
 
 _CNSMOD = {
     0: None,
@@ -74,13 +73,14 @@ def _cell(f: list[str]) -> Reading | None:
     head: Reading = {"rat": rat, "state": unquote(f[1]) or None, "plmn": _plmn(f[2])}
     if rat.startswith(("CDMA", "EVDO", "HDR")):
         return {**head, "access_technology": "CDMA2000OneX" if rat == "CDMA" else "CDMA2000HRPD"}
-    place, ci = area(f[3]), known_cell(number(f[4], 0))
+    new = rat.startswith("NR5G")
+    place, ci = area(f[3], 24 if new else 16), known_cell(number(f[4], 0), 36 if new else 16 if rat == "GSM" else 28)
     if rat.startswith(("LTE", "EMTC", "CAT", "NB")):
         kind = "NB-IoT" if "NB" in rat else "LTE"
         pci = number(f[5], 0, 503)
         radio = {**_lte(f[6:]), **({"bandwidth_mhz": None} if kind == "NB-IoT" else {})}
         return {**head, "access_technology": kind, "tac": place, "ci": ci, "pci": pci, **radio}
-    if rat.startswith("NR5G"):
+    if new:
         return {
             **head,
             "access_technology": "NR",
@@ -114,7 +114,7 @@ def _plmn(raw: str) -> str | None:
 
 def _lte(f: list[str]) -> Reading:
     """<band>,<earfcn>,<dlbw>,<ulbw>,<rsrq>,<rsrp>,<rssi>,<rssnr>."""
-    earfcn = number(at(f, 1), 0, 262_143)
+    earfcn = eutra_channel(at(f, 1))
     width = number(at(f, 2), 0, 5)
     strengths = _strengths(at(f, 5), at(f, 4), at(f, 6))
     return {
@@ -131,7 +131,7 @@ def _strengths(rsrp: str | None, rsrq: str | None, rssi: str | None) -> Reading:
     if level is None or level == 0:
         return {"rsrp_dbm": None, "rsrq_db": None, "rssi_dbm": None}
     if level > 0:  # A76xx
-        return {"rsrp_dbm": rsrp_index(rsrp), "rsrq_db": rsrq_index(rsrq), "rssi_dbm": None}
+        return {"rsrp_dbm": RSRP.read(rsrp), "rsrq_db": RSRQ.read(rsrq), "rssi_dbm": None}
     step = 10 if level <= -200 else 1
     return {
         "rsrp_dbm": _in(level, step, -160, -30),
@@ -149,7 +149,7 @@ def _new_radio(f: list[str]) -> Reading:
     """[<band>,]<arfcn>,<rsrp>,<rsrq>,<snr>, in tenths or whole; early SIM8200 has no band and RSRQ before RSRP."""
     words = at(f, 0) if f and number(f[0]) is None else None
     f = f[1:] if words is not None else f
-    arfcn = number(at(f, 0), 0, 3_279_165)
+    arfcn = nr_channel(at(f, 0))
     weak, strong = sorted((number(at(f, 1)) or 0, number(at(f, 2)) or 0))  # RSRP is the lower of the two
     step = 10 if weak <= -200 else 1
     return {
@@ -192,7 +192,7 @@ def read_radio(lines: Sequence[str], command: Command) -> Reading | None:
     f = next((f for f in map(values, lines) if unquote(f[0]).upper() == "SERVING_CELL" and len(f) >= 14), None)
     if f is None:
         return None
-    earfcn, width = number(f[1], 0, 262_143), number(f[8], 0, 5)
+    earfcn, width = eutra_channel(f[1]), number(f[8], 0, 5)
     return {
         "access_technology": "LTE",
         "plmn": joined(f[2], f[3]),

@@ -1,4 +1,4 @@
-"""Telit: #RFSTS, #MONI, #BND, #QSS, #PSNT, #TEMPMON (LE910, LM960 manuals; real replies).
+"""Telit: #RFSTS, #MONI, #QSS, #PSNT, #TEMPMON (LE910, LM960 manuals; real replies).
 
 #RFSTS has one layout a radio technology and no word that says which: it is known by which of its fields are negative.
 """
@@ -29,30 +29,17 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import eutra_band
-from agent.at.standard.operator_names import joined
+from agent.at.standard.band import eutra_band, eutra_channel, eutra_number
+from agent.at.standard.operator_names import joined, plmn
 
 _PSNT = {0: "GPRS", 1: "EDGE", 2: "UMTS", 3: "UMTSHSPA", 4: "LTE"}
-_GSM_BANDS = {0: ("egsm", "dcs"), 1: ("egsm", "pcs"), 2: ("dcs", "g850"), 3: ("pcs", "g850")}
-_UTRAN_BANDS = {
-    0: (1,),
-    1: (2,),
-    2: (5,),
-    3: (1, 2, 5),
-    4: (2, 5),
-    5: (8,),
-    6: (1, 8),
-    7: (4,),
-    8: (1, 5),
-    9: (1, 5, 8),
-    10: (2, 4, 5),
-}
 _MONI = re.compile(r"([A-Za-z]+):\s*([-0-9A-Fa-f.]+)")
 
 
 def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
-    f = values(lines[-1]) if lines else []
-    if len(f) < 8:
+    """The columns of #RFSTS; LN940 heads them with ^RFSTS: on a line of its own and writes the PLMN without a space."""
+    f = next((f for line in reversed(lines) if len(f := values(line)) >= 8), None)
+    if f is None:
         return None
     place = _plmn(f[0])
     # IMSI and name stand behind the cell, both in quotes and both empty at times.
@@ -65,6 +52,7 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
     if _negative(f[2]) and (_negative(f[3]) or _negative(f[4])):
         return _lte(f, place, tail, subscriber)
     if _negative(f[2]):
+        tail["ci"] = known_cell(tail["ci"] if isinstance(tail["ci"], int) else None, 16)
         return {
             "access_technology": "GPRS",
             "plmn": place,
@@ -91,9 +79,11 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def _lte(f: list[str], place: str | None, tail: Reading, subscriber: int | None) -> Reading:
-    """<plmn>,<earfcn>,<rsrp>,<rssi>,<rsrq>,<tac>,…,<cell>,<imsi>,<name>,<sd>,<band>."""
-    earfcn = number(f[1], 0, 262_143)
-    reported = number(at(f, subscriber + 3), 1, 512) if subscriber else None
+    """<plmn>,<earfcn>,<rsrp>,<rssi>,<rsrq>,<tac>,…,<cell>,<imsi>,<name>,<sd>,<band>[,<sinr>]: the last of LN940 alone,
+    with a fraction in dB; what a whole number means there is not known."""
+    earfcn = eutra_channel(f[1])
+    reported = eutra_number(at(f, subscriber + 3)) if subscriber else None
+    sinr = at(f, subscriber + 4) if subscriber else None
     return {
         "access_technology": "LTE",
         "plmn": place,
@@ -103,6 +93,7 @@ def _lte(f: list[str], place: str | None, tail: Reading, subscriber: int | None)
         "rsrq_db": _db(f[4]),
         "tac": area(f[5]),
         "band": eutra_band(earfcn) or reported,
+        "sinr_db": plain(real(sinr, -30, 50)) if "." in (sinr or "") else None,
         **tail,
     }
 
@@ -117,18 +108,38 @@ def _db(raw: str | None) -> float | int | None:
 
 
 def _plmn(raw: str) -> str | None:
-    mcc, _, mnc = unquote(raw).partition(" ")
-    return joined(mcc, mnc)
+    mcc, gap, mnc = unquote(raw).partition(" ")
+    return joined(mcc, mnc) if gap else plmn(raw)
 
 
 def read_moni(lines: Sequence[str], command: Command) -> Reading | None:
-    """#MONI: <name> RSRP:-101 RSRQ:-13 TAC:2D18 Id:3089F02 EARFCN:66786 PWR:-68dbm DRX:640 pci:1."""
-    body = payload(lines[-1]) if lines else ""
-    found = {key.upper(): value for key, value in _MONI.findall(body)}
-    if "RSRP" not in found and "LAC" not in found:
+    """#MONI: <name> RSRP:-101 RSRQ:-13 TAC:2D18 Id:3089F02 EARFCN:66786 PWR:-68dbm DRX:640 pci:1, a line a cell; or a
+    table with the serving cell in the row that begins with S."""
+    cells = [cell for line in lines if (cell := _monitored(payload(line))) is not None]
+    if not cells:
         return None
-    earfcn = number(found.get("EARFCN"), 0, 262_143)
-    label = re.split(r"(?:^|\s+)[A-Za-z]+:", body, maxsplit=1)[0]
+    named = [cell for cell in cells if cell["operator"] or cell["plmn"]]
+    serving = (named or cells)[0]
+    neighbours = [cell for cell in cells if cell is not serving]
+    return {**serving, **({"neighbours": neighbours} if neighbours else {})}
+
+
+_TABLE_ROW = re.compile(
+    r"(S|N[0-9])\s+([0-9A-F]{1,2})\s+([0-9A-Fa-f]{4})\s+([0-9A-Fa-f]{4})\s+([0-9]+)\s+(-[0-9]+)dbm(?:(?:\s+\S+){4}\s+(.+))?",
+    re.IGNORECASE,
+)
+
+
+def _monitored(body: str) -> Reading | None:
+    row = _TABLE_ROW.match(body)
+    if row is not None:  # Cell BSIC LAC CellId ARFCN Power C1 C2 TA RxQual PLMN
+        place: Reading = {"lac": area(row[3]), "ci": cell(row[4], 16), "arfcn": number(row[5], 0, 1023)}
+        return {"access_technology": "GPRS", "operator": name(row[7]), "plmn": None, "rssi_dbm": _db(row[6]), **place}
+    found = {key.upper(): value for key, value in _MONI.findall(body)}
+    if not found.keys() & {"RSRP", "LAC", "RSCP", "ARFCN"}:
+        return None
+    earfcn = eutra_channel(found.get("EARFCN"))
+    label = re.split(r"(?:^|\s+)[\[A-Za-z]+:", body, maxsplit=1)[0]
     technology = "LTE" if "RSRP" in found else "UMTS" if "PSC" in found or "RSCP" in found else "GPRS"
     return known(
         {
@@ -143,33 +154,12 @@ def read_moni(lines: Sequence[str], command: Command) -> Reading | None:
             "rssi_dbm": _db((found.get("PWR") or "").rstrip("dbDB") or None),
             "tac": area(found.get("TAC")),
             "lac": area(found.get("LAC")),
-            "ci": cell(found.get("ID")),
+            "ci": cell(found.get("ID"), 16 if technology == "GPRS" else 28),
             "earfcn": earfcn,
             "band": eutra_band(earfcn),
             "pci": number(found.get("PCI"), 0, 503),
         }
     )
-
-
-def read_bands(lines: Sequence[str], command: Command) -> Reading | None:
-    """#BND: <GSM>,<UMTS>[,<LTE mask>]."""
-    f = values(lines[-1]) if lines else []
-    gsm, umts = number(at(f, 0), 0, 99), number(at(f, 1), 0, 99)
-    if gsm is None:
-        return None
-    bands = [
-        *_GSM_BANDS.get(gsm, ()),
-        *(f"utran-{band}" for band in _UTRAN_BANDS.get(-1 if umts is None else umts, ())),
-    ]
-    mask = _mask(at(f, 2))
-    bands += [f"eutran-{bit + 1}" for bit in range(mask.bit_length()) if mask >> bit & 1] if mask else []
-    return {"bands": bands, "gsm_selection": gsm, "umts_selection": umts, "lte_band_mask": mask}
-
-
-def _mask(raw: str | None) -> int | None:
-    """Decimal on LE910, hexadecimal on LM960: letters or a leading zero tell."""
-    value = number(raw, 0)
-    return value if value is not None and not unquote(raw or "").startswith("0") else hexadecimal(raw)
 
 
 def read_qss(lines: Sequence[str], command: Command) -> Reading | None:
@@ -201,9 +191,9 @@ def read_servinfo(lines: Sequence[str], command: Command) -> Reading | None:
     if len(f) < 6 or not re.fullmatch(r"[0-9]{5,6}", code):
         return None
     head: Reading = {"rssi_dbm": _db(f[1]), "operator": name(f[2]) if quoted(f[2]) else text(f[2]), "plmn": code}
-    channel = number(f[0], 0, 262_143)
+    channel = eutra_channel(f[0])
     strength = plain(real(at(f, 8), -160, -30))
-    if strength is not None and not any(low <= (channel or 0) <= high for low, high in _UARFCN):
+    if strength is not None and not any(number(f[0], low, high) is not None for low, high in _UARFCN):
         pci = number(f[4], 0, 503)
         place = {"pci": pci, "ci": cell(f[4]) if pci is None else None, "tac": area(f[5])}
         radio = {"earfcn": channel, "band": eutra_band(channel), "rsrp_dbm": strength}
@@ -220,7 +210,7 @@ def read_survey(lines: Sequence[str], command: Command) -> Reading | None:
     cells: list[Reading] = []
     for line in lines:
         found = {key.lower(): value for key, value in re.findall(r"([A-Za-z]+):\s*([-0-9A-Fa-f.]+)", line)}
-        channel = number(found.get("earfcn"), 0, 262_143)
+        channel = eutra_channel(found.get("earfcn"))
         if "mcc" not in found or "mnc" not in found:
             continue
         cells.append(
@@ -248,12 +238,14 @@ def read_ecm(lines: Sequence[str], command: Command) -> Reading | None:
     return None if state is None else {"data_call_active": bool(state)}
 
 
-_MONITOR = "access_technology operator plmn rsrp_dbm rsrq_db rssi_dbm rscp_dbm ecio_db tac lac ci earfcn band pci"
-_RF = "access_technology plmn earfcn band rsrp_dbm rssi_dbm rsrq_db tac lac rac ci operator"
+_MONITOR = (
+    "access_technology operator plmn rsrp_dbm rsrq_db rssi_dbm rscp_dbm ecio_db tac lac ci earfcn band pci neighbours"
+)
+_RF = "access_technology plmn earfcn band rsrp_dbm rssi_dbm rsrq_db sinr_db tac lac rac ci operator"
 ROWS = (
     Row("#RFSTS", (EXECUTE, READ), read_rfsts, "Telit", _RF, empty_ok=False),
+    Row("^RFSTS", (EXECUTE, READ), read_rfsts, "Telit LN940, Foxconn", _RF, empty_ok=False, body=True),
     Row("#MONI", (EXECUTE, READ, SET), read_moni, "Telit", _MONITOR),
-    Row("#BND", (READ,), read_bands, "Telit", "bands lte_band_mask"),
     Row("#QSS", (READ,), read_qss, "Telit", "inserted status", form=lambda line: len(values(line)) > 1),
     Row("#PSNT", (READ,), read_technology, "Telit", "access_technology", form=lambda line: len(values(line)) > 1),
     Row(

@@ -21,10 +21,10 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import eutra_band
+from agent.at.standard.band import eutra_band, eutra_channel
 from agent.at.standard.operator_names import joined
 from agent.at.standard.packet_data import assigned
-from agent.at.standard.signal import ecno, rscp, rsrp, rsrq, rxlev
+from agent.at.standard.scale import ECNO, RSCP, RSRP, RSRQ, RXLEV
 
 _URAT = {0: ("2g",), 1: ("2g", "3g"), 2: ("3g",), 3: ("4g",), 4: ("2g", "3g", "4g"), 5: ("2g", "4g"), 6: ("3g", "4g")}
 _URAT_PREFERRED = {0: "2g", 2: "3g", 3: "4g"}
@@ -50,7 +50,7 @@ def read_ucged(lines: Sequence[str], command: Command) -> Reading | None:
         f, head = values(line), line.lstrip()[:5].upper()
         if head in ("+RSRP", "+RSRQ"):
             key = "rsrp_dbm" if head == "+RSRP" else "rsrq_db"
-            reading |= {"pci": number(at(f, 0), 0, 503), "earfcn": number(at(f, 1), 0, 262_143)}
+            reading |= {"pci": number(at(f, 0), 0, 503), "earfcn": eutra_channel(at(f, 1))}
             reading[key] = _signed(at(f, 2))
         elif len(f) == 4 and not line.startswith("+"):
             technology = number(f[0], 0, 9)
@@ -74,13 +74,13 @@ def _lte(f: list[str]) -> Reading:
     sinr = real(at(f, 12), -30, 50) if "." in (at(f, 12) or "") else None
     return {
         "access_technology": "LTE",
-        "earfcn": number(f[0], 0, 65_534) if f[0] == "65535" else number(f[0], 0, 262_143),
+        "earfcn": number(f[0], 0, 65_534) if f[0] == "65535" else eutra_channel(f[0]),
         "band": number(f[1], 1, 254),
         "tac": area(f[4]),
         "ci": cell(f[5]),
         "pci": number(f[6], 0, 503),
-        "rsrp_dbm": _level(f[10], rsrp(f[10])),
-        "rsrq_db": _level(f[11], rsrq(f[11])),
+        "rsrp_dbm": _level(f[10], RSRP.read(f[10])),
+        "rsrq_db": _level(f[11], RSRQ.read(f[11])),
         "sinr_db": plain(sinr),
     }
 
@@ -111,7 +111,7 @@ def _gsm(f: list[str]) -> Reading:
         "ci": cell(at(f, 2)),
         "lac": area(at(f, 4)),
         "rac": _octet(at(f, 5)),
-        "rssi_dbm": rxlev(at(f, 6)),
+        "rssi_dbm": RXLEV.read(at(f, 6)),
     }
 
 
@@ -139,7 +139,7 @@ def _cellinfo(f: list[str]) -> Reading | None:
             "plmn": place,
             "lac": area(f[4]),
             "ci": cell(f[5]),
-            "rssi_dbm": rxlev(f[6]),
+            "rssi_dbm": RXLEV.read(f[6]),
         }
     if kind <= 4:  # <lac>,<cell>,<scrambling code>,<channel>,<rscp>,<ecno>
         return {
@@ -149,8 +149,8 @@ def _cellinfo(f: list[str]) -> Reading | None:
             "ci": cell(f[5]),
             "psc": number(f[6], 0, 511),
             "uarfcn": number(at(f, 7), 0, 16_383),
-            "rscp_dbm": rscp(at(f, 8)),
-            "ecio_db": ecno(at(f, 9)),
+            "rscp_dbm": RSCP.read(at(f, 8)),
+            "ecio_db": ECNO.read(at(f, 9)),
         }
     return {  # <cell>,<pci>,<tac>,<rsrp>,<rsrq>
         "access_technology": "LTE",
@@ -158,8 +158,8 @@ def _cellinfo(f: list[str]) -> Reading | None:
         "ci": cell(f[4]),
         "pci": number(f[5], 0, 503),
         "tac": area(f[6]),
-        "rsrp_dbm": rsrp(at(f, 7)),
-        "rsrq_db": rsrq(at(f, 8)),
+        "rsrp_dbm": RSRP.read(at(f, 7)),
+        "rsrq_db": RSRQ.read(at(f, 8)),
     }
 
 
@@ -174,7 +174,7 @@ def read_cged(lines: Sequence[str], command: Command) -> Reading | None:
         "lac": area(found.get("LAC")),
         "ci": cell(found.get("CI")),
         "arfcn": number(found.get("ARFCN"), 0, 1023),
-        "rssi_dbm": rxlev(found.get("RXLEV")),
+        "rssi_dbm": RXLEV.read(found.get("RXLEV")),
     }
     return {"access_technology": "GPRS", **reading} if known(reading) else None
 

@@ -1,13 +1,26 @@
-"""ZTE: +ZRSSI, +ZCELLINFO, +ZCAINFO, +ZPAS, +ZSINR, +ZECMCALL (MF823, MF286 and kin; real replies)."""
+"""ZTE and Gosuncn: +ZRSSI, +ZCELLINFO, +ZCAINFO, +ZPAS, +ZSINR, +ZECMCALL (MF823, MF286, ME3630; real replies)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from agent.at.engine.grammar import Reading, at, cell, known, number, payload, plain, real, unquote, values
+from agent.at.engine.grammar import (
+    Reading,
+    area,
+    at,
+    cell,
+    hexadecimal,
+    known,
+    number,
+    payload,
+    plain,
+    real,
+    unquote,
+    values,
+)
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import eutra_band
+from agent.at.standard.band import eutra_band, eutra_channel
 from agent.at.standard.packet_data import addressing
 
 _MODES = {
@@ -49,17 +62,26 @@ def read_zrssi(lines: Sequence[str], command: Command) -> Reading | None:
     return known(reading)
 
 
+_BAND = re.compile(r"(LTE|WCDMA|UMTS|NR)?\s*[Bbn]([0-9]{1,3})")
+_LABEL = re.compile(r"^\s*[A-Za-z]+\s*:\s*")
+
+
 def read_zcellinfo(lines: Sequence[str], command: Command) -> Reading | None:
-    """+ZCELLINFO: <cell>, <pci>, LTE B<band>, <earfcn>."""
-    f = values(lines[-1]) if lines else []
-    match = re.fullmatch(r"(LTE|WCDMA|NR)?\s*B([0-9]{1,3})", unquote(at(f, 2) or ""))
+    """+ZCELLINFO: <cell>, <pci>, LTE B<band>, <earfcn>. Gosuncn ME3630 puts the area first and writes hexadecimal with
+    0X, or labels each: tac:4F2A,cellid:5A2B103,pci:500,band:LTE B3."""
+    f = [_LABEL.sub("", unquote(raw)) for raw in values(lines[-1])] if lines else []
+    place = next((i for i, raw in enumerate(f) if _BAND.fullmatch(raw)), 0)
+    match = _BAND.fullmatch(f[place]) if 2 <= place <= 3 else None
     if match is None:
         return None
-    earfcn = number(at(f, 3), 0, 262_143)
+    earfcn = eutra_channel(at(f, place + 1))
+    raw_pci = f[place - 1]
+    pci = hexadecimal(raw_pci) if raw_pci[:2] in ("0x", "0X") else number(raw_pci)
     return {
-        "access_technology": {"LTE": "LTE", "WCDMA": "UMTS", "NR": "NR"}.get(match[1] or ""),
-        "ci": cell(f[0]),
-        "pci": number(f[1], 0, 503),
+        "access_technology": {"LTE": "LTE", "WCDMA": "UMTS", "UMTS": "UMTS", "NR": "NR"}.get(match[1] or ""),
+        **({"tac": area(f[0])} if place == 3 else {}),
+        "ci": cell(f[place - 2]),
+        "pci": pci if pci is not None and pci <= 503 else None,
         "band": int(match[2]),
         "earfcn": earfcn,
     }
@@ -70,12 +92,15 @@ def read_zcainfo(lines: Sequence[str], command: Command) -> Reading | None:
     carriers: list[Reading] = []
     for part in (part for line in lines for part in payload(line).split(";")):
         f = values(part)
-        earfcn = number(at(f, 3), 0, 262_143)
+        earfcn = eutra_channel(at(f, 3))
         band = eutra_band(earfcn)
         if len(f) >= 5 and band is not None and band in (number(f[1]), number(f[2])):
             width = plain(real(f[4], 0, 100))
-            carriers.append({"pci": number(f[0], 0, 503), "band": band, "earfcn": earfcn, "bandwidth_mhz": width})
-    return {**carriers[0], "carriers": carriers} if carriers else None
+            carrier: Reading = {"pci": number(f[0], 0, 503), "band": band, "earfcn": earfcn, "bandwidth_mhz": width}
+            carriers.append({"role": "SCC" if carriers else "PCC", **carrier})
+    if not carriers:
+        return None
+    return {**{key: value for key, value in carriers[0].items() if key != "role"}, "carriers": carriers}
 
 
 def read_zpas(lines: Sequence[str], command: Command) -> Reading | None:
@@ -108,7 +133,7 @@ def read_call(lines: Sequence[str], command: Command) -> Reading | None:
 ROWS = (
     Row("+ZRSSI", (EXECUTE, READ), read_zrssi, "ZTE", "rsrp_dbm rsrq_db rssi_dbm sinr_db rscp_dbm ecio_db"),
     Row("+ZSINR", (EXECUTE, READ), read_zsinr, "ZTE", "sinr_db"),
-    Row("+ZCELLINFO", (READ, EXECUTE), read_zcellinfo, "ZTE", "access_technology ci pci band earfcn"),
+    Row("+ZCELLINFO", (READ, EXECUTE), read_zcellinfo, "ZTE", "access_technology tac ci pci band earfcn"),
     Row("+ZCAINFO", (READ,), read_zcainfo, "ZTE", "pci band earfcn bandwidth_mhz carriers"),
     Row("+ZPAS", (READ,), read_zpas, "ZTE", "sysmode access_technology", prefixes=("+ZPAS", "+ZPASR")),
     Row("+ZECMCALL", (READ, SET), read_call, "ZTE", "data_call_active address gateway dns1 dns2", 60.0, dials=True),

@@ -116,6 +116,8 @@ def _fields(reading: dict[str, object], indent: str = "") -> list[str]:
     """Known fields one a line, lists of cells or contexts indented; what is unknown is left out."""
     result: list[str] = []
     for key, value in reading.items():
+        if key == "networks" and value == []:
+            result.append(f"{indent}{key:<22} none found")
         if value is None or value == []:
             continue
         if isinstance(value, dict):

@@ -10,11 +10,12 @@ import time
 from typing import Any, Protocol
 
 from agent.at import read
+from agent.at.merge import SIGNAL_SOURCES
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
 from agent.commands.rows.status import NO_MODEM
 from agent.errors import CommandTimeout, Rejected
-from agent.modem.poll import SIGNAL_SOURCES, assemble
+from agent.modem.poll import assemble
 from agent.modem.profiles import Profile
 from agent.modem.reading import Reading
 

@@ -1,0 +1,148 @@
+"""Foxconn and Dell: ^DEBUG and ^CA_INFO (T77W968, DW5821e; T99W175, T99W373, DW5930e and their kin), real replies.
+
+^DEBUG is a page for people, in one layout on T77W968 (`RSRP: -88.3dBm`), in another on 5G modules (`lte_rsrp:-88.3dBm`)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agent.at.engine.grammar import Reading, at, known, known_area, known_cell, number, plain, real
+from agent.at.engine.row import ANY_LINE, READ, Command, Row
+from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_channel
+from agent.at.standard.operator_names import plmn
+
+_PAGE: dict[str, re.Pattern[str]] = {
+    "rat": re.compile(r"\bRAT:\s*(LTE|WCDMA|GSM)"),
+    "width": re.compile(r"\bBW:\s*([0-9.]+)"),
+    "earfcn": re.compile(r"EARFCN\(DL/UL\):\s*([0-9]+)"),
+    "band": re.compile(r"\bBAND:\s*([0-9]+)"),
+    "plmn": re.compile(r"PLMN:\s*([0-9]{3} ?[0-9]{2,3})"),
+    "cell": re.compile(r"eNB ID\(PCI\):\s*([0-9]+-[0-9]+)"),
+    "pci": re.compile(r"eNB ID\(PCI\):\s*[0-9-]+\(([0-9]+)\)"),
+    "rsrp": re.compile(r"\bRSRP:\s*(-?[0-9.]+)"),
+    "rsrq": re.compile(r"\bRSRQ:\s*(-?[0-9.]+)"),
+    "rssi": re.compile(r"\bRSSI:\s*(-?[0-9.]+)"),
+    "sinr": re.compile(r"\bRS-SINR:\s*(-?[0-9.]+)"),
+}
+_TECHNOLOGY = {"LTE": "LTE", "WCDMA": "UMTS", "GSM": "GPRS"}
+
+
+def read_debug(lines: Sequence[str], command: Command) -> Reading | None:
+    body = "\n".join(lines)
+    return _read_pairs(body) if re.search(r"(?m)^\s*(?:pcell|nr_band|nr_rsrp|lte_rsrp)\s*:", body) else _read_page(body)
+
+
+def _read_page(body: str) -> Reading | None:
+    """A line a label; the cell as eNB and sector; aggregated carriers as in ^CA_INFO."""
+    found = {key: match[1] for key, pattern in _PAGE.items() if (match := pattern.search(body))}
+    if "rsrp" not in found:
+        return None
+    station, _, sector = found.get("cell", "").partition("-")
+    carriers = _carriers(body)
+    reading: Reading = {
+        "access_technology": _TECHNOLOGY.get(found.get("rat", "")),
+        "bandwidth_mhz": plain(real(found.get("width"), 0, 20)),
+        "plmn": plmn(found.get("plmn", "").replace(" ", "")),
+        "earfcn": eutra_channel(found.get("earfcn")),
+        "band": eutra_number(found.get("band")),
+        "ci": known_cell((int(station) << 8) + int(sector)) if sector and int(sector) < 256 else None,
+        "pci": number(found.get("pci"), 0, 503),
+        "rsrp_dbm": plain(real(found["rsrp"], -156, -31)),
+        "rsrq_db": plain(real(found.get("rsrq"), -60, 20)),
+        "rssi_dbm": plain(real(found.get("rssi"), -130, -1)),
+        "sinr_db": plain(real(found.get("sinr"), -40, 60)),
+    }
+    return {**reading, **({"carriers": carriers} if len(carriers) > 1 else {})}
+
+
+_PAIR = re.compile(r"([A-Za-z_]+)\s*:\s*([^\s,:]+)")
+
+
+def _read_pairs(body: str) -> Reading | None:
+    """`pcell: lte_band:3 lte_band_width:20.0MHz`, then `channel:… pci:…`, `lte_rsrp:…,rsrq:…`; `scell:` likewise; NR by
+    names of its own. What stands before the first cell, mcc and mnc and the area, is common."""
+    parts = re.split(r"(?m)^\s*([ps]cell)\s*:", body)
+    head = {key.lower(): value for key, value in _PAIR.findall(body)}
+    cells = [_lte_leg(role, text) for role, text in zip(parts[1::2], parts[2::2], strict=False)]
+    nr = _nr_leg(head)
+    if not cells and nr is None:
+        return None
+    place: Reading = {
+        "plmn": plmn(head.get("mcc", "") + head.get("mnc", "")),
+        "tac": known_area(number(head.get("lte_tac"), 0)),
+        "ci": known_cell(number(head.get("lte_cell_id"), 0)),
+    }
+    if not cells:
+        return {"access_technology": "NR", **place, **(nr or {})}
+    legs: Reading = {"nr": nr, "access_technology": "NR-NSA"} if nr else {"access_technology": "LTE"}
+    return {**place, **cells[0], **legs, **({"carriers": cells} if len(cells) > 1 else {})}
+
+
+def _lte_leg(role: str, text: str) -> Reading:
+    found = {key.lower(): value for key, value in _PAIR.findall(text.split("nr_")[0])}
+    channel = eutra_channel(found.get("channel"))
+    return {
+        "role": "PCC" if role == "pcell" else "SCC",
+        "band": eutra_number((found.get("lte_band") or "").lstrip("Bb")) or eutra_band(channel),
+        "bandwidth_mhz": _figure(found.get("lte_band_width"), 0, 20),
+        "earfcn": channel,
+        "pci": number(found.get("pci"), 0, 503),
+        "rsrp_dbm": _figure(found.get("lte_rsrp"), -156, -31),
+        "rsrq_db": _figure(found.get("rsrq") or found.get("lte_rsrq"), -60, 20),
+        "rssi_dbm": _figure(found.get("lte_rssi"), -130, -1),
+        "sinr_db": _figure(found.get("lte_snr"), -40, 60),
+    }
+
+
+def _nr_leg(found: dict[str, str]) -> Reading | None:
+    return known(
+        {
+            "band": number((found.get("nr_band") or "").lstrip("nN"), 1, 512),
+            "bandwidth_mhz": _figure(found.get("nr_band_width"), 0, 400),
+            "earfcn": nr_channel(found.get("nr_channel")),
+            "pci": number(found.get("nr_pci"), 0, 1007),
+            "rsrp_dbm": _figure(found.get("nr_rsrp"), -156, -31),
+            "rsrq_db": _figure(found.get("nr_rsrq"), -60, 20),
+            "sinr_db": _figure(found.get("nr_snr"), -40, 60),
+        }
+    )
+
+
+def _figure(raw: str | None, low: float, high: float) -> float | int | None:
+    """`-88.3dBm`, `20.0MHz`, `NA`."""
+    match = re.match(r"-?[0-9]+(?:\.[0-9]+)?", raw or "")
+    return plain(real(match[0], low, high)) if match else None
+
+
+_INFO = re.compile(
+    r"([PS])CC([0-9]*) info\s*:\s*Band is (LTE_B|NR5G_BAND|NR_?n?)([0-9]{1,3}),\s*Band_width is ([0-9.]+) *MHz",
+    re.IGNORECASE,
+)
+
+
+def _carriers(body: str) -> list[Reading]:
+    """PCC info: Band is LTE_B3, Band_width is 20.0 MHz; SCC1 info: …"""
+    return [
+        {
+            "role": f"{match[1].upper()}CC",
+            "radio": "LTE" if match[3].upper().startswith("LTE") else "NR",
+            "band": number(match[4], 1, 512),
+            "bandwidth_mhz": plain(real(match[5], 0, 400)),
+        }
+        for match in _INFO.finditer(body)
+    ]
+
+
+def read_aggregation(lines: Sequence[str], command: Command) -> Reading | None:
+    carriers = _carriers("\n".join(lines))
+    first = at(carriers, 0)
+    return {"band": first["band"], "bandwidth_mhz": first["bandwidth_mhz"], "carriers": carriers} if first else None
+
+
+_DEBUG = "access_technology plmn tac ci pci earfcn band bandwidth_mhz rsrp_dbm rsrq_db rssi_dbm sinr_db nr carriers"
+ROWS = (
+    Row("^DEBUG", (READ,), read_debug, "Foxconn", _DEBUG, bare=ANY_LINE),
+    Row("^CA_INFO", (READ,), read_aggregation, "Foxconn", "band bandwidth_mhz carriers", bare=ANY_LINE),
+)
