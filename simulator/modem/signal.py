@@ -1,7 +1,7 @@
 """From dBm and dB to the indices that modules print.
 
-Each scale comes from another source than the agent's parser takes it from (agent/at/standard/scale.py): a wrong belief must not
-be shared by both. A test compares the two lists.
+Each scale comes from another source than the agent's parser takes it from (agent/at/standard/scale.py): a wrong belief
+must not be shared by both. A test compares the two lists.
 """
 
 from __future__ import annotations
