@@ -34,6 +34,7 @@ from agent.plan import (
     decide,
     notices,
     observe,
+    read_card,
     sample_interval_s,
     settle,
     unwritten_bytes,
@@ -135,6 +136,12 @@ class Accounting:
         if found.drifting and not self.drifting:
             log.warning("module and kernel count differently by %d bytes", found.drift_bytes)
         self.drifting = found.drifting
+
+    def card(self, iccid: str | None, imsi: str | None) -> str | None:
+        """A card was read in the module; the label of the card before it where it was another. What was counted until
+        now is the other's."""
+        self.ledger, before = read_card(self.ledger, self.plan, self._clock.now(), iccid, imsi)
+        return before
 
     def usage(self) -> Usage:
         return usage(self.ledger, self.plan)

@@ -19,7 +19,7 @@ from agent.errors import AgentError
 from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
 from agent.plan import Ledger, Moment
-from agent.status import Snapshot
+from agent.status import SimHistory, Snapshot
 
 
 class LiveAgent:
@@ -35,6 +35,7 @@ class LiveAgent:
         self.emit: Callable[[str, dict[str, Any]], None] = lambda name, details: None
         self.reborn: Callable[[], None] = lambda: None
         self.cause: Callable[[], str] = lambda: "none"
+        self.pin_refusal: Callable[[], str] = lambda: ""
         self.faults_told: Callable[[], dict[str, int]] = dict
         self.alarms: Callable[[], Iterable[str]] = tuple
         self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
@@ -53,6 +54,9 @@ class LiveAgent:
             started_boot_s=self._started_boot_s,
             modem_state=self.watching.state,
             modem_reason=self.watching.reason,
+            modem_tried=self.watching.module.tried,
+            pin_refusal=self.pin_refusal(),
+            sim=self._sim(),
             cause=self.cause(),
             reading=self.watching.reading,
             links=self.shaping.links,
@@ -66,6 +70,12 @@ class LiveAgent:
             faults={**self._faults, **self.faults_told()},
             store_state=self.store.state,
             alarms=sorted(self.alarms()),
+        )
+
+    def _sim(self) -> SimHistory:
+        ledger = self.accounting.ledger
+        return SimHistory(
+            ledger.foreign, ledger.sim.partition(" ")[0], ledger.sim_before.partition(" ")[0], ledger.sim_since
         )
 
     async def refresh(self) -> None:

@@ -87,6 +87,8 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         ledger.forgiven_bytes,
         ledger.topups,
         ledger.warned,
+        ledger.foreign_received_bytes,
+        ledger.foreign_sent_bytes,
         _of_depth(ledger.previous, PERIODS_UNDONE - 1),
     )
     ledger = replace(
@@ -97,6 +99,8 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         sent_bytes=0,
         management_received_bytes=0,
         management_sent_bytes=0,
+        foreign_received_bytes=0,
+        foreign_sent_bytes=0,
         forgiven_bytes=0,
         topups=_carried(ledger.topups, beyond),
         override=None if lifted else ledger.override,
@@ -142,6 +146,8 @@ def _reopened(ledger: Ledger) -> Ledger:
         sent_bytes=ledger.sent_bytes + previous.sent_bytes,
         management_received_bytes=ledger.management_received_bytes + previous.management_received_bytes,
         management_sent_bytes=ledger.management_sent_bytes + previous.management_sent_bytes,
+        foreign_received_bytes=ledger.foreign_received_bytes + previous.foreign_received_bytes,
+        foreign_sent_bytes=ledger.foreign_sent_bytes + previous.foreign_sent_bytes,
         forgiven_bytes=ledger.forgiven_bytes + previous.forgiven_bytes,
         topups=previous.topups + tuple(t for t in ledger.topups if t.id not in own),
         warned=tuple(sorted({*ledger.warned, *previous.warned})),
@@ -216,9 +222,9 @@ def _split(spans: tuple[Span, ...], moment: Moment, boundary: datetime) -> tuple
         else:
             share = (at_s - span.start_s) / (span.end_s - span.start_s)
             received, sent = int(span.received_bytes * share), int(span.sent_bytes * share)
-            before.append(Span(span.boot_id, span.start_s, at_s, received, sent))
-            rest = (span.received_bytes - received, span.sent_bytes - sent)
-            after.append(Span(span.boot_id, at_s, span.end_s, *rest))
+            before.append(replace(span, end_s=at_s, received_bytes=received, sent_bytes=sent))
+            rest = span.received_bytes - received, span.sent_bytes - sent
+            after.append(replace(span, start_s=at_s, received_bytes=rest[0], sent_bytes=rest[1]))
     return tuple(before), tuple(after)
 
 
@@ -227,6 +233,8 @@ def _charged(ledger: Ledger, spans: tuple[Span, ...], moment: Moment, plan: Plan
         ledger,
         received_bytes=ledger.received_bytes + sum(s.received_bytes for s in spans),
         sent_bytes=ledger.sent_bytes + sum(s.sent_bytes for s in spans),
+        foreign_received_bytes=ledger.foreign_received_bytes + sum(s.received_bytes for s in spans if s.foreign),
+        foreign_sent_bytes=ledger.foreign_sent_bytes + sum(s.sent_bytes for s in spans if s.foreign),
     )
     return _noted(ledger, spans, moment, plan, ledger.period.label)
 

@@ -12,7 +12,9 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from agent.doctor import access_point
 from agent.doctor.evidence import Reach
+from agent.errors import ModemError
 from agent.modem import Evidence, Recovery, evidence_of
 from agent.modem.cause import cause_of
 from agent.net import probes, resolv
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_S = 30.0
+DIALLERS_S = 3_600.0  # who dials changes when a person changes it
 LONGEST_STEP_S = 400.0  # an attach that the network lets wait
 ALIVE_BYTES = 2_000  # received between two looks: somebody out there answers
 MEMORY = "recovery"  # key in the store's table meta
@@ -35,6 +38,9 @@ class Recovering:
         self._agent = agent
         self._received = 0
         self.cause = "none"
+        self.pin_refusal = ""
+        self._diallers = False
+        self._diallers_asked_s: float | None = None
         self.on_change: Callable[[], None] = lambda: None
         self.on_beat: Callable[[float], None] = lambda within_s: None
 
@@ -48,11 +54,30 @@ class Recovering:
             await asyncio.sleep(LOOK_S)
             evidence = await self._evidence()
             self._note(cause_of(evidence))
+            if recovery.context_due and not await self._dialled():
+                await self._define_context(recovery)
             if not settings.recovery:
                 continue
             decision = await recovery.consider(evidence)
+            self.pin_refusal = recovery.pin_refusal
             if decision.rung:
                 agent.event("modem-reset", {"level": decision.rung, "cause": decision.cause, "reason": decision.reason})
+
+    async def _dialled(self) -> bool:
+        """Whether somebody else dials, with an APN of his own; asked anew now and then, since it costs processes."""
+        now_s = self._agent.clock.now().boot_s
+        if self._diallers_asked_s is None or now_s - self._diallers_asked_s >= DIALLERS_S:
+            self._diallers_asked_s = now_s
+            self._diallers = bool(await asyncio.to_thread(access_point.diallers))
+        return self._diallers
+
+    async def _define_context(self, recovery: Recovery) -> None:
+        """The configured APN into the module, where nobody else dials with one of his own."""
+        try:
+            if await recovery.define_context():
+                self._agent.event("modem-context", {"apn": self._agent.config.modem.apn})
+        except ModemError as error:
+            log.warning("the configured APN could not be set: %s", error)
 
     def _note(self, cause: str) -> None:
         if cause != self.cause:
