@@ -17,7 +17,7 @@ from typing import Any
 
 from agent import config_meaning
 from agent.errors import ConfigError
-from agent.plan.model import Plan
+from agent.plan.model import SIM_RULE, Plan
 from agent.toml import tomllib
 
 DEFAULT_PATH = Path("/etc/modem-agent/config.toml")
@@ -42,7 +42,10 @@ class ModemSettings:
     profile: str = "auto"  # vendor profile; auto: by the module's identity
     baud: int = 115_200
     poll_s: float = 60.0  # one status poll
-    apn: str = ""
+    apn: str = ""  # set in the module where nobody else dials; empty: what the module or the network has
+    apn_user: str = ""  # sent with it; empty: none
+    apn_password_file: str = ""  # one line
+    apn_auth: str = "pap"  # pap, chap or none: how the two are sent
     pin_file: str = ""  # holds the SIM's PIN; tried once, never the last attempt
     recovery: bool = True  # the recovery ladder may act
     power_cycle: tuple[str, ...] = ()  # command and arguments that cut the module's power and give it back
@@ -188,6 +191,12 @@ RULES: dict[str, Rule] = {
     ),
     "modem.baud": _between(1_200, 4_000_000),
     "modem.poll_s": _between(1, 3_600),
+    "modem.apn": _matching(
+        r"|[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?", "letters, digits, dots and hyphens (3GPP TS 23.003, 9.1)"
+    ),
+    "modem.apn_user": _matching(r"[!#-\[\]-~]{0,64}", "up to 64 printable characters without quotes and spaces"),
+    "modem.apn_password_file": _PATH,
+    "modem.apn_auth": _one_of("pap", "chap", "none"),
     "modem.pin_file": _PATH,
     "modem.power_gpio": _PATH,
     "wan.interfaces": (
@@ -219,6 +228,10 @@ RULES: dict[str, Rule] = {
     "plan.full_up_bps": _RATE,
     "plan.count": _one_of("ip", "link"),
     "plan.charge": _one_of("sum", "received", "sent"),
+    "plan.sim": (
+        lambda rules: all(re.fullmatch(SIM_RULE, rule) for rule in rules),
+        "ICCIDs or IMSIs: 14 to 20 digits, at least 5 digits and *, or LOW-HIGH",
+    ),
     "plan.max_bps": _between(1_000_000, 10_000_000_000),
     "shaper.qdisc": _one_of("auto", "cake", "tbf+fq_codel", "htb+fq_codel", "tbf"),
     "operator.url": _matching(r"|mqtts?://[^/\s:]+(:\d{1,5})?", "mqtts://HOST[:PORT] | mqtt://HOST[:PORT] | empty"),
@@ -244,7 +257,8 @@ RULES: dict[str, Rule] = {
     "log.level": _one_of("debug", "info", "warning", "error"),
 }
 
-SECRETS = frozenset({"household.sms_to"})  # values that `config show` masks; the other secrets live in files
+# Values that `config show` and the twin mask: numbers of people and cards. The other secrets live in files.
+SECRETS = frozenset({"household.sms_to", "modem.apn_user", "plan.sim"})
 
 
 # -- loading -------------------------------------------------------------------------------------------------------
@@ -361,7 +375,7 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 def _plain(value: Any, key: str) -> Any:
     if key in SECRETS and value:
-        return "***"
+        return ["***"] * len(value) if isinstance(value, tuple) else "***"
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name), f"{key}.{f.name}") for f in fields(value)}
     if isinstance(value, tuple):

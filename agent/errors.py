@@ -8,6 +8,7 @@ AgentError                 all that the agent raises on purpose; anything else i
 │   │   └── PortDenied     this user may not open the port
 │   ├── CommandError       the modem answered with a final error code (+CME, +CMS, ERROR)
 │   └── CommandTimeout     the modem did not answer in the command's time
+│       └── NotAtPort      nothing on the port answers AT at all; says what is there instead
 ├── PlanError              a top-up, override or change of plan that makes no sense
 ├── StoreError
 │   └── StoreTooNew        the database was written by a newer version; never overwritten
@@ -76,6 +77,15 @@ class CommandTimeout(ModemError):
     def __init__(self, command: str, timeout_s: float) -> None:
         self.command, self.timeout_s = command, timeout_s
         super().__init__(f"{command}: no answer within {timeout_s:g} s")
+
+
+class NotAtPort(CommandTimeout):
+    """The port is open and AT gets no final result code; `what` says what came instead."""
+
+    def __init__(self, where: str, what: str, timeout_s: float) -> None:
+        super().__init__("AT", timeout_s)
+        self.where, self.what = where, what
+        self.args = (f"{where} {what} (asked for {timeout_s:g} s)",)
 
 
 class PlanError(AgentError):

@@ -27,6 +27,19 @@ def timestamp(when: datetime | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class SimHistory:
+    """The card in the module against the contract and against the one before it; numbers masked."""
+
+    foreign: bool = False  # it is not the contract's (plan.sim): what it carries is counted apart
+    now: str = ""
+    before: str = ""  # another card, in whose place it came
+    since: datetime | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"foreign": self.foreign, "now": self.now, "before": self.before, "since": timestamp(self.since)}
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The agent at one moment, in the rooms' own values."""
 
@@ -37,6 +50,9 @@ class Snapshot:
     modem_state: str = "absent"  # ready, absent, busy or hung
     cause: str = "none"  # what is wrong with the line: a name of agent.modem.cause.CAUSES
     modem_reason: str = ""  # why it is not ready, for a technician
+    modem_tried: Sequence[str] = ()  # what the last opening found on each port that it asked
+    pin_refusal: str = ""  # why the configured PIN is not tried, or what came of it
+    sim: SimHistory = field(default_factory=SimHistory)
     reading: Any = None  # modem.Reading, or None when nothing was ever read
     links: Sequence[Any] = ()  # traffic.Link
     usage: Any = None  # plan.Usage
@@ -66,6 +82,9 @@ class Snapshot:
                 "state": self.modem_state,
                 "reason": self.modem_reason,
                 "cause": self.cause,
+                "tried": list(self.modem_tried),
+                "pin": self.pin_refusal,
+                "sim": self.sim.to_dict(),
                 "reading": self.reading.to_dict() if self.reading else None,
             },
             "links": [_link(link) for link in self.links],
@@ -91,6 +110,7 @@ _USAGE = (
     "sent_bytes",
     "charged_bytes",
     "management_bytes",
+    "foreign_bytes",
     "allowance_bytes",
     "topup_bytes",
     "limit_bytes",

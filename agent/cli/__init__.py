@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "topup": ("Act", "Add to this period's allowance, if the plan allows it here."),
     "run": ("Set up", "Run the agent in the foreground."),
     "setup": ("Set up", "Ask for what has no default and write the configuration."),
+    "pin": ("Set up", "Give the SIM's PIN to the agent."),
     "config": ("Set up", "Show or check the configuration."),
     "commands": ("Set up", "The table of commands that CLI and operator share."),
     "completion": ("Set up", "Print the completion script of a shell, or the manual page."),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.verb import SOCKET_NAME, Call
+from agent.doctor import access_point
 from agent.doctor.evidence import Evidence
 from agent.errors import AgentError, AgentNotRunning, ConfigError, NotPermitted
 from agent.net import probes, resolv
@@ -34,6 +35,7 @@ def examine(call: Call, tell: Tell) -> Evidence:
     if evidence.agent_dead:  # one that hangs, or that we may not ask, still holds the port
         tell("asking the modem itself")
         evidence = replace(evidence, modem=ask_modem(config, MODEM_S))
+    evidence = replace(evidence, apn=config.modem.apn, diallers=access_point.diallers())
     tell("looking at the network interfaces")
     evidence = _look_around(config, evidence)
     tell("asking name servers, hosts and the broker")
@@ -64,22 +66,26 @@ def ask_modem(config: Config, limit_s: float) -> dict[str, Any]:
     from agent.modem import Modem
 
     async def read() -> dict[str, Any]:
-        modem = Modem(config.modem)
+        modems.append(modem := Modem(config.modem))
         try:
             await modem.open()
             return (await modem.poll()).to_dict()
         finally:
             modem.close()
 
+    modems: list[Modem] = []
+    reading: dict[str, Any] | None = None
     try:
         reading = asyncio.run(asyncio.wait_for(read(), limit_s))
+        state, reason = "ready", ""
     except PortAbsent as error:
-        return {"state": "absent", "reason": str(error), "reading": None}
+        state, reason = "absent", str(error)
     except PortBusy as error:
-        return {"state": "busy", "reason": str(error), "reading": None}
+        state, reason = "busy", str(error)
     except (ModemError, asyncio.TimeoutError, OSError) as error:
-        return {"state": "hung", "reason": str(error) or f"no whole answer within {limit_s:g} s", "reading": None}
-    return {"state": "ready", "reason": "", "reading": reading}
+        state, reason = "hung", str(error) or f"no whole answer within {limit_s:g} s"
+    tried = [line for modem in modems for line in modem.tried]
+    return {"state": state, "reason": reason, "reading": reading, "tried": tried}
 
 
 def salvaged(call: Call) -> tuple[Config, str]:

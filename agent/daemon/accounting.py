@@ -31,6 +31,7 @@ from agent.plan import (
     noticed,
     notices,
     observe,
+    read_card,
     sample_interval_s,
     settle,
     survey,
@@ -138,6 +139,13 @@ class Accounting:
     def charge(self, received_bytes: int, sent_bytes: int) -> None:
         """What the device itself costs the line is the operator's traffic, unless the plan says otherwise."""
         self.keeper.count(charge_management(self.ledger, received_bytes, sent_bytes))
+
+    def card(self, iccid: str | None, imsi: str | None) -> str | None:
+        """A card was read in the module; the label of the card before it where it was another. What was counted until
+        now is the other's."""
+        ledger, before = read_card(self.ledger, self.plan, self._clock.now(), iccid, imsi)
+        self.keeper.count(ledger)
+        return before
 
     def usage(self) -> Usage:
         return usage(self.ledger, self.plan)

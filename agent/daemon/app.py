@@ -109,6 +109,7 @@ class Daemon:
         agent.cause = lambda: recovering.cause
         agent.mismatch = lambda: self._uplink.mismatch
         self._uplink.on_change = lambda found: reporting.alarm(uplink.ALARM, found.to_dict() if found else None)
+        agent.pin_refusal = lambda: recovering.pin_refusal
         recovering.on_change = self._show
         agent.accounting.on_notice = self._noticed
         agent.accounting.on_decision = lambda decision: self._decided()
@@ -148,9 +149,23 @@ class Daemon:
         received, sent = reading.module_bytes_received, reading.module_bytes_sent
         if received is not None and sent is not None:
             self._agent.accounting.witness(received, sent, reading.at_boot_s)
+        self._card(reading)
         drift = {"reason": "the module counts other bytes than the kernel"}
         self._reporting.alarm("counter-drift", drift if self._agent.accounting.drifting else None)
         self._diary.note(self._agent.snapshot().to_dict())
+
+    def _card(self, reading: Reading) -> None:
+        """Usage is the contract's, and the contract's card may have been taken out."""
+        accounting, reporting = self._agent.accounting, self._reporting
+        before = accounting.card(reading.sim.iccid, reading.sim.imsi)
+        ledger = accounting.ledger
+        now = ledger.sim.partition(" ")[0]
+        if before is not None:
+            log.warning("another SIM: %s in place of %s", now, before.partition(" ")[0])
+            swap = {"state": "swapped", "ICCID": now, "PreviousICCID": before.partition(" ")[0]}
+            self._agent.event("sim", {**swap, "Foreign": ledger.foreign})
+        apart = {"reason": "the SIM is not the contract's: its bytes are counted apart, nothing is cut", "ICCID": now}
+        reporting.alarm("foreign-sim", apart if ledger.foreign else None)
 
     def _saved(self) -> None:
         """After each try to save: whether the disk takes what is counted."""

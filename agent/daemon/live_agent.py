@@ -21,7 +21,7 @@ from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
 from agent.plan import Sample
 from agent.plan.period import local_clock
-from agent.status import Snapshot
+from agent.status import SimHistory, Snapshot
 from agent.traffic.uplink import Mismatch
 
 
@@ -38,6 +38,7 @@ class LiveAgent:
         self.reborn: Callable[[], None] = lambda: None
         self.cause: Callable[[], str] = lambda: "none"
         self.mismatch: Callable[[], Mismatch | None] = lambda: None
+        self.pin_refusal: Callable[[], str] = lambda: ""
         self.faults_told: Callable[[], dict[str, int]] = dict
         self.alarms: Callable[[], Iterable[str]] = tuple
         self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
@@ -56,6 +57,9 @@ class LiveAgent:
             started_boot_s=self._started_boot_s,
             modem_state=self.watching.state,
             modem_reason=self._modem_reason(),
+            modem_tried=self.watching.module.tried,
+            pin_refusal=self.pin_refusal(),
+            sim=self._sim(),
             cause=self.cause(),
             reading=self.watching.reading,
             links=self.shaping.links,
@@ -83,6 +87,12 @@ class LiveAgent:
     async def samples(self) -> Sequence[Sample]:
         """The counters of the WAN links as the kernel has them now. Raises KernelError."""
         return await self._kernel.samples(self.config.wan.interfaces)
+
+    def _sim(self) -> SimHistory:
+        ledger = self.accounting.ledger
+        return SimHistory(
+            ledger.foreign, ledger.sim.partition(" ")[0], ledger.sim_before.partition(" ")[0], ledger.sim_since
+        )
 
     async def refresh(self) -> None:
         """Read the link counters now; a kernel that refuses leaves what was known."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.doctor.access_point import Dialler
 from agent.net.facts import Disk, Reach, Route, WanLink
 
 
@@ -24,7 +25,9 @@ class Evidence:
     agent_dead: bool = False  # nobody listens; otherwise it hangs, or
     agent_refused: bool = False  # this user may not ask it
     status: Mapping[str, Any] | None = None
-    modem: Mapping[str, Any] | None = None  # {"state", "reason", "reading"}
+    modem: Mapping[str, Any] | None = None  # {"state", "reason", "reading", "tried"}
+    apn: str = ""  # configured: modem.apn
+    diallers: tuple[Dialler, ...] = ()  # who dials with an APN of his own
     links: tuple[WanLink, ...] | None = None
     routes: tuple[Route, ...] | None = None
     uplink: Mapping[str, Any] | None = None  # a mismatch of agent.traffic.uplink; empty: there is none

@@ -41,13 +41,24 @@ def check_port(evidence: Evidence) -> Finding:
                 "module's serial driver (option, qcserial, cdc_acm).",
                 "usb-gone",
             )
+        if modem.get("tried"):
+            return fault(
+                str(modem.get("reason")),
+                "See 'modem-agent modem --ports' for what each port is; name the right one as modem.port, and send a "
+                "bundle to support, so that the module is listed.",
+                "usb-gone",
+            )
         return fault(
             f"no modem on any port: {modem.get('reason') or 'none was found'}",
             "Check that the module is seated and its USB cable plugged in, and that it gets power (5 V, 2 A); "
             "then 'modem-agent reset power', or take the power away for ten seconds.",
             "usb-gone",
         )
-    return ok(str(evidence.reading.get("port") or "the port is there and ours"))
+    port = str(evidence.reading.get("port") or "the port is there and ours")
+    if port.startswith("mmcli:"):
+        return ok(f"ModemManager has it: the module is read through mmcli ({port[6:]}), and resets are asked of it")
+    before = [str(line) for line in modem.get("tried") or ()][:-1]
+    return ok(port if not before else f"{port}; tried before it: {'; '.join(before)}")
 
 
 def check_modem(evidence: Evidence) -> Finding:
@@ -85,9 +96,10 @@ def check_sim(evidence: Evidence) -> Finding:
     if state is None:
         return unknown(_NO_MODEM if not evidence.reading else "the modem did not say how its SIM is")
     if state in _SIM_USABLE:
-        return ok("ready")
+        return _card(evidence)
     if state in ("SIM PIN", "SIM PUK"):
-        return _locked(str(state), sim.get("pin_attempts"))
+        attempts = sim.get("pin_attempts" if state == "SIM PIN" else "puk_attempts")
+        return _locked(str(state), attempts, str((evidence.modem or {}).get("pin") or ""))
     if str(state).startswith("PH-"):
         return fault(
             f"the module is locked to another SIM or network ({state})",
@@ -109,17 +121,39 @@ def check_sim(evidence: Evidence) -> Finding:
     )
 
 
-def _locked(state: str, attempts: object) -> Finding:
-    left = f", {attempts} attempts left" if isinstance(attempts, int) else ""
+def _card(evidence: Evidence) -> Finding:
+    """A card that works: is it the contract's, and the one that was there before?"""
+    history = (evidence.modem or {}).get("sim") or {}
+    swapped = f"{history.get('now')} in place of {history['before']}" if history.get("before") else ""
+    if history.get("foreign"):
+        return warning(
+            f"ready, but not the contract's SIM ({swapped or history.get('now')}): its bytes are counted apart, and "
+            "nothing is cut",
+            "Put the contract's SIM back; where this one is meant, name it in plan.sim.",
+            "foreign-sim",
+        )
+    return ok(f"ready; {swapped}, since {history.get('since')}" if swapped else "ready")
+
+
+def _locked(state: str, attempts: object, refusal: str) -> Finding:
+    plural = "" if attempts == 1 else "s"
+    left = f", {attempts} attempt{plural} left" if isinstance(attempts, int) else ""
     if state == "SIM PUK":
         return fault(
             f"the SIM is blocked and wants its PUK{left}",
             "Ask support for the PUK and enter it with a telephone; ten wrong PUKs destroy the SIM.",
             "sim-locked",
         )
+    if refusal:
+        return fault(
+            f"the SIM wants its PIN{left}; the agent does not enter it: {refusal}",
+            "Give the right one with 'modem-agent pin', or switch the PIN off with a telephone. Where one attempt is "
+            "left, enter it with a telephone: a wrong one blocks the SIM, and only the operator has its PUK.",
+            "sim-locked",
+        )
     return fault(
         f"the SIM wants its PIN{left}",
-        "Put the PIN into the file named by modem.pin_file, or switch the PIN off with a telephone. The agent tries a "
+        "Give it with 'modem-agent pin', or switch the PIN off with a telephone. The agent enters a "
         "PIN once and never uses up the last attempt.",
         "sim-locked",
     )
@@ -218,13 +252,34 @@ def check_attach(evidence: Evidence) -> Finding:
         return unknown("the modem tells no packet data contexts")
     active = [c for c in contexts if c.get("active") or c.get("address")]
     if active:
-        return ok(f"attached with APN {active[0].get('apn') or '(the network chose)'}")
+        return _conflict(evidence) or ok(f"attached with APN {active[0].get('apn') or '(the network chose)'}")
     defined = ", ".join(str(c.get("apn") or "(empty)") for c in contexts)
     return fault(
         f"no data context is active; APN in the module: {defined}",
-        "Check modem.apn against the operator's APN, and with support that the SIM has data; then "
-        "'modem-agent reset attach'.",
+        _apn_advice(evidence),
         "apn",
+    )
+
+
+def _conflict(evidence: Evidence) -> Finding | None:
+    """Two places that name different access points: the one that dials counts."""
+    for dialler in evidence.diallers:
+        if evidence.apn and dialler.apn != evidence.apn:
+            change = " && ".join(" ".join(command) for command in dialler.commands(evidence.apn))
+            return warning(
+                f"modem.apn is {evidence.apn}, but {dialler.owner} dials ({dialler.name}) with APN "
+                f"{dialler.apn or '(none)'}, which counts",
+                f"If {evidence.apn} is right: '{change}', then '{dialler.again}'; else change modem.apn.",
+                "apn",
+            )
+    return None
+
+
+def _apn_advice(evidence: Evidence) -> str:
+    places = [f"{d.owner}'s APN ({d.name}: {d.apn or 'none'})" for d in evidence.diallers]
+    return (
+        f"Check {' and '.join(places) or 'modem.apn'} against the operator's APN ('modem-agent setup' changes it), and "
+        "with support that the SIM has data; then 'modem-agent reset attach'."
     )
 
 

@@ -7,6 +7,7 @@ fault has a counter in `faults`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -18,24 +19,27 @@ from typing import Any
 from agent.at import Response, read
 from agent.at.engine.final_codes import Final
 from agent.at.merge import SIGNAL_SOURCES
-from agent.at.standard.error_codes import meaning
-from agent.at.standard.sms_submit import submit
 from agent.config import ModemSettings
-from agent.errors import CommandError, CommandTimeout, ModemError, PortAbsent, PortBusy
-from agent.modem import recovery_steps
+from agent.errors import CommandTimeout, ModemError, NotAtPort, PortAbsent, PortBusy
+from agent.modem import context, recovery_steps, sms
 from agent.modem.discovery import SYSFS, Candidate, candidates, device_at, place_of
 from agent.modem.lock import LOCK_DIRECTORY, holder_of
+from agent.modem.modemmanager import RUNGS, ModemManager
 from agent.modem.poll import assemble
 from agent.modem.profiles import Profile, choose, profiles
 from agent.modem.reading import Identity, Reading
+from agent.modem.secret import secret
 from agent.modem.transport import Dialogue
 
 log = logging.getLogger(__name__)
 
 UNSUPPORTED_AFTER = 3  # errors in a row before a vendor command is left out until the port is opened again
+PROBING_S = 20.0  # for all ports together that nobody knows, so that doctor still answers
 SELDOM = 10  # polls from one question to the next about what seldom changes
 BUILT = datetime(2025, 1, 1, tzinfo=timezone.utc)  # network time before this is a counter from power-up
+_HANDS_OFF = "the module is in ModemManager's hands: it is read through mmcli, and no AT gets through"
 _HELLO = ("ATE0", "ATV1", "AT+CMEE=1")
+_LOCKS = ("sim-pin", "sim-puk")
 _ATTEMPTS_COMMANDS = ('AT+CPINR="SIM PIN"', 'AT+CSIM=10,"0020000100"')  # VERIFY without data asks for the counter
 _ICCID_COMMANDS = ("AT+CCID", "AT+ICCID", "AT+CRSM=176,12258,0,0,10")  # where the profile's own gave nothing
 
@@ -68,6 +72,9 @@ class Modem:
         self._polls = 0
         self._named: tuple[str, object] = ("", None)
         self._oddities = 0
+        self._manager: ModemManager | None = None  # has the module, where no port of it was free
+        self.context_differs = False  # the module would attach with another APN than the configured one
+        self.tried: tuple[str, ...] = ()  # what the last opening found on each port that it asked, in order
 
     @property
     def on_urc(self) -> Callable[[str], None]:
@@ -112,20 +119,48 @@ class Modem:
         """
         self.close()
         errors: list[ModemError] = []
-        for candidate in self._where():
-            try:
-                await self._dialogue.open(candidate.device)
-                await self._greet()
-                self.place = candidate.place or self.place
+        taken: list[Candidate] = []
+        tried: list[str] = []
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + PROBING_S
+        try:
+            for candidate in self._where():
+                if not candidate.certain and loop.time() >= ends_s:
+                    tried.append(f"{candidate.device}: not tried, {PROBING_S:g} s are over")
+                    continue
+                try:
+                    await self._dialogue.open(candidate.device)
+                    await self._greet(known=candidate.certain)
+                    self.place = candidate.place or self.place
+                    tried.append(f"{candidate.device}: speaks AT")
+                    return
+                except ModemError as error:
+                    self.faults["modem.open"] += 1
+                    tried.append(str(error))
+                    if candidate.certain or not isinstance(error, NotAtPort):
+                        errors.append(error)
+                    if isinstance(error, PortBusy):
+                        taken.append(candidate)
+                    self.close()
+                except BaseException:
+                    self.close()
+                    raise
+            if await self._through_manager(taken, tried):
                 return
-            except ModemError as error:
-                self.faults["modem.open"] += 1
-                errors.append(error)
-                self.close()
-            except BaseException:
-                self.close()
-                raise
-        raise errors[0] if errors else PortAbsent("no cellular module found on USB")
+        finally:
+            self.tried = tuple(tried)
+        raise errors[0] if errors else PortAbsent(_nothing_found(tried))
+
+    async def _through_manager(self, taken: list[Candidate], tried: list[str]) -> bool:
+        """Whether ModemManager has one of these ports; the module is then read and reset through it."""
+        for candidate in taken:
+            self._manager = await ModemManager.holding(candidate.device)
+            if self._manager is not None:
+                self.place = candidate.place or self.place
+                tried.append(f"{candidate.device}: read through ModemManager ({self._manager.path})")
+                log.info("%s is ModemManager's: read through mmcli", candidate.device)
+                return True
+        return False
 
     def _where(self) -> list[Candidate]:
         """Ports to try: the place the module was last seen at comes first."""
@@ -137,9 +172,9 @@ class Modem:
             return [Candidate(device, place_of(device, self._sysfs), certain=True)]
         return sorted(candidates(self._sysfs, self._dev), key=lambda c: bool(self.place) and c.place != self.place)
 
-    async def _greet(self) -> None:
+    async def _greet(self, *, known: bool) -> None:
         """Wake the module, learn its identity, choose the profile, say what it needs to hear."""
-        await self._dialogue.wake()
+        await self._dialogue.wake(known=known)
         for command in _HELLO:
             await self._ask(command)
         found: dict[str, Any] = {}
@@ -156,12 +191,15 @@ class Modem:
 
     def close(self) -> None:
         """Give the port back; a pending command ends with PortAbsent."""
+        self._manager = None
         self._dialogue.close()
 
     # -- commands -----------------------------------------------------------------------------------------------
 
     async def execute(self, text: str, timeout_s: float | None = None) -> Response:
         """One command line, its response whatever it says. Raises CommandTimeout, ModemOccupied or PortAbsent."""
+        if self._manager is not None:
+            raise PortBusy(_HANDS_OFF)
         return await self._dialogue.execute(text, timeout_s)
 
     async def _ask(self, text: str) -> dict[str, object] | None:
@@ -169,7 +207,9 @@ class Modem:
         return self._taken(text, await self.execute(text))
 
     def rungs(self, *, answers: bool) -> tuple[str, ...]:
-        """The rungs of the recovery ladder that can be taken now."""
+        """The rungs of the recovery ladder that can be taken now. Who else looks after the module resets it."""
+        if self._manager is not None:
+            return RUNGS
         return recovery_steps.available(self._settings, self.place, answers and self.is_open, self._sysfs)
 
     async def reset(self, level: str) -> dict[str, Any]:
@@ -178,11 +218,15 @@ class Modem:
         if level == "auto":
             level = rungs[0] if rungs else "module"
         self.faults[f"modem.reset-{level}"] += 1
+        if self._manager is not None:
+            return {"level": level, "text": await self._manager.reset(level)}
         if level in ("attach", "radio", "module"):
             await self._dialogue.free()
-            act = {"attach": recovery_steps.attach, "radio": recovery_steps.radio, "module": recovery_steps.restart}[
-                level
-            ]
+        if level == "attach":
+            text = await recovery_steps.attach(self, self.profile, await self._context())
+            self.context_differs, self._polls = False, 0  # the next poll reads the context anew
+        elif level in ("radio", "module"):
+            act = {"radio": recovery_steps.radio, "module": recovery_steps.restart}[level]
             text = await act(self, self.profile)
         elif level == "usb":
             text = await recovery_steps.usb(self.place, self._sysfs)
@@ -192,8 +236,18 @@ class Modem:
             raise ModemError(f"no such level: {level} (attach, radio, module, usb, power, auto)")
         return {"level": level, "text": text}
 
+    async def _context(self) -> tuple[str, ...]:
+        """The commands that give the module the configured APN; none where it has it."""
+        listed: Any = (await self._ask("AT+CGDCONT?") or {}).get("contexts") or ()
+        if not context.differs(self._settings.apn, listed):
+            return ()
+        password = secret(self._settings.apn_password_file)
+        return context.definition(self._settings, self.profile, listed, password)
+
     async def wake_radio(self) -> bool:
         """Switch the radio on where another tool, or a step that was cut short, left it off; whether it was off."""
+        if self._manager is not None:
+            return False
         found = await self._patient("AT+CFUN?") or {}
         if found.get("radio") is not False:
             return False
@@ -204,6 +258,7 @@ class Modem:
     async def enter_pin(self, pin: str) -> bool:
         """Give the SIM its PIN. Whether it may be tried is decided before (see pin)."""
         self.faults["modem.pin-tried"] += 1
+        self._card = {}  # the attempts left are another number now
         return (await self.execute(f'AT+CPIN="{pin}"')).ok
 
     async def card(self) -> dict[str, Any]:
@@ -219,27 +274,17 @@ class Modem:
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
         """Send a message in as many parts as it needs. Raises ModemError; a refusal is a CommandError."""
-        try:
-            parts = submit(number, text, reference=int(self._boot_s()))
-        except ValueError as error:
-            raise ModemError(str(error)) from error
-        await self.execute("AT+CMGF=0")
-        references: list[object] = []
-        for part in parts:
-            response = await self._dialogue.execute(f"AT+CMGS={part.length}", body=part.pdu)
-            if not response.ok:
-                code = response.code if isinstance(response.code, int) else None
-                raise CommandError(
-                    "AT+CMGS", response.final or "no answer", code, meaning(response.final or "", response.code)
-                )
-            references.append((read(response) or {}).get("reference"))
-        return {"parts": len(parts), "references": references}
+        if self._manager is not None:
+            raise PortBusy(_HANDS_OFF)
+        return await sms.send(self._dialogue, number, text, reference=int(self._boot_s()))
 
     # -- polling ------------------------------------------------------------------------------------------------
 
     async def poll(self) -> Reading:
         """Ask everything the profile lists. Raises PortAbsent, CommandTimeout when the module stays silent,
         ModemOccupied while it works on something long, or PortBusy when another process has opened the port too."""
+        if self._manager is not None:
+            return await self._manager.read(self._boot_s())
         answers: dict[str, dict[str, object]] = dict(self._seldom)
         sim_error: int | str | None = None
         time_boot_s: float | None = None
@@ -260,10 +305,13 @@ class Modem:
                 if command in self.profile.seldom:
                     self._seldom[name] = reading
         self._polls += 1
+        if "+CGDCONT" in answers:
+            defined: Any = answers["+CGDCONT"].get("contexts") or ()
+            self.context_differs = context.differs(self._settings.apn, defined)
         if not any(name in answers for name in SIGNAL_SOURCES):  # a clone that refuses its vendor's commands
             answers["+CSQ"] = await self._patient("AT+CSQ") or {}
         await self._name_operator(answers)
-        await self._read_card((answers.get("+CPIN") or {}).get("usable") is True)
+        await self._read_card(answers.get("+CPIN") or {})
         self._look_for_rival()
         return assemble(
             answers,
@@ -304,9 +352,14 @@ class Modem:
             self.faults["modem.unreadable"] += 1
         return reading
 
-    async def _read_card(self, usable: bool) -> None:
-        """What stands on the SIM, once after it became usable; forgotten when the SIM is gone."""
-        if not usable:
+    async def _read_card(self, pin: dict[str, object]) -> None:
+        """What stands on the SIM, once after it became usable; of a locked one its number and the attempts left, anew
+        now and then. Forgotten when the SIM is gone."""
+        if pin.get("lock") in _LOCKS:
+            if "imsi" in self._card or not self._card or self._polls % SELDOM == 1:
+                self._card = await self.card()
+            return
+        if pin.get("usable") is not True:
             self._card = {}
             return
         if "imsi" in self._card:
@@ -339,6 +392,10 @@ class Modem:
             await self._patient(f"AT+COPS=3,{self.profile.operator_format}")
             self._named = (str(number), found.get("operator"))
         answers["+COPS"] = {**operator, "operator": self._named[1]}
+
+
+def _nothing_found(tried: list[str]) -> str:
+    return "no port speaks AT: " + "; ".join(tried) if tried else "no cellular module found on USB"
 
 
 def _unsupported(result: Final | None) -> bool:

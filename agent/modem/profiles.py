@@ -1,7 +1,6 @@
 """Vendor profiles: what differs between modules, as data files beside this one and never as subclasses.
 
-A profile says how to greet a module, what one poll asks, how it is restarted and where its attempts counter stands;
-the USB tables say which interface speaks AT and which must be left alone.
+A profile says how to greet a module, what one poll asks, how it is restarted and where its attempts counter stands.
 """
 
 from __future__ import annotations
@@ -16,19 +15,6 @@ from typing import Any
 from agent.toml import tomllib
 
 FOLDER = Path(__file__).parent / "profiles"
-
-
-@dataclass(frozen=True, slots=True)
-class UsbIds:
-    """Interfaces of a USB product: `at` in order of preference, `never` are DIAG, NMEA and the like.
-
-    No products: the vendor's usual layout, for a product that is not listed.
-    """
-
-    vendor: str
-    products: tuple[str, ...] = ()
-    at: tuple[int, ...] = ()
-    never: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +34,8 @@ class Profile:
     radio_off: str = "AT+CFUN=4"
     radio_on: str = "AT+CFUN=1"
     restart: str = "AT+CFUN=1,1"
+    # Fields: cid, apn, user, password, auth (0 none, 1 PAP, 2 CHAP), type (1 IPv4, 2 IPv6, 3 both).
+    context_auth: str = 'AT+CGAUTH={cid},{auth},"{user}","{password}"'
     reattach: tuple[str, ...] = ("AT+CGATT=0", "AT+CGATT=1")
     restart_s: float = 120.0  # the longest the port has stayed away
 
@@ -90,15 +78,3 @@ def choose(manufacturer: str | None, model: str | None, wanted: str = "auto") ->
         return profiles()[wanted]
     found = (p for p in profiles().values() if p.fits(manufacturer or "", model or ""))
     return next(found, profiles()["generic"])
-
-
-@cache
-def usb_table() -> tuple[UsbIds, ...]:
-    """What is known about USB products, listed ones before a vendor's usual layout."""
-    rows = [_usb_ids(table) for file in _files() for table in file.get("usb", ())]
-    return tuple(sorted(rows, key=lambda row: not row.products))
-
-
-def _usb_ids(table: Mapping[str, Any]) -> UsbIds:
-    lists = {key: tuple(table.get(key, ())) for key in ("products", "at", "never")}
-    return UsbIds(table["vendor"], **lists)

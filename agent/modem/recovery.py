@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from agent.config import ModemSettings
 from agent.errors import ModemError
 from agent.modem.cause import Evidence, cause_of
-from agent.modem.ladder import Decision, History, decide
+from agent.modem.ladder import DAY_S, Decision, History, decide
 from agent.modem.modem import Modem
 from agent.modem.pin import refusal, remembered
+from agent.modem.secret import secret
 
 log = logging.getLogger(__name__)
 Save = Callable[[dict[str, Any]], Awaitable[None]]
+CONTEXTS_A_DAY = 3  # definitions of the APN: who sets it back each time wins, and no line is detached for ever
 SAVE_EVERY_S = 3600.0  # what time alone changes is written seldom: flash
 
 
@@ -35,7 +36,7 @@ class Recovery:
         self._history = History.from_dict(memory.get("ladder", {}))
         self._memory = memory
         self._looked_s: float | None = None
-        self._pin_refusal = "not looked yet"
+        self.pin_refusal = ""  # why the configured PIN is not tried, or what came of it; "" where none waits
         self._saved_uptime_s = self._history.uptime_s
         self.last = Decision("none", None, "not looked yet")
 
@@ -52,27 +53,52 @@ class Recovery:
             await self._remember()
         if decision.cause == "sim-locked":
             await self._unlock(evidence)
+        else:
+            self.pin_refusal = ""
         if decision.rung:
             await self._act(decision)
         return decision
 
     async def _unlock(self, evidence: Evidence) -> None:
         """Try the configured PIN, if it may be tried; it is remembered before it is."""
-        value = _pin(self._settings.pin_file)
-        if not value or not self._modem.is_open:
+        value = secret(self._settings.pin_file)
+        if not self._settings.pin_file or not self._modem.is_open:
             return
         card = await self._modem.card()
         tried = list(self._memory.get("pins", ()))
         why = refusal(evidence.sim_lock, value, card.get("pin_attempts"), card.get("iccid"), tried)
-        if why != self._pin_refusal:
+        if why != self.pin_refusal:
             log.info("recovery: the PIN is %s", f"not tried: {why}" if why else "tried")
-            self._pin_refusal = why
+            self.pin_refusal = why
         if why:
             return
         self._memory["pins"] = remembered(tried, value, card.get("iccid"))
         await self._remember()
         if not await self._modem.enter_pin(value):
+            self.pin_refusal = "the SIM refused this PIN; it is not tried again"
             log.error("recovery: the SIM refuses the PIN of %s; it is not tried again", self._settings.pin_file)
+
+    @property
+    def context_due(self) -> bool:
+        """Whether the module has another APN than the configured one, and the day's budget lets it be set."""
+        return self._modem.context_differs and len(self._defined()) < CONTEXTS_A_DAY
+
+    def _defined(self) -> list[float]:
+        """When it was set within the last day, in seconds of the agent's life."""
+        kept = self._memory.get("contexts")
+        times = kept if isinstance(kept, list) else []
+        return [float(at) for at in times if self._history.uptime_s - float(at) < DAY_S]
+
+    async def define_context(self) -> bool:
+        """Give the module the configured APN where it has another: detach, define, attach, as often a day as the budget
+        allows and remembered before it is done. Whether it was done. Raises ModemError."""
+        if not self.context_due:
+            return False
+        self._memory["contexts"] = [*self._defined(), self._history.uptime_s]
+        await self._remember()
+        done = await self._modem.reset("attach")
+        log.warning("recovery: the module had another APN than modem.apn: %s", done["text"])
+        return True
 
     def _overdue(self) -> bool:
         return self._history.uptime_s - self._saved_uptime_s >= SAVE_EVERY_S
@@ -90,15 +116,3 @@ class Recovery:
             log.warning("recovery: %s failed: %s", decision.rung, error)
             return
         log.info("recovery: %s", outcome["text"])
-
-
-def _pin(file: str) -> str:
-    """The first line of the PIN file; "" when there is none."""
-    if not file:
-        return ""
-    try:
-        lines = Path(file).read_text("ascii").split()
-    except (OSError, UnicodeDecodeError) as error:
-        log.error("recovery: %s: %s", file, error)
-        return ""
-    return lines[0] if lines else ""

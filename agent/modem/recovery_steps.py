@@ -15,6 +15,7 @@ from agent.at import Response
 from agent.config import ModemSettings
 from agent.errors import CommandTimeout, ModemError, PortAbsent
 from agent.modem.discovery import SYSFS, usb_device
+from agent.modem.mask import masked
 from agent.modem.profiles import Profile
 
 log = logging.getLogger(__name__)
@@ -31,14 +32,15 @@ class Asked(Protocol):
     async def execute(self, text: str, timeout_s: float | None = None) -> Response: ...
 
 
-async def attach(modem: Asked, profile: Profile) -> str:
+async def attach(modem: Asked, profile: Profile, context: tuple[str, ...] = ()) -> str:
+    """`context`: commands that define the data context, while no bearer uses it."""
     *off, on = profile.reattach
     try:
-        for command in off:
+        for command in (*off, *context):
             await _must(modem, command)
     finally:
         await _back_on(modem, on)
-    return "detached and attached again"
+    return "detached and attached again" + (" with the configured APN" if context else "")
 
 
 async def radio(modem: Asked, profile: Profile) -> str:
@@ -76,7 +78,7 @@ async def restart(modem: Asked, profile: Profile) -> str:
 async def _must(modem: Asked, command: str) -> None:
     response = await modem.execute(command)
     if not response.ok:
-        raise ModemError(f"{command}: modem answered {response.final} {response.code or ''}".rstrip())
+        raise ModemError(f"{masked(command)}: modem answered {response.final} {response.code or ''}".rstrip())
 
 
 async def usb(place: str, sysfs: Path = SYSFS) -> str:

@@ -29,6 +29,27 @@ CHUNK = 4096
 _GONE = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.EBADF, errno.EPIPE, errno.ECONNRESET})
 
 
+_NO_TERMINAL = f"({errno.ENOTTY}, "  # pyserial hides the errno in the words of its exception
+
+
+class _Channel:
+    """A control channel that has no terminal settings (cdc-wdm), by the names that Port uses of pyserial."""
+
+    def __init__(self, where: str) -> None:
+        self._fd = os.open(where, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
 class Port:
     """One open port. `on_data` gets bytes, `on_lost` the reason once; both are called on the loop."""
 
@@ -83,7 +104,12 @@ class Port:
         self._lock.take(self.where)
         port = _hands_off(serial.Serial())
         port.port, port.baudrate, port.exclusive = self.where, self._baud, True  # exclusive: flock, seen by pyserial
-        port.open()
+        try:
+            port.open()
+        except serial.SerialException as error:
+            if _NO_TERMINAL not in str(error):
+                raise
+            return _Channel(self.where)
         try:
             fcntl.ioctl(port.fileno(), termios.TIOCEXCL)  # seen by everybody else
             attributes = termios.tcgetattr(port.fileno())

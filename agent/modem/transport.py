@@ -16,15 +16,17 @@ from pathlib import Path
 
 from agent.at import Engine, Prompt, Response, Stray, Urc, find, parse_command
 from agent.at.engine.final_codes import final_of
-from agent.errors import CommandTimeout, ModemError, ModemOccupied, PortAbsent
+from agent.errors import CommandTimeout, ModemError, ModemOccupied, NotAtPort, PortAbsent
 from agent.modem.lock import LOCK_DIRECTORY
 from agent.modem.mask import masked
+from agent.modem.probe import SAMPLE_BYTES, judge
 from agent.modem.serial_port import Port
 
 log = logging.getLogger(__name__)
 
 _CTRL_Z, _ESCAPE = b"\x1a", b"\x1b\r"  # the CR keeps the escape apart from the command that follows
-PROBE_S, PROBE_TRIES = 1.0, 4  # a DIAG or NMEA port answers nothing or garbage
+PROBE_S, PROBE_TRIES = 1.0, 4  # of a port that is known to speak AT: a module that boots drops the first lines
+LISTEN_S, UNKNOWN_TRIES = 1.1, 2  # of any other: NMEA comes every second (NMEA 0183), and nothing is sent to it
 SETTLE_S = 0.3  # quiet after a resync: a late answer follows the next OK within milliseconds
 SUSPICION_S = 60.0  # how long after a timeout a late answer is reckoned with
 HUNG_AFTER = 3  # commands in a row without any answer
@@ -73,6 +75,7 @@ class Dialogue:
         self._body: bytes | None = None
         self._needs_resync = False
         self._suspect_until = 0.0
+        self._sample: bytearray | None = None  # the first bytes that come, while the port is not yet known
         self._running: Occupation | None = None
         self._left: Occupation | None = None  # given up by whoever asked, but not by the module
 
@@ -118,16 +121,31 @@ class Dialogue:
             port.close()
         self._fail_waiter("the port was closed")
 
-    async def wake(self) -> None:
-        """AT until one OK comes; whatever else arrives in between is dropped. Raises CommandTimeout."""
+    async def wake(self, *, known: bool = True) -> None:
+        """AT until one OK comes; whatever else arrives in between is dropped. Raises NotAtPort.
+
+        On a port that is not `known` to speak AT one listens first, and a GPS port is left without a byte.
+        """
         async with self._turn:
-            for _ in range(PROBE_TRIES):
-                response = await self._exchange("AT", PROBE_S)
-                if response.result is not None:
-                    self._needs_resync = False
-                    await asyncio.sleep(SETTLE_S)
-                    return
-        raise CommandTimeout("AT", PROBE_S * PROBE_TRIES)
+            self._sample = bytearray()
+            try:
+                tries = PROBE_TRIES if known else UNKNOWN_TRIES
+                if not known and await self._streams():
+                    tries = 0
+                for _ in range(tries):
+                    response = await self._exchange("AT", PROBE_S)
+                    if response.result is not None:
+                        self._needs_resync = False
+                        await asyncio.sleep(SETTLE_S)
+                        return
+                raise NotAtPort(self.where, judge(bytes(self._sample)), PROBE_S * tries)
+            finally:
+                self._sample = None
+
+    async def _streams(self) -> bool:
+        """Whether the port talks by itself, as GPS and trace ports do; a module's own news after a start is words."""
+        await asyncio.sleep(LISTEN_S)
+        return judge(bytes(self._sample or b"")).startswith(("streams", "sends"))
 
     async def execute(self, text: str, timeout_s: float | None = None, body: str | None = None) -> Response:
         """One command line and its response, whatever it says; `body` is sent at the prompt and closed by Ctrl-Z.
@@ -220,6 +238,8 @@ class Dialogue:
     # -- from the port ------------------------------------------------------------------------------------------
 
     def _data(self, data: bytes) -> None:
+        if self._sample is not None:
+            self._sample += data[: max(0, SAMPLE_BYTES - len(self._sample))]
         self._engine.receive(data)
         self._drain()
 

@@ -63,6 +63,7 @@ def traffic(status: Status, *, agent_bytes: int) -> dict[str, Any]:
             "ShapingRate": _dig(plan, "rates", "down_bps") or -1,  # TR-181: -1 is no shaping
         },
         "AgentBytes": agent_bytes,
+        **({"ForeignBytes": apart} if (apart := _dig(usage, "foreign_bytes")) else {}),
     }
 
 

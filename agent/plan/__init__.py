@@ -35,6 +35,7 @@ from agent.plan.sampling import (
     unwritten_bytes,
 )
 from agent.plan.settling import settle
+from agent.plan.sim import read_card
 
 __all__ = [
     "COMMIT_BYTES",
@@ -72,6 +73,7 @@ __all__ = [
     "observe",
     "override",
     "period_at",
+    "read_card",
     "sample_interval_s",
     "settle",
     "survey",

@@ -63,6 +63,7 @@ class Span:
     end_s: float
     received_bytes: int
     sent_bytes: int
+    foreign: bool = False  # a card that is not the contract's was in the module
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class Closed:
     warned: tuple[int, ...]
     advance_bytes: int = 0
     short_end: datetime | None = None
+    foreign_received_bytes: int = 0
+    foreign_sent_bytes: int = 0
     before: Closed | None = None  # and the one before it: a clock may be wrong by more than one
 
 
@@ -135,6 +138,8 @@ class Ledger:
     sent_bytes: int = 0
     management_received_bytes: int = 0  # of it the agent's own traffic
     management_sent_bytes: int = 0
+    foreign_received_bytes: int = 0  # of it what a card carried that is not the contract's
+    foreign_sent_bytes: int = 0
     forgiven_bytes: int = 0  # used beyond the limit before a top-up came, which the top-up need not pay for
     advance_bytes: int = 0  # of this allowance, used in a short period before (settling.py)
     short_end: datetime | None = None  # when the last short period ended that was given a whole allowance
@@ -160,6 +165,10 @@ class Ledger:
     override: Override | None = None
     previous: Closed | None = None
     anchor: Anchor | None = None
+    foreign: bool = False  # the card in the module is not the contract's
+    sim: str = ""  # the card that was read last, and the one before it (agent.plan.sim.label)
+    sim_before: str = ""
+    sim_since: datetime | None = None  # when it took the other's place
     warned: tuple[int, ...] = ()  # percentages already told in this period
     told_period: str = ""
     told_state: str = ""
@@ -193,6 +202,13 @@ class Ledger:
 
         return from_dict(data)
 
+    @property
+    def foreign_bytes(self) -> tuple[int, int]:
+        """Received and sent over a card that is not the contract's."""
+        waiting = [span for span in self.pending if span.foreign]
+        received = self.foreign_received_bytes + sum(span.received_bytes for span in waiting)
+        return received, self.foreign_sent_bytes + sum(span.sent_bytes for span in waiting)
+
     def counted(self) -> tuple[int, int]:
         received = self.received_bytes + sum(s.received_bytes for s in self.pending)
         return received, self.sent_bytes + sum(s.sent_bytes for s in self.pending)
@@ -203,7 +219,10 @@ def rule_of(plan: Plan) -> str:
 
 
 def charge_management(ledger: Ledger, received_bytes: int, sent_bytes: int) -> Ledger:
-    """Note how much of what was counted was the agent's own traffic; the plan says whether it is charged."""
+    """Note how much of what was counted was the agent's own traffic; the plan says whether it is charged. What went
+    over a foreign card is counted apart already."""
+    if ledger.foreign:
+        return ledger
     return replace(
         ledger,
         management_received_bytes=ledger.management_received_bytes + max(0, received_bytes),
@@ -213,7 +232,7 @@ def charge_management(ledger: Ledger, received_bytes: int, sent_bytes: int) -> L
 
 def charged_bytes(ledger: Ledger, plan: Plan) -> int:
     """What of the period's bytes uses up the allowance."""
-    received, sent = ledger.counted()
+    received, sent = (all_ - foreign for all_, foreign in zip(ledger.counted(), ledger.foreign_bytes, strict=True))
     if not plan.charge_management:
         received -= ledger.management_received_bytes
         sent -= ledger.management_sent_bytes

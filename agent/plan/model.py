@@ -55,6 +55,10 @@ class Step:
         return Rates(self.down_bps, self.up_bps)
 
 
+# A card: a whole ICCID or IMSI (ITU-T E.118, TS 23.003 2.2), the beginning of one and a star, or a range.
+SIM_RULE = r"[0-9]{5,20}\*|[0-9]{14,20}|[0-9]{14,20}-[0-9]{14,20}"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the household was promised. Section [plan] of the configuration."""
@@ -71,6 +75,7 @@ class Plan:
     count: str = "ip"  # ip: link bytes less the link header; link: as the kernel counts
     charge: str = "sum"  # sum, received or sent: which direction uses up the allowance
     charge_management: bool = False  # whether the agent's own traffic is charged to the household
+    sim: tuple[str, ...] = ()  # the contract's cards: ICCID or IMSI, 893201*, or LOW-HIGH; empty: whichever is there
     max_bps: int = 150_000_000  # what the radio can do at best: bounds a believable jump, paces the sampling
     local_topup: bool = False  # whether a technician may top up on the device
 

@@ -64,7 +64,7 @@ def _after_a_boot(
         return replace(ledger, witness=fresh), Comparison(refused_bytes=missing)
     if missing:
         # Of the boot before, the wall time of which is gone: it stays in the period that was under way.
-        ledger = with_span(ledger, Span("before", 0.0, 0.0, received, sent))
+        ledger = with_span(ledger, Span("before", 0.0, 0.0, received, sent, foreign=ledger.foreign))
         fresh = replace(
             fresh, ledger_received_bytes=ledger.total_received_bytes, ledger_sent_bytes=ledger.total_sent_bytes
         )

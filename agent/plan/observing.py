@@ -72,7 +72,8 @@ def observe(ledger: Ledger, sample: Sample, moment: Moment, plan: Plan) -> tuple
     )
     if delta.received_bytes or delta.sent_bytes:
         start_s = last.sample.boot_s if last else since_s
-        span = Span(boot_id, min(start_s, sample.boot_s), sample.boot_s, delta.received_bytes, delta.sent_bytes)
+        counted = delta.received_bytes, delta.sent_bytes
+        span = Span(boot_id, min(start_s, sample.boot_s), sample.boot_s, *counted, foreign=ledger.foreign)
         ledger = with_span(ledger, span)
     return settle(ledger, moment, plan), delta
 
@@ -116,9 +117,8 @@ def _watched_since(ledger: Ledger, boot_id: str) -> float:
 def with_span(ledger: Ledger, span: Span) -> Ledger:
     pending = [*ledger.pending, span]
     if len(pending) > PENDING_SPANS:  # join the two neighbours that together are shortest: the least is lost in time
-        pairs = [(b.end_s - a.start_s, i) for i, (a, b) in enumerate(pairwise(pending)) if a.boot_id == b.boot_id] or [
-            (0.0, 0)
-        ]
+        neighbours = [(i, a, b) for i, (a, b) in enumerate(pairwise(pending)) if _alike(a, b)]
+        pairs = [(b.end_s - a.start_s, i) for i, a, b in neighbours] or [(0.0, 0)]
         i = min(pairs)[1]
         pending[i : i + 2] = [_joined(pending[i], pending[i + 1])]
     return replace(
@@ -129,6 +129,11 @@ def with_span(ledger: Ledger, span: Span) -> Ledger:
     )
 
 
+def _alike(a: Span, b: Span) -> bool:
+    return (a.boot_id, a.foreign) == (b.boot_id, b.foreign)
+
+
 def _joined(a: Span, b: Span) -> Span:
     start_s = min(a.start_s, b.start_s) if a.boot_id == b.boot_id else b.start_s
-    return Span(b.boot_id, start_s, b.end_s, a.received_bytes + b.received_bytes, a.sent_bytes + b.sent_bytes)
+    received, sent = a.received_bytes + b.received_bytes, a.sent_bytes + b.sent_bytes
+    return Span(b.boot_id, start_s, b.end_s, received, sent, foreign=a.foreign or b.foreign)

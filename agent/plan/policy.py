@@ -29,6 +29,7 @@ class Usage:
     limit_bytes: int
     remaining_bytes: int
     percent: float
+    foreign_bytes: int = 0  # over a card that is not the contract's
     until_next_bytes: int = 0  # to the next warning or step: what paces the sampling
 
 
@@ -61,6 +62,7 @@ def usage(ledger: Ledger, plan: Plan) -> Usage:
         limit_bytes=limit,
         remaining_bytes=max(0, limit - charged),
         percent=charged * 100 / limit,
+        foreign_bytes=sum(ledger.foreign_bytes),
         until_next_bytes=bytes_to_next(ledger, plan),
     )
 

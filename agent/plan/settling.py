@@ -93,6 +93,8 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         ledger.warned,
         ledger.advance_bytes,
         ledger.short_end,
+        ledger.foreign_received_bytes,
+        ledger.foreign_sent_bytes,
         _of_depth(ledger.previous, PERIODS_UNDONE - 1),
     )
     short_end, advance_bytes = _short(ledger, target, plan)
@@ -106,6 +108,8 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         sent_bytes=0,
         management_received_bytes=0,
         management_sent_bytes=0,
+        foreign_received_bytes=0,
+        foreign_sent_bytes=0,
         forgiven_bytes=0,
         topups=carried(ledger.topups, beyond_bytes(ledger, plan), target.start, moment),
         lapsed=remaining(ledger),
@@ -167,6 +171,8 @@ def _reopened(ledger: Ledger, plan: Plan) -> Ledger:
         sent_bytes=previous.sent_bytes,
         management_received_bytes=previous.management_received_bytes,
         management_sent_bytes=previous.management_sent_bytes,
+        foreign_received_bytes=previous.foreign_received_bytes,
+        foreign_sent_bytes=previous.foreign_sent_bytes,
         forgiven_bytes=previous.forgiven_bytes,
         topups=previous.topups,
         advance_bytes=previous.advance_bytes,
@@ -183,6 +189,8 @@ def _reopened(ledger: Ledger, plan: Plan) -> Ledger:
         sent_bytes=right.sent_bytes + wrong.sent_bytes,
         management_received_bytes=right.management_received_bytes + wrong.management_received_bytes,
         management_sent_bytes=right.management_sent_bytes + wrong.management_sent_bytes,
+        foreign_received_bytes=right.foreign_received_bytes + wrong.foreign_received_bytes,
+        foreign_sent_bytes=right.foreign_sent_bytes + wrong.foreign_sent_bytes,
     )
 
 
@@ -219,9 +227,9 @@ def _split(spans: tuple[Span, ...], moment: Moment, boundary: datetime) -> tuple
         else:
             share = (at_s - span.start_s) / (span.end_s - span.start_s)
             received, sent = int(span.received_bytes * share), int(span.sent_bytes * share)
-            before.append(Span(span.boot_id, span.start_s, at_s, received, sent))
-            rest = (span.received_bytes - received, span.sent_bytes - sent)
-            after.append(Span(span.boot_id, at_s, span.end_s, *rest))
+            before.append(replace(span, end_s=at_s, received_bytes=received, sent_bytes=sent))
+            rest = span.received_bytes - received, span.sent_bytes - sent
+            after.append(replace(span, start_s=at_s, received_bytes=rest[0], sent_bytes=rest[1]))
     return tuple(before), tuple(after)
 
 
@@ -230,6 +238,8 @@ def _charged(ledger: Ledger, spans: tuple[Span, ...], moment: Moment, plan: Plan
         ledger,
         received_bytes=ledger.received_bytes + sum(s.received_bytes for s in spans),
         sent_bytes=ledger.sent_bytes + sum(s.sent_bytes for s in spans),
+        foreign_received_bytes=ledger.foreign_received_bytes + sum(s.received_bytes for s in spans if s.foreign),
+        foreign_sent_bytes=ledger.foreign_sent_bytes + sum(s.sent_bytes for s in spans if s.foreign),
     )
     return _noted(ledger, spans, moment, plan, ledger.period.label)
 

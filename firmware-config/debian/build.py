@@ -28,6 +28,7 @@ PLACES = {
     "modem-agent-reboot.path": "lib/systemd/system/modem-agent-reboot.path",
     "modem-agent-reboot.service": "lib/systemd/system/modem-agent-reboot.service",
     "modem-agent.udev": "lib/udev/rules.d/70-modem-agent.rules",
+    "modem-agent.polkit": "usr/share/polkit-1/rules.d/modem-agent.rules",
     "modem-agent.sysusers": "usr/lib/sysusers.d/modem-agent.conf",
     "modem-agent.tmpfiles": "usr/lib/tmpfiles.d/modem-agent.conf",
     "modem-agent.modules-load": "usr/lib/modules-load.d/modem-agent.conf",

@@ -94,12 +94,14 @@ def test_an_error_with_json_is_an_object_too(cli: Run, tmp_path: Path) -> None:
 
 def test_config_show_marks_defaults_and_masks_secrets(cli: Run, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
-    file.write_text('[plan]\nbilling_day = 12\n[household]\nsms_to = "+32470123456"\n')
+    file.write_text('[plan]\nbilling_day = 12\nsim = ["8932010000000000017"]\n[household]\nsms_to = "+32470123456"\n')
     done = cli("config", "show", "--config", str(file))
     assert done.returncode == 0
     assert "billing_day = 12\n" in done.stdout
     assert 'timezone = "Europe/Brussels"  # default' in done.stdout
     assert "32470123456" not in done.stdout
+    assert "89320100" not in done.stdout
+    assert 'sim = ["***"]' in done.stdout
     answer = json.loads(cli("config", "show", "--json", "--config", str(file)).stdout)
     assert "plan.billing_day" not in answer["defaults"]
     assert "plan.timezone" in answer["defaults"]

@@ -15,6 +15,7 @@ import pytest
 from agent.config import Config
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.tasks.recovery import LOOK_S, MEMORY, Recovering
+from agent.doctor.access_point import Dialler
 from agent.mqtt import SessionState
 from agent.plan import Moment
 from agent.plan.model import Trust
@@ -44,6 +45,7 @@ class Module:
 
     is_open = False
     occupied = None
+    context_differs = False
 
     def __init__(self, store: Kept) -> None:
         self.store, self.steps_on_disk = store, list[int]()
@@ -119,3 +121,36 @@ def test_a_damaged_memory_is_forgotten_and_the_ladder_goes_on(tmp_path: Path, mo
     asyncio.run(store.run(lambda database: database.meta.set(MEMORY, "{nonsense")))
     module, _, _ = live(store, 8, monkeypatch)
     assert module.steps_on_disk == [1]
+
+
+class Attached(Module):
+    """A module that answers and has another APN than the configured one; each attach gives it the right one."""
+
+    context_differs = True
+
+    def rungs(self, *, answers: bool) -> tuple[str, ...]:
+        return ()
+
+    async def reset(self, level: str) -> dict[str, Any]:
+        self.context_differs = False
+        return await super().reset(level)
+
+
+def contexts(store: Kept, monkeypatch: pytest.MonkeyPatch, *diallers: Dialler) -> list[dict[str, Any]]:
+    """The events of a module with another APN, where these dial."""
+    monkeypatch.setattr("agent.daemon.tasks.recovery.access_point.diallers", lambda: diallers)
+    monkeypatch.setattr("tests.daemon.test_recovery.Module", Attached)
+    _, events, _ = live(store, 3, monkeypatch)
+    return events
+
+
+def test_the_configured_apn_is_set_where_nobody_else_dials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Kept(tmp_path / "agent.db")
+    assert contexts(store, monkeypatch) == [{"apn": ""}]
+    assert len(store.memory()["contexts"]) == 1
+
+
+def test_where_somebody_else_dials_the_module_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Kept(tmp_path / "agent.db")
+    assert contexts(store, monkeypatch, Dialler("NetworkManager", "mobile", "internet")) == []
+    assert "contexts" not in store.memory()

@@ -220,3 +220,72 @@ def test_the_dictionary_says_all() -> None:
     assert shown["cause"] == "operator-outage"
     assert shown["root"]["link"] == "internet"
     assert [row["link"] for row in shown["links"]] == [name for name, _ in CHECKS]
+
+
+# -- the port ------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_tried_before_the_port_that_answered_is_shown() -> None:
+    seen = {**modem(port="/dev/ttyUSB2"), "tried": ["/dev/ttyUSB0 answers nothing", "/dev/ttyUSB2: speaks AT"]}
+    finding = dict(diagnose(healthy(modem=seen)).findings)["port"]
+    assert finding.text == "/dev/ttyUSB2; tried before it: /dev/ttyUSB0 answers nothing"
+
+
+def test_a_module_read_through_modemmanager_is_told() -> None:
+    seen = modem(port="mmcli:/org/freedesktop/ModemManager1/Modem/0")
+    finding = dict(diagnose(healthy(modem=seen)).findings)["port"]
+    assert finding.level == "ok"
+    assert "ModemManager has it" in finding.text
+
+
+def test_ports_of_which_none_speaks_at_are_named_with_the_way_on() -> None:
+    seen = {
+        "state": "absent",
+        "reason": "no port speaks AT: /dev/ttyUSB0 streams NMEA sentences: a GPS port",
+        "reading": None,
+        "tried": ["/dev/ttyUSB0 streams NMEA sentences: a GPS port"],
+    }
+    diagnosis = diagnose(healthy(modem=seen, hosts=()))
+    assert diagnosis.cause == "usb-gone"
+    assert diagnosis.root is not None
+    assert "GPS port" in diagnosis.root[1].text
+    assert "modem --ports" in diagnosis.root[1].advice
+
+
+# -- the card ----
+
+
+def test_a_foreign_card_is_a_warning_and_a_swapped_one_is_named() -> None:
+    history = {"foreign": False, "now": "893201***********17", "before": "", "since": None}
+    swapped = {**history, "before": "893202***********25", "since": "2026-11-22T08:00:00Z"}
+    texts = {
+        name: dict(diagnose(healthy(modem={**modem(), "sim": shown})).findings)["SIM"]
+        for name, shown in (("own", history), ("swapped", swapped), ("foreign", {**swapped, "foreign": True}))
+    }
+    assert texts["own"].text == "ready"
+    assert (texts["swapped"].level, texts["foreign"].level) == ("ok", "warning")
+    assert "893201***********17 in place of 893202***********25, since 2026-11-22" in texts["swapped"].text
+    assert "not the contract's SIM" in texts["foreign"].text
+    assert texts["foreign"].cause == "foreign-sim"
+
+
+# -- the PIN -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attempts", "refusal", "said"),
+    [
+        (3, "", "the SIM wants its PIN, 3 attempts left"),
+        (1, "", "the SIM wants its PIN, 1 attempt left"),
+        (None, "", "the SIM wants its PIN"),
+        (1, "only 1 attempt left, which is kept for a person", "1 attempt left; the agent does not enter it: only 1"),
+        (2, "the SIM refused this PIN; it is not tried again", "does not enter it: the SIM refused this PIN"),
+        (3, "the PIN file holds no PIN of 4 to 8 digits", "holds no PIN of 4 to 8 digits"),
+    ],
+)
+def test_a_locked_sim_is_told_with_attempts_and_the_reason(attempts: int | None, refusal: str, said: str) -> None:
+    seen = {**modem(sim={"state": "SIM PIN", "lock": "sim-pin", "pin_attempts": attempts}), "pin": refusal}
+    finding = dict(diagnose(healthy(modem=seen)).findings)["SIM"]
+    assert said in finding.text
+    assert "modem-agent pin" in finding.advice
+    assert ("Give the right one" in finding.advice) is bool(refusal)

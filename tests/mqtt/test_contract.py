@@ -7,7 +7,9 @@ import json
 import jsonschema
 import pytest
 
+from agent.mqtt import reports
 from agent.mqtt.topics import Topics
+from tests.cli import sample
 from tests.mqtt import contract
 
 FILES = sorted(entry.name for entry in contract.SCHEMAS.iterdir() if entry.name.endswith(".schema.json"))
@@ -29,6 +31,7 @@ def test_channels_are_the_topics_of_the_code() -> None:
         *(topics.twin(part) for part in ("info", "sim", "plan", "config")),
         *(topics.measurement(name) for name in ("traffic", "state")),
         topics.event("lost"),
+        topics.event("sim"),
         topics.event("{name}"),
         topics.alarm("{name}"),
         topics.request("{type}", "{id}"),
@@ -65,3 +68,22 @@ def test_an_undocumented_field_is_found() -> None:
         contract.check("modem-agent/v1/d/status", json.dumps({**status, "extra": 1}).encode())
     with pytest.raises(AssertionError):
         contract.check("modem-agent/v1/d/other", b"{}")
+
+
+def test_a_foreign_sims_bytes_are_told_apart_and_only_where_there_are_any() -> None:
+    status = sample.status()
+    numbering = {"v": 1, "boot": "9f1c2e34", "seq": 1, "up": 1, "time": "2026-11-22T08:00:00Z", "clk": "sync"}
+    for foreign_bytes in (0, 80_000):
+        status["usage"]["foreign_bytes"] = foreign_bytes
+        told = {**numbering, **reports.traffic(status, agent_bytes=1)}
+        contract.check("modem-agent/v1/d/m/traffic", json.dumps(told).encode())
+        assert told.get("ForeignBytes", 0) == foreign_bytes
+
+
+def test_a_swapped_sim_is_told_with_masked_numbers_alone() -> None:
+    numbering = {"v": 1, "boot": "9f1c2e34", "seq": 1, "up": 1, "time": "2026-11-22T08:00:00Z", "clk": "sync"}
+    swap = {"state": "swapped", "ICCID": "893201***********17", "PreviousICCID": "893301***********25", "Foreign": True}
+    contract.check("modem-agent/v1/d/e/sim", json.dumps({**numbering, **swap}).encode())
+    whole = {**numbering, **swap, "ICCID": "8932010000000000017"}
+    with pytest.raises(jsonschema.ValidationError):
+        contract.check("modem-agent/v1/d/e/sim", json.dumps(whole).encode())

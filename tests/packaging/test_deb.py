@@ -82,6 +82,7 @@ def test_files_are_roots_and_the_units_are_where_systemd_looks(package: Path) ->
         "./usr/lib/tmpfiles.d/modem-agent.conf",
         "./usr/lib/modules-load.d/modem-agent.conf",
         "./lib/udev/rules.d/70-modem-agent.rules",
+        "./usr/share/polkit-1/rules.d/modem-agent.rules",
         "./usr/share/man/man1/modem-agent.1.gz",
     ):
         assert place in listing, place

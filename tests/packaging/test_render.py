@@ -62,6 +62,7 @@ SAMPLES: dict[Any, tuple[str, Any]] = {
 # Where the rules of the configuration allow no such sample.
 FITTING = {
     "device.state_dir": "/x", "device.run_dir": "/x", "modem.port": "/dev/x", "modem.pin_file": "/x",
+    "modem.apn_password_file": "/x", "modem.apn_auth": "chap",
     "modem.power_gpio": "/x", "plan.timezone": "UTC0", "plan.count": "link", "plan.charge": "sent",
     "shaper.qdisc": "tbf", "operator.url": "mqtt://h", "operator.protocol": "5", "commands.keys_file": "/x",
     "clock.source": "ntp", "household.sms_to": "+32470", "household.sms_language": "nl", "log.level": "debug",
@@ -74,6 +75,7 @@ FITTING = {
 
 LISTS = {
     "plan.warn_percent": ["80", "95"],
+    "plan.sim": ["8932010000000000017", "20601*"],
     "wan.interfaces": ["usb0", "ww*"],
     "probe.hosts": ["1.2.3.4:443", "5.6.7.8:53"],
     "probe.name_servers": ["1.2.3.4"],

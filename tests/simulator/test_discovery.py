@@ -29,7 +29,7 @@ def test_the_agent_finds_the_at_port_of_every_module(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["quectel-ec25", "simcom-a7670"])
 def test_the_modem_is_found_again_under_another_name(name: str, tmp_path: Path) -> None:
-    """With simcom-a7670 the first port that the agent tries is deaf, and it must go on to the next."""
+    """The place stays, the name of the port does not."""
 
     async def story() -> None:
         modem = Modem(

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli import screen
+from agent.cli import exits, screen
 from agent.cli.verb import Call, verb
-from agent.errors import PortAbsent
+from agent.errors import AgentError, PortAbsent
+
+if TYPE_CHECKING:
+    from agent.modem.discovery import Candidate
 
 _SECTIONS = ("identity", "sim", "registration", "operator", "signal")
 
 
-@verb("modem-agent modem", "modem-agent modem --full --json")
+@verb("modem-agent modem", "modem-agent modem --full --json", "modem-agent modem --ports")
 @click.option("--full", is_flag=True, help="Identifiers (IMEI, IMSI, ICCID, number) unmasked.")
-def command(call: Call, full: bool) -> int:
+@click.option("--ports", is_flag=True, help="Every port of every module: what it is, and what was tried.")
+def command(call: Call, full: bool, ports: bool) -> int:
     """What the module is and says: identity, SIM, cell, contexts."""
+    if ports:
+        return _ports(call)
     with call.client() as client:
         answer = client.call("status")["modem"]
     if answer.get("reading") is None:
@@ -30,6 +36,46 @@ def command(call: Call, full: bool) -> int:
     for line in _lines(shown):
         print(line)
     return 0
+
+
+def _ports(call: Call) -> int:
+    """Works with the agent dead: sysfs says what is there, the agent what came of asking."""
+    from agent.modem.discovery import survey
+
+    found, tried = survey(), _tried(call)
+    if call.json:
+        rows = [
+            {"device": p.device, "usb": p.ids, "interface": p.interface, "driver": p.driver, "kind": p.kind,
+             "offered": p.offered, "listed": p.certain}
+            for p in found
+        ]  # fmt: skip
+        screen.print_json({"v": 1, "ports": rows, "tried": tried})
+        return exits.OK if found else exits.NO_MODEM
+    for line in port_lines(found):
+        print(line)
+    print("\n".join(["", "Tried by the agent:", *(f"  {line}" for line in tried)] if tried else []))
+    return exits.OK if found else exits.NO_MODEM
+
+
+def port_lines(found: Sequence[Candidate]) -> list[str]:
+    """A line a port, in the order in which they are tried; those that are left alone last."""
+    if not found:
+        return ["no port of a cellular module"]
+    lines = [f"{'Port':<16} {'USB':<9} {'If':>2} {'Driver':<14} What"]
+    for port in found:
+        what = port.kind if not port.offered else "AT, by the table" if port.certain else "not listed: asked with AT"
+        note = "" if port.offered else ", left alone"
+        number = "" if port.interface < 0 else str(port.interface)
+        lines.append(screen.clean(f"{port.device:<16} {port.ids:<9} {number:>2} {port.driver:<14} {what}{note}"))
+    return lines
+
+
+def _tried(call: Call) -> list[str]:
+    try:
+        with call.client() as client:
+            return [str(line) for line in client.call("status")["modem"].get("tried") or ()]
+    except AgentError:
+        return []
 
 
 # What tells a person or a SIM apart; TS 23.003 has their forms. The first six (maker, operator) and the last two stay,

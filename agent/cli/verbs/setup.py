@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from agent.cli import screen
+from agent.cli import access_point, screen
 from agent.cli.verb import Call, verb
 
 NET = Path("/sys/class/net")
@@ -47,9 +47,10 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     config_file.write(call.config_path, text)
     if not call.json:
         print(f"{screen.clean(call.config_path)}: written and checked; restart the agent")
+    changed = access_point.change(answers["apn"], yes=yes or call.json)
     if no_doctor:
-        return 0
-    return _examine(call)
+        return 0 if changed else 1
+    return _examine(call) or int(not changed)
 
 
 def _answers(table: dict[str, Any], *, yes: bool, wan: tuple[str, ...], given: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def _answers(table: dict[str, Any], *, yes: bool, wan: tuple[str, ...], given: d
         "ca": given["ca"] or operator.get("ca_file", ""),
         "cert": given["cert"] or operator.get("cert_file", ""),
         "key": given["key"] or operator.get("key_file", ""),
-        "apn": given["apn"] or modem.get("apn", ""),
+        "apn": given["apn"] or modem.get("apn", "") or access_point.suggested(),
         "port": given["port"] or modem.get("port", "auto"),
         "wan": list(wan) or table.get("wan", {}).get("interfaces") or links() or ["wwan0"],
         "billing_day": given["billing_day"] or table.get("plan", {}).get("billing_day", 1),

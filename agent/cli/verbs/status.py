@@ -105,7 +105,20 @@ def _sim(modem: Mapping[str, Any]) -> str | None:
     if state is None:
         return None
     left = sim.get("pin_attempts")
-    return f"{state}, {left} PIN attempts left" if left is not None and state != "READY" else str(state)
+    words = [str(state), *sim_words(modem.get("sim") or {})]
+    if left is not None and state != "READY":
+        words.append(f"{left} PIN attempt{'' if left == 1 else 's'} left")
+    if modem.get("pin"):
+        words.append(f"not entered: {modem['pin']}")
+    return ", ".join(words)
+
+
+def sim_words(history: Mapping[str, Any]) -> list[str]:
+    """The card against the contract, and against the one before it."""
+    words = ["not the contract's: counted apart, nothing is cut"] if history.get("foreign") else []
+    if history.get("since") and history.get("before"):
+        words.append(f"in place of {history['before']} since {local(history['since'])}")
+    return words
 
 
 def network(reading: Mapping[str, Any]) -> str | None:

@@ -91,6 +91,7 @@ def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("", f"{screen.size(usage['charged_bytes'])} of {screen.size(usage['limit_bytes'])}"),
         ("Received", screen.size(usage["received_bytes"])),
         ("Sent", screen.size(usage["sent_bytes"])),
+        ("Foreign SIM", screen.size(usage["foreign_bytes"]) if usage.get("foreign_bytes") else None),
         ("Agent's own", screen.size(usage["management_bytes"]) if usage["management_bytes"] else None),
         ("Top-ups", screen.size(usage["topup_bytes"]) if usage["topup_bytes"] else None),
         ("Left", screen.size(max(0, usage["remaining_bytes"]))),

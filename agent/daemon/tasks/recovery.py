@@ -20,7 +20,8 @@ from agent.daemon import incident
 from agent.daemon.incident import Incident
 from agent.daemon.liveness import Liveness, Verdict
 from agent.daemon.wait import Wake
-from agent.errors import AgentError, KernelError
+from agent.doctor import access_point
+from agent.errors import AgentError, KernelError, ModemError
 from agent.modem import Evidence, Recovery, evidence_of
 from agent.modem.cause import cause_of
 from agent.net import probes, resolv
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 30.0
 LEAST_S = 1.0  # between two looks, however often the module's state changes
+DIALLERS_S = 3_600.0  # who dials changes when a person changes it
 LONGEST_STEP_S = 400.0  # an attach that the network lets wait
 MEMORY, TROUBLE = "recovery", "trouble"  # keys in the store's table meta
 
@@ -72,6 +74,9 @@ class Recovering:
         self._incident: Incident | None = None
         self.cause = "none"
         self.wake = Wake()  # the module's state has changed: look now
+        self.pin_refusal = ""
+        self._diallers = False
+        self._diallers_asked_s: float | None = None
         self.on_change: Callable[[], None] = lambda: None
         self.on_beat: Callable[[float], None] = lambda within_s: None
 
@@ -101,14 +106,33 @@ class Recovering:
             cause = cause_of(evidence)
             self._note(cause)
             await self._follow(cause, liveness.silent_since_s)
+            if recovery.context_due and not await self._dialled():
+                await self._define_context(recovery)
             if not settings.recovery or (self._passing and cause != "none"):
                 continue
             decision = await recovery.consider(evidence)
+            self.pin_refusal = recovery.pin_refusal
             if decision.rung:
                 agent.event("modem-reset", {"level": decision.rung, "cause": decision.cause, "reason": decision.reason})
 
     def _now_s(self) -> float:
         return float(self._agent.clock.now().boot_s)
+
+    async def _dialled(self) -> bool:
+        """Whether somebody else dials, with an APN of his own; asked anew now and then, since it costs processes."""
+        now_s = self._agent.clock.now().boot_s
+        if self._diallers_asked_s is None or now_s - self._diallers_asked_s >= DIALLERS_S:
+            self._diallers_asked_s = now_s
+            self._diallers = bool(await asyncio.to_thread(access_point.diallers))
+        return self._diallers
+
+    async def _define_context(self, recovery: Recovery) -> None:
+        """The configured APN into the module, where nobody else dials with one of his own."""
+        try:
+            if await recovery.define_context():
+                self._agent.event("modem-context", {"apn": self._agent.config.modem.apn})
+        except ModemError as error:
+            log.warning("the configured APN could not be set: %s", error)
 
     def _note(self, cause: str) -> None:
         if cause != self.cause:

@@ -20,7 +20,7 @@ BEGIN {
 	type("bool", "modem.recovery shaper.replace_foreign shaper.offload_guard plan.charge_management plan.local_topup")
 	type("bool", "commands.require_signature")
 	type("date", "plan.contract_start plan.contract_end")
-	type("texts", "modem.power_cycle wan.interfaces commands.at_allow probe.hosts probe.name_servers")
+	type("texts", "modem.power_cycle plan.sim wan.interfaces commands.at_allow probe.hosts probe.name_servers")
 	type("ints", "plan.warn_percent")
 	for (i = 1; i < 32; i++) code[sprintf("%c", i)] = sprintf("\\u%04X", i)
 	code[sprintf("%c", 127)] = "\\u007F"
