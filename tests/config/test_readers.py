@@ -16,14 +16,14 @@ AGENT = Path(__file__).parents[2] / "agent"
 # Names under which the code holds a section; the section's own name counts too (config.modem.apn).
 HOLDERS = {"settings", "_settings", "the section itself"}
 # Written and shown, but no reader of a setting: the schema, what writes it, what it is printed by.
-NOT_READERS = {"config.py", "cli/setup.py", "cli/writing.py", "cli/config.py"}
+NOT_READERS = {"config.py", "cli/verbs/setup.py", "cli/config_file.py", "cli/verbs/config.py"}
 
 
 def sections() -> list[tuple[str, str, type]]:
     """(section, key, section's class) of the whole schema, lists of tables included."""
     found = []
     hints = typing.get_type_hints(Config)
-    for section in (f.name for f in fields(Config) if f.name != "file"):
+    for section in (f.name for f in fields(Config) if is_dataclass(hints[f.name])):
         found += _keys(section, hints[section])
     return found
 
