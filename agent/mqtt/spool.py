@@ -32,7 +32,11 @@ class Lane:
             self._to_head(row)
 
     def _to_head(self, row: Row) -> None:
-        self.head.append(row)
+        """By its number among the rows of its boot: a higher one may have reached the flash before it."""
+        place = len(self.head)
+        while place and _is_later(self.head[place - 1], row):
+            place -= 1
+        self.head.insert(place, row)
         self.loaded_id = max(self.loaded_id, row.id)
 
     def load(self, rows: Sequence[Row], limit: int) -> None:
@@ -56,8 +60,8 @@ class Lane:
             if id(row) not in waiting:
                 self.loaded_id = max(self.loaded_id, row.id)
         while len(self.head) > HEAD_ROWS and self.head[-1].id:
-            self.head.pop()
-            self.loaded_id, self.disk = self.head[-1].id, True
+            # One that stays in the head and is numbered before it, but was written after it, will be read twice.
+            self.loaded_id, self.disk = min(self.loaded_id, self.head.pop().id - 1), True
 
     def forget(self, ids: set[int]) -> None:
         self.head = deque(row for row in self.head if not (row.id and row.id in ids))
@@ -65,3 +69,7 @@ class Lane:
     def give_back(self, rows: Iterable[Row]) -> None:
         """Rows that were sent and not acknowledged are the first to be sent again, in their order."""
         self.head.extendleft(reversed([row for row in rows if row.lane == self.number]))
+
+
+def _is_later(row: Row, other: Row) -> bool:
+    return row.boot == other.boot and (row.seq or 0) > (other.seq or 0) > 0

@@ -12,7 +12,7 @@ import pytest
 from agent import config as configuration
 from agent.commands import pushed_config
 from agent.config import Config
-from agent.errors import ConfigError
+from agent.errors import ConfigError, StoreError
 from agent.mqtt import SessionState
 from tests.commands.standin import StandIn
 from tests.commands.test_runner import Channel
@@ -111,6 +111,36 @@ def test_rolled_back_when_the_broker_is_not_reached(tmp_path: Path, config: Conf
     run(tmp_path, config, story)
 
 
+@pytest.mark.parametrize("reached", [False, True])
+def test_a_disk_that_refuses_for_a_while_does_not_end_the_watch_over_a_trial(
+    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch, reached: bool
+) -> None:
+    """Else a configuration that keeps the broker away would stay until the next start."""
+    monkeypatch.setattr("agent.commands.rows.config.STORE_RETRY_S", 0.01)
+
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.url": "mqtt://nowhere.invalid"}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.url)
+        works, refusals = agent.store.run, list[str]()
+
+        async def run(fn: Any) -> Any:
+            if len(refusals) < 4:
+                refusals.append("full")
+                raise StoreError("database or disk is full")
+            return await works(fn)
+
+        monkeypatch.setattr(agent.store, "run", run)
+        if reached:
+            agent.shown = SessionState(connected=True, since_boot_s=agent.clock.boot_s + 1)
+        agent.clock.boot_s += 61
+        await channel.settle()
+        assert len(refusals) == 4
+        assert (await channel.states("c1"))[-1] == ("succeeded" if reached else "failed")
+        assert agent.config.operator.url == ("mqtt://nowhere.invalid" if reached else "")
+
+    run(tmp_path, config, story)
+
+
 @pytest.mark.parametrize(
     ("boot_s", "connected", "last"), [(10.0, True, "succeeded"), (70.0, False, "failed"), (10.0, False, None)]
 )
@@ -159,3 +189,20 @@ def test_what_cannot_be_pushed(tmp_path: Path, config: Config, changes: dict[str
         assert agent.config == config
 
     run(tmp_path, config, story)
+
+
+def test_a_trial_whose_command_is_forgotten_is_given_up_at_the_start(tmp_path: Path, config: Config) -> None:
+    """A database that was restored has the trial of its last generation and no journal: nobody would end it."""
+
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.url": "mqtt://nowhere.invalid"}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.url)
+        await agent.store.run(lambda db: db.connection.execute("DELETE FROM journal"))
+
+    run(tmp_path, config, story)
+
+    async def later(agent: Reporting, channel: Channel) -> None:
+        assert agent.config.operator.url == ""
+        assert await agent.store.run(pushed_config.trial) is None
+
+    run(tmp_path, config, later, instance="2")

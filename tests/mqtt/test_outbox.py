@@ -257,3 +257,28 @@ def test_a_full_disk_loses_no_event_that_was_taken(tmp_path: Path) -> None:
         assert lost(sent) == [2]
 
     tell(tmp_path, story)
+
+
+@pytest.mark.parametrize("reboots", [False, True])
+def test_reports_go_in_the_order_of_their_numbers_though_they_reach_the_flash_in_another(
+    tmp_path: Path, reboots: bool
+) -> None:
+    """An answer gets its number; before its transaction is handed in, the ledger's goes, with an event numbered after."""
+
+    async def story(agent: StandIn) -> None:
+        first, second = agent.outbox.batch(), agent.outbox.batch()
+        for number, batch in ((1, first), (2, second)):
+            batch.add(agent.topics.event("test"), {"number": number})
+        await agent.outbox.write(second)
+        assert await agent.outbox.take() is None  # the first is on its way
+        await agent.outbox.write(first)
+        if not reboots:
+            assert numbers(await everything(agent)) == [1, 2]
+
+    tell(tmp_path, story, boot="boot-1")
+
+    async def after(agent: StandIn) -> None:
+        assert numbers(await everything(agent)) == [1, 2]
+
+    if reboots:
+        tell(tmp_path, after, boot="boot-2")
