@@ -20,6 +20,7 @@ from agent.errors import ConfigError, Rejected
 from agent.toml import dumps, tomllib
 
 GOOD, BEFORE, TRIAL, LAST = "config.good", "config.before", "config.trial", "config.last"
+LOCAL = "local"  # the id of a trial that was begun on the device
 STARTS = 3  # of the agent during one trial: a configuration that makes it crash is given up
 
 
@@ -95,6 +96,9 @@ def start(db: Any, boot: str, boot_s: float) -> dict[str, Any]:
             give_up(db, f"the broker was not reached within {made.limit_s:g} s")
         elif made.starts >= STARTS:
             give_up(db, f"the agent started {made.starts} times without reaching the broker")
+        elif made.id != LOCAL and made.id not in {entry.id for entry in db.journal.unfinished()}:
+            # As after a database that was restored: nothing would ever end the trial.
+            give_up(db, "the command that began it is not known any more")
         else:
             later = made if made.boot == boot else Trial(made.id, made.changes, boot, 0.0, made.limit_s, made.starts)
             _set_trial(db, Trial(later.id, later.changes, boot, later.began_s, later.limit_s, later.starts + 1))

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import stat
 from pathlib import Path
 
 from agent.errors import PortBusy
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 LOCK_DIRECTORY = Path("/var/lock")
 PROGRAM = "modem-agent"  # behind the number, as minicom writes its own
 PROC = Path("/proc")
+PSEUDO_TERMINALS = range(136, 144)  # major numbers: Documentation/admin-guide/devices.txt of the kernel
 
 
 class DeviceLock:
@@ -90,19 +92,36 @@ def holder_of(device: str, proc: Path = PROC) -> str:
     """Name and number of another process that has the device open, or "". Sees all of them only as root."""
     target = os.path.realpath(device)
     try:
+        node = os.stat(target)
         pids = [name for name in os.listdir(proc) if name.isdigit() and int(name) != os.getpid()]
     except OSError:
         return ""
-    return next((_named(int(pid), proc) for pid in pids if _has_open(f"{proc}/{pid}/fd", target)), "")
+    return next((_named(int(pid), proc) for pid in pids if _has_open(f"{proc}/{pid}/fd", target, node)), "")
 
 
-def _has_open(directory: str, target: str) -> bool:
+def _has_open(directory: str, target: str, node: os.stat_result) -> bool:
     try:
         # Plain strings: pathlib interns every part, and thousands of process numbers a day grow that table.
         files = {name: os.readlink(f"{directory}/{name}") for name in os.listdir(directory)}
     except OSError:
         return False
-    return target in files.values() and not _made(Path(directory).parent, files, target)
+    # The path may be another one: a service or a container may have its own mounts. Only what is named alike is looked
+    # at closer, since a file on a dead network share answers readlink(2) and not stat(2).
+    alike = os.path.basename(target)
+    same = (_is(f"{directory}/{name}", node) for name, file in files.items() if os.path.basename(file) == alike)
+    return any(same) and not _made(Path(directory).parent, files, target)
+
+
+def _is(path: str, node: os.stat_result) -> bool:
+    """Whether this is the node or another node of its device; each devpts counts its terminals anew."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    if os.path.samestat(found, node):
+        return True
+    devices = stat.S_ISCHR(found.st_mode) and stat.S_ISCHR(node.st_mode) and found.st_rdev == node.st_rdev
+    return devices and os.major(node.st_rdev) not in PSEUDO_TERMINALS
 
 
 def _made(process: Path, files: dict[str, str], target: str) -> bool:

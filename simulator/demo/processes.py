@@ -17,7 +17,11 @@ from typing import IO, Any, ClassVar
 from simulator.demo.network import BROKER_ADDRESS, OPERATOR, SetupError, inside
 
 BROKER_PORT, SERVER_PORT = 1883, 5001
-MOSQUITTO_CONF = "listener {port} {address}\nallow_anonymous true\npersistence false\nmax_packet_size 2000000\n"
+# Without `user root` it would become another user, which root of an ordinary user's namespace may not: setgroups(2) is
+# denied there (user_namespaces(7)).
+MOSQUITTO_CONF = (
+    "user root\nlistener {port} {address}\nallow_anonymous true\npersistence false\nmax_packet_size 2000000\n"
+)
 
 
 class Processes:
@@ -25,21 +29,29 @@ class Processes:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._logs: list[IO[bytes]] = []
 
     def start(self, host: str, name: str, *command: str) -> subprocess.Popen[bytes]:
-        """Start a process in a host; what it prints goes to NAME.log."""
+        """Start a process in a host, in place of an ended one of that name; what it prints goes to NAME.log."""
         log = (self._out / f"{name}.log").open("ab")
         self._logs.append(log)
         process = subprocess.Popen(["ip", "netns", "exec", host, *command], stdout=log, stderr=log)
-        self._running.append(process)
+        self._running[name] = process
         return process
+
+    def all_run(self) -> bool:
+        """True, or a SetupError that names the process that ended by itself and what it said last."""
+        for name, process in self._running.items():
+            if (status := process.poll()) is not None:
+                said = (self._out / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
+                raise SetupError(f"the {name} ended with status {status}: {said[-1] if said else 'it said nothing'}")
+        return True
 
     def close(self) -> None:
         for load in list(Load.running):
             load.stop()
-        for process in reversed(self._running):
+        for process in reversed(self._running.values()):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 try:
@@ -60,7 +72,7 @@ def start_broker(processes: Processes, out: Path) -> str:
         processes.start(OPERATOR, "broker", mosquitto, "-c", str(conf))
     else:
         processes.start(OPERATOR, "broker", sys.executable, "-m", "simulator.demo.embedded_broker", str(BROKER_PORT))
-    wait_until(lambda: _answers(BROKER_PORT), 15, "the broker listens")
+    wait_until(lambda: processes.all_run() and _answers(BROKER_PORT), 15, "the broker listens")
     return "mosquitto" if mosquitto else "amqtt (embedded)"
 
 
@@ -68,7 +80,7 @@ def start_server(processes: Processes) -> None:
     """The host on the internet that the household loads from and to."""
     module = "simulator.demo.load"
     processes.start(OPERATOR, "server", sys.executable, "-m", module, "serve", BROKER_ADDRESS, str(SERVER_PORT))
-    wait_until(lambda: _answers(SERVER_PORT), 15, "the traffic server listens")
+    wait_until(lambda: processes.all_run() and _answers(SERVER_PORT), 15, "the traffic server listens")
 
 
 def _answers(port: int) -> bool:

@@ -81,9 +81,7 @@ class Story:
         self.display.say("the daemon starts in the modem; ledger at 39.985 of 40 GB", "bold")
         began = time.monotonic()
         self.device.start(processes)
-        online = self.desk.wait_for(lambda m: m.topic.endswith("/status") and _state(m) == "online", 30)
-        if online is None:
-            raise network.SetupError("the daemon never said that it is online; see daemon.log")
+        online = wait_until(lambda: processes.all_run() and self._online(), 30, "the daemon says that it is online")
         self.name = online.topic.split("/")[2]
         took = time.monotonic() - began
         self.promise("from start to online at the operator", "at most 10 s", f"{took:.1f} s", took <= 10)
@@ -189,6 +187,9 @@ class Story:
         self.promise("modem unplugged, then read again", "at most 10 s", f"{took:.1f} s", absent and took <= 10)
         self.counted_exactly("after the unplugging")
 
+    def _online(self) -> Message | None:
+        return self.desk.wait_for(lambda m: m.topic.endswith("/status") and _state(m) == "online", 0.2)
+
     def _modem(self) -> Any:
         return (self.device.ask("status") or {}).get("modem", {})
 
@@ -204,7 +205,7 @@ class Story:
         self.event("kill -9")
         time.sleep(2)
         self.device.start(processes)
-        wait_until(self.usage, 15, "the daemon answers again")
+        wait_until(lambda: processes.all_run() and self.usage(), 15, "the daemon answers again")
         load.result()
         self.counted_exactly("through kill -9 and restart")
 

@@ -13,7 +13,7 @@ import pytest
 from agent import config as configuration
 from agent.commands import pushed_config
 from agent.config import Config
-from agent.errors import ConfigError
+from agent.errors import ConfigError, StoreError
 from agent.mqtt import SessionState
 from agent.store import Database
 from tests.commands.standin import StandIn
@@ -113,6 +113,36 @@ def test_rolled_back_when_the_broker_is_not_reached(tmp_path: Path, config: Conf
     run(tmp_path, config, story)
 
 
+@pytest.mark.parametrize("reached", [False, True])
+def test_a_disk_that_refuses_for_a_while_does_not_end_the_watch_over_a_trial(
+    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch, reached: bool
+) -> None:
+    """Else a configuration that keeps the broker away would stay until the next start."""
+    monkeypatch.setattr("agent.commands.rows.config.STORE_RETRY_S", 0.01)
+
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.url": "mqtt://nowhere.invalid"}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.url)
+        works, refusals = agent.store.run, list[str]()
+
+        async def run(fn: Any) -> Any:
+            if len(refusals) < 4:
+                refusals.append("full")
+                raise StoreError("database or disk is full")
+            return await works(fn)
+
+        monkeypatch.setattr(agent.store, "run", run)
+        if reached:
+            agent.shown = SessionState(connected=True, since_boot_s=agent.clock.boot_s + 1)
+        agent.clock.boot_s += 61
+        await channel.settle()
+        assert len(refusals) == 4
+        assert (await channel.states("c1"))[-1] == ("succeeded" if reached else "failed")
+        assert agent.config.operator.url == ("mqtt://nowhere.invalid" if reached else "")
+
+    run(tmp_path, config, story)
+
+
 @pytest.mark.parametrize(
     ("boot_s", "connected", "last"), [(10.0, True, "succeeded"), (70.0, False, "failed"), (10.0, False, None)]
 )
@@ -185,3 +215,20 @@ def test_a_pushed_key_that_is_refused_takes_none_of_the_others_with_it(tmp_path:
 def test_what_makes_no_sense_cannot_be_pushed_either(config: Config, changes: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigError, match=key):
         pushed_config.merged(config, changes)
+
+
+def test_a_trial_whose_command_is_forgotten_is_given_up_at_the_start(tmp_path: Path, config: Config) -> None:
+    """A database that was restored has the trial of its last generation and no journal: nobody would end it."""
+
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.url": "mqtt://nowhere.invalid"}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.url)
+        await agent.store.run(lambda db: db.connection.execute("DELETE FROM journal"))
+
+    run(tmp_path, config, story)
+
+    async def later(agent: Reporting, channel: Channel) -> None:
+        assert agent.config.operator.url == ""
+        assert await agent.store.run(pushed_config.trial) is None
+
+    run(tmp_path, config, later, instance="2")

@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import socket
+import stat
 import termios
 import threading
 import tty
@@ -218,6 +219,38 @@ def test_the_holder_of_a_device_is_named_from_proc(tmp_path: Path) -> None:
     lock = DeviceLock(tmp_path, tmp_path / "proc")
     with pytest.raises(PortBusy, match="ModemManager"):
         lock.take(str(device))
+
+
+def test_a_holder_with_mounts_of_its_own_has_the_device_under_another_path(tmp_path: Path) -> None:
+    device, there = tmp_path / "ttyUSB2", tmp_path / "container" / "ttyUSB2"
+    there.parent.mkdir()
+    device.write_text("")
+    held = tmp_path / "proc" / "4321"
+    (held / "fd").mkdir(parents=True)
+    (held / "comm").write_text("ModemManager\n")
+    (held / "fd" / "9").symlink_to(there)
+    assert holder_of(str(device), tmp_path / "proc") == ""  # gone meanwhile
+    there.write_text("")
+    assert holder_of(str(device), tmp_path / "proc") == ""  # another file of that name
+    there.unlink()
+    there.hardlink_to(device)
+    assert holder_of(str(device), tmp_path / "proc") == "ModemManager (process 4321)"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("numbers", "held"), [((188, 2), True), ((136, 7), False)])
+def test_a_container_s_node_of_the_device_is_the_device(tmp_path: Path, numbers: tuple[int, int], held: bool) -> None:
+    """188 is USB serial; 136 are pseudo-terminals, which each devpts numbers from 0."""
+    device, there = tmp_path / "7", tmp_path / "container" / "7"
+    there.parent.mkdir()
+    try:
+        for node in (device, there):
+            os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(*numbers))
+    except PermissionError:
+        pytest.skip("mknod: not permitted here")
+    (tmp_path / "proc" / "4321" / "fd").mkdir(parents=True)
+    (tmp_path / "proc" / "4321" / "fd" / "9").symlink_to(there)
+    assert bool(holder_of(str(device), tmp_path / "proc")) is held
 
 
 def test_a_dead_agent_s_lock_is_swept_though_its_number_lives_on(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ class Pki:
         subprocess.run(["openssl", *words], cwd=self.folder, check=True, capture_output=True)
 
     def issue(self, name: str, common_name: str, *, days: int = 2, host: str = "") -> None:
-        """A certificate; days below zero make one that has expired."""
+        """A certificate. With 0 days it has expired: its last second is its first, and is over (X509_cmp_time(3)).
+
+        OpenSSL 3.5 refuses days below zero.
+        """
         self._run("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{name}.key")
         (self.folder / f"{name}.key").chmod(0o600)
         self._run("req", "-new", "-key", f"{name}.key", "-subj", f"/CN={common_name}", "-out", f"{name}.csr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import sys
@@ -31,7 +32,7 @@ needs_psk = pytest.mark.skipif(sys.version_info < (3, 13), reason="psk: this Pyt
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     made = Pki(tmp_path_factory.mktemp("pki"))
     made.issue("broker", "127.0.0.1", host="127.0.0.1")
-    made.issue("expired", "127.0.0.1", host="127.0.0.1", days=-1)
+    made.issue("expired", "127.0.0.1", host="127.0.0.1", days=0)
     made.issue("elsewhere", "other", host="192.0.2.1")
     return made
 
@@ -92,11 +93,11 @@ def test_an_expired_certificate_ends_the_session_once_the_clock_is_trusted() -> 
     assert tls.expired(None, middle) == ""
 
 
-@pytest.mark.parametrize(("name", "says"), [("lapsed", "expired"), ("nobody", "decrypt error")])
+@pytest.mark.parametrize(("name", "says"), [("lapsed", "expired"), ("nobody", "decrypt error|unknown ca")])
 def test_a_broker_that_refuses_our_certificate_is_quoted(tmp_path: Path, pki: Pki, name: str, says: str) -> None:
     """With TLS 1.3 the refusal comes after the handshake, as an alert in the place of the CONNACK. The stranger's CA
-    has the right name and another key."""
-    pki.issue("lapsed", DEVICE, days=-1)
+    has the right name and another key: the signature is wrong, or (OpenSSL 3.5 writes key identifiers) none matches."""
+    pki.issue("lapsed", DEVICE, days=0)
     stranger = Pki(tmp_path / "stranger")
     stranger.issue("nobody", DEVICE)
     folder = stranger.folder if name == "nobody" else pki.folder
@@ -114,7 +115,7 @@ def test_a_broker_that_refuses_our_certificate_is_quoted(tmp_path: Path, pki: Pk
             return device.refused.reason
 
     with Mosquitto(tmp_path / "broker", tls=lines) as broker:
-        assert says in asyncio.run(story(broker))
+        assert re.search(says, asyncio.run(story(broker)))
 
 
 def test_an_own_certificate_that_no_broker_takes_is_named(tmp_path: Path, pki: Pki) -> None:

@@ -247,6 +247,7 @@ def test_windows_follow_each_change_and_then_the_hour() -> None:
 @pytest.mark.root
 def test_between_two_looks_it_sleeps_until_there_is_something_to_see_or_the_shaping_changes(cable: Wire) -> None:
     clock, pauses, states = ManualSeconds(), list[float](), [ShaperState("off")]
+    behind_s = 0.0  # by so much at most the clock is behind the kernel's, which the first reading has
 
     class EnoughError(Exception):
         pass
@@ -258,12 +259,14 @@ def test_between_two_looks_it_sleeps_until_there_is_something_to_see_or_the_shap
 
             async def sleep(seconds: float) -> None:
                 """What the daemon's pauses are like: over in time, or as soon as the shaping changes."""
+                nonlocal behind_s
                 pauses.append(seconds)
                 match len(pauses):
                     case 1:
                         clock.seconds = boot_s()
                         states.append(await shaper.reconcile(links, SLOW))
                     case 2 | 3:
+                        behind_s = behind_s or boot_s() - clock.seconds
                         clock.seconds += seconds + 0.5
                     case _:
                         raise EnoughError
@@ -274,5 +277,5 @@ def test_between_two_looks_it_sleeps_until_there_is_something_to_see_or_the_shap
 
     asyncio.run(scenario())
     unshaped, window, hour, _ = pauses
-    assert unshaped == hour == EVERY_S
-    assert WINDOW_S - 1 < window < WINDOW_S + 1
+    assert [unshaped, hour] == pytest.approx([EVERY_S, EVERY_S])
+    assert WINDOW_S <= window <= WINDOW_S + behind_s

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from agent import config as configuration
 from agent.commands import pushed_config, results
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
-from agent.errors import ConfigError, Rejected
+from agent.errors import ConfigError, Rejected, StoreError
 
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+STORE_RETRY_S = 2.0  # after a disk that refused
 LOOK_S = 0.5  # how often a trial looks whether the broker was reached
 # Keys that decide who may command the device, and files that hold its secrets, are changed on the device alone.
 LOCAL = (
@@ -45,7 +51,9 @@ async def set_keys(agent: Agent, args: dict[str, Any], progress: Progress) -> di
     if await agent.store.run(pushed_config.trial) is not None:
         raise Rejected(results.REQUEST_DENIED, "another configuration is on trial")
     now = agent.clock.now()
-    made = pushed_config.Trial(progress.id or "local", whole, now.boot_id, now.boot_s, float(args["confirm_s"]))
+    made = pushed_config.Trial(
+        progress.id or pushed_config.LOCAL, whole, now.boot_id, now.boot_s, float(args["confirm_s"])
+    )
     await agent.store.run(lambda db: pushed_config.begin(db, made))
     progress(30, "applied; waiting for the broker")
     await agent.adopt(config)
@@ -55,24 +63,34 @@ async def set_keys(agent: Agent, args: dict[str, Any], progress: Progress) -> di
 async def settle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Wait until the trial is decided; also called by the run of the agent that finds one under way."""
     while True:
-        made = await agent.store.run(pushed_config.trial)
-        if made is None or made.id != (progress.id or "local"):
+        made = await _insist(agent.store.run, pushed_config.trial)
+        if made is None or made.id != (progress.id or pushed_config.LOCAL):
             return await _verdict(agent, progress)
         now = agent.clock.now()
         session = agent.snapshot().session
         if session.connected and (session.since_boot_s or 0.0) > made.began_s:
-            await agent.store.run(pushed_config.confirm)
+            await _insist(agent.store.run, pushed_config.confirm)
         elif made.left_s(now.boot_id, now.boot_s) <= 0:
             limit = f"the broker was not reached within {made.limit_s:g} s"
-            await agent.store.run(partial(pushed_config.give_up, reason=limit))
-            await _go_back(agent)
+            await _insist(agent.store.run, partial(pushed_config.give_up, reason=limit))
+            await _insist(_go_back, agent)
         else:
             await asyncio.sleep(LOOK_S)
 
 
+async def _insist(attempt: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    """Until the disk takes it: a trial that nobody watches would keep the broker away until the next start."""
+    while True:
+        try:
+            return await attempt(*arguments)
+        except StoreError as error:
+            log.warning("a configuration is on trial: %s", error)
+            await asyncio.sleep(STORE_RETRY_S)
+
+
 async def _verdict(agent: Agent, progress: Progress) -> dict[str, Any]:
-    found = await pushed_config.last(agent)
-    if found.get("id") == (progress.id or "local") and found["result"] == "confirmed":
+    found = await _insist(pushed_config.last, agent)
+    if found.get("id") == (progress.id or pushed_config.LOCAL) and found["result"] == "confirmed":
         return {"v": 1, "result": "confirmed"}
     raise Rejected(results.COMMAND_FAILURE, f"rolled back: {found.get('reason') or 'by another command'}")
 
