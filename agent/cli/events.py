@@ -95,6 +95,11 @@ def _command(data: Event) -> str:
     return f"command {data['name']}, by {data['source']} ({data['role']})"
 
 
+def _sim(data: Event) -> str:
+    foreign = "; it is not the contract's: its bytes are counted apart" if data["Foreign"] else ""
+    return f"another SIM: {data['ICCID']} in place of {data['PreviousICCID']}{foreign}"
+
+
 def _store(data: Event) -> str:
     aside = f", it is kept as {data['set_aside']}" if data.get("set_aside") else ""
     return f"the database was {data['state']}{aside}: {data['reason']}"
@@ -126,6 +131,8 @@ EVENTS: Mapping[str, Callable[[Event], str]] = {
     "modem-reset": _reset,
     "command": _command,
     "store": _store,
+    "sim": _sim,
+    "modem-context": lambda data: f"the APN {data['apn']} was set in the module",
     "stalled": lambda data: f"a part of the agent makes no progress: {data['task']}",
     "fault": lambda data: f"the agent ended itself, to be started anew: {data['task']}: {data['reason']}",
 }

@@ -28,9 +28,9 @@ from agent.plan import (
     charge_management,
     compare,
     decide,
-    noticed,
     notices,
     observe,
+    passed_over,
     read_card,
     sample_interval_s,
     settle,
@@ -95,7 +95,7 @@ class Accounting:
     def notice(self, ifindex: int) -> None:
         """A link of that number has come, whether it counts or not."""
         moment = self._clock.now()
-        self.keeper.count(noticed(self.ledger, moment.boot_id, moment.boot_s, ifindex))
+        self.keeper.count(passed_over(self.ledger, moment.boot_id, moment.boot_s, ifindex))
 
     def review(self, moment: Moment | None = None) -> None:
         """Roll the period if it is time, decide, and tell who listens what changed."""

@@ -15,7 +15,7 @@ from agent.plan.ledger import (
 from agent.plan.model import Moment, Plan, Rates, Step, Trust
 from agent.plan.module_counters import Comparison, compare
 from agent.plan.notices import Notice, notices
-from agent.plan.observing import noticed, observe, survey
+from agent.plan.observing import noticed, observe, passed_over, survey
 from agent.plan.period import BillingPeriod, period_at, zone_problem
 from agent.plan.policy import (
     Decision,
@@ -72,6 +72,7 @@ __all__ = [
     "notices",
     "observe",
     "override",
+    "passed_over",
     "period_at",
     "read_card",
     "sample_interval_s",

@@ -49,6 +49,13 @@ def noticed(ledger: Ledger, boot_id: str, boot_s: float, ifindex: int) -> Ledger
     return replace(ledger, watch=Watch(boot_id, boot_s, ifindex))
 
 
+def passed_over(ledger: Ledger, boot_id: str, boot_s: float, ifindex: int) -> Ledger:
+    """A link has come that does not count. What is known of one that had its number, and was deleted or moved away, is
+    no beginning any more: should it count one day, that gives a baseline."""
+    kept = tuple(link for link in ledger.links if link.sample.epoch.ifindex != ifindex)
+    return noticed(replace(ledger, links=kept), boot_id, boot_s, ifindex)
+
+
 def observe(ledger: Ledger, sample: Sample, moment: Moment, plan: Plan) -> tuple[Ledger, Delta]:
     """Count one reading, then settle. The Delta is for the log: what of it was counted, reset or refused."""
     boot_id = sample.epoch.boot_id

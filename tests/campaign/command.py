@@ -55,7 +55,7 @@ def one(seed: int, faults: int) -> dict[str, Any]:
         "worst_cut_bytes": oracle.worst_cut_bytes,
         "excused_cuts": oracle.excused,
         "checks": dict(oracle.checks),
-        "commands": len(oracle.issued),
+        "commands": oracle.checks["command"],
         "messages": f"{len(oracle.promised)} events and {len(received._measurements)} measurements recorded, "
         f"{len(received._bodies)} keys received, {received.duplicates} duplicates",
         "usage": thinned(story.usage),

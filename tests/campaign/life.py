@@ -1,4 +1,5 @@
-"""One run of the agent in the simulated world: the real accounting, clock, outbox, reporting and command runner.
+"""One run of the agent in the simulated world: the real accounting, counting, shaping, judgement of the line, clock,
+outbox, reporting and command runner.
 
 Built like the daemon builds it; what needs a radio, a kernel or a socket is the world's. A run ends by itself, or
 when the power goes: then every task of it ends and nothing it held in memory survives.
@@ -7,8 +8,9 @@ when the power goes: then every task of it ends and nothing it held in memory su
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -19,18 +21,26 @@ from agent.commands.command import Command, Progress
 from agent.commands.runner import Runner
 from agent.config import Config
 from agent.daemon.accounting import Accounting
+from agent.daemon.instance_lock import NamespaceLock
 from agent.daemon.live_agent import LiveAgent
+from agent.daemon.tasks.counting import Counting
 from agent.daemon.tasks.reporting import Reporting
+from agent.daemon.tasks.shaping import Shaping
 from agent.errors import StoreError
 from agent.keeper import Event, Keeper
 from agent.mqtt import Outbox, SessionState, Topics
-from agent.plan import Ledger
+from agent.plan import Ledger, Sample
 from agent.status import Snapshot
+from agent.traffic import LinkEvent, Shaper
 from tests.bench.operator_ledger import Received
+from tests.campaign.line import READY, Line
+from tests.campaign.netlink import CAN
 from tests.campaign.world import Broker, Cut, Disk, Kernel, World
 
 DEVICE = "imei::990000862471854"
 LONGEST_STEP_S = 30.0
+SUPERVISED_S = 5.0
+WAN = ("wwan*",)
 
 
 class Life:
@@ -42,16 +52,25 @@ class Life:
         self.ran, self.faults = ran, Counter[str]()
         self.promised: list[int] = []  # numbers of events that are on the disk
         self._numbers: dict[int, None] = {}
-        self.device = DEVICE
+        self.device, self.watching = DEVICE, READY
+        self.began_s = world.loop.time()
         self.connected_s: float | None = None
+        self.heard_s: float | None = None  # when the broker's last bytes came
         self.wants_restart = False
         self.flying: list[Any] = []
         self._delivering: set[asyncio.Task[None]] = set()
+        self._judging: set[asyncio.Task[None]] = set()
         self.changed: Callable[[Ledger], None] = lambda ledger: None
         self.reborn: Callable[[], None] = lambda: None
 
+    @property
+    def lock_name(self) -> str:
+        """As agent.daemon.instance_lock.NAME, of this world alone."""
+        return f"\0modem-agent-campaign-{os.getpid()}-{id(self.world)}"
+
     async def start(self) -> None:
-        """As agent.daemon.app does it."""
+        """As agent.daemon.main and assembly do it."""
+        self.lock = NamespaceLock(self.lock_name)
         self.disk.power_on()
         database = self.disk._database
         assert database is not None
@@ -63,6 +82,7 @@ class Life:
         self.keeper = Keeper(self.disk, self.clock, self.config.plan, first, self.faults, outbox_comes=True)
         self.accounting = Accounting(self.config.plan, self.clock, self.keeper, self.faults)
         self.keeper.on_ledger = self._ledger_changed
+        self._open_line()
         self.topics = Topics(self.config.operator.root, DEVICE)
         now = self.clock.now
         self.box = Outbox(self.keeper, self.disk, self.config.operator, self.topics, boot=world.boot_id, now=now)
@@ -73,8 +93,41 @@ class Life:
             self, self.box, BrokerAuthority(), device=DEVICE, instance=f"{world.loop.time()}", nonce=lambda: "n",
             commands={"test.once": Command("test.once", "runs once", self._once, resource="once", repeatable=False)},
         )  # fmt: skip
+        await self.shaping.reconcile()
+        await self.read()
         await self.box.open()
         await self.runner.resume()
+        self._judging.add(asyncio.create_task(self._judge()))
+
+    def _open_line(self) -> None:
+        """As agent.daemon.startup does it."""
+        patterns = self.config.wan.interfaces
+        self.world.watch(patterns)
+        self.kernel = self.world.netlink()
+        self.kernel.start(asyncio.get_running_loop(), self.link_event)
+        shaper = Shaper(self.kernel, self.config.shaper, now=self.world.boot_s)
+        shaper._capabilities = CAN
+        self.shaping = Shaping(self.kernel, shaper, patterns, lambda: self.accounting.decision.rates)
+        self.counting = Counting(self.kernel, patterns, self.accounting)
+        self.recovering = Line(cast(LiveAgent, self), self.world)
+
+    async def _judge(self) -> None:
+        """Begun again after a fault of the disk, as the supervisor does."""
+        while True:
+            try:
+                await self.recovering.run()
+            except StoreError:
+                self.faults["recovering"] += 1
+                await asyncio.sleep(SUPERVISED_S)
+
+    def link_event(self, event: LinkEvent) -> None:
+        self.counting.link_event(event)
+        self.accounting.wake.set()
+
+    async def read(self) -> None:
+        """The counters as they are now."""
+        await self.counting.sample()
+        self.world.truth_sampled = self.world.truth_bytes
 
     async def _once(self, agent: Any, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
         self.ran[progress.id] += 1
@@ -84,13 +137,12 @@ class Life:
     # -- one turn of the loop
 
     async def turn(self, longest_s: float = LONGEST_STEP_S) -> None:
-        """Sample, commit, hear and tell the operator, and let time pass until the next sample."""
-        self.accounting.take_all(self.world.survey())
+        """Sample, commit, shape, hear and tell the operator, and let time pass until the next sample."""
+        await self.read()
         await self.commit_if_due()
-        rates = self.accounting.decision.rates
-        self.world.shaped_bps = (rates.down_bps, rates.up_bps)
+        await self.shaping.reconcile()
         await self._converse()
-        await asyncio.sleep(min(longest_s, self.accounting.interval_s()))
+        await self.accounting.wake.wait(min(longest_s, self.accounting.interval_s()))
         if self.disk.dead:
             raise Cut
 
@@ -125,12 +177,16 @@ class Life:
                 self.flying.clear()
                 self.box.returned()
             return
+        if self.world.silent_since_s is not None:
+            return  # the connection stands, and nothing comes over it
         if self.connected_s is None:
-            self.connected_s = self.world.boot_s()
+            self.connected_s = self.heard_s = self.world.boot_s()
         for row in self.flying:
             self.box.acknowledged(row)
+            self.heard_s = self.world.boot_s()
         self.flying.clear()
         if self.broker.waiting and not self._delivering:
+            self.heard_s = self.world.boot_s()
             messages, self.broker.waiting[:] = list(self.broker.waiting), []
             task = asyncio.ensure_future(self._deliver(messages))
             self._delivering.add(task)
@@ -173,14 +229,16 @@ class Life:
         while tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
             tasks = {task for task in self._tasks() if not task.done()}
+        self.kernel.close()
+        self.lock.close()
         self.disk.die()
 
     def _tasks(self) -> set[asyncio.Task[None]]:
         working = {self.keeper._working} if self.keeper._working else set()
-        return {*self._delivering, *self.runner._tasks, *working}
+        return {*self._delivering, *self.runner._tasks, *working, *self._judging}
 
     async def _farewell(self) -> None:
-        self.accounting.take_all(self.world.survey())
+        await self.read()
         await self.keeper.commit()
         if not self.disk.full and not self.keeper.events_waiting:
             self.promised += self._numbers
@@ -191,7 +249,13 @@ class Life:
     # -- agent.commands.Agent
 
     def session_state(self) -> SessionState:
-        return SessionState(connected=self.connected_s is not None, since_boot_s=self.connected_s)
+        connected = self.connected_s is not None
+        return SessionState(
+            connected, since_boot_s=self.connected_s, broker="broker.test:1883", heard_boot_s=self.heard_s
+        )
+
+    async def samples(self) -> Sequence[Sample]:
+        return await self.kernel.samples(self.config.wan.interfaces)
 
     def snapshot(self) -> Snapshot:
         now = self.clock.now()
@@ -201,7 +265,7 @@ class Life:
         )  # fmt: skip
 
     async def refresh(self) -> None:
-        self.accounting.take_all(self.world.survey())
+        await self.read()
 
     def _ledger_changed(self) -> None:
         self.accounting.changed()
@@ -236,6 +300,8 @@ def campaign_config(billing_day: int) -> Config:
     base = Config()
     return replace(
         base,
+        wan=replace(base.wan, interfaces=WAN),
+        modem=replace(base.modem, recovery=False),  # no module to reset
         plan=replace(base.plan, allowance_bytes=4_000_000_000, max_bps=20_000_000, billing_day=billing_day),
         operator=replace(base.operator, url="mqtt://broker.test"),
         commands=replace(base.commands, rate_per_minute=10_000),

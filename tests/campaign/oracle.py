@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from agent.commands.results import FINAL
@@ -15,6 +17,8 @@ from tests.campaign.world import World
 CUT_COSTS_BYTES = 40_000_000
 TRUSTED_S = 1_200.0  # the clock was right and trusted for so long: from then on there is no excuse
 TRIAL_S = 3_000.0  # a configuration that keeps the broker away may be in force so long, restarts included
+GENERATION = timedelta(days=2)  # the last good one may be so old, and of the month before
+NAMED_S = 180.0  # a line that is dead, or lives again, is called so within this time
 REMEMBERED = 60  # of the top-ups carried out last: their ids the ledger surely still knows
 
 
@@ -33,12 +37,13 @@ class Oracle:
         self.finals: dict[str, set[str]] = {}
         self.promised: set[int] = set()
         self._trusted_since: float | None = None
-        self._period_truth = 0
+        self._period_base = 0
         self._period_start: Any = None
         self._period_clean = False
         self._nowhere_s = 0.0
         self._life: Life | None = None
         self._granted: dict[str, None] = {}  # in the order in which they were carried out
+        self._forgotten: set[str] = set()  # with a database
 
     def blame(self, sentence: str) -> None:
         self.violations.append(f"step {self.step}: {sentence}")
@@ -51,9 +56,17 @@ class Oracle:
         return ledger.total_received_bytes + ledger.total_sent_bytes
 
     def lose(self, count: int) -> None:
-        """Bytes that no agent can have seen: a link that was deleted without a last word."""
+        """Bytes that no agent can have seen."""
         self.lost_bytes += count
-        self._period_truth -= count
+
+    @property
+    def _known(self) -> int:
+        """All that the agent can have seen."""
+        return self.world.truth_bytes - self.lost_bytes
+
+    @property
+    def _period_truth(self) -> int:
+        return self._known - self._period_base
 
     def changed(self, ledger: Ledger) -> None:
         """The ledger as a change left it on the disk: the top-ups that it holds were granted."""
@@ -90,9 +103,55 @@ class Oracle:
             self.blame(f"{-wrong} bytes lost without a cause")
         self.lost_bytes -= wrong  # told once
 
+    def emptied(self) -> None:
+        """The database lost what it held since its last generation: reports, answers, the memory of commands."""
+        self._commands(id for id in self.issued if id in self.finals)
+        arrived = self.received._bodies
+        for recorded in (self.received._events, self.received._measurements):
+            for key in recorded.keys() - arrived.keys():
+                del recorded[key]
+        for boot, seq in list(arrived):
+            self.received._lost.update((boot, number) for number in range(1, seq))
+        numbers = {body.get("number") for body in arrived.values()}
+        self.promised &= {number for number in numbers if number is not None}
+        self.issued.clear()
+        self.ran.clear()
+        self._forgotten.update(self._granted)
+        if self._period_start is None or self.world.now - self._period_start < GENERATION:
+            self._period_clean = False
+
     # -- month and line
 
-    def month(self, life: Life, passed_bytes: int) -> None:
+    def passes(self, life: Life) -> None:
+        """Traffic passes whenever a link is up, what others have set up stands, and a dead line is named."""
+        world = self.world
+        self.checks["traffic"] += 1
+        for device in world.tables.devices.values():
+            down, up = world.tables.rates(device)
+            if device.kind != "ifb" and min(down, up) <= 0:
+                self.blame(f"nothing passes on {device}")
+        for device, qdiscs, filters in world.foreign:
+            kept = [f for f in device.filters if f in filters]
+            if world.tables.devices.get(device.ifindex) is not device:
+                self.blame(f"{device.ifname} of another program is gone")
+            elif kept != filters or any(node not in device.qdiscs for node in qdiscs):
+                self.blame(
+                    f"what another program has set up on {device.ifname} is gone: {device.qdiscs} {device.filters}"
+                )
+        self._named(life)
+
+    def _named(self, life: Life) -> None:
+        now_s, cause = self.world.loop.time(), life.recovering.cause
+        since_s = max(life.began_s, self.world.standing_since_s or now_s)
+        silent_s = now_s - max(self.world.silent_since_s or now_s, since_s)
+        passing_s = now_s - max(self.world.passing_since_s or now_s, since_s)
+        self.checks["line named"] += silent_s > NAMED_S or passing_s > NAMED_S
+        if silent_s > NAMED_S and cause in ("none", "throttled"):
+            self.blame(f"the line has been silent for {silent_s:.0f} s, and is called {cause}")
+        if passing_s > NAMED_S and cause not in ("none", "throttled"):
+            self.blame(f"the line has passed packets for {passing_s:.0f} s, and is called {cause}")
+
+    def month(self, life: Life) -> None:
         """The period, its usage and the line, wherever the agent has no excuse."""
         world, moment = self.world, life.clock.now()
         right = moment.trusted and abs((moment.wall - world.now).total_seconds()) < 5
@@ -102,9 +161,7 @@ class Oracle:
         truly = period_at(world.now, plan.billing_day, plan.timezone)
         if truly.start != self._period_start:
             installed = self._period_start is None  # the ledger begins with the world
-            self._period_start, self._period_truth, self._period_clean = truly.start, 0, sure or installed
-        else:
-            self._period_truth += passed_bytes
+            self._period_start, self._period_base, self._period_clean = truly.start, self._known, sure or installed
         if not sure:
             return
         self.checks["month"] += 1
@@ -120,7 +177,9 @@ class Oracle:
         if abs(counted - self._period_truth) > slack:
             self.blame(f"the month counts {counted} bytes, truly {self._period_truth}")
         limit = life.accounting.usage().limit_bytes
-        slowed = self.world.shaped_bps[0] == 512_000
+        if self.world.link is None or not self.world.counted:
+            return
+        slowed = max(self.world.tables.rates(self.world.link)) <= 512_000
         if slowed and self._period_truth < limit - slack:
             self.blame(f"slowed at {self._period_truth} of {limit} bytes")
         if not slowed and self._period_truth > limit + slack and life.accounting.ledger.override is None:
@@ -153,6 +212,8 @@ class Oracle:
         if self._life is None:
             return
         self.checks["top-up"] += 1
+        if id in self._forgotten:
+            return
         forgotten = id in self._granted and id not in list(self._granted)[-REMEMBERED:]
         granted = forgotten or id in self._life.accounting.ledger.topup_ids
         if granted != (state == "succeeded"):
@@ -165,10 +226,14 @@ class Oracle:
         arrived = {body.get("number") for body in self.received._bodies.values()}
         for number in sorted(self.promised - arrived):
             self.blame(f"event {number} was on the disk and never came")
+        self._commands(self.issued)
+
+    def _commands(self, ids: Iterable[str]) -> None:
+        """Each ran at most once, and was answered once."""
         for id, count in self.ran.items():
             if count > 1:
                 self.blame(f"command {id} ran {count} times")
-        for id in self.issued:
+        for id in ids:
             answers = self.finals.get(id, set())
             if len(answers) != 1:
                 self.blame(f"command {id} ({self.issued[id]}) has {len(answers)} final answers")

@@ -11,8 +11,11 @@ from agent.commands import pushed_config
 from agent.keeper import Change
 from agent.plan import Ledger
 from agent.store import Database
+from agent.traffic.netlink.messages import Filter, Node
+from agent.traffic.netlink.route import ETH_P_ALL, INGRESS_HANDLE, INGRESS_PARENT
 from tests.campaign import weather
 from tests.campaign.life import campaign_config
+from tests.campaign.netlink import CLSACT_INGRESS
 from tests.campaign.story import Story, campaign
 
 SHORT = 80
@@ -26,6 +29,8 @@ def test_a_short_campaign_finds_nothing() -> None:
     assert story.oracle.checks["bytes"] > SHORT
     assert story.oracle.checks["month"] > 0
     assert story.oracle.checks["restart"] > 0
+    assert story.oracle.checks["traffic"] > SHORT
+    assert story.oracle.checks["line named"] > 0
     assert story.oracle.finals
     assert {weather.kind_of(name) for name in story.faults} == set(weather.KINDS)
 
@@ -70,8 +75,41 @@ def promise_only(story: Story) -> None:
     keeper._carry_out = forgetful  # type: ignore[method-assign]
 
 
+def lead_nowhere(story: Story) -> None:
+    """What comes in goes to a device that is gone."""
+    link = story.world.link
+    if link is not None:
+        link.qdiscs.append(Node("clsact", INGRESS_HANDLE, INGRESS_PARENT, ifindex=link.ifindex))
+        story.world.tables.hang(link, Filter("matchall", CLSACT_INGRESS, 1, ETH_P_ALL, 1))
+
+
+def sweep(story: Story) -> None:
+    """Whatever is an ifb is taken for ours."""
+    weather.foreign_ifb(story)
+    for device in [one for one in story.world.tables.devices.values() if one.kind == "ifb"]:
+        story.world.tables.leave(device)
+
+
+def trust(story: Story) -> None:
+    """A connection that stands is taken for a line that lives."""
+    story.world.silent_since_s = story.world.silent_since_s or story.world.loop.time()
+    story.life.recovering._note = lambda cause: None  # type: ignore[method-assign]
+
+
+def despair(story: Story) -> None:
+    story.life.recovering.cause = "operator-outage"
+    story.life.recovering._note = lambda cause: None  # type: ignore[method-assign]
+
+
+def let_in(story: Story) -> None:
+    story.life.lock.close()
+    weather.second_agent(story)
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("sabotage", "told"), [
+    (lead_nowhere, "nothing passes on"), (sweep, "ifb4eth1 of another program is gone"), (let_in, "a second agent"),
+    (trust, "s, and is called none"), (despair, "s, and is called operator-outage"),
     (promise_only, "was answered succeeded, granted: False"),
     (double_count, "1 phantom bytes"), (forget, "1 bytes lost"), (run_again, " times"), (swallow, "gap"),
 ])  # fmt: skip

@@ -8,14 +8,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.daemon.instance_lock import NamespaceLock
+from agent.errors import AgentError
 from agent.mqtt.transport import Inbound
+from agent.traffic.netlink.messages import Filter, Node
+from agent.traffic.netlink.route import ETH_P_ALL, INGRESS_HANDLE, INGRESS_PARENT, ROOT
 from simulator.modem.fault import FAULTS as OF_THE_MODEM
-from tests.campaign.life import DEVICE
+from tests.campaign.life import DEVICE, WAN
+from tests.campaign.netlink import CLSACT_INGRESS
 from tests.simulator.test_readings import wrong
 
 if TYPE_CHECKING:
     from tests.campaign.story import Story
 
+DISK_WELL_S = 120.0  # after a full disk has room again, what was to be saved may still wait
 RATES_BPS = (0.0, 2_000.0, 60_000.0, 400_000.0, 2_000_000.0, 8_000_000.0, 17_000_000.0)
 NONSENSE = (b"", b"\xff\xfe", b"[" * 4000, b'{"v":1}', b'{"v":1,"id":"x","type":"no.such","args":{}}', b"9" * 5000)
 
@@ -24,25 +30,19 @@ NONSENSE = (b"", b"\xff\xfe", b"[" * 4000, b'{"v":1}', b'{"v":1,"id":"x","type":
 
 
 def link_recreated(story: Story) -> None:
-    final = story.world.sample(final=True)
-    if final is not None:
-        story.life.accounting.take([final])
+    story.world.drop_link()
+    story.world.truth_sampled = story.world.truth_bytes
     story.world.make_link()
 
 
 def link_without_last_word(story: Story) -> None:
-    world = story.world
-    world.flow()
-    story.oracle.lose(world.truth_bytes - world.truth_sampled)
-    world.truth_sampled = world.truth_bytes
-    world.make_link()
+    story.world.unseen()
+    story.world.make_link()
 
 
 def link_down(story: Story) -> None:
-    final = story.world.sample(final=True)
-    if final is not None:
-        story.life.accounting.take([final])
-    story.world.link = None
+    story.world.drop_link()
+    story.world.truth_sampled = story.world.truth_bytes
 
     def back() -> None:
         if story.world.link is None:
@@ -51,15 +51,134 @@ def link_down(story: Story) -> None:
     story.later(story.dice.uniform(5, 900), back)
 
 
-def link_renamed(story: Story) -> None:
-    if story.world.link is not None:
-        story.world.link.ifname = story.dice.choice(("wwan0", "wwan1", "usb0"))
+def link_moved_away(story: Story) -> None:
+    """Into another network namespace, and back with its number and its counters."""
+    world, link, boot = story.world, story.world.link, story.world.boot
+    story.world.drop_link()
+    story.world.truth_sampled = story.world.truth_bytes
+
+    def back() -> None:
+        if link is not None and world.link is None and world.powered and world.boot == boot:
+            world.flow()
+            world.link = world.tables.enter(link)
+
+    story.later(story.dice.uniform(1, 600), back)
+
+
+def link_renamed(story: Story) -> str | None:
+    """Another name that is counted, or for a while one that is not."""
+    world, link = story.world, story.world.link
+    if link is None:
+        return None
+    slow = max(world.tables.rates(link)) < float("inf")
+    world.flow()
+    world.tables.rename(link, story.dice.choice(("wwan0", "wwan1", "usb0")))
+    world.truth_sampled = world.truth_bytes
+    if not world.counted:
+
+        def right() -> None:
+            if world.link is link:
+                world.flow()
+                world.tables.rename(link, "wwan0")
+
+        story.later(story.dice.uniform(30, 600), right)
+    return "link renamed: while slowed" if slow else None
+
+
+def wrong_name(story: Story) -> None:
+    """The configuration names another link for a while; then it is put right."""
+    story.config = replace(story.config, wan=replace(story.config.wan, interfaces=("lan0",)))
+    story.restart("orderly", away_s=2.0)
+
+    def right() -> None:
+        if story.disk_troubled():  # what the agent has seen of the links meanwhile would not outlive the restart
+            story.later(DISK_WELL_S, right)
+            return
+        story.config = replace(story.config, wan=replace(story.config.wan, interfaces=WAN))
+        story.restart("orderly", away_s=2.0)
+
+    story.later(story.dice.uniform(60, 600), right)
+
+
+def second_agent(story: Story) -> None:
+    """Started by hand, with folders of its own."""
+    try:
+        lock = NamespaceLock(story.life.lock_name, wait_s=0)
+    except AgentError:
+        story.life.lock._dismiss()  # as the first one's loop does
+        return
+    lock.close()
+    story.oracle.blame("a second agent was let in beside the first")
 
 
 def counter_glitch(story: Story) -> None:
-    sample = story.world.sample()
-    if sample is not None:
-        story.life.accounting.take([replace(sample, received_bytes=sample.received_bytes + 2**42)])
+    """One reading that is far off."""
+    link = story.world.link
+    if link is not None and story.world.counted:
+        story.world.flow()
+        link.received_bytes += 2**42
+        story.world.tables.listener(link.row())
+        link.received_bytes -= 2**42
+
+
+def clsact(story: Story) -> None:
+    """A program looks at what comes in; the kernel refuses it where an ingress qdisc stands."""
+    link, tables = story.world.link, story.world.tables
+    if link is None or link.at(INGRESS_PARENT):
+        return
+    node = Node("clsact", INGRESS_HANDLE, INGRESS_PARENT, ifindex=link.ifindex)
+    looks = Filter("bpf", CLSACT_INGRESS, 10, ETH_P_ALL, 1)
+    link.qdiscs.append(node)
+    tables.hang(link, looks)
+    entry = (link, [node], [looks])
+    story.world.foreign.append(entry)
+
+    def taken_away() -> None:
+        """With its qdisc whatever hangs there, ours too."""
+        if entry in story.world.foreign:
+            story.world.foreign.remove(entry)
+            link.qdiscs.remove(node)
+            link.filters.clear()
+            tables.changed()
+
+    story.later(story.dice.uniform(600, 40_000), taken_away)
+
+
+def foreign_ifb(story: Story) -> None:
+    """sqm-scripts shapes another port, by an ifb that is named as ours are."""
+    tables = story.world.tables
+    port = tables.named("eth1")
+    if port is None or port.qdiscs:
+        return
+    ifb = tables.add("ifb4eth1", kind="ifb")
+    root = Node("cake", 0x80010000, ROOT, {"base_rate64": 2_500_000}, ifb.ifindex)
+    ingress = Node("ingress", INGRESS_HANDLE, INGRESS_PARENT, ifindex=port.ifindex)
+    redirect = Filter("matchall", INGRESS_HANDLE, 10, ETH_P_ALL, 1, redirect=ifb.ifindex)
+    ifb.qdiscs.append(root)
+    port.qdiscs.append(ingress)
+    tables.hang(port, redirect)
+    story.world.foreign += [(ifb, [root], []), (port, [ingress], [redirect])]
+
+
+def silence(story: Story) -> None:
+    """The connection stands, and nothing comes in any more, whatever the household asks for."""
+    world = story.world
+    world.flow()
+    world.silent_since_s = world.silent_since_s or world.loop.time()
+
+    def over() -> None:
+        world.flow()
+        world.silent_since_s = None
+
+    story.later(story.dice.uniform(60, 1500), over)
+
+
+def gigabit(story: Story) -> None:
+    """A line far faster than plan.max_bps."""
+    story.world.flow()
+    story.world.down_bps = 850_000_000.0  # with an eighth of it up, near 1 Gbit/s
+    story.world.fast_s = story.world.loop.time()
+    story.later(story.dice.uniform(5, 30), story.calm)
 
 
 def burst(story: Story) -> None:
@@ -101,6 +220,11 @@ def power_off_for_hours(story: Story) -> None:
 def power_cut_in_a_transaction(story: Story) -> None:
     story.doomed = "power"
     story.disk.doom = (story.dice.randrange(3), story.dice.choice(("before", "inside", "after")))
+
+
+def database_emptied(story: Story) -> None:
+    """By a power cut: a file of no length, or a ledger without its row."""
+    story.restart("empty", away_s=story.dice.uniform(1, 60))
 
 
 def kill(story: Story) -> None:
@@ -158,7 +282,7 @@ def commands_swapped(story: Story) -> None:
 
 
 def command_nonsense(story: Story) -> None:
-    id = f"n{len(story.oracle.issued)}"
+    id = f"n{next(story.numbers)}"
     story.oracle.issued[id] = "nonsense"
     topic = f"modem-agent/v1/{DEVICE}/cmd/plan.topup/{id}/req"
     story.broker.waiting.append(Inbound(topic, story.dice.choice(NONSENSE), 1, False))
@@ -217,7 +341,13 @@ WEATHER: dict[str, Fault] = {
     "link re-created": Fault("link", 10, link_recreated),
     "link re-created without last counters": Fault("link", 6, link_without_last_word),
     "link down": Fault("link", 5, link_down),
-    "link renamed": Fault("link", 4, link_renamed),
+    "link renamed": Fault("link", 6, link_renamed),
+    "link moved to another namespace": Fault("link", 4, link_moved_away),
+    "wan.interfaces wrong, then right": Fault("config", 3, wrong_name),
+    "clsact on the link": Fault("link", 3, clsact),
+    "ifb of another program": Fault("link", 3, foreign_ifb),
+    "silent line": Fault("line", 6, silence),
+    "gigabit line": Fault("line", 3, gigabit),
     "counter glitch": Fault("link", 4, counter_glitch),
     "burst of traffic": Fault("link", 12, burst),
     "broker away": Fault("broker", 6, broker_away),
@@ -227,6 +357,8 @@ WEATHER: dict[str, Fault] = {
     "power off for hours": Fault("power", 2, power_off_for_hours),
     "power cut inside a transaction": Fault("power", 4, power_cut_in_a_transaction),
     "reboot": Fault("power", 2, orderly_reboot),
+    "database emptied": Fault("disk", 2, database_emptied),
+    "second agent": Fault("process", 3, second_agent),
     "kill -9": Fault("process", 5, kill),
     "kill -9 inside a transaction": Fault("process", 4, kill_in_a_transaction),
     "restart": Fault("process", 2, orderly_restart),

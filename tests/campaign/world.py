@@ -12,16 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from agent.clock import System
 from agent.errors import StoreError
 from agent.mqtt.transport import Inbound
-from agent.plan import Epoch, Sample, Survey
 from agent.store import Database
+from agent.traffic import matches
+from agent.traffic.netlink.messages import Filter, Node
+from tests.campaign.netlink import Device, Netlink, Tables
 
 T = TypeVar("T")
 ETHERNET = 14
+ASKED_BPS = 60_000.0  # for so much at least a household asks in vain over a silent line
+OTHERS = ("lan0", "eth1")
 
 
 class Cut(BaseException):
@@ -38,6 +42,12 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now_s
 
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
+        """What would go to a thread is done at once: no time passes here while a thread works."""
+        done: asyncio.Future[T] = self.create_future()
+        done.set_result(func(*args))
+        return done
+
 
 class _Jumping(selectors.DefaultSelector):
     def __init__(self) -> None:
@@ -51,25 +61,7 @@ class _Jumping(selectors.DefaultSelector):
         return super().select(0)
 
 
-@dataclass
-class Link:
-    """One WAN interface of the simulated kernel."""
-
-    ifindex: int
-    ifname: str
-    header_bytes: int
-    received_bytes: int = 0
-    sent_bytes: int = 0
-    received_packets: int = 0
-    sent_packets: int = 0
-
-    def carry(self, received_bytes: int, sent_bytes: int) -> None:
-        """IP bytes; the kernel counts the link header of each packet too."""
-        received_packets, sent_packets = -(-received_bytes // 1400), -(-sent_bytes // 1400)
-        self.received_packets += received_packets
-        self.sent_packets += sent_packets
-        self.received_bytes += received_bytes + self.header_bytes * received_packets
-        self.sent_bytes += sent_bytes + self.header_bytes * sent_packets
+Standing = tuple[Device, list[Node], list[Filter]]  # what another program has set up on a link, and nobody may touch
 
 
 @dataclass
@@ -83,14 +75,19 @@ class World:
     booted_s: float = -60.0
     wall_error: timedelta = timedelta(0)  # of the board's clock
     disciplined: bool = True
-    truth_bytes: int = 0
+    truth_bytes: int = 0  # over a link that the agent is to count
     truth_sampled: int = 0  # of them those that a sample has shown
     modem_bytes: tuple[int, int] = (0, 0)  # what the module itself counts since it was powered
-    link: Link | None = None
+    link: Device | None = None
+    watched: tuple[str, ...] = ("*",)  # the links that the agent is to count
+    silent_since_s: float | None = None  # the line stands and nothing comes in
+    fast_s: float = -1e9  # when the line was last faster than the plan says
+    foreign: list[Standing] = field(default_factory=list)
+    standing_since_s: float | None = None  # the link is there, and the agent is to count it
+    passing_since_s: float | None = None  # packets come in
     powered: bool = True
     down_bps: float = 100_000.0
-    shaped_bps: tuple[int | None, int | None] = (None, None)
-    indices: int = 1
+    tables: Tables = field(default_factory=Tables)
     _carried_s: float = 0.0
 
     @property
@@ -112,53 +109,83 @@ class World:
 
     # -- the kernel
 
+    def boot_up(self) -> None:
+        """The links that a boot brings: the household's own, a port beside it, and the modem's."""
+        for ifname in OTHERS:
+            self.tables.add(ifname)
+        self.make_link()
+
+    @property
+    def counted(self) -> bool:
+        """Whether the agent is to count the household's link."""
+        return self.link is not None and matches(self.watched, self.link.ifname)
+
     def flow(self) -> None:
         """Traffic up to now."""
-        seconds = self.loop.time() - self._carried_s
-        self._carried_s = self.loop.time()
-        if self.link is None or seconds <= 0:
+        now_s = self.loop.time()
+        before_s, seconds, self._carried_s = self._carried_s, now_s - self._carried_s, now_s
+        if seconds <= 0:
             return
-        down = min(self.down_bps, self.shaped_bps[0] or self.down_bps)
-        up = min(self.down_bps / 8, self.shaped_bps[1] or self.down_bps)
-        received, sent = int(down / 8 * seconds), int(up / 8 * seconds)
+        self.standing_since_s = (self.standing_since_s or before_s) if self.counted else None
+        if self.link is None:
+            return
+        rates = self.tables.rates(self.link)
+        wished_bps = self.down_bps if self.silent_since_s is None else max(self.down_bps, ASKED_BPS)
+        down, up = min(wished_bps, rates[0]), min(wished_bps / 8, rates[1])
+        received = int(down / 8 * seconds) if self.silent_since_s is None else 0
+        sent = int(up / 8 * seconds)
         self.link.carry(received, sent)
-        self.truth_bytes += received + sent
+        self.passing_since_s = (self.passing_since_s or before_s) if received else None
+        if self.counted:
+            self.truth_bytes += received + sent
         self.modem_bytes = (self.modem_bytes[0] + received, self.modem_bytes[1] + sent)
 
-    def make_link(self) -> None:
+    def make_link(self, ifname: str = "wwan0") -> None:
+        """The household's link comes; one that was there goes without a last word that anybody heard."""
         if not self.powered:
             return
         self.flow()
-        self.indices += 1
-        self.link = Link(self.indices, "wwan0", self.dice.choice((0, ETHERNET)))
-        self.shaped_bps = (None, None)
+        self.drop_link(heard=False)
+        self.link = self.tables.add(ifname, header_bytes=self.dice.choice((0, ETHERNET)))
 
-    def sample(self, *, final: bool = False) -> Sample | None:
+    def drop_link(self, *, heard: bool = True) -> None:
+        if self.link is not None:
+            self.flow()
+            self.foreign = [entry for entry in self.foreign if entry[0] is not self.link]
+            self.tables.leave(self.link, heard=heard)
+            self.link = None
+
+    def answers(self) -> bool:
+        """Whether somebody out there can be reached."""
+        return self.link is not None and self.silent_since_s is None and min(self.tables.rates(self.link)) > 0
+
+    def watch(self, patterns: tuple[str, ...]) -> None:
+        """From now on these are the links that the agent is to count."""
         self.flow()
-        self.truth_sampled = self.truth_bytes
-        link = self.link
-        if link is None:
-            return None
-        return Sample(
-            Epoch(self.boot_id, link.ifindex, link.ifname), self.boot_s(), link.received_bytes, link.sent_bytes,
-            link.received_packets, link.sent_packets, link.header_bytes, final,
-        )  # fmt: skip
+        self.watched = patterns
+        if not self.counted:
+            self.unseen()
 
-    def survey(self) -> Survey:
-        """The link, if there is one, read as the daemon does."""
-        sample = self.sample()
-        return Survey(self.boot_id, self.boot_s(), self.indices, (sample,) if sample else ())
+    def unseen(self) -> int:
+        """What has passed since the last reading can no longer be read: no truth that the agent could know."""
+        self.flow()
+        unseen, self.truth_bytes = self.truth_bytes - self.truth_sampled, self.truth_sampled
+        return unseen
+
+    def netlink(self) -> Netlink:
+        """For one run of the agent."""
+        return Netlink(self.tables, self.flow, self.boot_id)
 
     def power_on(self, *, away_s: float) -> None:
         """The board after a boot: no battery, so its clock is what it last saved, or nonsense."""
         self.boot += 1
         self.powered = True
         self.booted_s = self.loop.time() - 8.0
-        self.indices, self.link, self.modem_bytes = 1, None, (0, 0)
+        self.tables, self.link, self.foreign, self.modem_bytes = Tables(), None, [], (0, 0)
         nonsense = datetime(self.dice.choice((1970, 2004, 2015)), 1, 1, tzinfo=timezone.utc) - self.now
         self.wall_error = self.dice.choice((timedelta(seconds=-away_s), nonsense))
         self.disciplined = False
-        self.make_link()
+        self.boot_up()
 
 
 class Kernel(System):
@@ -217,6 +244,16 @@ class Disk:
         if self.dead:
             raise Cut
         return made
+
+    def empty(self, what: str) -> None:
+        """What a power cut may leave: a `file` of no length, or a `ledger` without its row. Not while it is open."""
+        if what == "ledger":
+            with Database.open(self.path) as database, database.transaction():
+                database.connection.execute("DELETE FROM ledger")
+            return
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        self.path.write_bytes(b"")
 
     def look(self, fn: Callable[[Database], T]) -> T:
         """For the oracle: what the disk holds."""

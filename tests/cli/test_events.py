@@ -24,6 +24,13 @@ NOTICE = {"percent": 100, "UsedBytes": 40 * GB, "LimitBytes": 40 * GB, "PeriodSt
 OUTAGE = {"cause": "operator-outage", "causes": ["operator-outage"]}
 
 WORDS: list[tuple[str, dict[str, Any], str]] = [
+    ("modem-context", {"apn": "orange.be"}, "29 Nov 2026 19:09 the APN orange.be was set in the module"),
+    (
+        "sim",
+        {"state": "swapped", "ICCID": "893202*****11", "PreviousICCID": "893201*****22", "Foreign": True},
+        "29 Nov 2026 19:09 another SIM: 893202*****11 in place of 893201*****22; it is not the contract's: its bytes "
+        "are counted apart",
+    ),
     ("stalled", {"task": "counting"}, "29 Nov 2026 19:09 a part of the agent makes no progress: counting"),
     (
         "fault",

@@ -33,10 +33,9 @@ def device(folder: Path, keys: str, *faults: str) -> Iterator[tuple[Running, Sim
 
 def test_the_configured_apn_reaches_the_module(tmp_path: Path) -> None:
     with device(tmp_path, 'apn = "orange.be"') as (running, _):
-        assert '"orange.be"' not in str(running.ask("at", "AT+CGDCONT?"))
-        done = running.cli("reset", "attach", "--yes")
-        assert "with the configured APN" in done.stdout
-        assert '"orange.be"' in str(running.ask("at", "AT+CGDCONT?"))
+        until(lambda: '"orange.be"' in str(running.ask("at", "AT+CGDCONT?")))
+        told = until(lambda: [e for e in running.ask("log")["events"] if e["name"] == "modem-context"])
+        assert told[0]["data"] == {"apn": "orange.be"}
         until(lambda: "attached with APN orange.be" in " ".join(running.cli("doctor").stdout.split()))
 
 

@@ -85,7 +85,7 @@ def live(store: Kept, looks: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Modu
         config=Config(),
         watching=SimpleNamespace(module=module, state="hung", reading=None),
         accounting=SimpleNamespace(decision=SimpleNamespace(state="normal")),
-        event=lambda name, data: events.append(data) if name == "modem-reset" else None,
+        event=lambda name, data: events.append(data) if name in ("modem-reset", "modem-context") else None,
         samples=nothing,
         session_state=SessionState,
     )
@@ -140,7 +140,7 @@ def contexts(store: Kept, monkeypatch: pytest.MonkeyPatch, *diallers: Dialler) -
     """The events of a module with another APN, where these dial."""
     monkeypatch.setattr("agent.daemon.tasks.recovery.access_point.diallers", lambda: diallers)
     monkeypatch.setattr("tests.daemon.test_recovery.Module", Attached)
-    _, events, _ = live(store, 3, monkeypatch)
+    _, events, _ = live(store, 12, monkeypatch)
     return events
 
 

@@ -60,7 +60,9 @@ class World:
     # -- the agent as the task sees it
 
     def agent(self) -> LiveAgent:
-        module = SimpleNamespace(rungs=lambda answers: ("attach", "radio", "module", "usb", "power"), reset=self.reset)
+        module = SimpleNamespace(
+            context_differs=False, rungs=lambda answers: ("attach", "radio", "module", "usb", "power"), reset=self.reset
+        )
         world = self
 
         class Watching:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from agent.clock import ManualClock
-from agent.plan import Epoch, Ledger, Plan, Sample, Survey, noticed, observe, survey
+from agent.plan import Epoch, Ledger, Plan, Sample, Survey, observe, passed_over, survey
 from agent.plan.observing import REMEMBERED_CLOSED
 from tests.plan.conftest import NOON
 
@@ -54,7 +54,7 @@ class Device:
             self.tell(port, appeared=True)
         else:
             now = self.clock.now()
-            self.ledger = noticed(self.ledger, now.boot_id, now.boot_s, port.ifindex)
+            self.ledger = passed_over(self.ledger, now.boot_id, now.boot_s, port.ifindex)
 
     def vanish(self, port: Port) -> None:
         self.ports.remove(port)
@@ -152,6 +152,27 @@ def test_a_link_in_another_namespace_and_back() -> None:
     device.wait()
     device.look()
     assert device.counted == 105 * MB + 1000
+
+
+def test_a_link_that_comes_back_while_it_does_not_count_is_no_bill_for_that_time() -> None:
+    """The name was wrong when it came from the other namespace, and was put right later."""
+    port = Port(3, "wwan0", 5 * MB)
+    device = Device(port, Port(2, "lan0"))
+    device.look()
+    port.received += 10 * MB
+    device.vanish(port)
+    device.restart(("lan0",))
+    device.wait()
+    device.appear(port)
+    port.received += 70 * MB
+    device.look()
+    device.restart(("wwan0",))
+    device.look()
+    assert device.counted == 10 * MB
+    port.received += MB
+    device.wait()
+    device.look()
+    assert device.counted == 11 * MB
 
 
 @pytest.mark.parametrize("ifindex", [2, 9])

@@ -88,6 +88,8 @@ def test_an_event_says_of_a_link_what_a_listing_says(cable: Wire) -> None:
             for sort in ("bridge", "ifb", "bond"):
                 cable.near.run("ip", "link", "add", f"{sort}9", "type", sort, check=False)
             cable.near.ip("tuntap", "add", "tun9", "mode", "tun")
+            vlan = ["link", "add", "link", "wan0", "name", "wan0.7", "type", "vlan", "id", "7"]
+            cable.near.run("ip", *vlan, check=False)
             names = [row.link.ifname for row in route.links()]
             cable.near.run("ip", "link", "set", "wan0", "master", "bridge9", check=False)
             for name in names:
