@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from agent.at import Response, read
-from agent.at.engine.final_codes import Final
 from agent.at.merge import SIGNAL_SOURCES
 from agent.config import ModemSettings
 from agent.errors import CommandTimeout, ModemError, NotAtPort, PortAbsent, PortBusy
@@ -343,7 +342,7 @@ class Modem:
         """The reading of an answer; a refusal is remembered."""
         if not response.ok:
             self.faults["modem.command-error"] += 1
-            if _unsupported(response.result):
+            if response.result is not None and response.result.unsupported:
                 self._refusals[command] += 1
             return None
         self._refusals.pop(command, None)
@@ -396,10 +395,3 @@ class Modem:
 
 def _nothing_found(tried: list[str]) -> str:
     return "no port speaks AT: " + "; ".join(tried) if tried else "no cellular module found on USB"
-
-
-def _unsupported(result: Final | None) -> bool:
-    """Errors that say `I do not know this command`, unlike those of a missing SIM or network."""
-    if result is None:
-        return False
-    return result.name in ("ERROR", "COMMAND NOT SUPPORT", "TOO MANY PARAMETERS") or result.code in (3, 4, 50, 100)

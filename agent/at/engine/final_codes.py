@@ -23,6 +23,11 @@ class Final:
     def ok(self) -> bool:
         return self.name in ("OK", "CONNECT")
 
+    @property
+    def unsupported(self) -> bool:
+        """Errors that say `I do not know this command` (27.007 9.2: 3, 4, 50, 100), unlike those of a missing SIM."""
+        return self.name in ("ERROR", "COMMAND NOT SUPPORT", "TOO MANY PARAMETERS") or self.code in (3, 4, 50, 100)
+
 
 _PLAIN = {
     word: Final(name, text=word)
