@@ -256,8 +256,10 @@ class Keeper:
                 job.refuse(error)
             except Exception as error:
                 job.refuse(error)
-            except BaseException as error:  # the loop ends, and whoever waits with it
-                job.refuse(error)
+            except BaseException as error:  # the loop ends, and all who wait with it
+                for waiting in self._jobs:
+                    waiting.refuse(error)
+                self._jobs.clear()
                 raise
             else:
                 job.finish(made)

@@ -376,3 +376,15 @@ def test_a_command_that_was_accepted_runs_although_the_session_was_lost_meanwhil
 
     asyncio.run(run())
     assert ran == ["a"]
+
+
+def test_nobody_waits_for_ever_where_the_work_was_ended(tmp_path: Path) -> None:
+    async def story(home: Home) -> None:
+        home.disk.fates = ["before"]
+        waiting = [home.keeper.put(home.grant(id)) for id in ("t1", "t2")]
+        for each in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(each, Cut)
+        assert home.keeper._working is not None
+        await asyncio.gather(home.keeper._working, return_exceptions=True)
+
+    live(tmp_path, story)
