@@ -19,7 +19,7 @@ from agent.traffic import advice, probe
 from agent.traffic.enforce import Foreign, Wish, rehearse, shape, step, unshape
 from agent.traffic.model import UNSHAPED, Capabilities, Endpoint, Link, ShaperState
 from agent.traffic.netlink.thread import Kernel, boot_id, boot_s
-from agent.traffic.offload import OffloadGuard
+from agent.traffic.offload import MARKER, OffloadGuard
 from agent.traffic.tree import KINDS, NEEDS
 
 log = logging.getLogger(__name__)
@@ -66,9 +66,8 @@ class Shaper:
         self._verified: tuple[tuple[object, ...], int, float] | None = None
         self._stands: tuple[tuple[Link, ...], Wish] | None = None  # what `_verified` has read back
         self._state = ShaperState("off")
-        self._guard: OffloadGuard | None = None
-        if cache is not None:
-            self._guard = OffloadGuard(cache.with_name("offload"), may_act=settings.offload_guard)
+        marker = cache.with_name(MARKER.name) if cache else MARKER
+        self._guard = OffloadGuard(marker, may_act=settings.offload_guard)
 
     @property
     def state(self) -> ShaperState:
@@ -103,6 +102,7 @@ class Shaper:
             if self._pause and self._pause.holds(subject, self._now(), generation):
                 return replace(self._state, changed=False)
             untouched = self._verified is not None and self._verified[1] == generation and self._fresh()
+            untouched = untouched and not self._guard.overtaken
             if untouched and self._verified and self._verified[0] == subject:
                 return replace(self._state, changed=False)
             if not untouched:
@@ -154,7 +154,7 @@ class Shaper:
         if not links:
             return ShaperState("unenforced", kind, wanted, "no WAN interface is there")
         changed = await self._enforce(tuple(links), self._wish(kind, capabilities, wanted))
-        warning = (await self._guard.engage()).warning if self._guard else ""
+        warning = (await self._guard.engage()).warning
         return ShaperState("enforced", kind, wanted, reason=warning, changed=changed)
 
     def _wish(self, kind: str, capabilities: Capabilities, wanted: Rates) -> Wish:
@@ -175,8 +175,7 @@ class Shaper:
 
     async def _unshape(self, links: Sequence[Link]) -> ShaperState:
         changed = await self._kernel.call(lambda route: unshape(route, links))
-        if self._guard:
-            await self._guard.release()
+        await self._guard.release()
         if not self._expected:
             return ShaperState("off", changed=changed)
         capabilities = await self.probe()
