@@ -348,6 +348,19 @@ _TYPE_NAMES: dict[Any, str] = {
 }
 
 
+def refused(run_dir: str) -> str:
+    """What was wrong with a configuration that came after the one in force; empty: nothing.
+
+    OpenWrt's init script, which makes the file of UCI, leaves it in run_dir; in the default one where none has passed.
+    """
+    for folder in dict.fromkeys((run_dir, "/var/run/modem-agent")):
+        try:
+            return Path(folder, "config.refused").read_text("utf-8", errors="replace").strip()
+        except OSError:
+            continue
+    return ""
+
+
 # -- showing -------------------------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,7 @@ class Snapshot:
     faults: Mapping[str, int] = field(default_factory=dict)
     store_state: str = "ok"  # ok, read-only, full or damaged
     alarms: Sequence[str] = ()  # names of the alarms that are raised
+    config_refused: str = ""  # why a newer configuration is not in force
 
     def to_dict(self) -> dict[str, Any]:
         moment = self.moment
@@ -76,6 +77,7 @@ class Snapshot:
             "faults": dict(self.faults),
             "alarms": list(self.alarms),
             "store": self.store_state,
+            "config_refused": self.config_refused or None,
         }
 
 

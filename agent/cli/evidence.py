@@ -80,11 +80,16 @@ def salvaged(call: Call) -> tuple[Config, str]:
 
 
 def _configuration(call: Call) -> tuple[Config, Evidence]:
+    from agent import system
+    from agent.config import refused
+
     config, problem = salvaged(call)
     return config, Evidence(
         config_file=config.file or str(call.config_path),
         config_problem=problem,
         config_warnings=tuple(_config_warnings(config)),
+        config_refused=refused(config.device.run_dir),
+        system=system.find(),
         wan_patterns=config.wan.interfaces,
     )
 

@@ -21,6 +21,7 @@ from agent.control.server import ControlServer
 from agent.daemon import memory, sd_notify
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.startup import Line
+from agent.daemon.status_file import StatusFile
 from agent.daemon.supervisor import Supervisor
 from agent.daemon.tasks.modem import Watching
 from agent.daemon.tasks.recovery import Recovering
@@ -92,6 +93,7 @@ class Daemon:
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
         self._diary = Diary(Path(config.device.run_dir))
+        self._status_file = StatusFile(Path(config.device.run_dir))
         self._shaped_anew = Wake()
         self._proof = Proof(
             line.kernel, lambda: (agent.shaping.links, agent.shaping.state), self._proved, sleep=self._shaped_anew.wait
@@ -116,6 +118,7 @@ class Daemon:
 
     def _changed(self) -> None:
         self._show()
+        self._status_file.write(self._agent.snapshot().to_dict())
         self._reporting.changed()
 
     def _show(self) -> None:
@@ -209,13 +212,22 @@ class Daemon:
             else:
                 self._notifier.alive()
             self._notifier.status(_status_line(self._agent))
+            self._look_at_ourselves()
             await asyncio.sleep(self._notifier.watchdog_s or WATCHDOG_S)
+
+    def _look_at_ourselves(self) -> None:
+        """What nothing in the agent reports by itself: its status for others, a configuration that was refused."""
+        snapshot = self._agent.snapshot()
+        self._status_file.write(snapshot.to_dict())
+        problem = snapshot.config_refused
+        self._reporting.alarm("config", {"reason": "refused", "text": problem} if problem else None)
 
     async def _end(self, why: str) -> None:
         """Under a second: the service manager kills what lingers. What the kernel shapes it goes on shaping."""
         log.info("ending: %s", why)
         self._notifier.stopping()
         await self._control.close()
+        self._status_file.remove()
         with contextlib.suppress(AgentError, asyncio.TimeoutError, TimeoutError):
             await asyncio.wait_for(self._last_words(why), LAST_WORDS_S)
         await self._supervisor.close()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from agent import __version__
-from agent.config import Config
+from agent.config import Config, refused
 from agent.daemon import host
 from agent.daemon.startup import Line
 from agent.daemon.tasks.modem import Watching
@@ -64,6 +64,7 @@ class LiveAgent:
             faults={**self._faults, **self.faults_told()},
             store_state=self.store.state,
             alarms=sorted(self.alarms()),
+            config_refused=refused(self.config.device.run_dir),
         )
 
     async def refresh(self) -> None:

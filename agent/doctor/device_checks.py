@@ -15,7 +15,14 @@ def check_config(evidence: Evidence) -> Finding:
     if evidence.config_problem:
         return fault(
             evidence.config_problem,
-            "Mend the file; 'modem-agent config check' tells when it is right. The agent does not start with it.",
+            f"Mend {evidence.system.configuration}; 'modem-agent config check' tells when it is right. The agent does "
+            "not start with it.",
+            "configuration",
+        )
+    if evidence.config_refused:
+        return warning(
+            f"the last good configuration is in force; refused: {evidence.config_refused}",
+            f"Mend {evidence.system.configuration}, then '{evidence.system.restart}'.",
             "configuration",
         )
     if evidence.config_warnings:
@@ -33,15 +40,13 @@ def check_agent(evidence: Evidence) -> Finding:
     if evidence.agent_problem and not evidence.agent_dead:
         return fault(
             f"it runs and does not answer: {evidence.agent_problem}",
-            "Restart it: 'systemctl restart modem-agent' (OpenWrt: '/etc/init.d/modem-agent restart'); then send a "
-            "bundle to support.",
+            f"Restart it: '{evidence.system.restart}'; then send a bundle to support.",
             "agent-hung",
         )
     if evidence.agent_problem:
         return fault(
             evidence.agent_problem,
-            "Start it: 'systemctl start modem-agent' (OpenWrt: '/etc/init.d/modem-agent start'); if it ends at once, "
-            "'journalctl -u modem-agent' ('logread -e modem-agent') says why.",
+            f"Start it: '{evidence.system.start}'; if it ends at once, '{evidence.system.log}' says why.",
             "agent-dead",
         )
     faults = evidence.of_status("faults")
@@ -56,8 +61,7 @@ def check_agent(evidence: Evidence) -> Finding:
     if version not in (None, __version__):
         return warning(
             f"the agent that runs is {version}, what is installed is {__version__}",
-            "Restart it to finish the upgrade: 'systemctl restart modem-agent' (OpenWrt: '/etc/init.d/modem-agent "
-            "restart').",
+            f"Restart it to finish the upgrade: '{evidence.system.restart}'.",
             "agent-version",
         )
     return ok(f"runs, version {version}")
@@ -91,7 +95,7 @@ def check_counters(evidence: Evidence) -> Finding:
     if missed:
         return fault(
             f"{', '.join(missed)} is there and not counted",
-            "Restart the agent ('systemctl restart modem-agent'); if it stays so, send a bundle to support.",
+            f"Restart the agent ('{evidence.system.restart}'); if it stays so, send a bundle to support.",
             "counters",
         )
     if not counted:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent.net.facts import Disk, Reach, Route, WanLink
+from agent.system import DEBIAN, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Evidence:
     config_file: str = ""
     config_problem: str = ""
     config_warnings: tuple[str, ...] = ()
+    config_refused: str = ""  # why a newer configuration is not in force
+    system: System = DEBIAN
     wan_patterns: tuple[str, ...] = ("wwan0",)
     agent_problem: str = ""  # empty: it runs and answers
     agent_dead: bool = False  # nobody listens; otherwise it hangs, or

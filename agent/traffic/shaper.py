@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from agent import system
 from agent.config import ShaperSettings
 from agent.errors import KernelError
 from agent.plan import Rates
@@ -66,6 +67,7 @@ class Shaper:
         self._verified: tuple[tuple[object, ...], int, float] | None = None
         self._stands: tuple[tuple[Link, ...], Wish] | None = None  # what `_verified` has read back
         self._state = ShaperState("off")
+        self._system = system.find()
         marker = cache.with_name(MARKER.name) if cache else MARKER
         self._guard = OffloadGuard(marker, may_act=settings.offload_guard)
 
@@ -133,7 +135,7 @@ class Shaper:
         missing = capabilities.missing()
         if kind is None or missing:
             lacks = missing or tuple(sorted(NEEDS.get(self._settings.qdisc, NEEDS["tbf"]) - capabilities.qdiscs))
-            return "", f"the kernel lacks {', '.join(lacks)}", advice.for_missing(lacks)
+            return "", f"the kernel lacks {', '.join(lacks)}", advice.for_missing(lacks, self._system)
         return kind, "", ""
 
     async def _shape(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
@@ -202,7 +204,7 @@ class Shaper:
     def _failed(self, error: KernelError, wanted: Rates) -> ShaperState:
         if isinstance(error, Foreign):
             return ShaperState("foreign", rates=wanted, reason=str(error), advice=advice.FOREIGN)
-        hint = advice.for_error(error.code, self._capabilities)
+        hint = advice.for_error(error.code, self._capabilities, self._system)
         return ShaperState("unenforced", rates=wanted, reason=str(error), advice=hint)
 
     def _remember(self, subject: tuple[object, ...], state: ShaperState, generation: int) -> None:

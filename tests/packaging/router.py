@@ -1,8 +1,8 @@
 """A router as far as the init script looks at it: rc.common and procd recorded, uci, ubus and netifd played.
 
 What the stand-ins keep to is OpenWrt's own: rc.common and procd.sh call what HARNESS calls, in that order; procd
-restarts a running instance only if one of SAME or a file's sum has changed; uci (libuci's file.c) names line and byte of
-a syntax error on stderr, says nothing with -q, and its export has neither the file's comments nor its lines. Not
+restarts a running instance only if one of SAME or a file's sum has changed; uci (libuci's file.c) names line and byte
+of a syntax error on stderr, says nothing with -q, and its export has neither the file's comments nor its lines. Not
 imitated: procd's triggers, locking, jails; uci's staged changes, lists that are merged, and `;`.
 """
 

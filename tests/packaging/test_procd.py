@@ -9,8 +9,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from agent.daemon.status_file import StatusFile
+from tests.cli import sample
 
 from .conftest import OPENWRT
 from .router import Router
@@ -226,9 +230,9 @@ def test_the_shaping_is_taken_off_only_when_the_agent_is_gone(router: Router) ->
     assert [call for call in router.calls if call != tried] == ["agent gone", "python3 -m agent.daemon.unshape"]
 
 
-def bridge(busybox: str, agent: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def bridge(busybox: str, agent: Path, *words: str, **places: str) -> subprocess.CompletedProcess[str]:
     script = str(OPENWRT / "modem-agent.rpcd")
-    environment = {"PATH": os.environ["PATH"], "AGENT": str(agent)}
+    environment = {"PATH": os.environ["PATH"], "AGENT": str(agent), **places}
     return subprocess.run([busybox, "ash", script, *words], input="{}", env=environment, capture_output=True, text=True)
 
 
@@ -244,9 +248,51 @@ def test_ubus_lists_and_calls_the_verbs(busybox: str, tmp_path: Path) -> None:
     assert json.loads(bridge(busybox, agent, "call", "reset; reboot").stdout)["error"]["name"] == "usage"
 
 
+def status_by_ubus(busybox: str, tmp_path: Path, uptime: str, status: str | None = None) -> Any:
+    """What the bridge answers, with an agent's file that was written 300000 s after the boot."""
+    agent = tmp_path / "agent"
+    agent.write_text('#!/bin/sh\necho "{\\"v\\":1,\\"by\\":\\"the verb\\"}"\n')
+    agent.chmod(0o755)
+    (tmp_path / "uptime").write_text(f"{uptime} 12.5\n")
+    kept = StatusFile(tmp_path)
+    kept.write(sample.status())
+    if status is not None:
+        (tmp_path / "status.json").write_text(status)
+    places = {"STATUS": str(tmp_path / "status.json"), "UPTIME": str(tmp_path / "uptime")}
+    return json.loads(bridge(busybox, agent, "call", "status", **places).stdout)
+
+
+@pytest.mark.parametrize(("uptime", "age_s"), [("300012.34", 12), ("300090.99", 90), ("299999.99", 0)])
+def test_the_status_is_answered_from_the_agents_file_with_its_age(
+    busybox: str, tmp_path: Path, uptime: str, age_s: int
+) -> None:
+    answer = status_by_ubus(busybox, tmp_path, uptime)
+    assert answer == {"age_s": age_s, **sample.status()}
+
+
+@pytest.mark.parametrize(
+    ("uptime", "status"),
+    [("300091.00", None), ("300012.00", "{}"), ("300012.00", '{"v":2}'), ("300012.00", "")],
+    ids=["no agent keeps it", "empty", "another version", "nothing"],
+)
+def test_a_status_that_nobody_keeps_is_asked_of_the_verb(
+    busybox: str, tmp_path: Path, uptime: str, status: str | None
+) -> None:
+    assert status_by_ubus(busybox, tmp_path, uptime, status) == {"v": 1, "by": "the verb"}
+
+
 def test_ubus_is_answered_even_when_the_agent_is_broken(busybox: str, tmp_path: Path) -> None:
     answer = json.loads(bridge(busybox, tmp_path / "missing", "call", "status").stdout)
     assert answer["error"]["message"] == "modem-agent gave no answer"
+
+
+def test_a_page_of_settings_may_read_and_write_the_configuration() -> None:
+    """rpcd's uci plugin asks for the package's name in `uci`, and ubus for the plugin's own methods."""
+    group = json.loads((OPENWRT / "modem-agent.acl.json").read_text())["modem-agent"]
+    assert group["read"]["uci"] == group["write"]["uci"] == ["modem-agent"]
+    assert group["read"]["ubus"]["uci"] == ["get"]
+    assert "commit" in group["write"]["ubus"]["uci"]
+    assert "modem-agent" not in group["write"]["ubus"], "acting is for signed commands"
 
 
 def test_shellcheck_has_nothing_to_say(shellcheck: str) -> None:
