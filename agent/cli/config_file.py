@@ -34,9 +34,23 @@ def merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def differing(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Those of the changes that are not in the table already."""
+    return {
+        key: value
+        for key, value in changes.items()
+        if value is not None and table.get(key.partition(".")[0], {}).get(key.partition(".")[2]) != value
+    }
+
+
+def check(path: Path, text: str) -> None:
+    """Raises ConfigError; `path` stands for the file in it."""
+    config.parse(text, str(path))
+
+
 def write(path: Path, text: str) -> None:
     """Check, then replace in one step, with the old file's owner and mode. Raises ConfigError or OSError."""
-    config.parse(text, str(path))
+    check(path, text)
     path.parent.mkdir(parents=True, exist_ok=True)
     side = path.with_name(path.name + ".new")
     descriptor = os.open(side, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)

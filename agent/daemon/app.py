@@ -227,10 +227,10 @@ class Daemon:
         log.info("ending: %s", why)
         self._notifier.stopping()
         await self._control.close()
-        self._status_file.remove()
         with contextlib.suppress(AgentError, asyncio.TimeoutError, TimeoutError):
             await asyncio.wait_for(self._last_words(why), LAST_WORDS_S)
         await self._supervisor.close()
+        self._status_file.remove()
         await self._agent.keeper.commit()
         await self._agent.keeper.close()
 

@@ -11,6 +11,7 @@ import click
 
 from agent.cli import screen
 from agent.cli.verb import Call, verb
+from agent.system import OPENWRT_OPKG
 
 NET = Path("/sys/class/net")
 
@@ -32,10 +33,10 @@ NET = Path("/sys/class/net")
 def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **given: Any) -> int:
     """Ask for what has no default and write the configuration.
 
-    Finds the module's port and the mobile link by itself. The file that was there is kept beside the new one. Ends as
-    `doctor` does.
+    Finds the module's port and the mobile link by itself. The file that was there is kept beside the new one; on
+    OpenWrt the answers go to UCI. Ends as `doctor` does.
     """
-    from agent.cli import config_file
+    from agent.cli import config_file, uci
     from agent.toml import dumps
 
     table = config_file.read_table(call.config_path)
@@ -43,10 +44,18 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     missing = [path for key in ("ca", "cert", "key") if (path := answers[key]) and not os.access(path, os.R_OK)]
     if missing:
         raise click.UsageError(f"{missing[0]} cannot be read: put the file there first")
-    text = dumps(config_file.merged(table, _changes(answers)))
-    config_file.write(call.config_path, text)
+    changes = _changes(answers)
+    text = dumps(config_file.merged(table, changes))
+    if uci.is_source_of(call.config_path):
+        config_file.check(call.config_path, text)
+        uci.write(config_file.differing(table, changes))
+        uci.take_up()
+        said = f"{OPENWRT_OPKG.configuration}: set and committed; the agent runs with it"
+    else:
+        config_file.write(call.config_path, text)
+        said = f"{screen.clean(call.config_path)}: written and checked; restart the agent"
     if not call.json:
-        print(f"{screen.clean(call.config_path)}: written and checked; restart the agent")
+        print(said)
     if no_doctor:
         return 0
     return _examine(call)
