@@ -39,9 +39,9 @@ class ModemSettings:
 
     port: str = "auto"  # auto, a device path, or a pyserial URL (socket://, rfc2217://)
     profile: str = "auto"  # vendor profile; auto: by the module's identity
-    baud: int = 115_200
+    baud: int = 115_200  # speed of a true serial line; USB has none
     poll_s: float = 60.0  # one status poll
-    apn: str = ""
+    apn: str = ""  # access point name; empty: the module's own
     pin_file: str = ""  # holds the SIM's PIN; tried once, never the last attempt
     recovery: bool = True  # the recovery ladder may act
     power_cycle: tuple[str, ...] = ()  # command and arguments that cut the module's power and give it back
@@ -72,20 +72,20 @@ class OperatorSettings:
     root: str = "modem-agent"  # first level of every topic
     client_id: str = ""  # empty: the device id
     protocol: str = "auto"  # 5, 3.1.1, or auto: 5 first
-    username: str = ""
-    password_file: str = ""
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
+    username: str = ""  # at the broker; empty: none
+    password_file: str = ""  # holds the password
+    ca_file: str = ""  # certificates to trust, PEM; empty: the system's
+    cert_file: str = ""  # this device's certificate, PEM
+    key_file: str = ""  # its key, PEM
     psk_file: str = ""  # one line identity:hexkey
-    alpn: str = ""
+    alpn: str = ""  # name of the protocol asked for in TLS; empty: none
     bind_interface: str = ""  # empty: the routing table decides
     keepalive_s: int = 1_000  # above beat_s: then the beat keeps the session alive and no ping is paid for
     beat_s: int = 900  # a measurement at least this often
     budget_bytes_day: int = 100_000  # on the wire, enforced by stretching the beat
-    outbox_rows: int = 5_000
-    outbox_bytes: int = 4_000_000
-    outbox_days: int = 45
+    outbox_rows: int = 5_000  # reports that wait for the broker, at most
+    outbox_bytes: int = 4_000_000  # their size, at most
+    outbox_days: int = 45  # their age, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class CommandSettings:
     """Who may command what."""
 
     keys_file: str = ""  # issuers, their keys, roles and limits (TOML); empty: none
-    require_signature: bool = False
-    rate_per_minute: int = 30
+    require_signature: bool = False  # unsigned commands over MQTT are refused
+    rate_per_minute: int = 30  # commands of one issuer, at most
     at_allow: tuple[str, ...] = ()  # further AT commands (patterns) besides the built-in read-only list
 
 
@@ -111,7 +111,7 @@ class Household:
 
     led: str = ""  # a name in /sys/class/leds
     sms_to: str = ""  # phone number told at each warning, throttle and new month
-    sms_language: str = "fr"
+    sms_language: str = "fr"  # of the texts to the household
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Probe:
 class Log:
     """What is logged."""
 
-    level: str = "info"
+    level: str = "info"  # from this level on
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ def _control(makefile: str, version: str) -> dict[str, tuple[bytes, int]]:
     needed = ", ".join(re.findall(r"\+(\S+)", depends[1] if depends else ""))
     control = f"Package: modem-agent\nVersion: {version}\nDepends: {needed}\nArchitecture: all\nSection: net\n"
     control += f"Maintainer: {_value(makefile, 'PKG_MAINTAINER')}\nDescription: Cellular modem agent\n"
-    # As the SDK has it (OpenWrt, include/package-pack.mk): a script that calls base-files' function, which looks for the
-    # package's own under the name with -pkg; postrm is the package's itself.
+    # As the SDK has it (OpenWrt, include/package-pack.mk): a script that calls base-files' function, which looks for
+    # the package's own under the name with -pkg; postrm is the package's itself.
     script = "#!/bin/sh\n[ -s $IPKG_INSTROOT/lib/functions.sh ] || exit 0\n. $IPKG_INSTROOT/lib/functions.sh\n"
     return {
         "./control": (control.encode(), 0o644),
