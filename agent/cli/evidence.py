@@ -81,10 +81,15 @@ def salvaged(call: Call) -> tuple[Config, str]:
 
 def _configuration(call: Call) -> tuple[Config, Evidence]:
     from agent import system
-    from agent.config import refused
+    from agent.config import Config, refused
 
-    config, problem = salvaged(call)
+    denied = ""
+    try:
+        config, problem = salvaged(call)
+    except NotPermitted as error:
+        config, problem, denied = Config(file=call.config_file), "", str(error)
     return config, Evidence(
+        config_denied=denied,
         config_file=config.file or str(call.config_path),
         config_problem=problem,
         config_warnings=tuple(_config_warnings(config)),

@@ -19,6 +19,8 @@ def check_config(evidence: Evidence) -> Finding:
             "not start with it.",
             "configuration",
         )
+    if evidence.config_denied:
+        return unknown(evidence.config_denied)
     if evidence.config_refused:
         return warning(
             f"the last good configuration is in force; refused: {evidence.config_refused}",
@@ -86,9 +88,13 @@ def check_clock(evidence: Evidence) -> Finding:
     return ok("confirmed by NTP" if evidence.clock == "sync" else "confirmed by the mobile network")
 
 
+def _not_asked(evidence: Evidence) -> str:
+    return f"not asked: {'this user may not ask' if evidence.agent_refused else 'the agent does not run'}"
+
+
 def check_counters(evidence: Evidence) -> Finding:
     if evidence.status is None:
-        return unknown("not asked: the agent does not run")
+        return unknown(_not_asked(evidence))
     counted = {str(link.get("ifname")) for link in evidence.status.get("links") or ()}
     there = {link.ifname for link in evidence.links or ()}
     missed = sorted(there - counted)
@@ -109,7 +115,7 @@ def check_shaper(evidence: Evidence) -> Finding:
     shaper = evidence.of_status("shaper")
     state = shaper.get("state")
     if state is None:
-        return unknown("not asked: the agent does not run" if evidence.status is None else "nothing to shape yet")
+        return unknown(_not_asked(evidence) if evidence.status is None else "nothing to shape yet")
     if state in ("unenforced", "foreign"):
         return fault(
             f"the speed that the plan wants is not enforced: {shaper.get('reason') or state}",

@@ -20,6 +20,7 @@ class Evidence:
     config_file: str = ""
     config_problem: str = ""
     config_warnings: tuple[str, ...] = ()
+    config_denied: str = ""  # this user may not read it: what is below is the defaults
     config_refused: str = ""  # why a newer configuration is not in force
     system: System = DEBIAN
     wan_patterns: tuple[str, ...] = ("wwan0",)
