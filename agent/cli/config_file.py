@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from agent import config
-from agent.toml import tomllib
+from agent.errors import ConfigError
+from agent.toml import dumps, tomllib
 
 KEPT = ".before-setup"
 
@@ -25,13 +26,24 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`changes` maps "section.key" to a value; None leaves the key as it is."""
+    """`changes` maps "section.key" to a value; an empty one takes the key away."""
     result = {section: dict(values) for section, values in table.items()}
     for key, value in changes.items():
-        if value is not None:
-            section, name = key.split(".")
+        section, name = key.split(".")
+        if value == "":
+            result.get(section, {}).pop(name, None)
+        else:
             result.setdefault(section, {})[name] = value
     return result
+
+
+def problem(key: str, value: Any) -> str:
+    """What is wrong with one value; empty: nothing."""
+    try:
+        config.parse(dumps(merged({}, {key: value})), "the answer")
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def differing(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +51,7 @@ def differing(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in changes.items()
-        if value is not None and table.get(key.partition(".")[0], {}).get(key.partition(".")[2]) != value
+        if table.get(key.partition(".")[0], {}).get(key.partition(".")[2], "") != value
     }
 
 

@@ -60,7 +60,9 @@ def commands(changes: Mapping[str, Any], names: Mapping[str, str | None]) -> lis
         place = f"{PACKAGE}.{names.get(section) or section}"
         if key == "wan.interfaces":  # links by name take the place of networks that are looked up
             words.append(["-q", "delete", f"{place}.network"])
-        if isinstance(value, Sequence) and not isinstance(value, str):
+        if value == "":
+            words.append(["-q", "delete", f"{place}.{option}"])
+        elif isinstance(value, Sequence) and not isinstance(value, str):
             words.append(["-q", "delete", f"{place}.{option}"])
             words += [["add_list", f"{place}.{option}={item}"] for item in value]
         else:

@@ -9,8 +9,9 @@ import pytest
 from agent import config
 from agent.cli import uci
 from agent.cli.verbs.setup import command, links
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, NotPermitted
 from tests.cli.conftest import Run
+from tests.cli.terminal import Terminal
 
 
 def test_flags_become_a_configuration_that_passes(cli: Run, tmp_path: Path) -> None:
@@ -180,3 +181,54 @@ def test_a_file_that_is_made_from_uci_is_known_before_it_is_made(router: Path) -
     (router / "etc/config/modem-agent").write_text("")
     assert uci.is_source_of(Path("/etc/modem-agent/config.toml"))
     assert not uci.is_source_of(router / "another.toml")
+
+
+# -- the questions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        (("wan0", "", "45"), ("15", ""), "plan.billing_day: out of range"),
+        (("wan0", "", "soon"), ("15", ""), "plan.billing_day: wrong type"),
+        (("wan0", "", "15", "broker.example"), ("",), "operator.url: not allowed"),
+        (("a-name-far-too-long",), ("wan0", "", "15", ""), "wan.interfaces: not allowed"),
+    ],
+)
+def test_a_wrong_answer_is_asked_again_and_the_others_are_kept(
+    tmp_path: Path, wrong: tuple[str, ...], right: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "config.toml"
+    with Terminal(["setup", "--no-doctor", "--config", str(file)]) as terminal:
+        for answer in wrong:
+            terminal.expect(r"\]: $|none\): $|knows it\): $|day.*: $")
+            terminal.send(answer + "\n")
+        terminal.expect(said)
+        for answer in right:
+            terminal.send(answer + "\n")
+        assert terminal.wait() == 0
+    found = config.load(file)
+    assert (found.wan.interfaces, found.plan.billing_day, found.operator.url) == (("wan0",), 15, "")
+
+
+def test_a_dash_empties_what_was_set(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[modem]\napn = "old"\n[operator]\nurl = "mqtt://h"\nca_file = "/gone.pem"\nroot = "kept"\n')
+    with Terminal(["setup", "--no-doctor", "--config", str(file)]) as terminal:
+        terminal.expect("Mobile link")
+        terminal.send("wan0\n")
+        terminal.expect(r"knows it\) \(- for none\) \[old\]: ")
+        terminal.send("-\n")
+        terminal.expect("allowance is new")
+        terminal.send("\n")
+        terminal.expect(r"\[mqtt://h\]: ")
+        terminal.send("-\n")
+        assert terminal.wait() == 0
+    found = config.load(file)
+    assert (found.modem.apn, found.operator.url, found.operator.ca_file, found.operator.root) == ("", "", "", "kept")
+
+
+def test_who_may_not_write_is_told_before_the_first_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(NotPermitted, match="may not write it; use sudo"):
+        command.main(["--config", str(tmp_path / "config.toml")], standalone_mode=False)

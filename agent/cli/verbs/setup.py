@@ -9,11 +9,21 @@ from typing import Any
 
 import click
 
-from agent.cli import screen
+from agent.cli import config_file, screen, uci
 from agent.cli.verb import Call, verb
+from agent.errors import NotPermitted
 from agent.system import OPENWRT_OPKG
 
 NET = Path("/sys/class/net")
+FILES = ("ca", "cert", "key")
+KEYS = {
+    "port": "modem.port",
+    "apn": "modem.apn",
+    "wan": "wan.interfaces",
+    "billing_day": "plan.billing_day",
+    "broker": "operator.url",
+    **{name: f"operator.{name}_file" for name in FILES},
+}
 
 
 @verb(
@@ -36,14 +46,14 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     Finds the module's port and the mobile link by itself. The file that was there is kept beside the new one; on
     OpenWrt the answers go to UCI. Ends as `doctor` does.
     """
-    from agent.cli import config_file, uci
     from agent.toml import dumps
 
+    _check_permission(call.config_path)
     table = config_file.read_table(call.config_path)
     answers = _answers(table, yes=yes or call.json or not sys.stdin.isatty(), wan=wan, given=given)
-    missing = [path for key in ("ca", "cert", "key") if (path := answers[key]) and not os.access(path, os.R_OK)]
+    missing = [problem for name in FILES if (problem := _file_problem(answers[name]))]
     if missing:
-        raise click.UsageError(f"{missing[0]} cannot be read: put the file there first")
+        raise click.UsageError(missing[0])
     changes = _changes(answers)
     text = dumps(config_file.merged(table, changes))
     if uci.is_source_of(call.config_path):
@@ -78,35 +88,55 @@ def _answers(table: dict[str, Any], *, yes: bool, wan: tuple[str, ...], given: d
         return found
     seen = at_port()
     print(f"Module: {screen.clean(seen) if seen else 'none found; plug it in and doctor will see it'}", file=sys.stderr)
-    found["wan"] = _asked("Mobile link(s)", " ".join(found["wan"])).split()
-    found["apn"] = _asked("Access point name (empty: the module knows it)", found["apn"])
-    found["billing_day"] = click.prompt(
-        "Day of the month on which the allowance is new", found["billing_day"], err=True
-    )
-    found["broker"] = _asked("Operator's broker, mqtts://HOST:8883 (empty: none)", found["broker"])
-    if str(found["broker"]).startswith("mqtts://"):
-        found["ca"] = _asked("Authority's certificate, a file (empty: the system's)", found["ca"])
-        found["cert"] = _asked("This device's certificate, a file (empty: none)", found["cert"])
-        found["key"] = _asked("Its key, a file", found["key"]) if found["cert"] else ""
+    found["wan"] = _asked("wan", "Mobile link(s)", " ".join(found["wan"]))
+    found["apn"] = _asked("apn", "Access point name (empty: the module knows it)", found["apn"])
+    question = "Day of the month on which the allowance is new"
+    found["billing_day"] = _asked("billing_day", question, str(found["billing_day"]))
+    found["broker"] = _asked("broker", "Operator's broker, mqtts://HOST:8883 (empty: none)", found["broker"])
+    if found["broker"].startswith("mqtts://"):
+        found["ca"] = _asked("ca", "Authority's certificate, a file (empty: the system's)", found["ca"])
+        found["cert"] = _asked("cert", "This device's certificate, a file (empty: none)", found["cert"])
+        found["key"] = _asked("key", "Its key, a file", found["key"]) if found["cert"] else ""
+    else:
+        found |= dict.fromkeys(FILES, "")
     return found
 
 
-def _asked(question: str, default: str) -> str:
-    return str(click.prompt(question, default=default, err=True)).strip()
+def _asked(name: str, question: str, default: str) -> Any:
+    """An answer that the configuration allows; asked again until it is one. A dash empties what was set before."""
+    empties = " (- for none)" if default else ""
+    while True:
+        answer = str(click.prompt(question + empties, default=default, err=True)).strip()
+        answer = "" if answer == "-" else answer
+        value = _value(name, answer)
+        problem = _file_problem(value) if name in FILES else config_file.problem(KEYS[name], value)
+        if not problem:
+            return value
+        print(screen.clean(problem), file=sys.stderr)
+
+
+def _value(name: str, answer: str) -> Any:
+    """As the configuration has it; a number that is none stays text, and is refused as such."""
+    if name == "wan":
+        return answer.split()
+    return int(answer) if name == "billing_day" and answer.isdecimal() else answer
+
+
+def _file_problem(path: str) -> str:
+    return f"{path} cannot be read: put the file there first" if path and not os.access(path, os.R_OK) else ""
+
+
+def _check_permission(path: Path) -> None:
+    """Before the first question: all answers would be lost at the end."""
+    place = path if path.exists() else next(parent for parent in path.parents if parent.exists())
+    if not os.access(place, os.W_OK):
+        raise NotPermitted(f"{path}: this user may not write it; use sudo")
 
 
 def _changes(answers: dict[str, Any]) -> dict[str, Any]:
-    """Only what is not the default: the file stays short enough to read."""
-    return {
-        "modem.port": answers["port"] if answers["port"] != "auto" else None,
-        "modem.apn": answers["apn"] or None,
-        "wan.interfaces": answers["wan"],
-        "plan.billing_day": answers["billing_day"],
-        "operator.url": answers["broker"] or None,
-        "operator.ca_file": answers["ca"] or None,
-        "operator.cert_file": answers["cert"] or None,
-        "operator.key_file": answers["key"] or None,
-    }
+    """By key; empty is the default, which need not stand in the file: it stays short enough to read."""
+    found = {key: answers[name] for name, key in KEYS.items()}
+    return {**found, "modem.port": "" if answers["port"] == "auto" else answers["port"]}
 
 
 def links(net: Path = NET) -> list[str]:
