@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from agent import config
 from agent.cli import uci
 from agent.cli.verbs.setup import command, links
 from agent.errors import AgentError, ConfigError, NotPermitted
+from agent.system import DEBIAN
 from tests.cli.conftest import Run
 from tests.cli.terminal import Terminal
 
@@ -232,3 +234,31 @@ def test_who_may_not_write_is_told_before_the_first_question(tmp_path: Path, mon
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(NotPermitted, match="may not write it; use sudo"):
         command.main(["--config", str(tmp_path / "config.toml")], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("ups", "words", "said", "restarts"),
+    [
+        ([500.0, None, 0.0], ["--yes"], "the agent runs with it", 1),
+        ([500.0, 500.2, 0.0], ["--yes"], "the agent runs with it", 1),  # the old one answers a moment longer
+        ([None], ["--yes"], "restart the agent", 0),  # none runs
+        ([500.0], [], "restart the agent", 0),  # nobody is there to ask
+        ([500.0], ["--yes", "--no-doctor"], "restart the agent", 0),
+    ],
+)
+def test_an_agent_that_runs_is_restarted_before_the_doctor_judges_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    ups: list[float | None], words: list[str], said: str, restarts: int,
+) -> None:  # fmt: skip
+    done = tmp_path / "restarts"
+    done.touch()
+    here = replace(DEBIAN, restart=f"sh -c 'echo restarted >>{done}'")
+    monkeypatch.setattr("agent.system.find", lambda: here)
+    monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", lambda call: ups.pop(0))
+    monkeypatch.setattr("agent.cli.verbs.setup.time.sleep", lambda pause_s: None)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call: 0)
+    file = str(tmp_path / "config.toml")
+    monkeypatch.setattr("agent.cli.verbs.setup.DEFAULT_CONFIG", file)
+    command.main(["--config", file, *words], standalone_mode=False)
+    assert capsys.readouterr().out.strip().endswith(said)
+    assert len(done.read_text().split()) == restarts

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
+from agent import system
 from agent.cli import config_file, screen, uci
-from agent.cli.verb import Call, verb
-from agent.errors import NotPermitted
+from agent.cli.verb import DEFAULT_CONFIG, Call, verb
+from agent.errors import AgentError, NotPermitted
 from agent.system import OPENWRT_OPKG
 
 NET = Path("/sys/class/net")
+RESTART_S = 30.0
 FILES = ("ca", "cert", "key")
 KEYS = {
     "port": "modem.port",
@@ -50,7 +55,8 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
 
     _check_permission(call.config_path)
     table = config_file.read_table(call.config_path)
-    answers = _answers(table, yes=yes or call.json or not sys.stdin.isatty(), wan=wan, given=given)
+    silent = yes or call.json or not sys.stdin.isatty()
+    answers = _answers(table, yes=silent, wan=wan, given=given)
     missing = [problem for name in FILES if (problem := _file_problem(answers[name]))]
     if missing:
         raise click.UsageError(missing[0])
@@ -63,7 +69,8 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
         said = f"{OPENWRT_OPKG.configuration}: set and committed; the agent runs with it"
     else:
         config_file.write(call.config_path, text)
-        said = f"{screen.clean(call.config_path)}: written and checked; restart the agent"
+        said = f"{screen.clean(call.config_path)}: written and checked; "
+        said += "restart the agent" if no_doctor else _taken_up(call, yes=yes, silent=silent)
     if not call.json:
         print(said)
     if no_doctor:
@@ -155,6 +162,34 @@ def at_port() -> str:
     from agent.modem.discovery import candidates
 
     return next((candidate.device for candidate in candidates()), "")
+
+
+def _taken_up(call: Call, *, yes: bool, silent: bool) -> str:
+    """Offer to restart an agent that runs with what was before, or the doctor would judge by that. What became of it.
+    The service has the default file; whoever names another one knows how he starts his agent."""
+    here = system.find()
+    running = _agent_up_s(call)
+    if running is None or call.config_file != DEFAULT_CONFIG or (silent and not yes):
+        return "restart the agent"
+    if not yes and not click.confirm("Restart the agent now, so that it runs with this?", default=True, err=True):
+        return f"restart the agent: '{here.restart}'"
+    began = time.monotonic()
+    subprocess.run(shlex.split(here.restart), check=False, timeout=RESTART_S, stdout=subprocess.DEVNULL)
+    while time.monotonic() - began < RESTART_S:
+        up_s = _agent_up_s(call)
+        if up_s is not None and up_s <= time.monotonic() - began + 1:
+            return "the agent runs with it"
+        time.sleep(0.2)
+    return f"the agent was restarted and does not answer; '{here.log}' says why"
+
+
+def _agent_up_s(call: Call) -> float | None:
+    """How long the agent has been on; None if none answers."""
+    try:
+        with call.client() as client:
+            return float(client.call("status")["agent_up_s"])
+    except (AgentError, OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _examine(call: Call) -> int:
