@@ -40,7 +40,7 @@ class ModemSettings:
 
     port: str = "auto"  # auto, a device path, or a pyserial URL (socket://, rfc2217://)
     profile: str = "auto"  # vendor profile; auto: by the module's identity
-    baud: int = 115_200
+    baud: int = 115_200  # speed of a true serial line; USB has none
     poll_s: float = 60.0  # one status poll
     apn: str = ""  # set in the module where nobody else dials; empty: what the module or the network has
     apn_user: str = ""  # sent with it; empty: none
@@ -76,20 +76,20 @@ class OperatorSettings:
     root: str = "modem-agent"  # first level of every topic
     client_id: str = ""  # empty: the device id
     protocol: str = "auto"  # 5, 3.1.1, or auto: 5 first
-    username: str = ""
-    password_file: str = ""
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
+    username: str = ""  # at the broker; empty: none
+    password_file: str = ""  # holds the password
+    ca_file: str = ""  # certificates to trust, PEM; empty: the system's
+    cert_file: str = ""  # this device's certificate, PEM
+    key_file: str = ""  # its key, PEM
     psk_file: str = ""  # one line identity:hexkey
-    alpn: str = ""
+    alpn: str = ""  # name of the protocol asked for in TLS; empty: none
     bind_interface: str = ""  # empty: the routing table decides
     keepalive_s: int = 1_000  # above beat_s: then the beat keeps the session alive and no ping is paid for
     beat_s: int = 900  # a measurement at least this often
     budget_bytes_day: int = 100_000  # on the wire, enforced by stretching the beat
-    outbox_rows: int = 5_000
-    outbox_bytes: int = 4_000_000
-    outbox_days: int = 45
+    outbox_rows: int = 5_000  # reports that wait for the broker, at most
+    outbox_bytes: int = 4_000_000  # their size, at most
+    outbox_days: int = 45  # their age, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ class CommandSettings:
     """Who may command what."""
 
     keys_file: str = ""  # issuers, their keys, roles and limits (TOML); empty: none
-    require_signature: bool = False
-    rate_per_minute: int = 30
+    require_signature: bool = False  # unsigned commands over MQTT are refused
+    rate_per_minute: int = 30  # commands of one issuer, at most
     at_allow: tuple[str, ...] = ()  # further AT commands (patterns) besides the built-in read-only list
 
 
@@ -115,7 +115,7 @@ class Household:
 
     led: str = ""  # a name in /sys/class/leds
     sms_to: str = ""  # phone number told at each warning, throttle and new month
-    sms_language: str = "fr"
+    sms_language: str = "fr"  # of the texts to the household
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Probe:
 class Log:
     """What is logged."""
 
-    level: str = "info"
+    level: str = "info"  # from this level on
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +363,19 @@ _TYPE_NAMES: dict[Any, str] = {
     bool: "true | false",
     date: "a date such as 2027-01-31",
 }
+
+
+def refused(run_dir: str) -> str:
+    """What was wrong with a configuration that came after the one in force; empty: nothing.
+
+    OpenWrt's init script, which makes the file of UCI, leaves it in run_dir; in the default one where none has passed.
+    """
+    for folder in dict.fromkeys((run_dir, "/var/run/modem-agent")):
+        try:
+            return Path(folder, "config.refused").read_text("utf-8", errors="replace").strip()
+        except OSError:
+            continue
+    return ""
 
 
 # -- showing -------------------------------------------------------------------------------------------------------

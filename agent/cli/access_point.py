@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from agent.cli import screen
-from agent.cli.request import confirmed
+from agent.cli.request import agreed
 from agent.doctor.access_point import Dialler, diallers, run
 from agent.errors import AgentError
 
@@ -24,7 +24,7 @@ def change(apn: str, *, yes: bool) -> bool:
 def _changed(dialler: Dialler, apn: str, *, yes: bool) -> bool:
     place = f"{dialler.owner}'s connection {dialler.name}"
     print(screen.clean(f"{place} dials with APN {dialler.apn or '(none)'}, not {apn}"), file=sys.stderr)
-    if not confirmed(f"Change it to {apn}?", yes=yes):
+    if not (yes or agreed(f"Change it to {apn}?")):
         return True
     try:
         for command in dialler.commands(apn):

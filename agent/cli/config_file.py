@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from agent import config
-from agent.toml import tomllib
+from agent.errors import ConfigError
+from agent.toml import dumps, tomllib
 
 KEPT = ".before-setup"
 
@@ -25,18 +26,43 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`changes` maps "section.key" to a value; None leaves the key as it is."""
+    """`changes` maps "section.key" to a value; an empty one takes the key away."""
     result = {section: dict(values) for section, values in table.items()}
     for key, value in changes.items():
-        if value is not None:
-            section, name = key.split(".")
+        section, name = key.split(".")
+        if value == "":
+            result.get(section, {}).pop(name, None)
+        else:
             result.setdefault(section, {})[name] = value
     return result
 
 
+def problem(key: str, value: Any) -> str:
+    """What is wrong with one value; empty: nothing."""
+    try:
+        config.parse(dumps(merged({}, {key: value})), "the answer")
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def differing(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Those of the changes that are not in the table already."""
+    return {
+        key: value
+        for key, value in changes.items()
+        if table.get(key.partition(".")[0], {}).get(key.partition(".")[2], "") != value
+    }
+
+
+def check(path: Path, text: str) -> None:
+    """Raises ConfigError; `path` stands for the file in it."""
+    config.parse(text, str(path))
+
+
 def write(path: Path, text: str) -> None:
     """Check, then replace in one step, with the old file's owner and mode. Raises ConfigError or OSError."""
-    config.parse(text, str(path))
+    check(path, text)
     path.parent.mkdir(parents=True, exist_ok=True)
     side = path.with_name(path.name + ".new")
     descriptor = os.open(side, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)

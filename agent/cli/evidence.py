@@ -99,11 +99,21 @@ def salvaged(call: Call) -> tuple[Config, str]:
 
 
 def _configuration(call: Call) -> tuple[Config, Evidence]:
-    config, problem = salvaged(call)
+    from agent import system
+    from agent.config import Config, refused
+
+    denied = ""
+    try:
+        config, problem = salvaged(call)
+    except NotPermitted as error:
+        config, problem, denied = Config(file=call.config_file), "", str(error)
     return config, Evidence(
+        config_denied=denied,
         config_file=config.file or str(call.config_path),
         config_problem=problem,
         config_warnings=tuple(_config_warnings(config)),
+        config_refused=refused(config.device.run_dir),
+        system=system.find(),
         wan_patterns=config.wan.interfaces,
     )
 

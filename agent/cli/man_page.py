@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from agent import __version__
 from agent.cli import PROGRAM, VERBS, exits
 from agent.cli.verb import DEFAULT_CONFIG, Verb
 
+ABOUT_AGENT = "the agent on a household's 4G modem, and the technician's tool"
 _EXITS = (
     (exits.OK, "All went well."),
     (exits.FAILED, "It was tried and did not succeed; for doctor: something is broken."),
@@ -19,42 +22,48 @@ _EXITS = (
 )
 
 
-def page(group: click.Group) -> str:
-    """The whole page, section 1."""
-    context = click.Context(group, info_name=PROGRAM)
+CHAPTERS = {name: heading for name, (heading, *_) in VERBS.items()}
+
+
+def page(
+    group: click.Group, program: str = PROGRAM, about: str = ABOUT_AGENT, chapters: Mapping[str, str] = CHAPTERS
+) -> str:
+    """The whole page, section 1; `chapters` says under which heading a verb stands."""
+    context = click.Context(group, info_name=program)
+    names = group.list_commands(context)
+    options = [line for option in group.get_params(context) for line in _option(context, option)]
     lines = [
-        f'.TH {PROGRAM.upper()} 1 "" "{PROGRAM} {__version__}" "User Commands"',
+        f'.TH {program.upper()} 1 "" "{PROGRAM} {__version__}" "User Commands"',
         ".SH NAME",
-        f"{PROGRAM} \\- the agent on a household's 4G modem, and the technician's tool",
+        f"{program} \\- {about}",
         ".SH SYNOPSIS",
-        f".B {PROGRAM}\n.I VERB\n.RI [ OPTIONS ]",
+        f".B {program}\n.RI [ OPTIONS ]\n.I VERB\n.RI [ OPTIONS ]",
         ".SH DESCRIPTION",
         *_paragraphs(group.help or ""),
+        *([".SH OPTIONS", *options] if options else []),
     ]
-    headings = dict.fromkeys(VERBS[name][0] for name in group.list_commands(context))
-    for heading in headings:
-        lines.append(f".SH {_roff(heading).upper()}")
-        for name in group.list_commands(context):
+    for heading in dict.fromkeys(chapters.get(name, "Verbs") for name in names):
+        lines.append(f".SH {roff(heading).upper()}")
+        for name in names:
             found = group.get_command(context, name)
-            if VERBS[name][0] == heading and found is not None:
+            if chapters.get(name, "Verbs") == heading and found is not None:
                 lines += _verb(context, name, found)
     lines.append(".SH EXIT STATUS")
     for status, meaning in _EXITS:
-        lines += [".TP", f".B {status}", _roff(meaning)]
-    lines += [".SH FILES", ".TP", f".I {_roff(str(DEFAULT_CONFIG))}", "The configuration, TOML."]
+        lines += [".TP", f".B {status}", roff(meaning)]
+    lines += [".SH FILES", ".TP", f".I {roff(str(DEFAULT_CONFIG))}", "The agent's configuration, TOML."]
+    lines += [".SH SEE ALSO", ".BR modem\\-agent.toml (5)"]
     return "\n".join(lines) + "\n"
 
 
 def _verb(parent: click.Context, name: str, command: click.Command) -> list[str]:
     context = click.Context(command, info_name=name, parent=parent)
     usage = " ".join(command.collect_usage_pieces(context))
-    lines = [f'.SS "{_roff(name)} {_roff(usage)}"', *_paragraphs(command.help or "")]
+    lines = [f'.SS "{roff(name)} {roff(usage)}"', *_paragraphs(command.help or "")]
     for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        if record is not None and "--help" not in record[0]:
-            lines += [".TP", f".B {_roff(record[0])}", _roff(record[1])]
+        lines += _option(context, parameter)
     if isinstance(command, Verb) and command.examples:
-        lines += [".PP", "Example:", ".nf", *(_roff("    " + example) for example in command.examples), ".fi"]
+        lines += [".PP", "Example:", ".nf", *(roff("    " + example) for example in command.examples), ".fi"]
     if isinstance(command, click.Group):
         for inner in command.list_commands(context):
             found = command.get_command(context, inner)
@@ -63,14 +72,21 @@ def _verb(parent: click.Context, name: str, command: click.Command) -> list[str]
     return lines
 
 
+def _option(context: click.Context, parameter: click.Parameter) -> list[str]:
+    record = parameter.get_help_record(context)
+    if record is None or "--help" in record[0]:
+        return []
+    return [".TP", f".B {roff(record[0])}", roff(record[1])]
+
+
 def _paragraphs(text: str) -> list[str]:
     lines: list[str] = []
     for block in text.strip().split("\n\n"):
-        lines += [".PP", _roff(" ".join(block.split()))]
+        lines += [".PP", roff(" ".join(block.split()))]
     return lines
 
 
-def _roff(text: str) -> str:
+def roff(text: str) -> str:
     """Text with what roff would take for its own made plain."""
     safe = text.replace("\\", "\\e").replace("-", "\\-")
     safe = "".join(c if c.isascii() else f"\\[u{ord(c):04X}]" for c in safe)  # roff reads bytes

@@ -55,6 +55,7 @@ def status(call: Call) -> dict[str, Any]:
     """The status schema from the store, and under `stored` how old it is. Raises StoreError."""
     from agent import plan
     from agent.clock import Clock
+    from agent.config import refused
     from agent.status import Snapshot
 
     config = call.config()
@@ -72,6 +73,7 @@ def status(call: Call) -> dict[str, Any]:
         usage=plan.usage(ledger, config.plan),
         period=ledger.period,
         decision=plan.decide(ledger, config.plan, moment),
+        config_refused=refused(config.device.run_dir),
     )
     unknown = {"version": None, "agent_up_s": None, "store": "ok"}
     return {**snapshot.to_dict(), **unknown, "stored": {"age_s": round(age_s(call))}}

@@ -6,17 +6,24 @@ Ctrl-C closes the connection, on which the agent cancels the command: the modem 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from agent.cli import screen
 from agent.cli.progress import Steps
 from agent.cli.verb import Call
+from agent.errors import AgentError, NotPermitted
+
+if TYPE_CHECKING:
+    from agent.control.client import ControlClient
 
 
 def ask(call: Call, method: str, params: dict[str, Any], *, limit_s: float, first: str) -> dict[str, Any]:
     """The command's result; raises AgentError. Arguments that are None are left to the command's defaults."""
     given = {name: value for name, value in params.items() if value is not None}
     with call.client() as client, Steps(quiet=call.json) as steps:
+        check_role(client, method)
         steps.tell(first)
         return client.call(
             method,
@@ -27,13 +34,32 @@ def ask(call: Call, method: str, params: dict[str, Any], *, limit_s: float, firs
         )
 
 
-def confirmed(question: str, *, yes: bool) -> bool:
-    """Whether to go on. On a terminal the technician is asked; a script has decided by calling with --yes, and one
-    that has not is refused rather than taken by surprise."""
+def check_role(client: ControlClient, method: str) -> None:
+    """Raises NotPermitted before anything is asked of a user who may not do it."""
+    from agent.commands.command import allows
+    from agent.commands.table import COMMANDS
+
+    row = COMMANDS.get(method)
+    if row is not None and not allows(client.role, row.role):
+        raise NotPermitted(f"{method} needs the role {row.role}, not {client.role}: use sudo, or see device.act_group")
+
+
+def confirm(call: Call, method: str, question: str, *, yes: bool) -> None:
+    """Return if it may go on, else raise. On a terminal the technician is asked, if he may do it at all; a script has
+    decided by calling with --yes, and one that has not is refused rather than taken by surprise."""
     if yes:
-        return True
+        return
     if not sys.stdin.isatty():
-        print("modem-agent: nobody is there to confirm; say --yes", file=sys.stderr)
+        raise click.UsageError("nobody is there to confirm; say --yes")
+    with call.client() as client:
+        check_role(client, method)
+    if not agreed(question):
+        raise AgentError("not confirmed: nothing was done")
+
+
+def agreed(question: str) -> bool:
+    """The technician's yes; no where nobody is at a terminal."""
+    if not sys.stdin.isatty():
         return False
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

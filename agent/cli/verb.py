@@ -15,7 +15,7 @@ import click
 
 from agent.cli import screen
 from agent.cli.times import ZONE
-from agent.errors import ConfigError
+from agent.errors import ConfigError, NotPermitted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,11 +51,20 @@ class Call:
         return Path(self.config_file)
 
     def config(self, *, start: bool = False) -> Config:
-        """The checked configuration, or the one to start on; the defaults where the default file does not exist."""
+        """The checked configuration, or the one to start on; the defaults where the default file does not exist. Raises
+        NotPermitted where it may: nobody is to take the defaults for what this device has."""
         from agent import config, config_start
 
-        if not self.config_given and not os.path.exists(self.config_file):
-            return config.Config(file=self.config_file)
+        try:
+            with open(self.config_file, "rb"):
+                pass
+        except FileNotFoundError:
+            if not self.config_given:
+                return config.Config(file=self.config_file)
+        except PermissionError:
+            raise NotPermitted(f"{self.config_file}: this user may not read it; use sudo") from None
+        except OSError:
+            pass  # load() has the sentence
         return config_start.load(self.config_path) if start else config.load(self.config_path)
 
     def socket_path(self) -> str:

@@ -21,6 +21,7 @@ from agent.control.server import ControlServer
 from agent.daemon import line_speed, memory, sd_notify
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.startup import Line
+from agent.daemon.status_file import StatusFile
 from agent.daemon.supervisor import Supervisor
 from agent.daemon.tasks.modem import Watching
 from agent.daemon.tasks.recovery import Recovering
@@ -96,6 +97,7 @@ class Daemon:
         )
         self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s)
         self._diary = Diary(Path(config.device.run_dir))
+        self._status_file = StatusFile(Path(config.device.run_dir))
         self._shaped_anew = Wake()
         self._proof = Proof(
             line.kernel, lambda: (agent.shaping.links, agent.shaping.state), self._proved, sleep=self._shaped_anew.wait
@@ -120,12 +122,11 @@ class Daemon:
         agent.shaping.on_change = self._shaped
         agent.shaping.on_names = lambda more: reporting.charge(more.received_bytes, more.sent_bytes)
         reporting.on_session = self._session_changed
-        problem = agent.config.problem
-        reporting.alarm("configuration", {"reason": problem, "file": agent.config.file} if problem else None)
         self._shaped()  # what became of the line before anybody heard of it
 
     def _changed(self) -> None:
         self._show()
+        self._status_file.write(self._agent.snapshot().to_dict())
         self._reporting.changed()
 
     def _module_changed(self) -> None:
@@ -242,6 +243,7 @@ class Daemon:
                 self._fail(name, "no progress")
             self._notifier.alive()
             self._notifier.status(_status_line(self._agent))
+            self._look_at_ourselves()
             await asyncio.sleep(self._notifier.watchdog_s or LOOK_S)
 
     def _fail(self, task: str, reason: str) -> bool:
@@ -254,6 +256,13 @@ class Daemon:
         self._agent.end(FAULT)
         return True
 
+    def _look_at_ourselves(self) -> None:
+        """What nothing in the agent reports by itself: its status for others, a configuration that was refused."""
+        snapshot = self._agent.snapshot()
+        self._status_file.write(snapshot.to_dict())
+        problem, file = self._agent.config.problem or snapshot.config_refused, self._agent.config.file
+        self._reporting.alarm("configuration", {"reason": problem, "file": file} if problem else None)
+
     async def _end(self, why: str) -> None:
         """Under a second: the service manager kills what lingers. What the kernel shapes it goes on shaping."""
         self._watchdog.feed(END_S)
@@ -263,6 +272,7 @@ class Daemon:
         with contextlib.suppress(AgentError, asyncio.TimeoutError, TimeoutError):
             await asyncio.wait_for(self._last_words(why), LAST_WORDS_S)
         await self._supervisor.close()
+        self._status_file.remove()
         await self._agent.keeper.commit()
         await self._agent.keeper.close()
 

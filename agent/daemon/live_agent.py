@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from agent import __version__
-from agent.config import Config
+from agent.config import Config, refused
 from agent.daemon import host
 from agent.daemon.startup import Line
 from agent.daemon.tasks.modem import Watching
@@ -74,6 +74,7 @@ class LiveAgent:
             store_state=self.store.state,
             alarms=sorted(self.alarms()),
             mismatch=self.mismatch(),
+            config_refused=refused(self.config.device.run_dir),
         )
 
     def _modem_reason(self) -> str:

@@ -14,8 +14,19 @@ FIRST_YEAR = 2026  # no device with this agent ran before it
 def check_config(evidence: Evidence) -> Finding:
     if evidence.config_problem:
         result = "The agent does not start with it." if evidence.agent_dead else "Until then the last good one is used."
-        advice = f"Mend the file; 'modem-agent config check' tells when it is right. {result}"
-        return fault(evidence.config_problem, advice, "configuration")
+        return fault(
+            evidence.config_problem,
+            f"Mend {evidence.system.configuration}; 'modem-agent config check' tells when it is right. {result}",
+            "configuration",
+        )
+    if evidence.config_denied:
+        return unknown(evidence.config_denied)
+    if evidence.config_refused:
+        return warning(
+            f"the last good configuration is in force; refused: {evidence.config_refused}",
+            f"Mend {evidence.system.configuration}, then '{evidence.system.restart}'.",
+            "configuration",
+        )
     if evidence.config_warnings:
         return warning("; ".join(evidence.config_warnings), "Mend it, then restart the agent.", "configuration")
     return ok(evidence.config_file)
@@ -31,15 +42,13 @@ def check_agent(evidence: Evidence) -> Finding:
     if evidence.agent_problem and not evidence.agent_dead:
         return fault(
             f"it runs and does not answer: {evidence.agent_problem}",
-            "Restart it: 'systemctl restart modem-agent' (OpenWrt: '/etc/init.d/modem-agent restart'); then send a "
-            "bundle to support.",
+            f"Restart it: '{evidence.system.restart}'; then send a bundle to support.",
             "agent-hung",
         )
     if evidence.agent_problem:
         return fault(
             evidence.agent_problem,
-            "Start it: 'systemctl start modem-agent' (OpenWrt: '/etc/init.d/modem-agent start'); if it ends at once, "
-            "'journalctl -u modem-agent' ('logread -e modem-agent') says why.",
+            f"Start it: '{evidence.system.start}'; if it ends at once, '{evidence.system.log}' says why.",
             "agent-dead",
         )
     faults = evidence.of_status("faults")
@@ -54,8 +63,7 @@ def check_agent(evidence: Evidence) -> Finding:
     if version not in (None, __version__):
         return warning(
             f"the agent that runs is {version}, what is installed is {__version__}",
-            "Restart it to finish the upgrade: 'systemctl restart modem-agent' (OpenWrt: '/etc/init.d/modem-agent "
-            "restart').",
+            f"Restart it to finish the upgrade: '{evidence.system.restart}'.",
             "agent-version",
         )
     return ok(f"runs, version {version}")
@@ -80,16 +88,20 @@ def check_clock(evidence: Evidence) -> Finding:
     return ok("confirmed by NTP" if evidence.clock == "sync" else "confirmed by the mobile network")
 
 
+def _not_asked(evidence: Evidence) -> str:
+    return f"not asked: {'this user may not ask' if evidence.agent_refused else 'the agent does not run'}"
+
+
 def check_counters(evidence: Evidence) -> Finding:
     if evidence.status is None:
-        return unknown("not asked: the agent does not run")
+        return unknown(_not_asked(evidence))
     counted = {str(link.get("ifname")) for link in evidence.status.get("links") or ()}
     there = {link.ifname for link in evidence.links or ()}
     missed = sorted(there - counted)
     if missed:
         return fault(
             f"{', '.join(missed)} is there and not counted",
-            "Restart the agent ('systemctl restart modem-agent'); if it stays so, send a bundle to support.",
+            f"Restart the agent ('{evidence.system.restart}'); if it stays so, send a bundle to support.",
             "counters",
         )
     if not counted:
@@ -103,7 +115,7 @@ def check_shaper(evidence: Evidence) -> Finding:
     shaper = evidence.of_status("shaper")
     state = shaper.get("state")
     if state is None:
-        return unknown("not asked: the agent does not run" if evidence.status is None else "nothing to shape yet")
+        return unknown(_not_asked(evidence) if evidence.status is None else "nothing to shape yet")
     if state in ("unenforced", "foreign"):
         return fault(
             f"the speed that the plan wants is not enforced: {shaper.get('reason') or state}",

@@ -11,6 +11,7 @@ from typing import Any
 
 from agent.doctor.access_point import Dialler
 from agent.net.facts import Disk, Reach, Route, WanLink
+from agent.system import DEBIAN, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,9 @@ class Evidence:
     config_file: str = ""
     config_problem: str = ""
     config_warnings: tuple[str, ...] = ()
+    config_denied: str = ""  # this user may not read it: what is below is the defaults
+    config_refused: str = ""  # why a newer configuration is not in force
+    system: System = DEBIAN
     wan_patterns: tuple[str, ...] = ("wwan0",)
     agent_problem: str = ""  # empty: it runs and answers
     agent_dead: bool = False  # nobody listens; otherwise it hangs, or

@@ -29,8 +29,8 @@ def check_port(evidence: Evidence) -> Finding:
     if modem.get("state") == "busy":
         return fault(
             f"the modem's port is in other hands: {modem.get('reason') or 'another program uses it'}",
-            "Stop the other program (ModemManager: 'systemctl stop ModemManager', or the udev rule of the package); "
-            "the agent takes the port by itself once it is free.",
+            f"Stop the other program (ModemManager: '{evidence.system.stop_modemmanager}'); the agent takes the port "
+            "by itself once it is free.",
             "port-stolen",
         )
     if modem.get("state") == "absent":

@@ -46,9 +46,9 @@ class Rates:
 class Step:
     """From this share of the allowance on, the line runs at these rates."""
 
-    at_percent: int = 100
-    down_bps: int = 512_000
-    up_bps: int = 512_000
+    at_percent: int = 100  # share of the allowance from which on these rates hold
+    down_bps: int = 512_000  # what is received, bit/s
+    up_bps: int = 512_000  # what is sent, bit/s
 
     @property
     def rates(self) -> Rates:
@@ -63,15 +63,15 @@ SIM_RULE = r"[0-9]{5,20}\*|[0-9]{14,20}|[0-9]{14,20}-[0-9]{14,20}"
 class Plan:
     """What the household was promised. Section [plan] of the configuration."""
 
-    allowance_bytes: int = 40_000_000_000
+    allowance_bytes: int = 40_000_000_000  # what a period holds at full speed
     billing_day: int = 1  # 29 to 31 clamp to the last day of a shorter month
     timezone: str = "Europe/Brussels"  # IANA name or POSIX TZ string
-    contract_start: date | None = None
-    contract_end: date | None = None
-    warn_percent: tuple[int, ...] = (80, 95)
+    contract_start: date | None = None  # first day of the contract
+    contract_end: date | None = None  # its last day; the plan goes on after it, and says so
+    warn_percent: tuple[int, ...] = (80, 95)  # shares of the allowance at which a warning is given
     steps: tuple[Step, ...] = field(default_factory=lambda: (Step(),))
     full_down_bps: int | None = None  # the plan's full speed; None: not shaped
-    full_up_bps: int | None = None
+    full_up_bps: int | None = None  # the same for what is sent
     count: str = "ip"  # ip: link bytes less the link header; link: as the kernel counts
     charge: str = "sum"  # sum, received or sent: which direction uses up the allowance
     charge_management: bool = False  # whether the agent's own traffic is charged to the household

@@ -4,8 +4,10 @@ Called by the shaper before it shapes and after it no longer does. Packets that 
 forwards by itself never meet a qdisc. Software flow offload needs nothing: its hook comes after tc's ingress hook, and
 it leaves by the ordinary egress qdisc (tests/traffic/test_offload_order.py holds the kernel to it).
 
-On OpenWrt the UCI setting is changed in the session's memory only (no `uci commit`): a reboot puts it back by itself,
-and the flash is not written. A marker on a tmpfs remembers, over restarts of the agent, that it was us.
+On OpenWrt the UCI setting is staged just as long as the firewall takes to read it, and never committed: what others
+commit meanwhile is theirs, a reboot puts it back by itself, and the flash is not written. The firewall reads the file
+again whenever somebody reloads it; that is noticed by the file it then writes. A marker on a tmpfs remembers, over
+restarts of the agent, what we have done and for which of the firewall's loads.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 OPTION = "firewall.@defaults[0].flow_offloading_hw"
+TRUE = frozenset(("1", "on", "true", "yes"))  # parse_bool() in fw4.uc of OpenWrt's firewall4
+LOADED = "var/run/fw4.state"  # STATEFILE in fw4.uc: written at each start and reload
+MARKER = Path("/var/run/modem-agent/offload")
+STAGED = "staged"  # the marker's first word while our value may be found in UCI; the second is the value before
 FAST_PATH_MODULES = {  # as /proc/modules has them: whose they are
     "shortcut_fe": "Qualcomm SFE",
     "shortcut_fe_ipv6": "Qualcomm SFE",
@@ -53,56 +59,118 @@ class Offload:
 
 
 class OffloadGuard:
-    """Engaged while the line is throttled, released after. Never raises: what fails is told in `left`."""
+    """Engaged while the line is throttled, released after. Never raises: what fails is reported in `left`."""
 
-    def __init__(self, marker: Path, *, root: Path = Path("/"), may_act: bool = True) -> None:
+    def __init__(self, marker: Path = MARKER, *, root: Path = Path("/"), may_act: bool = True) -> None:
         self._marker, self._root, self._may_act = marker, root, may_act
         self._engaged: Offload | None = None
+        self._of_load: str = ""  # the firewall's load that `_engaged` is about
 
     async def engage(self) -> Offload:
-        """Find every way around, and close those that may be closed. Done once; cheap to call again."""
-        if self._engaged is None:
-            vendor = await asyncio.to_thread(self._vendor_paths)
-            hardware = await self._hardware_offload()
-            if hardware and self._may_act and await self._set("0"):
-                self._engaged = Offload(switched_off=("hardware flow offload",), left=vendor)
-            else:
-                self._engaged = Offload(left=(*(["hardware flow offload"] if hardware else []), *vendor))
-            if self._engaged.warning:
+        """Find every way around, and close those that may be closed. Cheap to call again until the firewall is
+        loaded anew."""
+        if self._engaged is None or self.overtaken:
+            before, self._engaged = self._engaged, await self._close()
+            self._of_load = self._load()
+            if self._engaged.warning and self._engaged != before:
                 log.warning("%s", self._engaged.warning)
         return self._engaged
 
+    @property
+    def overtaken(self) -> bool:
+        """Whether the firewall was loaded by somebody else since we looked: it then has read what is committed."""
+        return self._engaged is not None and self._of_load != self._load()
+
     async def release(self) -> bool:
-        """Put back what we switched off, now or before a restart. Returns whether there was anything."""
+        """Have the firewall as UCI says, now or before a restart. Returns whether there was anything to put back."""
         self._engaged = None
-        if not self._marker.exists() or not await self._set("1"):
+        if not self._marker.exists():
+            return False
+        await self._unstage_after_crash()
+        if not await self._reload():
             return False
         self._marker.unlink(missing_ok=True)
         return True
 
+    async def _close(self) -> Offload:
+        vendor = await asyncio.to_thread(self._vendor_paths)
+        await self._unstage_after_crash()
+        value = await self._value()
+        if value not in TRUE:
+            return Offload(left=vendor)
+        stands = self._mark() == self._load()
+        if stands or (self._may_act and await self._switch_off(value)):
+            return Offload(switched_off=("hardware flow offload",), left=vendor)
+        return Offload(left=("hardware flow offload", *vendor))
+
     # -- OpenWrt ---------------------------------------------------------------------------------------------------
 
-    @property
-    def _uci(self) -> Path:
-        return self._root / "sbin/uci"
+    async def _value(self) -> str:
+        """As UCI has it; empty where there is none."""
+        code, output = await self._uci("get", OPTION)
+        return output.strip() if code == 0 else ""
 
-    async def _hardware_offload(self) -> bool:
-        if not self._uci.exists():
-            return False
-        code, output = await _run(str(self._uci), "-q", "get", OPTION)
-        return code == 0 and output.strip() == "1"
-
-    async def _set(self, value: str) -> bool:
-        """The option in memory, and the firewall told to read it."""
-        if value == "0":
-            self._marker.parent.mkdir(parents=True, exist_ok=True)
-            self._marker.write_text(OPTION + "\n")  # first: a crash in between must not forget it
-        code, output = await _run(str(self._uci), "set", f"{OPTION}={value}")
-        if code == 0:
-            code, output = await _run(str(self._root / "etc/init.d/firewall"), "reload")
+    async def _switch_off(self, value: str) -> bool:
+        """Have the firewall loaded with the option off. UCI is afterwards as it was before."""
+        code, changes = await self._uci("changes", "firewall")
+        theirs = code == 0 and OPTION.rpartition(".")[2] in changes
+        self._set_mark(f"{STAGED} {value}")  # first: a crash in between must not forget it
+        code, output = await self._uci("set", f"{OPTION}=0")
         if code != 0:
-            log.error("hardware flow offload could not be set to %s: %s", value, output.strip()[-200:])
+            log.error("hardware flow offload could not be switched off: %s", output.strip()[-200:])
+        off = code == 0 and await self._reload()
+        await self._unstage(value, theirs=theirs)
+        if off:
+            self._set_mark(self._load())
+        else:
+            self._marker.unlink(missing_ok=True)
+        return off
+
+    async def _unstage_after_crash(self) -> None:
+        """An agent that ended between setting and reverting, or one that left its value staged on purpose."""
+        mark = self._mark()
+        if mark.startswith((STAGED, OPTION)):
+            await self._unstage(mark.partition(" ")[2] or "1", theirs=False)
+            self._set_mark("reverted")
+
+    async def _unstage(self, value: str, *, theirs: bool) -> None:
+        """Take our value out of UCI again. Whoever has staged one before gets it back, and a `uci commit` without a
+        name that came in between must not keep ours."""
+        await self._uci("revert", OPTION)
+        if await self._value() != value:
+            await self._uci("set", f"{OPTION}={value}")
+            if not theirs:
+                await self._uci("commit", "firewall")
+
+    async def _reload(self) -> bool:
+        code, output = await _run(str(self._root / "etc/init.d/firewall"), "reload")
+        if code != 0:
+            log.error("the firewall could not be loaded: %s", output.strip()[-200:])
         return code == 0
+
+    async def _uci(self, *words: str) -> tuple[int, str]:
+        program = self._root / "sbin/uci"
+        return await _run(str(program), "-q", *words) if program.exists() else (127, "")
+
+    def _load(self) -> str:
+        """Which of the firewall's loads is in force; always the same where it leaves no trace."""
+        try:
+            return f"off at load {(self._root / LOADED).stat().st_mtime_ns}"
+        except OSError:
+            return "off"
+
+    def _mark(self) -> str:
+        try:
+            return self._marker.read_text().strip()
+        except OSError:
+            return ""
+
+    def _set_mark(self, text: str) -> None:
+        try:
+            self._marker.parent.mkdir(parents=True, exist_ok=True)
+            self._marker.write_text(text + "\n")
+        except OSError as error:
+            log.warning("%s: %s", self._marker, error.strerror or error)
 
     # -- vendors ---------------------------------------------------------------------------------------------------
 

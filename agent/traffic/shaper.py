@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from agent import system
 from agent.config import ShaperSettings
 from agent.errors import KernelError
 from agent.plan import Rates
@@ -19,7 +20,7 @@ from agent.traffic import advice, probe
 from agent.traffic.enforce import Foreign, Wish, rehearse, shape, step, tidy, unshape
 from agent.traffic.model import UNSHAPED, Capabilities, Endpoint, Link, ShaperState
 from agent.traffic.netlink.thread import Kernel, boot_id, boot_s
-from agent.traffic.offload import OffloadGuard
+from agent.traffic.offload import MARKER, OffloadGuard
 from agent.traffic.tree import KINDS, NEEDS
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,9 @@ class Shaper:
         self._remaking = False
         self._tidied: int | None = None  # the generation at which nothing was found to remove
         self._state = ShaperState("off")
-        self._guard: OffloadGuard | None = None
-        if cache is not None:
-            self._guard = OffloadGuard(cache.with_name("offload"), may_act=settings.offload_guard)
+        self._system = system.find()
+        marker = cache.with_name(MARKER.name) if cache else MARKER
+        self._guard = OffloadGuard(marker, may_act=settings.offload_guard)
 
     @property
     def state(self) -> ShaperState:
@@ -112,6 +113,7 @@ class Shaper:
             if self._pause and self._pause.holds(subject, self._now(), generation):
                 return replace(self._state, changed=await self._tidy(links, wanted, generation))
             untouched = self._verified is not None and self._verified[1] == generation and self._fresh()
+            untouched = untouched and not self._guard.overtaken
             if untouched and self._verified and self._verified[0] == subject:
                 return replace(self._state, changed=False)
             if not untouched:
@@ -142,7 +144,7 @@ class Shaper:
         missing = capabilities.missing()
         if kind is None or missing:
             lacks = missing or tuple(sorted(NEEDS.get(self._settings.qdisc, NEEDS["tbf"]) - capabilities.qdiscs))
-            return "", f"the kernel lacks {', '.join(lacks)}", advice.for_missing(lacks)
+            return "", f"the kernel lacks {', '.join(lacks)}", advice.for_missing(lacks, self._system)
         return kind, "", ""
 
     async def _shape(self, links: Sequence[Link], wanted: Rates) -> ShaperState:
@@ -163,7 +165,7 @@ class Shaper:
             reason = reason or "no WAN interface is there"
             return ShaperState("unenforced", kind, wanted, reason, hint)
         changed = await self._enforce(tuple(links), self._wish(kind, capabilities, wanted))
-        warning = (await self._guard.engage()).warning if self._guard else ""
+        warning = (await self._guard.engage()).warning
         return ShaperState("enforced", kind, wanted, reason=warning, changed=changed)
 
     async def _tidy(self, links: Sequence[Link], wanted: Rates, generation: int | None = None) -> bool:
@@ -193,8 +195,7 @@ class Shaper:
 
     async def _unshape(self, links: Sequence[Link]) -> ShaperState:
         changed = await self._kernel.call(lambda route: unshape(route, links))
-        if self._guard:
-            await self._guard.release()
+        await self._guard.release()
         if not self._expected:
             return ShaperState("off", changed=changed)
         capabilities = await self.probe()
@@ -221,7 +222,7 @@ class Shaper:
     def _failed(self, error: KernelError, wanted: Rates) -> ShaperState:
         if isinstance(error, Foreign):
             return ShaperState("foreign", rates=wanted, reason=str(error), advice=advice.FOREIGN)
-        hint = advice.for_error(error.code, self._capabilities)
+        hint = advice.for_error(error.code, self._capabilities, self._system)
         return ShaperState("unenforced", rates=wanted, reason=str(error), advice=hint)
 
     def _remember(self, subject: tuple[object, ...], state: ShaperState, generation: int) -> None:

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -80,32 +81,31 @@ def lay_out(root: Path, number: str, when: int) -> None:
     for name, place in PLACES.items():
         put(root, place, (SYSTEMD / name).read_bytes())
     for name, module in LAUNCHERS.items():
-        if (PROJECT / (module.replace(".", "/") + ".py")).exists() or (PROJECT / module.replace(".", "/")).is_dir():
-            put(root, f"usr/bin/{name}", filled("launcher", MODULE=module).encode(), 0o755)
-            put(root, f"usr/share/man/man1/{name}.1.gz", packed(manual(name, number)))
+        put(root, f"usr/bin/{name}", filled("launcher", MODULE=module).encode(), 0o755)
+    for place, content in documents().items():
+        put(root, place, content)
     put(root, "usr/lib/modem-agent/unshape", (HERE / "unshape").read_bytes(), 0o755)
     put(root, "usr/share/modem-agent/config.toml", (HERE / "config.toml").read_bytes())
-    documents = "usr/share/doc/modem-agent"
+    folder = "usr/share/doc/modem-agent"
     changes = filled("changelog", VERSION=number, DATE=formatdate(when), MAINTAINER=maintainer())
-    put(root, f"{documents}/changelog.gz", packed(changes.encode()))
-    put(root, f"{documents}/copyright", (HERE / "copyright").read_bytes())
-    put(root, f"{documents}/CHANGELOG.md.gz", packed((PROJECT / "CHANGELOG.md").read_bytes()))
+    put(root, f"{folder}/changelog.gz", packed(changes.encode()))
+    put(root, f"{folder}/copyright", (HERE / "copyright").read_bytes())
+    put(root, f"{folder}/CHANGELOG.md.gz", packed((PROJECT / "CHANGELOG.md").read_bytes()))
 
 
 def packed(content: bytes) -> bytes:
     return gzip.compress(content, 9, mtime=0)
 
 
-def manual(name: str, number: str) -> bytes:
-    """The manual page: the agent's own where it prints one (its dependencies are there), else a pointer to --help."""
-    if name == "modem-agent":
-        command = [sys.executable, "-m", "agent.cli", "completion", "man"]
-        asked = subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=60)
-        if asked.returncode == 0 and asked.stdout.startswith(b".TH"):
-            return asked.stdout
-    role = "agent of a cellular modem" if name == "modem-agent" else "the operator's desk over MQTT"
-    page = f'.TH {name.upper()} 1 "" "modem-agent {number}"\n.SH NAME\n{name} \\- {role}\n.SH SYNOPSIS\n.B {name}\n'
-    return (page + f'VERB [OPTION...]\n.SH DESCRIPTION\nAll verbs are listed by\n.BR "{name} \\-\\-help" .\n').encode()
+def documents() -> dict[str, bytes]:
+    """documents.py needs the agent and its click beside it."""
+    sys.path.insert(0, str(PROJECT))
+    try:
+        return dict(runpy.run_path(str(HERE / "documents.py"))["documents"]())
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"the manual pages cannot be made: {error}") from error
+    finally:
+        sys.path.remove(str(PROJECT))
 
 
 def control(root: Path, number: str) -> None:

@@ -39,29 +39,41 @@ def _files(makefile: str) -> dict[str, tuple[bytes, int]]:
         for kind, name, place in _INSTALLED.findall(makefile)
     }
     for source in sorted((PROJECT / "agent").rglob("*")):
-        if source.is_file() and "__pycache__" not in source.parts:
+        left_out = {"__pycache__", "support"} & set(source.relative_to(PROJECT).parts)
+        if source.is_file() and not left_out:
             files[f"./usr/lib/modem-agent/{source.relative_to(PROJECT)}"] = (source.read_bytes(), 0o644)
     return files
 
 
 def _control(makefile: str, version: str) -> dict[str, tuple[bytes, int]]:
-    depends = re.search(r"DEPENDS:=((?:.*\\\n)*.*)", makefile)
+    depends = re.search(r"^  DEPENDS:=((?:.*\\\n)*.*)", makefile, re.MULTILINE)
     needed = ", ".join(re.findall(r"\+(\S+)", depends[1] if depends else ""))
-    kept = re.search(r"define Package/modem-agent/conffiles\n(.*?)\nendef", makefile, re.DOTALL)
     control = f"Package: modem-agent\nVersion: {version}\nDepends: {needed}\nArchitecture: all\nSection: net\n"
-    control += "Description: Cellular modem agent\n"
-    # As the SDK's own: the defaults run now, the service is enabled and started.
+    control += f"Maintainer: {_value(makefile, 'PKG_MAINTAINER')}\nDescription: Cellular modem agent\n"
+    # As the SDK has it (OpenWrt, include/package-pack.mk): a script that calls base-files' function, which looks for
+    # the package's own under the name with -pkg; postrm is the package's itself.
     script = "#!/bin/sh\n[ -s $IPKG_INSTROOT/lib/functions.sh ] || exit 0\n. $IPKG_INSTROOT/lib/functions.sh\n"
-    script += "default_postinst $0 $@\n"
     return {
         "./control": (control.encode(), 0o644),
-        "./conffiles": (f"{kept[1] if kept else ''}\n".encode(), 0o644),
-        "./postinst": (script.encode(), 0o755),
+        "./conffiles": (_section(makefile, "conffiles").encode(), 0o644),
+        "./postinst": (f"{script}default_postinst $0 $@\n".encode(), 0o755),
+        "./postinst-pkg": (_section(makefile, "postinst").encode(), 0o755),
+        "./prerm": (f"{script}default_prerm $0 $@\n".encode(), 0o755),
+        "./prerm-pkg": (_section(makefile, "prerm").encode(), 0o755),
+        "./postrm": (_section(makefile, "postrm").encode(), 0o755),
     }
 
 
+def _section(makefile: str, name: str) -> str:
+    """What make writes of `define Package/modem-agent/NAME`."""
+    found = re.search(rf"^define Package/modem-agent/{name}\n(.*?)^endef", makefile, re.DOTALL | re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{FEED / 'Makefile'}: no {name}")
+    return found[1].replace("$$", "$")
+
+
 def _value(makefile: str, name: str) -> str:
-    found = re.search(rf"^{name}:=(\S+)", makefile, re.MULTILINE)
+    found = re.search(rf"^{name}:=(.+)", makefile, re.MULTILINE)
     if found is None:
         raise ValueError(f"{FEED / 'Makefile'}: no {name}")
     return found[1]

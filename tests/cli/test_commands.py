@@ -72,8 +72,9 @@ def test_what_is_no_command_or_argument(cli: Run, words: list[str], sentence: st
 
 def test_what_acts_asks_first(cli: Run, agent: tuple[Agent, str]) -> None:
     table, path = agent
-    done = cli("commands", "modem.scan", "--socket", path)
-    assert done.returncode == exits.FAILED
+    done = cli("commands", "modem.scan", "--socket", path, "--json")
+    assert done.returncode == exits.USAGE
+    assert json.loads(done.stdout)["error"]["code"] == exits.USAGE
     assert "say --yes" in done.stderr
     with Terminal(["commands", "modem.scan", "--socket", path]) as terminal:
         terminal.expect(r"the line is away.*\[y/N\] ")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent import config
-from agent.cli.verbs.setup import links
+from agent.cli import uci
+from agent.cli.verbs.setup import command, links
+from agent.errors import AgentError, ConfigError, NotPermitted
+from agent.system import DEBIAN
 from tests.cli.conftest import Run
+from tests.cli.terminal import Terminal
 
 
 def test_flags_become_a_configuration_that_passes(cli: Run, tmp_path: Path) -> None:
@@ -85,3 +90,175 @@ def test_mobile_links_are_told_from_others(tmp_path: Path) -> None:
         if device:
             (tmp_path / name / "device").mkdir()
     assert links(tmp_path) == ["mobile", "usb0", "wwan0"]
+
+
+# -- OpenWrt: the file is made from UCI --------------------------------------------------------------------------------
+
+# uci as far as setup uses it: sections of the file by name or type, changes that wait, commit and revert. Each call is
+# logged. Not imitated: the file's own form.
+UCI = """#!/bin/sh
+echo "$*" >> "{root}/calls"
+[ "$1" = -q ] && shift
+case "$1 $2" in
+  "get modem-agent.wan"|"get modem-agent.@plan[0]") echo found ;;
+  "changes modem-agent") cat "{root}/waiting" 2>/dev/null ;;
+  *refused*) echo "uci: Invalid argument" >&2; exit 1 ;;
+  get*) exit 1 ;;
+esac
+"""
+RENDERED = (
+    '# Made from /etc/config/modem-agent at each start.\n[wan]\ninterfaces = ["wwan0"]\n[plan]\nbilling_day = 1\n'
+)
+
+
+@pytest.fixture
+def router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root with uci and the init script; the configuration is its `config.toml`."""
+    for name, text in (("sbin/uci", UCI), ("etc/init.d/modem-agent", '#!/bin/sh\necho "init $*" >> "{root}/calls"\n')):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text.format(root=tmp_path))
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "config.toml").write_text(RENDERED)
+    monkeypatch.setattr(uci, "ROOT", tmp_path)
+    return tmp_path
+
+
+def setup(router: Path, *words: str) -> list[str]:
+    """What uci and the init script were called with, looks left out."""
+    arguments = ["--yes", "--no-doctor", "--config", str(router / "config.toml"), *words]
+    command.main(arguments, standalone_mode=False)
+    calls = router / "calls"
+    done = calls.read_text().splitlines() if calls.exists() else []
+    return [call for call in done if not call.startswith(("-q get", "-q changes"))]
+
+
+def test_on_openwrt_the_answers_go_to_uci(router: Path) -> None:
+    calls = setup(router, "--apn", "internet", "--billing-day", "15", "--wan", "usb0", "--wan", "wwan*")
+    assert calls == [
+        "set modem-agent.modem=modem",
+        "set modem-agent.modem.apn=internet",
+        "-q delete modem-agent.wan.network",
+        "-q delete modem-agent.wan.interfaces",
+        "add_list modem-agent.wan.interfaces=usb0",
+        "add_list modem-agent.wan.interfaces=wwan*",
+        "set modem-agent.@plan[0].billing_day=15",
+        "commit modem-agent",
+        "init reload",
+    ]
+    assert (router / "config.toml").read_text() == RENDERED
+
+
+def test_what_is_so_already_is_not_set(router: Path) -> None:
+    assert setup(router) == ["init reload"]
+
+
+def test_a_value_that_uci_refuses_leaves_it_as_it_was(router: Path) -> None:
+    with pytest.raises(AgentError, match="uci: Invalid argument"):
+        setup(router, "--apn", "refused")
+    assert (router / "calls").read_text().splitlines()[-1] == "revert modem-agent"
+
+
+def test_a_wrong_answer_never_reaches_uci(router: Path) -> None:
+    with pytest.raises(ConfigError, match=r"plan\.billing_day: out of range"):
+        setup(router, "--billing-day", "32")
+    assert not (router / "calls").exists()
+
+
+def test_somebodys_waiting_changes_are_not_committed_for_them(router: Path) -> None:
+    (router / "waiting").write_text("modem-agent.plan.billing_day='9'\n")
+    with pytest.raises(AgentError, match="commit or revert them first"):
+        setup(router, "--apn", "internet")
+    assert "commit" not in (router / "calls").read_text().replace("changes", "")
+
+
+def test_without_uci_the_lines_are_said(router: Path) -> None:
+    (router / "sbin/uci").unlink()
+    with pytest.raises(AgentError, match=r"uci set 'modem-agent\.modem\.apn=two words'; uci commit"):
+        setup(router, "--apn", "two words")
+
+
+def test_a_file_that_is_made_from_uci_is_known_before_it_is_made(router: Path) -> None:
+    assert not uci.is_source_of(Path("/etc/modem-agent/config.toml"))
+    (router / "etc/config").mkdir()
+    (router / "etc/config/modem-agent").write_text("")
+    assert uci.is_source_of(Path("/etc/modem-agent/config.toml"))
+    assert not uci.is_source_of(router / "another.toml")
+
+
+# -- the questions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        (("wan0", "", "45"), ("15", ""), "plan.billing_day: out of range"),
+        (("wan0", "", "soon"), ("15", ""), "plan.billing_day: wrong type"),
+        (("wan0", "", "15", "broker.example"), ("",), "operator.url: not allowed"),
+        (("a-name-far-too-long",), ("wan0", "", "15", ""), "wan.interfaces: not allowed"),
+    ],
+)
+def test_a_wrong_answer_is_asked_again_and_the_others_are_kept(
+    tmp_path: Path, wrong: tuple[str, ...], right: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "config.toml"
+    with Terminal(["setup", "--no-doctor", "--config", str(file)]) as terminal:
+        for answer in wrong:
+            terminal.expect(r"\]: $|none\): $|knows it\): $|day.*: $")
+            terminal.send(answer + "\n")
+        terminal.expect(said)
+        for answer in right:
+            terminal.send(answer + "\n")
+        assert terminal.wait() == 0
+    found = config.load(file)
+    assert (found.wan.interfaces, found.plan.billing_day, found.operator.url) == (("wan0",), 15, "")
+
+
+def test_a_dash_empties_what_was_set(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[modem]\napn = "old"\n[operator]\nurl = "mqtt://h"\nca_file = "/gone.pem"\nroot = "kept"\n')
+    with Terminal(["setup", "--no-doctor", "--config", str(file)]) as terminal:
+        terminal.expect("Mobile link")
+        terminal.send("wan0\n")
+        terminal.expect(r"knows it\) \(- for none\) \[old\]: ")
+        terminal.send("-\n")
+        terminal.expect("allowance is new")
+        terminal.send("\n")
+        terminal.expect(r"\[mqtt://h\]: ")
+        terminal.send("-\n")
+        assert terminal.wait() == 0
+    found = config.load(file)
+    assert (found.modem.apn, found.operator.url, found.operator.ca_file, found.operator.root) == ("", "", "", "kept")
+
+
+def test_who_may_not_write_is_told_before_the_first_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(NotPermitted, match="may not write it; use sudo"):
+        command.main(["--config", str(tmp_path / "config.toml")], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("ups", "words", "said", "restarts"),
+    [
+        ([500.0, None, 0.0], ["--yes"], "the agent runs with it", 1),
+        ([500.0, 500.2, 0.0], ["--yes"], "the agent runs with it", 1),  # the old one answers a moment longer
+        ([None], ["--yes"], "restart the agent", 0),  # none runs
+        ([500.0], [], "restart the agent", 0),  # nobody is there to ask
+        ([500.0], ["--yes", "--no-doctor"], "restart the agent", 0),
+    ],
+)
+def test_an_agent_that_runs_is_restarted_before_the_doctor_judges_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    ups: list[float | None], words: list[str], said: str, restarts: int,
+) -> None:  # fmt: skip
+    done = tmp_path / "restarts"
+    done.touch()
+    here = replace(DEBIAN, restart=f"sh -c 'echo restarted >>{done}'")
+    monkeypatch.setattr("agent.system.find", lambda: here)
+    monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", lambda call: ups.pop(0))
+    monkeypatch.setattr("agent.cli.verbs.setup.time.sleep", lambda pause_s: None)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call: 0)
+    file = str(tmp_path / "config.toml")
+    monkeypatch.setattr("agent.cli.verbs.setup.DEFAULT_CONFIG", file)
+    command.main(["--config", file, *words], standalone_mode=False)
+    assert capsys.readouterr().out.strip().endswith(said)
+    assert len(done.read_text().split()) == restarts

@@ -12,6 +12,7 @@ from agent.doctor.evidence import Evidence
 from agent.doctor.finding import LEVELS
 from agent.errors import PortDenied
 from agent.net.facts import Disk, Reach, Route, WanLink
+from agent.system import DEBIAN, OPENWRT_APK, OPENWRT_OPKG, System
 from tests.cli import sample
 
 LINK = WanLink("wwan0", up=True, carrier=True, addresses=("10.64.0.2",))
@@ -289,3 +290,41 @@ def test_a_locked_sim_is_told_with_attempts_and_the_reason(attempts: int | None,
     assert said in finding.text
     assert "modem-agent pin" in finding.advice
     assert ("Give the right one" in finding.advice) is bool(refusal)
+
+
+# -- advice is for the system that it is given on ----------------------------------------------------------------------
+
+FOREIGN = {  # what a technician cannot type there
+    DEBIAN: ("/etc/init.d", "opkg", "apk add", "logread", "OpenWrt"),
+    OPENWRT_OPKG: ("systemctl", "journalctl", "apt ", "udev", "apk add"),
+    OPENWRT_APK: ("systemctl", "journalctl", "apt ", "udev", "opkg"),
+}
+BROKEN: tuple[dict[str, Any], ...] = (
+    {"agent_problem": "no answer"},
+    {"agent_problem": "no socket", "agent_dead": True},
+    {"config_problem": "plan.billing_day: out of range"},
+    {"config_refused": "uci: Parse error at line 3"},
+    {"links": (LINK, WanLink("wwan1", up=True, carrier=True, addresses=()))},
+    {"status": {**(healthy().status or {}), "version": "0.0.1"}},
+    {"modem": {"state": "busy", "reason": "ModemManager has it", "reading": None}},
+    {"modem": {"state": "absent", "reason": "", "reading": None}},
+)
+
+
+@pytest.mark.parametrize("system", FOREIGN, ids=["debian", "opkg", "apk"])
+@pytest.mark.parametrize("changes", BROKEN)
+def test_advice_speaks_of_the_system_at_hand(system: System, changes: dict[str, Any]) -> None:
+    diagnosis = diagnose(healthy(system=system, **changes))
+    advice = " ".join(finding.advice for _, finding in diagnosis.findings)
+    assert advice
+    assert not [word for word in FOREIGN[system] if word in advice], advice
+
+
+def test_a_refused_configuration_is_a_warning_with_its_sentence() -> None:
+    refused = "/etc/config/modem-agent: uci: Parse error (invalid command) at line 3, byte 0"
+    diagnosis = diagnose(healthy(config_refused=refused, system=OPENWRT_APK))
+    assert diagnosis.root is not None
+    name, finding = diagnosis.root
+    assert (name, finding.level) == ("configuration", "warning")
+    assert refused in finding.text
+    assert "/etc/config/modem-agent" in finding.advice

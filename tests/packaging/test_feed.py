@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +20,14 @@ SPLIT = {
 }  # fmt: skip
 BROUGHT = {"email": "urllib"}  # python3-urllib depends on python3-email
 LIBRARIES = {"click": "click", "paho": "paho-mqtt", "pyroute2": "pyroute2", "serial": "pyserial"}
-KERNEL = ("kmod-ifb", "kmod-sched-core", "kmod-sched-cake", "kmod-usb-serial-option")
+KERNEL = ("kmod-ifb", "kmod-sched-core", "kmod-sched-cake")
+# By whose driver the kernel has a maker's AT ports: drivers/usb/serial/{option,qcserial,sierra}.c and
+# drivers/usb/class/cdc-acm.c of Linux 6.12; package names of OpenWrt's package/kernel/linux/modules/usb.mk.
+DRIVERS = {
+    "quectel": "kmod-usb-serial-option", "simcom": "kmod-usb-serial-option", "telit": "kmod-usb-serial-option",
+    "zte": "kmod-usb-serial-option", "huawei": "kmod-usb-serial-option", "fibocom": "kmod-usb-serial-option",
+    "sierra": "kmod-usb-serial-qualcomm", "ublox": "kmod-usb-acm", "generic": "kmod-usb-acm",
+}  # fmt: skip
 
 
 def imported() -> set[str]:
@@ -39,7 +43,7 @@ def imported() -> set[str]:
 
 def depends() -> set[str]:
     makefile = (OPENWRT.parent / "Makefile").read_text()
-    said = re.search(r"DEPENDS:=((?:.*\\\n)*.*)\n", makefile)
+    said = re.search(r"^  DEPENDS:=((?:.*\\\n)*.*)\n", makefile, re.MULTILINE)
     assert said is not None
     return set(re.findall(r"\+(\S+)", said[1]))
 
@@ -64,24 +68,18 @@ def test_every_file_is_installed(name: str) -> None:
     assert f"./files/{name} $(1)/" in (OPENWRT.parent / "Makefile").read_text()
 
 
-@pytest.mark.parametrize(("word", "acts"), [("remove", True), ("", True), ("upgrade", False), ("pre-upgrade", False)])
-def test_a_removal_stops_the_agent_and_an_upgrade_does_not(busybox: str, tmp_path: Path, word: str, acts: bool) -> None:
-    """The script as make would write it, under busybox ash, with the device's own paths in a folder of the test's."""
-    found = re.search(
-        r"define Package/modem-agent/prerm\n(.*?)endef", (OPENWRT.parent / "Makefile").read_text(), re.DOTALL
-    )
-    assert found is not None
-    told = tmp_path / "told"
-    for name in ("etc/init.d/modem-agent", "bin/python3"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{told}\n')
-        (tmp_path / name).chmod(0o755)
-    (tmp_path / "usr/lib/modem-agent").mkdir(parents=True)
-    text = found[1].replace("$$", "$").replace("/etc/", f"{tmp_path}/etc/").replace("/usr/", f"{tmp_path}/usr/")
-    environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
-    subprocess.run([busybox, "ash", "-c", text, "prerm", word], env=environment, check=True)
-    expected = ["etc/init.d/modem-agent stop", "bin/python3 -m agent.daemon.unshape"] if acts else []
-    assert (told.read_text().splitlines() if told.exists() else []) == expected
+def test_every_makers_serial_driver_is_depended_on() -> None:
+    makers = {path.stem for path in (PROJECT / "agent/modem/profiles").glob("*.toml")}
+    assert makers == set(DRIVERS)
+    assert set(DRIVERS.values()) <= depends()
+
+
+def test_one_build_is_for_every_architecture_and_sees_the_agents_changes() -> None:
+    """Without PKG_FILE_DEPENDS the build looks at the package's own folder alone (OpenWrt, include/package.mk)."""
+    makefile = (OPENWRT.parent / "Makefile").read_text()
+    assert "  PKGARCH:=all\n" in makefile
+    assert re.search(r"^PKG_FILE_DEPENDS := .*\$\(AGENT_SOURCE\)/agent( |$)", makefile, re.MULTILINE)
+    assert re.search(r"^PKG_MAINTAINER:=.+<.+@.+>$", makefile, re.MULTILINE)
 
 
 def test_version_is_the_projects() -> None:

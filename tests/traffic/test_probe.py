@@ -12,6 +12,7 @@ import pytest
 
 from agent.config import ShaperSettings
 from agent.plan import Rates
+from agent.system import OPENWRT_APK, OPENWRT_OPKG
 from agent.traffic import Capabilities, Shaper, advice, probe
 from agent.traffic.netlink.route import Route
 from agent.traffic.netlink.thread import boot_id
@@ -181,12 +182,15 @@ def test_a_kernel_without_the_wanted_qdisc_says_what_to_install(cable: Wire, tmp
     asyncio.run(scenario())
 
 
-def test_advice_names_packages_of_both_systems() -> None:
+def test_advice_names_packages_of_the_system() -> None:
     without = Capabilities(qdiscs=frozenset({"tbf"}), classifiers=frozenset({"u32"}))
     assert without.missing() == ("ifb", "ingress", "mirred")
     text = advice.for_missing(without.missing())
     assert "kmod-ifb kmod-sched-core" in text
     assert "linux-image" in text
+    assert "apk add kmod-ifb kmod-sched-core" in advice.for_missing(without.missing(), OPENWRT_APK)
+    assert "opkg install kmod-ifb" in advice.for_missing(without.missing(), OPENWRT_OPKG)
+    assert "linux-image" not in advice.for_missing(without.missing(), OPENWRT_OPKG)
     assert advice.for_missing(()) == ""
     assert "CAP_NET_ADMIN" in advice.for_error(errno.EPERM, None)
     assert "went away" in advice.for_error(errno.ENODEV, FULL)

@@ -12,6 +12,7 @@ import click
 
 from agent.cli import exits, screen
 from agent.cli.verb import Call, verb
+from agent.errors import NotPermitted
 
 if TYPE_CHECKING:
     from agent.doctor.bundle import Entry
@@ -36,6 +37,8 @@ def command(call: Call, out: str | None) -> int:
     with Steps(quiet=call.json) as steps:
         config, _ = salvaged(call)
         evidence = examine(call, steps.tell)
+        if evidence.agent_refused:
+            raise NotPermitted(evidence.agent_problem)  # what could be collected is not worth a ticket
         database = Path(config.device.state_dir) / "agent.db"
         files = collectors(config, database, evidence.status, diagnose(evidence).to_dict())
         data, entries = make(files, lambda percent, what: steps.tell(what, percent))

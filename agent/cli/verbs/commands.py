@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from agent.cli import exits, screen
-from agent.cli.request import ask, confirmed
+from agent.cli.request import ask, confirm
 from agent.cli.verb import Call, verb
 
 
@@ -31,8 +31,8 @@ def command(call: Call, name: str | None, values: tuple[str, ...], yes: bool) ->
         raise click.UsageError(f"there is no command {name!r}; 'modem-agent commands' lists them")
     row = COMMANDS[name].to_dict()
     params = arguments(row, values)
-    if row["role"] != "read" and not confirmed(f"{name}: {row['help']}. Go on?", yes=yes):
-        return exits.FAILED
+    if row["role"] != "read":
+        confirm(call, name, f"{name}: {row['help']}. Go on?", yes=yes)
     answer = ask(call, name, params, limit_s=row["time_limit_s"] + 10, first=name)
     if call.json:
         screen.print_json(answer)
@@ -50,6 +50,9 @@ def arguments(row: Mapping[str, Any], values: tuple[str, ...]) -> dict[str, Any]
             allowed = ", ".join(f"{known}=..." for known in row["args"]) or "none"
             raise click.UsageError(f"{word!r} is no argument of {row['name']}; allowed: {allowed}")
         found[name] = _typed(name, row["args"][name]["type"], text)
+    missing = [name for name, rule in row["args"].items() if rule.get("required") and name not in found]
+    if missing:
+        raise click.UsageError(f"{row['name']} wants {', '.join(f'{name}=...' for name in missing)}")
     return found
 
 

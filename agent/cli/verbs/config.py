@@ -18,12 +18,17 @@ def command() -> None:
 @verb("modem-agent config check --config /etc/modem-agent/config.toml", socket=False)
 def check(call: Call) -> None:
     """Check the configuration file; one line says what is wrong and what is allowed."""
+    from agent.config import refused
+
     config = call.config()
     absent = not call.config_path.exists()
+    newer = refused(config.device.run_dir)
     if call.json:
-        print_json({"v": 1, "file": config.file, "ok": True, "defaults_only": absent})
-    else:
-        print(f"{clean(config.file)}: {'does not exist; the defaults apply' if absent else 'ok'}")
+        print_json({"v": 1, "file": config.file, "ok": True, "defaults_only": absent, "refused": newer or None})
+        return
+    print(f"{clean(config.file)}: {'does not exist; the defaults apply' if absent else 'ok'}")
+    if newer:
+        print(f"warning: a newer one was refused, and this one is in force: {clean(newer)}")
 
 
 @verb("modem-agent config show", "modem-agent config show --json", socket=False)

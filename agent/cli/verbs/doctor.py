@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -21,18 +22,23 @@ _FAULT = ("FAULT", screen.RED)
 def command(call: Call, strict: bool) -> int:
     """Walk the chain from port to broker and name the root cause.
 
-    Works with the agent dead. Ends with 0 when nothing is broken and 1 when something is.
+    Works with the agent dead. Ends with 0 when nothing is broken, 1 when something is, and 4 when this user may not
+    ask the agent.
     """
     from agent.cli.evidence import examine
     from agent.cli.progress import Steps
     from agent.doctor.diagnosis import diagnose
 
     with Steps(quiet=call.json) as steps:
-        diagnosis = diagnose(examine(call, steps.tell))
+        evidence = examine(call, steps.tell)
+    diagnosis = diagnose(evidence)
     if call.json:
         screen.print_json(diagnosis.to_dict())
     else:
         print("\n".join(lines(diagnosis)))
+    if evidence.agent_refused:
+        print(f"modem-agent: {evidence.agent_problem}", file=sys.stderr)
+        return exits.NOT_PERMITTED
     bad = ("fault", "warning") if strict else ("fault",)
     return exits.FAILED if diagnosis.worst in bad else exits.OK
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from agent.cli import exits
-from agent.cli.request import ask, confirmed, show
+from agent.cli.request import ask, confirm, show
 from agent.cli.verb import Call, verb
 
 # level: (what it does, how long the line is away at most, in seconds)
@@ -29,8 +29,7 @@ def command(call: Call, level: str, yes: bool) -> int:
     ladder. No level helps against missing coverage, a denied SIM or a used-up allowance.
     """
     what, away_s = LEVELS[level]
-    if not confirmed(f"This {what}. The line is away for up to {away_s} s. Go on?", yes=yes):
-        return exits.FAILED
+    confirm(call, "modem.reset", f"This {what}. The line is away for up to {away_s} s. Go on?", yes=yes)
     answer = ask(call, "modem.reset", {"level": level}, limit_s=away_s + 60.0, first=f"resetting: {level}")
     done = [(name, value) for name, value in answer.items() if name != "v"]
     show(call, answer, [("Reset", level), *done])

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from agent.cli import access_point, screen
-from agent.cli.verb import Call, verb
+from agent import system
+from agent.cli import access_point, config_file, screen, uci
+from agent.cli.verb import DEFAULT_CONFIG, Call, verb
+from agent.errors import AgentError, NotPermitted
+from agent.system import OPENWRT_OPKG
 
 NET = Path("/sys/class/net")
+RESTART_S = 30.0
+FILES = ("ca", "cert", "key")
+KEYS = {
+    "port": "modem.port",
+    "apn": "modem.apn",
+    "wan": "wan.interfaces",
+    "billing_day": "plan.billing_day",
+    "broker": "operator.url",
+    **{name: f"operator.{name}_file" for name in FILES},
+}
 
 
 @verb(
@@ -32,21 +48,31 @@ NET = Path("/sys/class/net")
 def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **given: Any) -> int:
     """Ask for what has no default and write the configuration.
 
-    Finds the module's port and the mobile link by itself. The file that was there is kept beside the new one. Ends as
-    `doctor` does.
+    Finds the module's port and the mobile link by itself. The file that was there is kept beside the new one; on
+    OpenWrt the answers go to UCI. Ends as `doctor` does.
     """
-    from agent.cli import config_file
     from agent.toml import dumps
 
+    _check_permission(call.config_path)
     table = config_file.read_table(call.config_path)
-    answers = _answers(table, yes=yes or call.json or not sys.stdin.isatty(), wan=wan, given=given)
-    missing = [path for key in ("ca", "cert", "key") if (path := answers[key]) and not os.access(path, os.R_OK)]
+    silent = yes or call.json or not sys.stdin.isatty()
+    answers = _answers(table, yes=silent, wan=wan, given=given)
+    missing = [problem for name in FILES if (problem := _file_problem(answers[name]))]
     if missing:
-        raise click.UsageError(f"{missing[0]} cannot be read: put the file there first")
-    text = dumps(config_file.merged(table, _changes(answers)))
-    config_file.write(call.config_path, text)
+        raise click.UsageError(missing[0])
+    changes = _changes(answers)
+    text = dumps(config_file.merged(table, changes))
+    if uci.is_source_of(call.config_path):
+        config_file.check(call.config_path, text)
+        uci.write(config_file.differing(table, changes))
+        uci.take_up()
+        said = f"{OPENWRT_OPKG.configuration}: set and committed; the agent runs with it"
+    else:
+        config_file.write(call.config_path, text)
+        said = f"{screen.clean(call.config_path)}: written and checked; "
+        said += "restart the agent" if no_doctor else _taken_up(call, yes=yes, silent=silent)
     if not call.json:
-        print(f"{screen.clean(call.config_path)}: written and checked; restart the agent")
+        print(said)
     changed = access_point.change(answers["apn"], yes=yes or call.json)
     if no_doctor:
         return 0 if changed else 1
@@ -70,35 +96,55 @@ def _answers(table: dict[str, Any], *, yes: bool, wan: tuple[str, ...], given: d
         return found
     seen = at_port()
     print(f"Module: {screen.clean(seen) if seen else 'none found; plug it in and doctor will see it'}", file=sys.stderr)
-    found["wan"] = _asked("Mobile link(s)", " ".join(found["wan"])).split()
-    found["apn"] = _asked("Access point name (empty: the module knows it)", found["apn"])
-    found["billing_day"] = click.prompt(
-        "Day of the month on which the allowance is new", found["billing_day"], err=True
-    )
-    found["broker"] = _asked("Operator's broker, mqtts://HOST:8883 (empty: none)", found["broker"])
-    if str(found["broker"]).startswith("mqtts://"):
-        found["ca"] = _asked("Authority's certificate, a file (empty: the system's)", found["ca"])
-        found["cert"] = _asked("This device's certificate, a file (empty: none)", found["cert"])
-        found["key"] = _asked("Its key, a file", found["key"]) if found["cert"] else ""
+    found["wan"] = _asked("wan", "Mobile link(s)", " ".join(found["wan"]))
+    found["apn"] = _asked("apn", "Access point name (empty: the module knows it)", found["apn"])
+    question = "Day of the month on which the allowance is new"
+    found["billing_day"] = _asked("billing_day", question, str(found["billing_day"]))
+    found["broker"] = _asked("broker", "Operator's broker, mqtts://HOST:8883 (empty: none)", found["broker"])
+    if found["broker"].startswith("mqtts://"):
+        found["ca"] = _asked("ca", "Authority's certificate, a file (empty: the system's)", found["ca"])
+        found["cert"] = _asked("cert", "This device's certificate, a file (empty: none)", found["cert"])
+        found["key"] = _asked("key", "Its key, a file", found["key"]) if found["cert"] else ""
+    else:
+        found |= dict.fromkeys(FILES, "")
     return found
 
 
-def _asked(question: str, default: str) -> str:
-    return str(click.prompt(question, default=default, err=True)).strip()
+def _asked(name: str, question: str, default: str) -> Any:
+    """An answer that the configuration allows; asked again until it is one. A dash empties what was set before."""
+    empties = " (- for none)" if default else ""
+    while True:
+        answer = str(click.prompt(question + empties, default=default, err=True)).strip()
+        answer = "" if answer == "-" else answer
+        value = _value(name, answer)
+        problem = _file_problem(value) if name in FILES else config_file.problem(KEYS[name], value)
+        if not problem:
+            return value
+        print(screen.clean(problem), file=sys.stderr)
+
+
+def _value(name: str, answer: str) -> Any:
+    """As the configuration has it; a number that is none stays text, and is refused as such."""
+    if name == "wan":
+        return answer.split()
+    return int(answer) if name == "billing_day" and answer.isdecimal() else answer
+
+
+def _file_problem(path: str) -> str:
+    return f"{path} cannot be read: put the file there first" if path and not os.access(path, os.R_OK) else ""
+
+
+def _check_permission(path: Path) -> None:
+    """Before the first question: all answers would be lost at the end."""
+    place = path if path.exists() else next(parent for parent in path.parents if parent.exists())
+    if not os.access(place, os.W_OK):
+        raise NotPermitted(f"{path}: this user may not write it; use sudo")
 
 
 def _changes(answers: dict[str, Any]) -> dict[str, Any]:
-    """Only what is not the default: the file stays short enough to read."""
-    return {
-        "modem.port": answers["port"] if answers["port"] != "auto" else None,
-        "modem.apn": answers["apn"] or None,
-        "wan.interfaces": answers["wan"],
-        "plan.billing_day": answers["billing_day"],
-        "operator.url": answers["broker"] or None,
-        "operator.ca_file": answers["ca"] or None,
-        "operator.cert_file": answers["cert"] or None,
-        "operator.key_file": answers["key"] or None,
-    }
+    """By key; empty is the default, which need not stand in the file: it stays short enough to read."""
+    found = {key: answers[name] for name, key in KEYS.items()}
+    return {**found, "modem.port": "" if answers["port"] == "auto" else answers["port"]}
 
 
 def links(net: Path = NET) -> list[str]:
@@ -117,6 +163,34 @@ def at_port() -> str:
     from agent.modem.discovery import candidates
 
     return next((candidate.device for candidate in candidates()), "")
+
+
+def _taken_up(call: Call, *, yes: bool, silent: bool) -> str:
+    """Offer to restart an agent that runs with what was before, or the doctor would judge by that. What became of it.
+    The service has the default file; whoever names another one knows how he starts his agent."""
+    here = system.find()
+    running = _agent_up_s(call)
+    if running is None or call.config_file != DEFAULT_CONFIG or (silent and not yes):
+        return "restart the agent"
+    if not yes and not click.confirm("Restart the agent now, so that it runs with this?", default=True, err=True):
+        return f"restart the agent: '{here.restart}'"
+    began = time.monotonic()
+    subprocess.run(shlex.split(here.restart), check=False, timeout=RESTART_S, stdout=subprocess.DEVNULL)
+    while time.monotonic() - began < RESTART_S:
+        up_s = _agent_up_s(call)
+        if up_s is not None and up_s <= time.monotonic() - began + 1:
+            return "the agent runs with it"
+        time.sleep(0.2)
+    return f"the agent was restarted and does not answer; '{here.log}' says why"
+
+
+def _agent_up_s(call: Call) -> float | None:
+    """How long the agent has been on; None if none answers."""
+    try:
+        with call.client() as client:
+            return float(client.call("status")["agent_up_s"])
+    except (AgentError, OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _examine(call: Call) -> int:

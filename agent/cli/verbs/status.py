@@ -57,7 +57,7 @@ def lines(status: Mapping[str, Any]) -> list[str]:
         return screen.pairs(rows(status))
     old = screen.age(kept["age_s"])
     shown = [("Agent", f"NOT RUNNING; what follows is from the store, {old} old")]
-    wanted = ("Device", "Time", "Used", "Left", "Speed", "Since")
+    wanted = ("Device", "Time", "Used", "Left", "Speed", "Since", "Config")
     return screen.pairs([*shown, *[row for row in rows(status) if row[0] in wanted]])
 
 
@@ -84,9 +84,14 @@ def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Shaper", _shaper(status.get("shaper"))),
         ("Broker", _broker(status)),
         ("Store", None if status["store"] == "ok" else status["store"]),
+        ("Config", _refused(status.get("config_refused"))),
         ("Alarms", ", ".join(status["alarms"]) or None),
         ("Faults", ", ".join(f"{name} {count}" for name, count in sorted(status["faults"].items())) or None),
     ]
+
+
+def _refused(problem: str | None) -> str | None:
+    return f"the last good one is in force; refused: {problem}" if problem else None
 
 
 def _modem(modem: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import uuid
 import click
 
 from agent.cli import exits, screen
-from agent.cli.request import ask, confirmed, show, who
+from agent.cli.request import ask, confirm, show, who
 from agent.cli.times import from_now, local
 from agent.cli.verb import Call, verb
 
@@ -40,8 +40,7 @@ def command(call: Call, amount: str, number: str | None, lasting: str | None, ye
     extra = amount_of(amount)
     expires = None if lasting is None else from_now(lasting)
     until = f"until {local(expires)}" if expires else "to the present period"
-    if not confirmed(f"This adds {screen.size(extra)} {until}. Go on?", yes=yes):
-        return exits.FAILED
+    confirm(call, "plan.topup", f"This adds {screen.size(extra)} {until}. Go on?", yes=yes)
     params = {"bytes": extra, "id": number or uuid.uuid4().hex, "expires": expires, "by": who()}
     answer = ask(call, "plan.topup", params, limit_s=30.0, first="adding")
     used = answer.get("usage") or {}

@@ -5,6 +5,7 @@
 #
 # UCI's section type is TOML's section: `config plan` is [plan]; each `config step` is one of [[plan.steps]].
 # -v networks="wwan0 …": devices of the logical networks that `config wan` names, resolved by the init script.
+# -v exported=1: the text is uci's export, whose lines are not the file's; mistakes are then named by section alone.
 
 BEGIN {
 	sections = "device modem wan plan shaper operator commands clock household probe log"
@@ -44,9 +45,13 @@ function type(name, keys,    list, i) {
 }
 
 function fail(where, problem) {
-	if (!failed) print "modem-agent: /etc/config/modem-agent: line " where ": " problem > "/dev/stderr"
+	if (!failed) print "modem-agent: /etc/config/modem-agent: " line_(where) problem > "/dev/stderr"
 	failed = 1
 }
+
+function line_(where) { return exported ? "" : "line " where ": " }
+
+function of_section() { return " (section '" heading "')" }
 
 # -- UCI: words, quotes and comments; a quoted word may hold newlines ------------------------------------------------
 
@@ -86,7 +91,7 @@ function statement(words, line,    kind) {
 	if (kind == "package") return
 	if (kind == "config") section(words, line)
 	else if (kind == "option" || kind == "list") {
-		if (words[0] != 3) fail(line, kind " needs a name and one value")
+		if (words[0] != 3) fail(line, kind " needs a name and one value" (current == "" ? "" : of_section()))
 		else if (current == "") fail(line, kind " before any section")
 		else option(kind, words[2], words[3], line)
 	} else fail(line, "'" kind "' is not UCI; one of config, option, list")
@@ -97,19 +102,20 @@ function section(words, line) {
 	if (!(words[2] in known)) { fail(line, "unknown section '" words[2] "'; one of " sections " step service"); return }
 	count++
 	current = words[2]
+	heading = current (words[0] == 3 ? " " words[3] : "")
 	if (current == "step") current = "step." ++steps
-	else if (current in seen) fail(line, "a second section '" current "' (the first is at line " seen[current] ")")
+	else if (current in seen) fail(line, "a second section '" current "'" (exported ? "" : " (the first is at line " seen[current] ")"))
 	seen[current] = line
 }
 
 function option(kind, name, value, line,    key, id) {
-	if (name !~ /^[A-Za-z0-9_]+$/) { fail(line, "'" name "' is not a name of an option"); return }
+	if (name !~ /^[A-Za-z0-9_]+$/) { fail(line, "'" name "' is not a name of an option" of_section()); return }
 	id = current "." name
 	key = id
 	sub(/^step\.[0-9]+\./, "step.", key)
-	if (id in lists && lists[id] != kind) { fail(line, "'" name "' is both option and list"); return }
-	if (kind == "option" && id in lists) { fail(line, "a second option '" name "'"); return }
-	if (kind == "list" && types[key] !~ /s$/ && key != "wan.network") { fail(line, "'" name "' is no list: use option"); return }
+	if (id in lists && lists[id] != kind) { fail(line, "'" name "'" of_section() " is both option and list"); return }
+	if (kind == "option" && id in lists) { fail(line, "a second option '" name "'" of_section()); return }
+	if (kind == "list" && types[key] !~ /s$/ && key != "wan.network") { fail(line, "'" name "' is no list: use option" of_section()); return }
 	lists[id] = kind
 	if (!(id in number)) { number[id] = 0; names[current] = names[current] " " name }
 	# An option where a list is meant is taken as a list of one, as UCI's own users do.

@@ -1,0 +1,94 @@
+"""The package's scripts, called as opkg and apk call them; rc.common, rpcd and Python are recorded."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import OPENWRT
+
+# As OpenWrt's default_prerm (lib/functions.sh) goes about it: the package's script is sourced in a subshell with the
+# arguments of the function, then the service is disabled and stopped. Not imitated: alternatives, users, file lists.
+OPKG = """
+default_prerm() {{
+	( . "{root}/prerm" )
+	if [ "$PKG_UPGRADE" != 1 ]; then "{root}/etc/init.d/modem-agent" disable; fi
+	"{root}/etc/init.d/modem-agent" stop
+}}
+default_prerm "$0" "$@"
+"""
+# apk's pre-deinstall: the function first, then the package's script in the same shell. No file prerm-pkg is there.
+APK = """
+"{root}/etc/init.d/modem-agent" disable
+"{root}/etc/init.d/modem-agent" stop
+"""
+
+
+def script(name: str, root: Path) -> str:
+    """As make writes it, with the device's own paths in a folder of the test's."""
+    makefile = (OPENWRT.parent / "Makefile").read_text()
+    found = re.search(rf"define Package/modem-agent/{name}\n(.*?)endef", makefile, re.DOTALL)
+    assert found is not None
+    text = found[1].replace("$$", "$")
+    for folder in ("/etc/", "/usr/"):
+        text = text.replace(folder, f"{root}{folder}")
+    return text
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("etc/init.d/modem-agent", "etc/init.d/rpcd", "bin/python3"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name.rpartition("/")[2]} $*" >>{tmp_path}/calls\n')
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "usr/lib/modem-agent").mkdir(parents=True)
+    return tmp_path
+
+
+def run(busybox: str, root: Path, text: str, *words: str, **environment: str) -> list[str]:
+    """What was called."""
+    subprocess.run(
+        [busybox, "ash", "-c", text, *words],
+        env={"PATH": f"{root}/bin:{os.environ['PATH']}", **environment}, check=True,
+    )  # fmt: skip
+    calls = root / "calls"
+    return calls.read_text().splitlines() if calls.exists() else []
+
+
+UNSHAPE = "python3 -m agent.daemon.unshape"
+
+
+def test_an_upgrade_by_opkg_keeps_the_shaping(busybox: str, root: Path) -> None:
+    (root / "prerm").write_text(script("prerm", root))
+    path = "/usr/lib/opkg/info/modem-agent.prerm"
+    for word in ("upgrade", "0.2.0-1"):
+        assert UNSHAPE not in run(busybox, root, OPKG.format(root=root), path, word, PKG_UPGRADE="1")
+    assert UNSHAPE not in run(busybox, root, OPKG.format(root=root), path, "upgrade")
+
+
+@pytest.mark.parametrize("word", ["remove", ""])
+def test_a_removal_by_opkg_takes_it_off_once_the_agent_is_gone(busybox: str, root: Path, word: str) -> None:
+    (root / "prerm").write_text(script("prerm", root))
+    calls = run(busybox, root, OPKG.format(root=root), "/usr/lib/opkg/info/modem-agent.prerm", word)
+    assert calls[:2] == ["modem-agent stop", UNSHAPE]
+
+
+def test_a_removal_by_apk_takes_it_off(busybox: str, root: Path) -> None:
+    calls = run(busybox, root, APK.format(root=root) + script("prerm", root), "pre-deinstall", "0.1.0-r1")
+    assert calls[-2:] == ["modem-agent stop", UNSHAPE]
+
+
+@pytest.mark.parametrize("name", ["postinst", "postrm"])
+def test_rpcd_reads_its_scripts_again(busybox: str, root: Path, name: str) -> None:
+    assert run(busybox, root, script(name, root), name) == ["rpcd reload"]
+    (root / "etc/init.d/rpcd").unlink()
+    assert run(busybox, root, script(name, root), name) == ["rpcd reload"], "a router without rpcd"
+
+
+@pytest.mark.parametrize("name", ["postinst", "prerm", "postrm"])
+def test_nothing_is_called_while_an_image_is_made(busybox: str, root: Path, name: str) -> None:
+    assert run(busybox, root, script(name, root), name, IPKG_INSTROOT="/image") == []
