@@ -81,6 +81,8 @@ class Registration:
         if fresh:
             self.modem.network_time_arrives()
         self._bearers()
+        self.modem.messages.retry()
+        self.modem.indicators.report()
 
     def _too_often(self) -> bool:
         """Some networks and modules refuse to attach for half an hour after too many tries in one."""
@@ -167,6 +169,11 @@ class Registration:
 
     def drop_contexts(self, who: str = "NW") -> None:
         for context in self.modem.state.contexts:
-            if context.active:
-                context.active, context.address = False, ""
-                self.modem.packet_event(f"{who} PDN DEACT {context.cid}")
+            self.deactivate(context, who)
+
+    def deactivate(self, context: Context, who: str) -> None:
+        """`who` ended it: ME or NW."""
+        if context.active:
+            context.active, context.address = False, ""
+            self.modem.packet_event(f"{who} PDN DEACT {context.cid}")
+            self.modem.context_ended(context)

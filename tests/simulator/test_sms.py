@@ -80,7 +80,8 @@ def test_text_outside_the_gsm_alphabet_goes_as_ucs2() -> None:
 def test_an_sms_submit_is_understood() -> None:
     # TP-MTI submit, no validity; +32470000001; GSM 7 bit; "hellohello" packed as in 23.038's example.
     octets = "0001000B912374000000F100000AE8329BFD4697D9EC37"
-    assert pdu.submit(octets) == ("+32470000001", "hellohello")
+    message = pdu.submit(octets, AT)
+    assert (message.number, message.text) == ("+32470000001", "hellohello")
     talk = Talk()
     talk.say("AT+CMGF=0")
     length = len(octets) // 2 - 1
@@ -94,8 +95,7 @@ def test_an_sms_submit_is_understood() -> None:
 @given(st.binary(max_size=60))
 def test_nonsense_as_a_pdu_is_refused_and_nothing_else(data: bytes) -> None:
     try:
-        number, text = pdu.submit(data.hex())
+        message = pdu.submit(data.hex(), AT)
     except ValueError:
         return
-    assert isinstance(number, str)
-    assert isinstance(text, str)
+    assert pdu.shown(message, "")[0] == "00" + message.octets

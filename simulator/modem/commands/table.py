@@ -72,7 +72,7 @@ def setting(name: str, values: str, read: Callable[[Call], str], write: Callable
 
     def handler(call: Call) -> Reply:
         if call.form == "test":
-            return ok(f"{name}: {values}")
+            return ok(f"{name}: {values}") if values else ok()
         if call.form == "read":
             return ok(f"{name}: {read(call)}")
         write(call)
