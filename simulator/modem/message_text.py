@@ -65,6 +65,8 @@ def _number(state: State, number: str) -> str:
 
 
 def _kind(number: str) -> int:
+    if not number.removeprefix("+").isdecimal() and number:
+        return pdu.ALPHANUMERIC
     return 145 if number.startswith("+") else 129
 
 

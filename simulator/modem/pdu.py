@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from simulator.modem.sms import REPORT, SUBMIT, Message
+from simulator.modem.sms import DELIVER, REPORT, SUBMIT, Message
 
 # 23.038 6.2.1; the escape at 0x1B leads to the extension table.
 _ALPHABET = (
@@ -12,6 +12,8 @@ _ALPHABET = (
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENSION = {"^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F, "[": 0x3C, "~": 0x3D, "]": 0x3E, "|": 0x40, "€": 0x65}
+ALPHANUMERIC = 0xD0  # type of an address that is a name
+_VALIDITY_OCTETS = {0x00: 0, 0x08: 7, 0x10: 1, 0x18: 7}  # TP-VPF, 23.040 9.2.3.3
 _REVERSE = {code: char for char, code in _EXTENSION.items()}
 
 
@@ -56,7 +58,11 @@ def _semi_octets(digits: str) -> bytes:
 
 
 def _address(number: str) -> tuple[int, bytes]:
-    digits = number.lstrip("+")
+    """Its length in digits, its type and the digits; a name in the default alphabet (23.040 9.1.2.5)."""
+    digits = number.removeprefix("+")
+    if not digits.isdecimal() and digits:
+        codes = septets(number) or []
+        return (7 * len(codes) + 3) // 4, bytes([ALPHANUMERIC]) + packed(codes)
     return len(digits), bytes([0x91 if number.startswith("+") else 0x81]) + _semi_octets(digits)
 
 
@@ -79,7 +85,8 @@ def scheme(message: Message) -> int:
 def shown(message: Message, smsc: str) -> tuple[str, int]:
     """A message as hex, and its length without the service centre's address."""
     if message.octets:
-        return _with_centre(bytes.fromhex(message.octets), "")
+        data = bytes.fromhex(message.octets)
+        return message.octets, len(data) - 1 - data[0]
     if message.kind == SUBMIT:
         return _with_centre(_submit(message), "")
     return _with_centre(_report(message), smsc) if message.kind == REPORT else deliver(message, smsc)
@@ -123,32 +130,28 @@ def _user_data(message: Message) -> bytes:
     return bytes([len(codes)]) + packed(codes)
 
 
-def submit(pdu: str, at: datetime) -> Message:
-    """An SMS-SUBMIT that the host handed over at this time. Raises ValueError when it is none."""
+def handed_over(pdu: str, at: datetime) -> Message:
+    """What the host has as a PDU: an SMS-SUBMIT, or an SMS-DELIVER to keep. Raises ValueError when it is neither."""
     data = bytes.fromhex(pdu)
     try:
-        start = place = 1 + data[0]
-        first, digits = data[place], data[place + 2]
-        if first & 0x03 != 0x01:
-            raise ValueError("not an SMS-SUBMIT")
+        place = 1 + data[0]
+        first = data[place]
+        kind = {0x00: DELIVER, 0x01: SUBMIT}.get(first & 0x03)
+        if kind is None:
+            raise ValueError("neither an SMS-SUBMIT nor an SMS-DELIVER")
+        place += 2 if kind == SUBMIT else 1  # a SUBMIT has a reference before its address
+        digits = data[place]
         octets = (digits + 1) // 2
-        number = _number(data[place + 3], data[place + 4 : place + 4 + octets], digits)
-        place += 4 + octets
+        number = _number(data[place + 1], data[place + 2 : place + 2 + octets], digits)
+        place += 2 + octets
         protocol, coding = data[place], data[place + 1]
-        place += 2 + {0x00: 0, 0x08: 7, 0x10: 1, 0x18: 7}[first & 0x18]
+        place += 2 + (7 if kind == DELIVER else _VALIDITY_OCTETS[first & 0x18])
         length, user = data[place], data[place + 1 :]
     except IndexError:
-        raise ValueError("SMS-SUBMIT is cut short") from None
+        raise ValueError("the PDU is cut short") from None
     text = _user_text(user, length, coding, headed=bool(first & 0x40))
     return Message(
-        number,
-        text,
-        at,
-        kind=SUBMIT,
-        first_octet=first,
-        protocol=protocol,
-        scheme=coding,
-        octets=data[start:].hex().upper(),
+        number, text, at, kind=kind, first_octet=first, protocol=protocol, scheme=coding, octets=data.hex().upper()
     )
 
 
@@ -162,5 +165,7 @@ def _user_text(user: bytes, length: int, coding: int, *, headed: bool) -> str:
 
 
 def _number(kind: int, octets: bytes, digits: int) -> str:
+    if kind & 0x70 == ALPHANUMERIC & 0x70:
+        return unpacked(octets, digits * 4 // 7)
     swapped = "".join(f"{octet & 0x0F:X}{octet >> 4:X}" for octet in octets)[:digits]
     return ("+" if kind & 0x70 == 0x10 else "") + swapped

@@ -24,7 +24,7 @@ class Message:
     validity: int = 167
     reference: int = 0
     done_at: datetime | None = None  # of a report: when the message was delivered
-    octets: str = ""  # the PDU as the host handed it over, without the service centre
+    octets: str = ""  # the PDU as the host handed it over
 
     @property
     def wants_report(self) -> bool:

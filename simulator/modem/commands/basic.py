@@ -145,4 +145,4 @@ def activity(call: Call) -> Reply:
 
 @command("+CBC")
 def battery(call: Call) -> Reply:
-    return ok("+CBC: (0-2),(1-100),<voltage>") if call.form == "test" else ok("+CBC: 0,0,3861")
+    return ok("+CBC: (0-2),(1-100),<voltage>") if call.form == "test" else ok("+CBC: 0,100,3861")

@@ -9,7 +9,7 @@ from simulator.modem import parameters, pdu
 from simulator.modem.commands.messages import index, need_sim, number_in
 from simulator.modem.commands.table import Call, command
 from simulator.modem.reply import Refused, Reply, ok
-from simulator.modem.sms import STATUSES, STO_UNSENT, SUBMIT, Message
+from simulator.modem.sms import DELIVER, REC_READ, REC_UNREAD, STATUSES, STO_UNSENT, SUBMIT, Message
 from simulator.modem.ucs2 import understood
 
 _SEND_S = 0.3
@@ -120,16 +120,16 @@ def _written(call: Call, number: str, text: bytes) -> Message:
 def _from_pdu(call: Call, length: int, use: Callable[[Message], Reply], text: bytes) -> Reply:
     octets = text.decode("latin-1").strip()
     try:
-        message = pdu.submit(octets, call.modem.local_time())
+        message = pdu.handed_over(octets, call.modem.local_time())
     except ValueError:
         raise Refused(304, "CMS") from None
-    if len(message.octets) // 2 != length:
+    if pdu.shown(message, "")[1] != length:
         raise Refused(304, "CMS")
     return use(message)
 
 
 def _sent(call: Call, message: Message) -> Reply:
-    if message.octets and not message.number.removeprefix("+").isdecimal():
+    if message.kind != SUBMIT or (message.octets and not message.number.removeprefix("+").isdecimal()):
         raise Refused(304, "CMS")
     return ok(f"{call.name}: {call.modem.messages.send(message)}", delay_s=_SEND_S)
 
@@ -137,6 +137,8 @@ def _sent(call: Call, message: Message) -> Reply:
 def _stored(call: Call, status: int, message: Message) -> Reply:
     store = call.modem.sms
     message.status = status
+    if status in (REC_UNREAD, REC_READ):
+        message.kind = DELIVER
     place = store.store(store.chosen[1], message)
     if not place:
         raise Refused(322, "CMS")
