@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _REPORT_S = 2.0  # until the other side has a message
 _ACKNOWLEDGE_S = 15.0  # within the 12 to 20 s of TR2M, which the network grants (24.011 10.2)
 _RETRY_S = 30.0
+_NEXT_S = 0.2  # the next message comes after the OK of +CNMA
 _BUFFERED = 16
 
 
@@ -59,7 +60,7 @@ class MessageService:
             return False
         if not well:
             self._again(message)
-        self.retry()
+        self.modem.after(_NEXT_S, self.retry)
         return True
 
     def mode_changed(self) -> None:
