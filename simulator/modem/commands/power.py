@@ -14,8 +14,8 @@ def functionality(call: Call) -> Reply:
         return ok(f"+CFUN: {dialect.functionality}")
     if call.form == "read":
         return ok(f"+CFUN: {power.functionality}")
-    given = Parameters(dialect.functionality, "1,0").accepted(call.args or ["1"], [str(power.functionality), "0"])
-    if given is None or not call.argument(0, "1"):
+    given = Parameters(dialect.functionality, "1,0").accepted(call.args or ["1"], ["1", "0"])  # 1: the clause's default
+    if given is None:
         raise Refused(50)
     wanted = int(given[0])
     if given[1] == "1" or wanted in dialect.restarting:
@@ -30,4 +30,4 @@ def functionality(call: Call) -> Reply:
 
 @command("+CPWROFF")
 def power_off(call: Call) -> Reply:
-    return ok(then=lambda: call.modem.act("power-off"))
+    return ok() if call.form == "test" else ok(then=lambda: call.modem.act("power-off"))
