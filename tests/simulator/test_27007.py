@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from simulator.modem.commands import COMMANDS
+from simulator.modem.commands.table import COMMANDS
 from simulator.modem.parameters import PARAMETERS
 from tests.simulator.talk import Talk
 
