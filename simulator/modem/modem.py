@@ -262,10 +262,10 @@ class SimModem:
             for port in self.at_ports:
                 port.unsolicited(text, keep=keep)
 
-    def context_ended(self, context: Context) -> None:
+    def context_ended(self, context: Context, who: str) -> None:
         """A call that stands on it has lost its carrier."""
         for port in self.at_ports:
-            port.carrier_lost(context)
+            port.carrier_lost(context, who)
 
     def stored_settings(self) -> LineSettings:
         """What ATZ and power-up bring: the stored line settings, or the factory's."""

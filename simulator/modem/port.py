@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from simulator.modem import line as grammar
 from simulator.modem.data_call import DataCall
+from simulator.modem.registration import NETWORK_FAILURE, REGULAR
 from simulator.modem.reply import Refused, Reply, error_line
 
 if TYPE_CHECKING:
@@ -183,12 +184,14 @@ class AtPort(SimPort):
         if self.call is not None:
             context = self.call.context
             self.call, self.data_mode = None, False
+            self.modem.registration.release_cause = REGULAR
             self.modem.registration.deactivate(context, "ME")
 
-    def carrier_lost(self, context: Context) -> None:
-        """The network, or another port, has ended the context that this port's call stands on."""
+    def carrier_lost(self, context: Context, who: str) -> None:
+        """The network (NW), or the module itself (ME), has ended the context that this port's call stands on."""
         if self.call is not None and self.call.context is context:
             self.call, self.data_mode = None, False
+            self.modem.registration.release_cause = NETWORK_FAILURE if who == "NW" else REGULAR
             self._finish("NO CARRIER")
             self._flush_kept()
 

@@ -117,6 +117,19 @@ def test_a_call_that_the_network_ends_says_no_carrier(talk: Talk, fault: str) ->
     assert talk.wait(0.1).startswith(b"\r\nNO CARRIER\r\n")
 
 
+def test_how_a_call_ended_is_told(talk: Talk) -> None:
+    assert talk.say("AT+CEER")[0] == "+CEER: No cause information available"
+    talk.say("ATD*99#")
+    talk.modem.fault("address-change")
+    talk.wait(2)
+    assert talk.say("AT+CEER")[0] == "+CEER: Network failure"
+    talk.modem.clear("address-change")
+    talk.say("ATD*99#")
+    talk.raw(b"+++", 3)
+    talk.say("ATH")
+    assert talk.say("AT+CEER")[0] == "+CEER: Regular deactivation"
+
+
 def test_only_the_port_that_has_the_call_loses_its_carrier() -> None:
     talk = quiet("quectel-ec25")
     other = next(port for port in talk.modem.at_ports if port is not talk.modem.at)

@@ -133,7 +133,7 @@ def extended_error(call: Call) -> Reply:
         return ok(f'+CEER: "EMM","{registration.reject_cause}"')
     if registration.session_cause:
         return ok("+CEER: Requested service option not subscribed")
-    return ok("+CEER: No cause information available")
+    return ok(f"+CEER: {registration.release_cause or 'No cause information available'}")
 
 
 @command("+WS46")
