@@ -21,6 +21,7 @@ class Parameters:
     ranges: str  # as the test form prints them
     start: str  # as the read form prints them at power-up
     tail: str = ""  # what the read form adds that cannot be set
+    free: int = 0  # texts that may follow, kept as they are
     listed: bool = True  # False: the test form answers OK alone
     service: str = "CME"  # whose error codes
     error: int | None = 50
@@ -31,12 +32,13 @@ class Parameters:
 
     def accepted(self, given: list[str], before: list[str]) -> list[str] | None:
         """The values after a set command: what is left out stays; None when one is out of range."""
-        if not given or len(given) > len(self._groups):
+        groups = self._groups
+        if not given or len(given) > len(groups) + self.free:
             return None
         after = list(before)
         for place, text in enumerate(given):
             if text:
-                value = _within(text, self._groups[place])
+                value = _within(text, groups[place]) if place < len(groups) else f'"{text}"'
                 if value is None:
                     return None
                 after[place] = value
@@ -56,15 +58,15 @@ def _within(text: str, group: str) -> str | None:
     return None
 
 
-def _sms(ranges: str, start: str, *, listed: bool = True) -> Parameters:
-    return Parameters(ranges, start, listed=listed, service="CMS", error=303)  # 27.005 3.2.5: not supported
+def _sms(ranges: str, start: str, *, free: int = 0, listed: bool = True) -> Parameters:
+    return Parameters(ranges, start, free=free, listed=listed, service="CMS", error=303)  # 27.005 3.2.5: not supported
 
 
 PARAMETERS: dict[str, Parameters] = {
     "+CNMI": _sms("(0-3),(0-3),(0-3),(0-2),(0,1)", "2,0,0,0,0"),  # 27.005 3.4.1
     "+CSMP": _sms("(0-255),(0-255),(0-255),(0-255)", "17,167,0,0", listed=False),  # 27.005 3.3.3
     "+CSDH": _sms("(0,1)", "0"),  # 27.005 3.3.4
-    "+CSCB": _sms("(0,1)", "0"),  # 27.005 3.3.2
+    "+CSCB": _sms("(0,1)", '0,"",""', free=2),  # 27.005 3.3.2
     "+CMMS": _sms("(0-2)", "0"),  # 27.005 3.5.6
     "+CGEREP": Parameters("(0-2),(0,1)", "0,0"),  # 27.007 10.1.19
     "+CMER": Parameters("(0-3),(0),(0),(0-2),(0,1)", "0,0,0,0,0"),  # 27.007 8.10
@@ -73,6 +75,8 @@ PARAMETERS: dict[str, Parameters] = {
     "+CSCON": Parameters("(0,1)", "0", tail=",1"),  # 27.007 10.1.30
     "+CEMODE": Parameters("(0-3)", "2"),  # 27.007 10.1.28
     "+CPSMS": Parameters("(0,1)", "0"),  # 27.007 7.38
+    "+CPLS": Parameters("(0-2)", "0"),  # 27.007 7.20
+    "+WS46": Parameters("(12,22,25,28,29,31)", "25"),  # 27.007 5.9
     "+CLIP": Parameters("(0,1)", "0", tail=",1"),  # 27.007 7.6; 1: the network has it
     "+CLIR": Parameters("(0-2)", "0", tail=",4"),  # 27.007 7.7; 4: shown unless asked otherwise
     "+COLP": Parameters("(0,1)", "0", tail=",0"),  # 27.007 7.8

@@ -142,14 +142,28 @@ def in_range(group: str) -> str:
 def test_what_is_set_is_read_back_and_what_is_out_of_range_refused(talk: Talk, name: str) -> None:
     row = PARAMETERS[name]
     groups = re.findall(r"\(([^)]*)\)", row.ranges)
+    texts = ',""' * row.free
     assert talk.say(f"AT{name}=?") == ([f"{name}: {row.ranges}", "OK"] if row.listed else ["OK"])
     assert talk.say(f"AT{name}?") == [f"{name}: {row.start}{row.tail}", "OK"]
     wanted = ",".join(in_range(group) for group in groups)
     assert talk.say(f"AT{name}={wanted}") == ["OK"]
-    assert talk.say(f"AT{name}?") == [f"{name}: {wanted}{row.tail}", "OK"]
-    for wrong in ("999999", "-1", "x", wanted + ",0"):
+    assert talk.say(f"AT{name}?") == [f"{name}: {wanted}{texts}{row.tail}", "OK"]
+    for wrong in ("999999", "-1", "x", wanted + ",0" * (row.free + 1)):
         assert "ERROR" in talk.say(f"AT{name}={wrong}")[0], wrong
-    assert talk.say(f"AT{name}?") == [f"{name}: {wanted}{row.tail}", "OK"], "a refused command changes nothing"
+    assert talk.say(f"AT{name}?") == [f"{name}: {wanted}{texts}{row.tail}", "OK"], "a refused command changes nothing"
+
+
+def test_only_what_the_test_form_lists_is_taken(talk: Talk) -> None:
+    assert talk.say("AT+CTZU=?") == ["+CTZU: (0,1,3)", "OK"]
+    assert [talk.say(f"AT+CTZU={value}")[0] for value in range(5)] == [
+        "OK",
+        "OK",
+        "+CME ERROR: 50",
+        "OK",
+        "+CME ERROR: 50",
+    ]
+    assert talk.say("AT+CGSN=9") == ["+CME ERROR: 50"]
+    assert talk.say('AT+CSCB=1,"0-5","";+CSCB?') == ['+CSCB: 1,"0-5",""', "OK"]
 
 
 def test_a_parameter_that_is_left_out_stays(talk: Talk) -> None:

@@ -119,7 +119,7 @@ def extended_signal_quality(call: Call) -> Reply:
     return ok(call.modem.render("+CESQ: " + (shape if _heard(call) else "99,99,255,255,255,255")))
 
 
-@command("+CPOL", "+CPLS")
+@command("+CPOL")
 def preferred(call: Call) -> Reply:
     return ok() if call.form != "test" else ok(f"{call.name}: (1-80),(0-2)")
 
@@ -134,8 +134,3 @@ def extended_error(call: Call) -> Reply:
     if registration.session_cause:
         return ok("+CEER: Requested service option not subscribed")
     return ok(f"+CEER: {registration.release_cause or 'No cause information available'}")
-
-
-@command("+WS46")
-def radio_system(call: Call) -> Reply:
-    return ok("+WS46: (12,22,25,28,29,31)") if call.form == "test" else ok("+WS46: 25") if call.form == "read" else ok()
