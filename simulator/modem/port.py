@@ -6,6 +6,7 @@ tells it that there is something. Time and scheduling are the modem's; faults ar
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from simulator.modem.modem import SimModem
     from simulator.modem.state import Context
 
-CR, LF, ESCAPE, CTRL_Z, SLASH = 13, 10, 0x1B, 0x1A, 0x2F
+LF, ESCAPE, CTRL_Z, SPACE, SLASH = 10, 0x1B, 0x1A, 0x20, 0x2F
+_PLAIN = re.compile(rb"[^\x00-\x1f/]+")
 _LONGEST_LINE = 2_048
 _KEPT_URCS = 32  # 27.005 3.4.1: when the buffer is full the oldest may go
 _NUMERIC = {"OK": "0", "CONNECT": "1", "RING": "2", "NO CARRIER": "3", "ERROR": "4", "NO DIALTONE": "6", "BUSY": "7"}
@@ -125,18 +127,34 @@ class AtPort(SimPort):
                 self._consume(data)
 
     def _consume(self, data: bytes) -> None:
-        for index, byte in enumerate(data):
+        place = 0
+        while place < len(data):
             if self._busy:
-                self._held += data[index:]
+                self._held += data[place:]
+                break
+            if self.data_mode:
+                self._data(data[place:])
                 break
             if self._prompt is not None:
-                self._text_byte(byte)
-            elif self.data_mode:
-                self._data(data[index:])
-                break
+                self._text_byte(data[place])
+            elif plain := self._plain(data, place):
+                place += plain
+                continue
             else:
-                self._command_byte(byte)
+                self._command_byte(data[place])
+            place += 1
         self._flush_echo()
+
+    def _plain(self, data: bytes, place: int) -> int:
+        """Take characters of a command that mean nothing by themselves, together; how many they were."""
+        registers = self.settings.registers
+        match = _PLAIN.match(data, place) if registers[3] < SPACE and registers[5] < SPACE else None
+        if match is None:
+            return 0
+        if self.settings.basic["E"]:
+            self._echoed += match[0]
+        self._line += match[0][: _LONGEST_LINE - len(self._line)]
+        return len(match[0])
 
     def _command_byte(self, byte: int) -> None:
         registers = self.settings.registers
