@@ -15,21 +15,26 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from simulator.modem import identity, rules
+from simulator.modem import identity, parameters, rules
 from simulator.modem import profile as profiles
 from simulator.modem import state as settings
 from simulator.modem.commands import run_standard
 from simulator.modem.facts import Facts
 from simulator.modem.fault import Fault, make
+from simulator.modem.indicators import Indicators
 from simulator.modem.life import Life
+from simulator.modem.message_service import MessageService
+from simulator.modem.phonebook import Phonebook
 from simulator.modem.port import PORT_KINDS, AtPort, SimPort
 from simulator.modem.profile import Profile
 from simulator.modem.pulse import Pulse
 from simulator.modem.registration import Registration
 from simulator.modem.reply import Reply
 from simulator.modem.rules import Later
-from simulator.modem.sms import SmsStore
-from simulator.modem.state import Cell, State
+from simulator.modem.sms import Message, SmsStore
+from simulator.modem.state import Cell, Context, State
+from simulator.modem.ussd import Ussd
+from simulator.modem.v250 import LineSettings
 
 _NEVER_SYNCHRONISED = datetime(1980, 1, 6, tzinfo=timezone.utc)
 
@@ -67,8 +72,13 @@ class SimModem:
         identity.fill(self.state, seed)
         self.variables = dict(self.profile.variables)
         self.faults: dict[str, Fault] = {}
-        self.sms = SmsStore()
+        self.sms: SmsStore = SmsStore()
+        self.messages = MessageService(self)
+        self.phonebook = Phonebook(self.state.sim)
+        self.ussd = Ussd(self)
+        self.saved_settings: LineSettings | None = None  # what &W has kept, over restarts too
         self.registration = Registration(self)
+        self.indicators = Indicators(self)
         self.life = Life(self)
         self.pulse = Pulse(self)
         self.on_schedule: Callable[[], None] | None = None
@@ -231,13 +241,10 @@ class SimModem:
             self.state.radio.cells.append(cell)
 
     def receive_sms(self, number: str, text: str) -> int:
-        """An SMS comes in; its index in the store."""
+        """Somebody sends an SMS to it; its index in the store, 0 where it went to the host or waits in the network."""
         with self.lock:
             self.touch()
-            index = self.sms.deliver(number, text, self.local_time())
-            if self.state.reporting.cnmi_mt == 1:
-                self.unsolicited(f'+CMTI: "ME",{index}')
-            return index
+            return self.messages.arrives(Message(number, text, self.local_time()))
 
     def carry(self, received_bytes: int, sent_bytes: int) -> None:
         """The household's traffic went by: the module's own counters move."""
@@ -245,12 +252,27 @@ class SimModem:
             self.state.counters.received_bytes += received_bytes
             self.state.counters.sent_bytes += sent_bytes
 
-    def unsolicited(self, text: str) -> None:
-        """Send a URC on every AT port."""
+    @property
+    def at_ports(self) -> list[AtPort]:
+        return [port for port in self.ports if isinstance(port, AtPort)]
+
+    def unsolicited(self, text: str, *, keep: bool = False) -> None:
+        """Send a URC on every AT port; `keep` it for those in data mode."""
         with self.lock:
-            for port in self.ports:
-                if isinstance(port, AtPort):
-                    port.unsolicited(text)
+            for port in self.at_ports:
+                port.unsolicited(text, keep=keep)
+
+    def context_ended(self, context: Context, who: str) -> None:
+        """A call that stands on it has lost its carrier."""
+        for port in self.at_ports:
+            port.carrier_lost(context, who)
+
+    def stored_settings(self) -> LineSettings:
+        """What ATZ and power-up bring: the stored line settings, or the factory's."""
+        return self.saved_settings.copy() if self.saved_settings else self.factory_settings()
+
+    def factory_settings(self) -> LineSettings:
+        return LineSettings(error_mode=self.profile.cmee_at_power_up)
 
     def note(self, text: str) -> None:
         """Tell whoever watches (timelines, logs) what was done."""
@@ -278,6 +300,11 @@ class SimModem:
         return self.state.sim.locked or "READY"
 
     @property
+    def calling(self) -> bool:
+        """Whether a dial-up connection stands, in data mode or escaped from."""
+        return any(port.call is not None for port in self.at_ports)
+
+    @property
     def data_flows(self) -> bool:
         """Whether a packet of the household would get through: what a data plane beside the simulator asks."""
         up = any(c.active for c in self.state.contexts)
@@ -285,7 +312,7 @@ class SimModem:
 
     def cmee(self, port: AtPort) -> int:
         modes = [m for m in (fault.cmee(port) for fault in self.faults.values()) if m is not None]
-        return modes[0] if modes else port.cmee
+        return modes[0] if modes else port.settings.error_mode
 
     def render(self, template: str) -> str:
         return rules.render(template, Facts(self))
@@ -316,8 +343,10 @@ class SimModem:
         return reply
 
     def packet_event(self, what: str) -> None:
-        if self.state.reporting.cgerep:
-            self.unsolicited(f"+CGEV: {what}")
+        """27.007 10.1.19: mode 0 keeps it in the module, 1 drops it on a port in data mode, 2 sends it there later."""
+        mode = parameters.value(self.state.reporting, "+CGEREP", 0)
+        if mode:
+            self.unsolicited(f"+CGEV: {what}", keep=mode == 2)
 
     def network_time_arrives(self) -> None:
         """The network tells its time (NITZ), as it does at registration."""

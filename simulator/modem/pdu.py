@@ -1,10 +1,10 @@
-"""SMS PDUs (23.040): SMS-DELIVER as a module shows what came in, SMS-SUBMIT as a host hands over what shall go out."""
+"""SMS PDUs (23.040): what came in as DELIVER and STATUS-REPORT, what goes out as SUBMIT."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from simulator.modem.sms import Message
+from simulator.modem.sms import DELIVER, REPORT, SUBMIT, Message
 
 # 23.038 6.2.1; the escape at 0x1B leads to the extension table.
 _ALPHABET = (
@@ -12,6 +12,8 @@ _ALPHABET = (
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENSION = {"^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F, "[": 0x3C, "~": 0x3D, "]": 0x3E, "|": 0x40, "€": 0x65}
+ALPHANUMERIC = 0xD0  # type of an address that is a name
+_VALIDITY_OCTETS = {0x00: 0, 0x08: 7, 0x10: 1, 0x18: 7}  # TP-VPF, 23.040 9.2.3.3
 _REVERSE = {code: char for char, code in _EXTENSION.items()}
 
 
@@ -56,7 +58,11 @@ def _semi_octets(digits: str) -> bytes:
 
 
 def _address(number: str) -> tuple[int, bytes]:
-    digits = number.lstrip("+")
+    """Its length in digits, its type and the digits; a name in the default alphabet (23.040 9.1.2.5)."""
+    digits = number.removeprefix("+")
+    if not digits.isdecimal() and digits:
+        codes = septets(number) or []
+        return (7 * len(codes) + 3) // 4, bytes([ALPHANUMERIC]) + packed(codes)
     return len(digits), bytes([0x91 if number.startswith("+") else 0x81]) + _semi_octets(digits)
 
 
@@ -71,43 +77,95 @@ def _stamp(when: datetime) -> bytes:
     return _semi_octets(when.strftime("%y%m%d%H%M%S")) + bytes([zone])
 
 
+def scheme(message: Message) -> int:
+    """Its data coding scheme: UCS2 where the default alphabet lacks a sign."""
+    return 0x08 if septets(message.text) is None else message.scheme
+
+
+def shown(message: Message, smsc: str) -> tuple[str, int]:
+    """A message as hex, and its length without the service centre's address."""
+    if message.octets:
+        data = bytes.fromhex(message.octets)
+        return message.octets, len(data) - 1 - data[0]
+    if message.kind == SUBMIT:
+        return _with_centre(_submit(message), "")
+    return _with_centre(_report(message), smsc) if message.kind == REPORT else deliver(message, smsc)
+
+
 def deliver(message: Message, smsc: str) -> tuple[str, int]:
     """The SMS-DELIVER of a message as hex, and its length without the service centre's address."""
-    length, address = _address(message.number)
-    codes = septets(message.text)
-    if codes is not None:
-        scheme, user_length, user = 0x00, len(codes), packed(codes)
-    else:
-        user = message.text.encode("utf-16-be")
-        scheme, user_length = 0x08, len(user)
-    body = bytes([0x04, length]) + address + bytes([0x00, scheme]) + _stamp(message.at) + bytes([user_length]) + user
+    return _with_centre(_deliver(message), smsc)
+
+
+def _with_centre(body: bytes, smsc: str) -> tuple[str, int]:
     return (_service_centre(smsc) + body).hex().upper(), len(body)
 
 
-def submit(pdu: str) -> tuple[str, str]:
-    """Number and text of an SMS-SUBMIT. Raises ValueError when it is none."""
+def _deliver(message: Message) -> bytes:
+    length, address = _address(message.number)
+    head = bytes([message.first_octet, length]) + address + bytes([message.protocol, scheme(message)])
+    return head + _stamp(message.at) + _user_data(message)
+
+
+def _submit(message: Message) -> bytes:
+    """With a relative validity period, or none (23.040 9.2.3.3)."""
+    length, address = _address(message.number)
+    validity = bytes([message.validity]) if message.first_octet & 0x18 == 0x10 else b""
+    head = bytes([message.first_octet, message.reference, length]) + address
+    return head + bytes([message.protocol, scheme(message)]) + validity + _user_data(message)
+
+
+def _report(message: Message) -> bytes:
+    """23.040 9.2.2.3; status 0: it was received."""
+    length, address = _address(message.number)
+    head = bytes([message.first_octet, message.reference, length]) + address
+    return head + _stamp(message.at) + _stamp(message.done_at or message.at) + b"\x00"
+
+
+def _user_data(message: Message) -> bytes:
+    codes = septets(message.text)
+    if codes is None or scheme(message) & 0x0C == 0x08:
+        user = message.text.encode("utf-16-be")
+        return bytes([len(user)]) + user
+    return bytes([len(codes)]) + packed(codes)
+
+
+def handed_over(pdu: str, at: datetime) -> Message:
+    """What the host has as a PDU: an SMS-SUBMIT, or an SMS-DELIVER to keep. Raises ValueError when it is neither."""
     data = bytes.fromhex(pdu)
     try:
-        at = 1 + data[0]
-        first, digits = data[at], data[at + 2]
-        if first & 0x03 != 0x01:
-            raise ValueError("not an SMS-SUBMIT")
+        place = 1 + data[0]
+        first = data[place]
+        kind = {0x00: DELIVER, 0x01: SUBMIT}.get(first & 0x03)
+        if kind is None:
+            raise ValueError("neither an SMS-SUBMIT nor an SMS-DELIVER")
+        place += 2 if kind == SUBMIT else 1  # a SUBMIT has a reference before its address
+        digits = data[place]
         octets = (digits + 1) // 2
-        number = _number(data[at + 3], data[at + 4 : at + 4 + octets], digits)
-        at += 4 + octets
-        scheme = data[at + 1]
-        at += 2 + {0x00: 0, 0x08: 7, 0x10: 1, 0x18: 7}[first & 0x18]
-        length, user = data[at], data[at + 1 :]
+        number = _number(data[place + 1], data[place + 2 : place + 2 + octets], digits)
+        place += 2 + octets
+        protocol, coding = data[place], data[place + 1]
+        place += 2 + (7 if kind == DELIVER else _VALIDITY_OCTETS[first & 0x18])
+        length, user = data[place], data[place + 1 :]
     except IndexError:
-        raise ValueError("SMS-SUBMIT is cut short") from None
-    header = user[0] + 1 if first & 0x40 else 0
-    if scheme & 0x0C == 0x08:
-        return number, user[header:length].decode("utf-16-be", "replace")
-    if scheme & 0x0C == 0x04:
-        return number, user[header:length].decode("latin-1")
-    return number, unpacked(user, length, (header * 8 + 6) // 7)
+        raise ValueError("the PDU is cut short") from None
+    text = _user_text(user, length, coding, headed=bool(first & 0x40))
+    return Message(
+        number, text, at, kind=kind, first_octet=first, protocol=protocol, scheme=coding, octets=data.hex().upper()
+    )
+
+
+def _user_text(user: bytes, length: int, coding: int, *, headed: bool) -> str:
+    header = user[0] + 1 if headed and user else 0
+    if coding & 0x0C == 0x08:
+        return user[header:length].decode("utf-16-be", "replace")
+    if coding & 0x0C == 0x04:
+        return user[header:length].decode("latin-1")
+    return unpacked(user, length, (header * 8 + 6) // 7)
 
 
 def _number(kind: int, octets: bytes, digits: int) -> str:
+    if kind & 0x70 == ALPHANUMERIC & 0x70:
+        return unpacked(octets, digits * 4 // 7)
     swapped = "".join(f"{octet & 0x0F:X}{octet >> 4:X}" for octet in octets)[:digits]
     return ("+" if kind & 0x70 == 0x10 else "") + swapped

@@ -6,19 +6,25 @@ tells it that there is something. Time and scheduling are the modem's; faults ar
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from simulator.modem import line as grammar
+from simulator.modem.data_call import DataCall
+from simulator.modem.registration import NETWORK_FAILURE, REGULAR
 from simulator.modem.reply import Refused, Reply, error_line
 
 if TYPE_CHECKING:
     from simulator.modem.modem import SimModem
+    from simulator.modem.state import Context
 
-CR, LF, BACKSPACE, ESCAPE, CTRL_Z = 13, 10, 8, 0x1B, 0x1A
+LF, ESCAPE, CTRL_Z, SPACE, SLASH = 10, 0x1B, 0x1A, 0x20, 0x2F
+_PLAIN = re.compile(rb"[^\x00-\x1f/]+")
 _LONGEST_LINE = 2_048
+_KEPT_URCS = 32  # 27.005 3.4.1: when the buffer is full the oldest may go
 _NUMERIC = {"OK": "0", "CONNECT": "1", "RING": "2", "NO CARRIER": "3", "ERROR": "4", "NO DIALTONE": "6", "BUSY": "7"}
 
 
@@ -92,11 +98,10 @@ class AtPort(SimPort):
         self._settle()
 
     def _settle(self) -> None:
-        self.echo = True
-        self.verbose = True
-        self.quiet = False
-        self.cmee = self.modem.profile.cmee_at_power_up
+        self.settings = self.modem.stored_settings()
+        self.call: DataCall | None = None
         self.data_mode = False
+        self._kept: deque[str] = deque(maxlen=_KEPT_URCS)
         self._line = bytearray()
         self._last_line = ""
         self._held = bytearray()
@@ -122,33 +127,55 @@ class AtPort(SimPort):
                 self._consume(data)
 
     def _consume(self, data: bytes) -> None:
-        for index, byte in enumerate(data):
+        place = 0
+        while place < len(data):
             if self._busy:
-                self._held += data[index:]
+                self._held += data[place:]
+                break
+            if self.data_mode:
+                self._data(data[place:])
                 break
             if self._prompt is not None:
-                self._text_byte(byte)
-            elif self.data_mode:
-                self._data_byte(byte)
+                self._text_byte(data[place])
+            elif plain := self._plain(data, place):
+                place += plain
+                continue
             else:
-                self._command_byte(byte)
+                self._command_byte(data[place])
+            place += 1
         self._flush_echo()
 
+    def _plain(self, data: bytes, place: int) -> int:
+        """Take characters of a command that mean nothing by themselves, together; how many they were."""
+        registers = self.settings.registers
+        match = _PLAIN.match(data, place) if registers[3] < SPACE and registers[5] < SPACE else None
+        if match is None:
+            return 0
+        if self.settings.basic["E"]:
+            self._echoed += match[0]
+        self._line += match[0][: _LONGEST_LINE - len(self._line)]
+        return len(match[0])
+
     def _command_byte(self, byte: int) -> None:
-        if self.echo:
+        registers = self.settings.registers
+        if self.settings.basic["E"]:
             self._echo(byte)
-        if byte == CR:
+        if byte == registers[3]:
             text = self._line.decode("latin-1")
             self._line.clear()
             self._run_line(text)
-        elif byte == BACKSPACE:
+        elif byte == SLASH and self._line.strip(b" ").upper() == b"A":  # V.250 5.2.4: nothing ends it
+            self._line.clear()
+            self._flush_echo()
+            self._run_line(self._last_line)
+        elif byte == registers[5]:
             del self._line[-1:]
         elif byte not in (LF, 0) and len(self._line) < _LONGEST_LINE:
             self._line.append(byte)
 
     def _echo(self, byte: int) -> None:
         self._echoed.append(byte)
-        if byte == CR:
+        if byte == self.settings.registers[3]:
             self._flush_echo()
 
     def _flush_echo(self) -> None:
@@ -157,13 +184,61 @@ class AtPort(SimPort):
             self._echoed.clear()
             self.send(echoed)
 
-    def _data_byte(self, byte: int) -> None:
-        self._line.append(byte)
-        if self._line[-3:] == b"+++":  # V.250 asks for silence around it; nothing else is listening here
-            self._line.clear()
+    # -- data mode -------------------------------------------------------------------------------------------------
+
+    def connect(self, context: Context) -> None:
+        """CONNECT has been said: what follows is for the network."""
+        self.call = DataCall(self.modem, context, self._from_peer, self._peer_ended)
+        self.data_mode = True
+
+    def resume(self) -> None:
+        """ATO: data mode again."""
+        if self.call is not None:
+            self.call.escape.last = self.modem.now
+            self.data_mode = True
+
+    def hang_up(self) -> None:
+        """The host ends the call; nothing is said of it."""
+        if self.call is not None:
+            context = self.call.context
+            self.call, self.data_mode = None, False
+            self.modem.registration.release_cause = REGULAR
+            self.modem.registration.deactivate(context, "ME")
+
+    def carrier_lost(self, context: Context, who: str) -> None:
+        """The network (NW), or the module itself (ME), has ended the context that this port's call stands on."""
+        if self.call is not None and self.call.context is context:
+            self.call, self.data_mode = None, False
+            self.modem.registration.release_cause = NETWORK_FAILURE if who == "NW" else REGULAR
+            self._finish("NO CARRIER")
+            self._flush_kept()
+
+    def _peer_ended(self) -> None:
+        if self.call is not None:
+            self.modem.registration.deactivate(self.call.context, "ME")
+
+    def _from_peer(self, frame: bytes) -> None:
+        if self.data_mode:
+            self.send(frame)
+
+    def _data(self, data: bytes) -> None:
+        call = self.call
+        if call is None:
+            return
+        for byte in data:
+            if call.escape.take(byte, self.modem.now, self.settings):
+                mark = call.escape.last
+                self.modem.after(self.settings.guard_s, partial(self._escaped, call, mark), pace=1.0)
+        if self.modem.state.network.data:
+            call.peer.receive(data)
+
+    def _escaped(self, call: DataCall, mark: float) -> None:
+        """The silence after the escape is over, unless something came meanwhile."""
+        if self.call is call and self.data_mode and call.escape.count == 3 and call.escape.last == mark:
+            call.escape.count = 0
             self.data_mode = False
             self._finish("OK")
-        del self._line[:-3]
+            self._flush_kept()
 
     def _text_byte(self, byte: int) -> None:
         if byte == CTRL_Z and self._prompt is not None:
@@ -175,18 +250,17 @@ class AtPort(SimPort):
             self._prompt = None
             self._text.clear()
             self._finish("OK")
+            self._flush_kept()
             self._next()
         else:
             self._text.append(byte)
-            if self.echo:
+            if self.settings.basic["E"]:
                 self._echo(byte)
 
     # -- commands --------------------------------------------------------------------------------------------------
 
     def _run_line(self, text: str) -> None:
         stripped = text.strip("\x00 \t")
-        if stripped.upper() == "A/":
-            stripped = self._last_line
         start = stripped.upper().find("AT")
         if start < 0:
             return  # noise, or the tail of something: a module says nothing to it
@@ -227,7 +301,7 @@ class AtPort(SimPort):
             return
         if reply.prompt is not None:
             self._prompt = reply.prompt
-            self.send(b"\r\n> ")
+            self.send(self._line_start() + b"> ")
             return
         if self._elements and reply.final == "OK":  # more to come on this line: only the last has a final code
             self._write(element, reply.lines, "")
@@ -237,9 +311,9 @@ class AtPort(SimPort):
             return
         self._elements.clear()
         self._write(element, reply.lines, reply.final)
-        self.data_mode = reply.final.startswith("CONNECT")
         if reply.then is not None:
             reply.then()
+        self._flush_kept()
         if self._held and not self._busy:
             held = bytes(self._held)
             self._held.clear()
@@ -258,24 +332,46 @@ class AtPort(SimPort):
             self.send(b"".join(segments))
 
     def _segments(self, lines: list[str], final: str) -> list[bytes]:
-        end = self.modem.profile.line_end
+        end = self._line_end()
+        quiet, verbose = self.settings.basic["Q"], self.settings.basic["V"]
         encoded = [text.encode("latin-1", "replace") for text in lines]
-        if self.verbose:
-            out = [(b"\r\n" if index == 0 else b"") + text + end for index, text in enumerate(encoded)]
-            if final and not self.quiet:
-                out.append(b"\r\n" + final.encode("latin-1") + end)
+        if verbose:
+            start = self._line_start()
+            out = [(start if index == 0 else b"") + text + end for index, text in enumerate(encoded)]
+            if final and not quiet:
+                out.append(start + final.encode("latin-1") + end)
         else:
             out = [text + end for text in encoded]
-            if final and not self.quiet:
-                out.append(_NUMERIC.get(final, final).encode("latin-1") + b"\r")
+            if final and not quiet:
+                number = _NUMERIC.get("CONNECT" if final.startswith("CONNECT") else final, final)
+                out.append(number.encode("latin-1") + bytes([self.settings.registers[3]]))
         return out
 
-    def unsolicited(self, text: str) -> None:
-        """A line that nobody asked for."""
-        if self.data_mode or self._prompt is not None or self.modem.state.power.state != "on":
-            return
-        end = self.modem.profile.line_end
-        self.send(b"\r\n" + text.encode("latin-1", "replace") + end if self.verbose else text.encode("latin-1") + end)
+    def _line_start(self) -> bytes:
+        return bytes([self.settings.registers[3], self.settings.registers[4]])
+
+    def _line_end(self) -> bytes:
+        """The profile's, in the characters that S3 and S4 hold."""
+        start, end = self._line_start(), self.modem.profile.line_end
+        return end if start == b"\r\n" else end.translate(bytes.maketrans(b"\r\n", start))
+
+    @property
+    def speaks(self) -> bool:
+        """Whether an unsolicited line could be sent now."""
+        return not self.data_mode and self._prompt is None and self.modem.state.power.state == "on"
+
+    def unsolicited(self, text: str, *, keep: bool = False) -> None:
+        """A line that nobody asked for. In data mode it is lost, or kept until the escape; at a prompt it waits."""
+        if self.speaks:
+            start = self._line_start() if self.settings.basic["V"] else b""
+            lines = text.encode("latin-1", "replace").split(b"\n")
+            self.send(start + self._line_end().join(lines) + self._line_end())
+        elif self.modem.state.power.state == "on" and (keep or not self.data_mode):
+            self._kept.append(text)
+
+    def _flush_kept(self) -> None:
+        while self._kept and self.speaks:
+            self.unsolicited(self._kept.popleft())
 
 
 class NmeaPort(SimPort):

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from simulator.toml_lines import line_of
 
 DATA = Path(__file__).parent / "data"
 ROLES = ("at", "modem", "nmea", "diag")
+_RULE_NAME = re.compile(r"AT([+^#%!*$_@][A-Z0-9_]+)", re.IGNORECASE)
 _LINE_ENDS = {"crlf": b"\r\n", "crcrlf": b"\r\r\n", "cr": b"\r", "lf": b"\n"}
 
 
@@ -62,6 +63,8 @@ class Dialect:
     cgsn_prefix: str = ""
     pdp_zero: bool = True  # +CGDCONT? fills in 0.0.0.0
     charsets: str = '"GSM","IRA","UCS2"'
+    functionality: str = "(0,1,4),(0,1)"  # what +CFUN=? prints, and +CFUN takes
+    restarting: Sequence[int] = ()  # values of +CFUN that restart the module
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,12 @@ class Profile:
     absent: frozenset[str] = frozenset()  # 27.007 commands that this module does not have
     settings: dict[str, Any] = field(default_factory=dict)  # what its state starts with
     note: str = ""
+
+    @cached_property
+    def vendor_commands(self) -> frozenset[str]:
+        """The names that its rules answer to, as +CLAC lists them."""
+        found = (_RULE_NAME.match(rule.command.pattern.replace("\\", "")) for rule in self.rules)
+        return frozenset(match[1] for match in found if match)
 
     @property
     def primary(self) -> PortSpec:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 DOMAINS = {"creg": "+CREG", "cgreg": "+CGREG", "cereg": "+CEREG", "c5greg": "+C5GREG"}
 ACT = {"GSM": 0, "WCDMA": 6, "LTE": 7, "NR5G-NSA": 13, "NR5G-SA": 11}
 HOME, SEARCHING, DENIED, ROAMING = 1, 2, 3, 5
+REGULAR, NETWORK_FAILURE = "Regular deactivation", "Network failure"  # ESM causes 36 and 38
 CONGESTION, NOT_SUBSCRIBED = 22, 33  # EMM cause, ESM cause
 _BLOCKED_S = 1_800.0
 
@@ -28,6 +29,7 @@ class Registration:
         self.stats: dict[str, int] = dict.fromkeys(DOMAINS, 0)
         self.reject_cause = 0
         self.session_cause = 0  # why the last context was not given
+        self.release_cause = ""  # how the last dial-up connection ended: words of 24.301 9.9.4.4
         self.attached_at: list[float] = []
         self.blocked_until = 0.0
         self._pending = 0  # generation of the search that is under way
@@ -81,6 +83,8 @@ class Registration:
         if fresh:
             self.modem.network_time_arrives()
         self._bearers()
+        self.modem.messages.retry()
+        self.modem.indicators.report()
 
     def _too_often(self) -> bool:
         """Some networks and modules refuse to attach for half an hour after too many tries in one."""
@@ -167,6 +171,11 @@ class Registration:
 
     def drop_contexts(self, who: str = "NW") -> None:
         for context in self.modem.state.contexts:
-            if context.active:
-                context.active, context.address = False, ""
-                self.modem.packet_event(f"{who} PDN DEACT {context.cid}")
+            self.deactivate(context, who)
+
+    def deactivate(self, context: Context, who: str) -> None:
+        """`who` ended it: ME or NW."""
+        if context.active:
+            context.active, context.address = False, ""
+            self.modem.packet_event(f"{who} PDN DEACT {context.cid}")
+            self.modem.context_ended(context, who)

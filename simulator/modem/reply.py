@@ -17,9 +17,13 @@ CME_TEXT = {
     15: "SIM wrong",
     16: "incorrect password",
     17: "SIM PIN2 required",
+    18: "SIM PUK2 required",
     20: "memory full",
     21: "invalid index",
     22: "not found",
+    24: "text string too long",
+    26: "dial string too long",
+    27: "invalid characters in dial string",
     30: "no network service",
     31: "network timeout",
     32: "network not allowed - emergency calls only",
@@ -35,15 +39,18 @@ CME_TEXT = {
 }
 CMS_TEXT = {
     302: "operation not allowed",
+    303: "operation not supported",
     304: "invalid PDU mode parameter",
     305: "invalid text mode parameter",
     310: "SIM not inserted",
     311: "SIM PIN required",
+    316: "SIM PUK required",
     314: "SIM busy",
     321: "invalid memory index",
     322: "memory full",
     330: "SMSC address unknown",
     331: "no network service",
+    340: "no +CNMA acknowledgement expected",
     500: "unknown error",
 }
 

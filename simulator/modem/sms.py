@@ -7,39 +7,69 @@ from datetime import datetime
 
 CAPACITY = 50
 STATUSES = ("REC UNREAD", "REC READ", "STO UNSENT", "STO SENT")
+REC_UNREAD, REC_READ, STO_UNSENT, STO_SENT = range(4)
+DELIVER, SUBMIT, REPORT = "deliver", "submit", "report"  # the kinds of 23.040 9.2.2 that a module keeps
 
 
 @dataclass
 class Message:
     number: str
     text: str
-    at: datetime
-    status: int = 0  # index into STATUSES, which is also the PDU mode's <stat>
+    at: datetime  # when the service centre had it
+    status: int = REC_UNREAD  # index into STATUSES, which is also the PDU mode's <stat>
+    kind: str = DELIVER
+    first_octet: int = 0x04
+    protocol: int = 0
+    scheme: int = 0
+    validity: int = 167
+    reference: int = 0
+    done_at: datetime | None = None  # of a report: when the message was delivered
+    octets: str = ""  # the PDU as the host handed it over
+
+    @property
+    def wants_report(self) -> bool:
+        return self.kind == SUBMIT and bool(self.first_octet & 0x20)  # TP-SRR, 23.040 9.2.3.5
 
 
 @dataclass
 class SmsStore:
-    """Two memories, as a module has: the module's own and the SIM's; what comes in goes to the module's."""
+    """Two memories, as a module has: its own and the SIM's; +CPMS chooses one for each of three purposes."""
 
     memories: dict[str, dict[int, Message]] = field(default_factory=lambda: {"ME": {}, "SM": {}})
-    memory: str = "ME"  # the one that +CPMS has chosen for reading and deleting
+    chosen: list[str] = field(default_factory=lambda: ["ME", "ME", "ME"])  # mem1, mem2, mem3 of 27.005 3.2.2
     sent: list[Message] = field(default_factory=list)
     reference: int = 0
 
     @property
     def messages(self) -> dict[int, Message]:
-        return self.memories[self.memory]
+        """mem1: read and deleted."""
+        return self.memories[self.chosen[0]]
 
-    def deliver(self, number: str, text: str, at: datetime) -> int:
-        """Store an incoming message at the first free index; 0 when the store is full and it is refused."""
-        inbox = self.memories["ME"]
-        index = next((i for i in range(1, CAPACITY + 1) if i not in inbox), 0)
+    @property
+    def drafts(self) -> dict[int, Message]:
+        """mem2: written and sent from."""
+        return self.memories[self.chosen[1]]
+
+    @property
+    def inbox(self) -> str:
+        """mem3: where what comes in is stored."""
+        return self.chosen[2]
+
+    @property
+    def full(self) -> bool:
+        return len(self.memories[self.inbox]) >= CAPACITY
+
+    def store(self, memory: str, message: Message) -> int:
+        """Store a message at the first free index; 0 when the memory is full and it is refused."""
+        messages = self.memories[memory]
+        index = next((i for i in range(1, CAPACITY + 1) if i not in messages), 0)
         if index:
-            inbox[index] = Message(number, text, at)
+            messages[index] = message
         return index
 
-    def send(self, number: str, text: str, at: datetime) -> int:
+    def send(self, message: Message) -> int:
         """Take a message for sending; its reference number."""
         self.reference = (self.reference + 1) % 256
-        self.sent.append(Message(number, text, at, status=3))
+        message.reference, message.status = self.reference, STO_SENT
+        self.sent.append(message)
         return self.reference

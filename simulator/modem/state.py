@@ -34,6 +34,9 @@ class Sim:
     pin_enabled: bool = False
     pin_left: int = 3
     puk_left: int = 10
+    pin2: str = "5678"
+    pin2_left: int = 3
+    fixed_dialling: bool = False
     busy: int = 0  # 0, or the CME error that stands for "not ready yet": 14 or 515
     imsi: str = ""
     iccid: str = ""
@@ -72,6 +75,14 @@ class Radio:
         return self.cells[self.serving % len(self.cells)]
 
 
+_USSD = {
+    "*101#": "Your credit is 12.50 EUR",
+    "*100#": "1: credit, 2: data left",
+    "*100#/1": "Your credit is 12.50 EUR",
+    "*100#/2": "40 GB until the end of the month",
+}
+
+
 @dataclass
 class Network:
     """The operator's side as far as a module can notice it."""
@@ -89,6 +100,10 @@ class Network:
     data_bps: int = 0  # what the operator lets through; 0: no limit of its own
     nitz: bool = True  # tells its time at registration
     timezone: str = "Europe/Brussels"
+    name_servers: list[str] = field(default_factory=lambda: ["195.238.2.21", "195.238.2.22"])
+    ussd: dict[str, str] = field(default_factory=lambda: dict(_USSD))  # code -> text; see ussd.py for sessions
+    call_waiting: bool = True
+    forwarding: dict[str, str] = field(default_factory=dict)  # +CCFC: reason -> number
     attaches_per_hour: int = 0  # more than this many and attaching is refused for 30 minutes; 0: no such rule
 
 
@@ -118,8 +133,11 @@ class Reporting:
     c5greg: int = 0
     cops_format: int = 0
     cops_mode: int = 0
-    cgerep: int = 0
-    cnmi_mt: int = 0
+    ussd: int = 0  # +CUSD
+    call_waiting: int = 0  # +CCWA: whether it is shown
+    sms_service: int = 0  # +CSMS: 1 asks the host to acknowledge what comes in (+CNMA)
+    kept: dict[str, list[str]] = field(default_factory=dict)  # parameters.py: what the host has set
+    by_context: dict[str, dict[int, list[str]]] = field(default_factory=dict)  # +CGQREQ and its like: cid -> values
     sim_insert: int = 0
     text_mode: int = 0
     charset: str = "GSM"
@@ -169,7 +187,10 @@ def assign(state: State, name: str, value: object) -> None:
     """Give the setting called `name` a value; text is turned into the setting's own type."""
     target, leaf = _find(state, SHORT_NAMES.get(name, name))
     hint = typing.get_type_hints(type(target))[leaf]
-    setattr(target, leaf, coerce(hint, value, name))
+    if hint == dict[str, str]:
+        getattr(target, leaf).update(_entries(value, name))
+    else:
+        setattr(target, leaf, coerce(hint, value, name))
 
 
 def read(state: State, name: str) -> object:
@@ -203,6 +224,16 @@ def names() -> list[str]:
         else:
             found.append(top.name)
     return found
+
+
+def _entries(value: object, name: str) -> dict[str, str]:
+    """A table, or KEY=VALUE for one of its rows."""
+    if isinstance(value, dict):
+        return {str(key): str(text) for key, text in value.items()}
+    key, equals, text = str(value).partition("=")
+    if not key or not equals:
+        raise SimulatorError(f"{name}: {value!r} is not KEY=VALUE")
+    return {key: text}
 
 
 def coerce(hint: Any, value: object, name: str) -> object:

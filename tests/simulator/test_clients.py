@@ -62,6 +62,20 @@ def test_gammu_sends_and_reads_sms(running: simulator.Running, tmp_path: Path) -
     assert "1 SMS parts in 1 SMS sequences" in said
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_gammu_asks_by_ussd(profile: str, tmp_path: Path) -> None:
+    with simulator.serve(profile, pace=0.1) as running:
+        running.set("network.ussd", "*101#=40 GB left")
+        assert '"40 GB left"' in gammu(running, tmp_path, "getussd", "*101#")
+
+
+def test_gammu_saves_messages_and_numbers(running: simulator.Running, tmp_path: Path) -> None:
+    assert "Saved in folder" in gammu(running, tmp_path, "savesms", "TEXT", "-text", "a draft")
+    assert "a draft" in gammu(running, tmp_path, "getallsms")
+    gammu(running, tmp_path, "deleteallsms", "1")
+    assert running.modem.sms.memories == {"ME": {}, "SM": {}}
+
+
 def test_gammu_lives_through_a_noisy_line(running: simulator.Running, tmp_path: Path) -> None:
     for fault in ("split", "cme-text"):
         running.fault(fault)
@@ -75,6 +89,7 @@ modem = GsmModem(sys.argv[1], 115200)
 modem.connect()
 print(modem.manufacturer, modem.model, modem.imei, modem.imsi, modem.networkName, modem.signalStrength, modem.ownNumber)
 print(modem.waitForNetworkCoverage(10))
+print(modem.sendUssd("*101#").message)
 print([(message.number, message.text) for message in modem.listStoredSms()])
 modem.sendSms("+32470000003", "sent by a library")
 modem.close()
@@ -92,5 +107,5 @@ def test_python_gsmmodem_connects_reads_and_sends(running: simulator.Running) ->
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "Quectel EC25 001017000000003 206010000000000 Proximus 24 +32470000000"
-    assert lines[1:] == ["24", "[('+32470000002', 'Goedemorgen')]"]
+    assert lines[1:] == ["24", "Your credit is 12.50 EUR", "[('+32470000002', 'Goedemorgen')]"]
     assert [m.text for m in running.modem.sms.sent] == ["sent by a library"]

@@ -5,7 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from simulator.modem.commands import basic, clock, identity, messages, network, packet, power, sim  # noqa: F401
+from simulator.modem.commands import (  # noqa: F401
+    basic,
+    calls,
+    clock,
+    identity,
+    kept,
+    message_sending,
+    messages,
+    network,
+    packet,
+    phonebook,
+    power,
+    sim,
+    supplementary,
+)
 from simulator.modem.commands.table import COMMANDS, Call
 from simulator.modem.line import arguments
 from simulator.modem.reply import Refused, Reply

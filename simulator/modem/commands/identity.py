@@ -26,6 +26,6 @@ def serial_number(call: Call) -> Reply:
     if call.form == "test":
         return ok()
     imei = call.state.imei
-    if call.form == "set" and call.number(0) == 1:
+    if call.form == "set" and call.number(0, allowed=range(4)) == 1:
         return ok(f'{call.name}: "{imei}"')
     return ok(f"{call.modem.profile.dialect.cgsn_prefix}{imei}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from simulator.modem.commands.table import COMMANDS, Call, command
 from simulator.modem.registration import ACT, DOMAINS
 from simulator.modem.reply import Refused, Reply, ok
-from simulator.modem.ucs2 import displayed
+from simulator.modem.ucs2 import displayed, understood
 
 _NEIGHBOURS = (("Orange B", "Orange B", "20610"), ("BASE", "BASE", "20620"))
 
@@ -33,6 +33,7 @@ def operator(call: Call) -> Reply:
     """A scan takes its time and keeps the port; mode 3 only sets the format."""
     if call.form == "test":
         call.need_sim()
+        _need_radio(call)
         return Reply(_scan(call), delay_s=call.modem.profile.timing.scan_s)
     if call.form == "read":
         return ok(_current(call))
@@ -42,10 +43,20 @@ def operator(call: Call) -> Reply:
     if mode == 3:
         return ok()
     call.need_sim()
+    if mode != 2:
+        _need_radio(call)
+    wanted = understood(call.argument(2), call.state.reporting.charset)
+    network = call.state.network
     call.state.reporting.cops_mode = mode
-    if mode == 1 and call.argument(2) not in {_plmn(call), call.state.network.long_name, ""}:
+    if mode == 1 and wanted not in {_plmn(call), network.long_name, network.short_name, ""}:
         raise Refused(32)
     return ok(delay_s=1.0, then=call.modem.refresh)
+
+
+def _need_radio(call: Call) -> None:
+    """Nothing is looked for with the radio off."""
+    if call.state.power.functionality != 1:
+        raise Refused(30)
 
 
 def _plmn(call: Call) -> str:
@@ -64,13 +75,24 @@ def _current(call: Call) -> str:
 
 
 def _scan(call: Call) -> list[str]:
-    network = call.state.network
+    network, charset = call.state.network, call.state.reporting.charset
     rows = []
     if call.modem.covered:
         status = 2 if call.modem.registration.registered else 1 if network.accepts else 3
-        rows.append(f'({status},"{network.long_name}","{network.short_name}","{_plmn(call)}",7)')
-        rows += [f'(3,"{long}","{short}","{plmn}",7)' for long, short, plmn in _NEIGHBOURS]
+        found = [(status, network.long_name, network.short_name, _plmn(call)), *[(3, *each) for each in _NEIGHBOURS]]
+        for stat, long, short, plmn in found:
+            rows.append(f'({stat},"{displayed(long, charset)}","{displayed(short, charset)}","{plmn}",7)')
     return [f"+COPS: {','.join(rows)}{',' if rows else ''},(0,1,2,3,4),(0,1,2)"]
+
+
+@command("+COPN")
+def operator_names(call: Call) -> Reply:
+    """27.007 7.21: the names that the module knows, by number."""
+    if call.form == "test":
+        return ok()
+    charset, network = call.state.reporting.charset, call.state.network
+    known = {plmn: long for long, _, plmn in _NEIGHBOURS} | {_plmn(call): network.long_name}
+    return ok(*[f'+COPN: "{plmn}","{displayed(name, charset)}"' for plmn, name in sorted(known.items())])
 
 
 @command("+CSQ")
@@ -97,7 +119,7 @@ def extended_signal_quality(call: Call) -> Reply:
     return ok(call.modem.render("+CESQ: " + (shape if _heard(call) else "99,99,255,255,255,255")))
 
 
-@command("+CPOL", "+CPLS")
+@command("+CPOL")
 def preferred(call: Call) -> Reply:
     return ok() if call.form != "test" else ok(f"{call.name}: (1-80),(0-2)")
 
@@ -111,9 +133,4 @@ def extended_error(call: Call) -> Reply:
         return ok(f'+CEER: "EMM","{registration.reject_cause}"')
     if registration.session_cause:
         return ok("+CEER: Requested service option not subscribed")
-    return ok("+CEER: No cause information available")
-
-
-@command("+WS46")
-def radio_system(call: Call) -> Reply:
-    return ok("+WS46: (12,22,25,28,29,31)") if call.form == "test" else ok("+WS46: 25") if call.form == "read" else ok()
+    return ok(f"+CEER: {registration.release_cause or 'No cause information available'}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from simulator.modem.commands.table import Call, command, setting
+from simulator.modem.commands.table import Call, command
 from simulator.modem.facts import gateway
+from simulator.modem.parameters import Parameters
 from simulator.modem.reply import Refused, Reply, ok
 from simulator.modem.state import Context
 
 _V6_NONE = "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
-_DNS = ("195.238.2.21", "195.238.2.22")
 
 
 def _context(call: Call, cid: int) -> Context:
@@ -27,7 +27,9 @@ def define(call: Call) -> Reply:
     cid = call.number(0, allowed=range(1, 25))
     contexts = call.state.contexts
     if len(call.args) == 1:
-        contexts[:] = [c for c in contexts if c.cid != cid]
+        for context in [c for c in contexts if c.cid == cid]:
+            call.modem.registration.deactivate(context, "ME")
+            contexts.remove(context)
         return ok()
     kind = call.argument(1).upper() or "IP"
     if kind not in {"IP", "IPV6", "IPV4V6", "PPP"}:
@@ -77,16 +79,10 @@ def activate(call: Call) -> Reply:
     for cid in cids:
         context = _context(call, cid)
         if not on:
-            _deactivate(call, context)
+            call.modem.registration.deactivate(context, "ME")
         elif not call.modem.registration.activate(context):
             raise Refused(133 if call.modem.registration.session_cause else 148)
     return ok(delay_s=0.3)
-
-
-def _deactivate(call: Call, context: Context) -> None:
-    if context.active:
-        context.active, context.address = False, ""
-        call.modem.packet_event(f"ME PDN DEACT {context.cid}")
 
 
 @command("+CGPADDR")
@@ -113,21 +109,41 @@ def _dynamic(call: Call, context: Context) -> str:
     """Address and mask in one string of 4+4 octets (27.007 10.1.23); the gateway is the address beside it."""
     network = call.state.network
     apn = f"{context.apn or 'internet'}.mnc{int(network.mnc):03d}.mcc{network.mcc}.gprs"
-    values = (apn, f"{context.address}.255.255.255.252", gateway(context.address), *_DNS)
+    values = (apn, f"{context.address}.255.255.255.252", gateway(context.address), *network.name_servers)
     return f"+CGCONTRDP: {context.cid},5," + ",".join(f'"{value}"' for value in values)
 
 
-def _set_events(call: Call) -> None:
-    call.state.reporting.cgerep = call.number(0, 0, allowed=range(3))
+# 27.007 10.1.4 to 10.1.7 and 10.1.31: parameters for each context, and their ranges. The context alone takes its
+# values back. "+CGAUTH" does not show its password.
+_BY_CONTEXT = {
+    "+CGQREQ": ('"IP",(0-3),(0-4),(0-5),(0-9),(0-18,31)', "(0-3),(0-4),(0-5),(0-9),(0-18,31)"),
+    "+CGQMIN": ('"IP",(0-3),(0-4),(0-5),(0-9),(0-18,31)', "(0-3),(0-4),(0-5),(0-9),(0-18,31)"),
+    "+CGEQOS": ("(1-24),(0-9)", "(0-9)"),
+    "+CGAUTH": ("(1-24),(0-2),<userid>,<password>", "(0-2)"),
+}
 
 
-setting("+CGEREP", "(0-2),(0,1)", lambda call: f"{call.state.reporting.cgerep},0", _set_events)
-
-
-@command("+CGAUTH", "+CGQREQ", "+CGQMIN", "+CGEQREQ", "+CGSMS", "+CSCON", "+CEDRXS", "+CPSMS", "+CEMODE", "+CGCLASS")
-def kept(call: Call) -> Reply:
-    """Settings that change nothing a host could see here."""
-    shown = {"+CGSMS": "1", "+CSCON": "0,1", "+CPSMS": "0", "+CEMODE": "2", "+CGCLASS": '"A"'}
+@command(*_BY_CONTEXT)
+def by_context(call: Call) -> Reply:
+    shown, ranges = _BY_CONTEXT[call.name]
+    kept = call.state.reporting.by_context.setdefault(call.name, {})
+    if call.form == "test":
+        return ok(f"{call.name}: {shown}")
     if call.form == "read":
-        return ok(*[f"{call.name}: {shown[call.name]}"] if call.name in shown else [])
-    return ok(f"{call.name}: (0-3)") if call.form == "test" else ok()
+        return ok(*[f"{call.name}: {cid},{','.join(values)}" for cid, values in sorted(kept.items())])
+    cid = call.number(0, allowed=range(1, 25))
+    if len(call.args) == 1:
+        kept.pop(cid, None)
+        return ok()
+    count = ranges.count("(")
+    values = Parameters(ranges, "").accepted(call.args[1 : count + 1], kept.get(cid, ["0"] * count))
+    if values is None or (len(call.args) > count + 1 and call.name != "+CGAUTH"):
+        raise Refused(50)
+    kept[cid] = values
+    return ok()
+
+
+@command("+CEDRXS")
+def sleep_cycle(call: Call) -> Reply:
+    """27.007 7.40: accepted; no cycle is ever shorter here."""
+    return ok('+CEDRXS: (0-3),(2,4,5),("0000"-"1111")') if call.form == "test" else ok()

@@ -1,20 +1,24 @@
-"""27.007 8.2: functionality. 1,1 restarts the module; 0 and 4 take it off the air."""
+"""27.007 8.2: functionality. 1,1 restarts the module; what a profile does not list is refused."""
 
 from __future__ import annotations
 
 from simulator.modem.commands.table import Call, command
-from simulator.modem.reply import Reply, ok
+from simulator.modem.parameters import Parameters
+from simulator.modem.reply import Refused, Reply, ok
 
 
 @command("+CFUN")
 def functionality(call: Call) -> Reply:
-    power = call.state.power
+    power, dialect = call.state.power, call.modem.profile.dialect
     if call.form == "test":
-        return ok("+CFUN: (0,1,4),(0,1)")
+        return ok(f"+CFUN: {dialect.functionality}")
     if call.form == "read":
         return ok(f"+CFUN: {power.functionality}")
-    wanted = call.number(0, allowed=range(17))
-    if call.number(1, 0, allowed=range(2)) == 1 or wanted in (6, 15, 16):  # 15, 16: MediaTek's and u-blox's restart
+    given = Parameters(dialect.functionality, "1,0").accepted(call.args or ["1"], ["1", "0"])  # 1: the clause's default
+    if given is None:
+        raise Refused(50)
+    wanted = int(given[0])
+    if given[1] == "1" or wanted in dialect.restarting:
         return ok(then=call.modem.restart)
 
     def then() -> None:
@@ -26,4 +30,4 @@ def functionality(call: Call) -> Reply:
 
 @command("+CPWROFF")
 def power_off(call: Call) -> Reply:
-    return ok(then=lambda: call.modem.act("power-off"))
+    return ok() if call.form == "test" else ok(then=lambda: call.modem.act("power-off"))

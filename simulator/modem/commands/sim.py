@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from simulator.modem.commands.table import Call, command
 from simulator.modem.reply import Refused, Reply, ok
+from simulator.modem.ucs2 import displayed
 
+_PIN = re.compile(r"[0-9]{4,8}")  # 102.221 9.5.1
+_FACILITIES = ("SC", "AO", "OI", "OX", "AI", "IR", "AB", "AG", "AC", "FD", "PN", "PU", "PP")
+_QUOTED = ",".join(f'"{name}"' for name in _FACILITIES)
 _EF_ICCID, _EF_IMSI, _EF_SPN, _EF_AD = 0x2FE2, 0x6F07, 0x6F46, 0x6FAD
 
 
@@ -26,23 +32,47 @@ def pin(call: Call) -> Reply:
     raise Refused(3)
 
 
-def _try_pin(call: Call) -> Reply:
+def _verify(call: Call, given: str) -> None:
+    """The card compares a PIN: three wrong ones in a row block it, whichever command brought them (102.221 9.5)."""
     sim = call.state.sim
-    if call.argument(0) != sim.pin:
-        sim.pin_left = max(0, sim.pin_left - 1)
-        if sim.pin_left == 0:
-            sim.locked = "SIM PUK"
-            raise Refused(12)
+    if not _PIN.fullmatch(given):
+        raise Refused(50)  # nothing that a card could be asked to compare
+    if given == sim.pin:
+        sim.pin_left = 3
+        return
+    sim.pin_left = max(0, sim.pin_left - 1)
+    if sim.pin_left:
         raise Refused(16)
+    sim.locked, sim.pin_enabled = "SIM PUK", True
+    call.modem.refresh()
+    raise Refused(12)
+
+
+def _verify_second(call: Call, given: str) -> None:
+    """PIN2: it blocks only what it protects."""
+    sim = call.state.sim
+    if not _PIN.fullmatch(given):
+        raise Refused(50)
+    if not sim.pin2_left:
+        raise Refused(18)
+    sim.pin2_left = 3 if given == sim.pin2 else sim.pin2_left - 1
+    if given != sim.pin2:
+        raise Refused(16 if sim.pin2_left else 18)
+
+
+def _try_pin(call: Call) -> Reply:
+    _verify(call, call.argument(0))
     return _unlocked(call)
 
 
 def _try_puk(call: Call) -> Reply:
     sim = call.state.sim
-    if call.argument(0) != sim.puk or len(call.args) < 2:
+    if not _PIN.fullmatch(call.argument(1)):
+        raise Refused(50)
+    if call.argument(0) != sim.puk or not sim.puk_left:
         sim.puk_left = max(0, sim.puk_left - 1)
-        raise Refused(13 if sim.puk_left == 0 else 16)
-    sim.pin = call.argument(1)
+        raise Refused(16 if sim.puk_left else 13)
+    sim.pin, sim.puk_left = call.argument(1), 10
     return _unlocked(call)
 
 
@@ -59,20 +89,45 @@ def _unlocked(call: Call) -> Reply:
 
 @command("+CLCK")
 def lock(call: Call) -> Reply:
-    """Facility "SC" is the PIN request; the others are never set here."""
+    """Facility "SC" is the PIN request, "FD" fixed dialling by PIN2; the others are never set here."""
     call.need_sim()
     if call.form == "test":
-        return ok('+CLCK: ("SC","AO","OI","OX","AI","IR","AB","AG","AC","FD","PN","PU","PP")')
-    facility, mode = call.argument(0), call.number(1)
+        return ok(f"+CLCK: ({_QUOTED})")
+    if call.form != "set" or call.argument(0) not in _FACILITIES:
+        raise Refused(50)
+    facility, mode = call.argument(0), call.number(1, allowed=range(3))
     sim = call.state.sim
     if mode == 2:
-        return ok(f"+CLCK: {int(sim.pin_enabled) if facility == 'SC' else 0}")
-    if facility != "SC":
+        return ok(f"+CLCK: {int({'SC': sim.pin_enabled, 'FD': sim.fixed_dialling}.get(facility, False))}")
+    if facility == "SC":
+        _verify(call, call.argument(2))
+        sim.pin_enabled = mode == 1
+    elif facility == "FD":
+        _verify_second(call, call.argument(2))
+        sim.fixed_dialling = mode == 1
+    else:
         raise Refused(4)
-    if call.argument(2) != sim.pin:
-        sim.pin_left = max(0, sim.pin_left - 1)
-        raise Refused(16)
-    sim.pin_enabled, sim.pin_left = mode == 1, 3
+    return ok()
+
+
+@command("+CPWD")
+def password(call: Call) -> Reply:
+    """27.007 7.5: a new PIN or PIN2. A card changes its PIN only while it asks for it (31.102, CHANGE PIN)."""
+    call.need_sim()
+    if call.form == "test":
+        return ok('+CPWD: ("SC",8),("P2",8)')
+    facility, new = call.argument(0), call.argument(2)
+    if call.form != "set" or facility not in ("SC", "P2") or not _PIN.fullmatch(new):
+        raise Refused(50)
+    sim = call.state.sim
+    if facility == "P2":
+        _verify_second(call, call.argument(1))
+        sim.pin2 = new
+    elif not sim.pin_enabled:
+        raise Refused(3)
+    else:
+        _verify(call, call.argument(1))
+        sim.pin = new
     return ok()
 
 
@@ -89,9 +144,10 @@ def own_number(call: Call) -> Reply:
     if call.form == "test":
         return ok()
     call.need_sim()
-    number, name = call.state.sim.msisdn, call.state.sim.number_name
-    quoted = f'"{name}"' if name else ""
-    return ok(f'+CNUM: {quoted},"{number}",{145 if number.startswith("+") else 129}') if number else ok()
+    number, name, charset = call.state.sim.msisdn, call.state.sim.number_name, call.state.reporting.charset
+    quoted = f'"{displayed(name, charset)}"' if name else ""
+    kind = 145 if number.startswith("+") else 129
+    return ok(f'+CNUM: {quoted},"{displayed(number, charset)}",{kind}') if number else ok()
 
 
 def _swapped(digits: str) -> str:
@@ -144,24 +200,3 @@ def iccid(call: Call) -> Reply:
         return ok()
     call.need_sim()
     return ok(f"{call.name}: {call.state.sim.iccid}")
-
-
-@command("+CPBS", "+CPBR", "+CPBF")
-def phonebook(call: Call) -> Reply:
-    """Empty but for the subscriber's own number, which stands alone in the memory "ON"."""
-    call.need_sim()
-    reporting, own = call.state.reporting, call.state.sim.msisdn
-    entries = 1 if reporting.phonebook == "ON" and own else 0
-    if call.name == "+CPBS":
-        if call.form == "set":
-            if call.argument(0) not in ("SM", "ME", "ON"):
-                raise Refused(3)
-            reporting.phonebook = call.argument(0)
-            return ok()
-        known = '+CPBS: ("SM","ME","ON")'
-        return ok(known if call.form == "test" else f'+CPBS: "{reporting.phonebook}",{entries},250')
-    if call.form == "test":
-        return ok(f"{call.name}: (1-{1 if reporting.phonebook == 'ON' else 250}),40,14")
-    if call.name == "+CPBR" and entries and call.number(0) == 1:
-        return ok(f'+CPBR: 1,"{own}",145,"Own"')
-    return ok()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ class Call:
     def state(self) -> State:
         return self.modem.state
 
-    def number(self, index: int, default: int | None = None, *, allowed: range | None = None) -> int:
+    def number(self, index: int, default: int | None = None, *, allowed: Container[int] | None = None) -> int:
         """A numeric parameter; +CME ERROR: 50 when it is none or out of range."""
         text = self.args[index] if index < len(self.args) else ""
         if not text and default is not None:
@@ -72,7 +72,7 @@ def setting(name: str, values: str, read: Callable[[Call], str], write: Callable
 
     def handler(call: Call) -> Reply:
         if call.form == "test":
-            return ok(f"{name}: {values}")
+            return ok(f"{name}: {values}") if values else ok()
         if call.form == "read":
             return ok(f"{name}: {read(call)}")
         write(call)

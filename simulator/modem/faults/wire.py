@@ -25,7 +25,7 @@ class Echo(Fault):
 
     def on_receive(self, port: SimPort, data: bytes) -> None:
         if isinstance(port, AtPort):
-            port.echo = True
+            port.settings.basic["E"] = 1
 
 
 class Split(Fault):
@@ -130,7 +130,7 @@ class Thief(Fault):
         for port in self.modem.ports:
             if isinstance(port, AtPort) and self.modem.state.power.state == "on":
                 stray = self.chance.choice((b"AT+CGSN\r", b'AT+QENG="servingcell"\r', b"AT+COPS?\r"))
-                port.send(stray if port.echo else b"")
+                port.send(stray if port.settings.basic["E"] else b"")
 
 
 class Unsupported(Fault):
@@ -154,7 +154,7 @@ class Deaf(Fault):
 
     def on_receive(self, port: SimPort, data: bytes) -> None:
         if port is self.modem.at and isinstance(port, AtPort):
-            port.echo = False
+            port.settings.basic["E"] = 0
 
 
 class ModemLines(Fault):

@@ -1,0 +1,153 @@
+"""Programs of Debian's that dial, send and receive by themselves take the simulated module for a modem."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import simulator
+
+PROFILES = ["quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910"]
+
+
+def program(name: str, package: str) -> str:
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if found is None:
+        pytest.skip(f"{package}: not installed (apt-get install {package})")
+    return found
+
+
+@pytest.fixture(params=PROFILES)
+def running(request: pytest.FixtureRequest) -> Iterator[simulator.Running]:
+    with simulator.serve(request.param, pace=0.1) as served:
+        yield served
+
+
+def run(*words: str, stdin: object = subprocess.DEVNULL, text: str | None = None) -> str:
+    source = {"input": text} if text is not None else {"stdin": stdin}
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=90, **source)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stdout
+    return str(done.stdout)
+
+
+@contextmanager
+def started(*words: str) -> Iterator[None]:
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 90
+    while not true():
+        assert time.monotonic() < deadline, f"not within 90 s: {what}"
+        time.sleep(0.05)
+
+
+def test_wvdial_with_its_own_defaults_gets_a_carrier(running: simulator.Running, tmp_path: Path) -> None:
+    wvdial = program("wvdial", "wvdial")
+    settings = tmp_path / "wvdial.conf"
+    # Its own pppd would want /dev/ppp, and a network of this machine's; what dials is tried here.
+    settings.write_text(
+        f"[Dialer Defaults]\nModem = {running.path}\nBaud = 115200\nPhone = *99#\nUsername = x\nPassword = x\n"
+        f"Init1 = ATQ0 V1 E1 S0=0 &C1 &D2 +FCLASS=0\nStupid Mode = 1\nAuto Reconnect = off\nPPPD Path = /bin/true\n"
+    )
+    done = subprocess.run(
+        [wvdial, "-C", str(settings)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert "Modem initialized" in done.stdout
+    assert "Sending: ATDT*99#" in done.stdout
+    assert "Carrier detected" in done.stdout
+    assert running.modem.calling
+
+
+def test_chat_dials(running: simulator.Running) -> None:
+    chat = program("chat", "ppp")
+    script = ("ABORT", "NO CARRIER", "ABORT", "ERROR", "", "ATZ", "OK", 'AT+CGDCONT=1,"IP","internet"', "OK")
+    with open(running.path, "r+b", buffering=0) as port:
+        done = subprocess.run(
+            [chat, "-t", "30", *script, "ATDT*99***1#", "CONNECT", ""], stdin=port, stdout=port, timeout=90, check=False
+        )
+    assert done.returncode == 0
+    assert running.modem.calling
+
+
+def test_comgt_waits_for_the_network_and_reads_the_signal(running: simulator.Running) -> None:
+    comgt = program("comgt", "comgt")
+    if running.modem.profile.name.startswith("Huawei"):
+        with open(running.path, "r+b", buffering=0) as port:
+            port.write(b"AT^CURC=0\r")  # its scripts take the next line for the answer
+            until(lambda: running.modem.variables["curc"] == "0", "silence")
+    assert "Registered on Home network" in run(comgt, "-d", running.path, "reg")
+    assert "Signal Quality:" in run(comgt, "-d", running.path, "sig")
+
+
+def test_gnokii_identifies_sends_and_keeps_numbers(running: simulator.Running, tmp_path: Path) -> None:
+    gnokii = program("gnokii", "gnokii-cli")
+    settings = tmp_path / "gnokii"
+    settings.write_text(f"[global]\nport = {running.path}\nmodel = AT\nconnection = serial\nserial_baudrate = 115200\n")
+    start = (gnokii, "--config", str(settings))
+    assert running.modem.state.imei in run(*start, "--identify")
+    assert "Send succeeded" in run(*start, "--sendsms", "+32470000004", text="by gnokii\n")
+    assert [(m.number, m.text.strip()) for m in running.modem.sms.sent] == [("+32470000004", "by gnokii")]
+    running.modem.receive_sms("+32470000005", "to gnokii")
+    assert "to gnokii" in run(*start, "--getsms", "ME", "1")
+    run(*start, "--writephonebook", text="Anna;+32470000011;SM;1;0\n")
+    assert running.modem.phonebook.entries("SM") == {1: ("+32470000011", "Anna")}
+
+
+def test_smstools_sends_receives_and_reads_its_report(running: simulator.Running, tmp_path: Path) -> None:
+    smsd = program("smsd", "smstools")
+    folders = {name: tmp_path / name for name in ("incoming", "outgoing", "checked", "sent", "failed", "report")}
+    for folder in folders.values():
+        folder.mkdir()
+    places = "".join(f"{name} = {folder}\n" for name, folder in folders.items())
+    settings = tmp_path / "smsd.conf"
+    settings.write_text(
+        f"devices = GSM1\nlogfile = {tmp_path}/log\nstats_interval = 0\ndelaytime = 1\ninfofile = {tmp_path}/info\n"
+        f"pidfile = {tmp_path}/pid\n{places}[GSM1]\ndevice = {running.path}\nincoming = yes\nreport = yes\n"
+        "init = AT+CNMI=2,0,0,2,0\nbaudrate = 115200\n"
+    )
+    running.modem.receive_sms("+32470000007", "to smstools")
+    (folders["outgoing"] / "message").write_text("To: 32470000005\nReport: yes\n\nby smstools")
+    with started(smsd, "-t", f"-c{settings}"):
+        until(lambda: any(folders["incoming"].iterdir()), "a message")
+        until(lambda: any(folders["sent"].iterdir()), "sent")
+        until(lambda: any(folders["report"].iterdir()), "its report")
+    assert "to smstools" in next(folders["incoming"].iterdir()).read_text()
+    assert [(m.number, m.text) for m in running.modem.sms.sent] == [("+32470000005", "by smstools")]
+    assert "Status: 0,Ok" in next(folders["report"].iterdir()).read_text()
+
+
+def test_gammu_smsd_sends_and_receives(running: simulator.Running, tmp_path: Path) -> None:
+    smsd = program("gammu-smsd", "gammu-smsd")
+    folders = {name: tmp_path / name for name in ("inbox", "outbox", "sentsms", "errorsms")}
+    for folder in folders.values():
+        folder.mkdir()
+    places = "".join(f"{name}path = {folder}/\n" for name, folder in folders.items())
+    settings = tmp_path / "smsdrc"
+    settings.write_text(
+        f"[gammu]\ndevice = {running.path}\nconnection = at115200\n[smsd]\nservice = files\nlogfile = {tmp_path}/log\n"
+        f"commtimeout = 1\n{places}"
+    )
+    running.modem.receive_sms("+32470000002", "to the daemon")
+    (folders["outbox"] / "OUT+32470000003.txt").write_text("by the daemon")
+    with started(smsd, "-c", str(settings)):
+        until(lambda: any(folders["inbox"].iterdir()), "a message")
+        until(lambda: any(folders["sentsms"].iterdir()), "sent")
+    assert "to the daemon" in next(folders["inbox"].iterdir()).read_text()
+    assert [(m.number, m.text) for m in running.modem.sms.sent] == [("+32470000003", "by the daemon")]
