@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 from datetime import datetime
+from functools import partial
 
 from simulator.modem import SimModem
 from simulator.ports import Host
+from simulator.ports.actions import perform
 from simulator.ports.control import ControlServer
 from simulator.qemu.inside import network
 from simulator.qemu.inside.gadget import Gadget, wait_for
@@ -31,7 +33,7 @@ class GuestModem:
         self.host = Host().start()
         self.modem = SimModem(profile, seed=seed, clock=self.host.clock, wall=wall)
         self.gadget = Gadget(self.modem.profile, self.modem.state.imei, net=net)
-        self._control = ControlServer(self.modem, control)
+        self._control = ControlServer(control, partial(perform, self.modem))
         self._ports: list[GadgetPort] = []
 
     def start(self) -> None:
