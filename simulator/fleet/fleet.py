@@ -17,7 +17,7 @@ from agent.mqtt.session import split_url
 from simulator.errors import SimulatorError
 from simulator.fleet.broker import Mosquitto, raise_file_limit
 from simulator.fleet.connection import LoopConnection
-from simulator.fleet.desk import Desk
+from simulator.fleet.desk import DROPPED_EVERY_S, Desk
 from simulator.fleet.device import Device
 from simulator.fleet.report import Report, percentile
 
@@ -192,12 +192,22 @@ class Fleet:
     async def _settle(self) -> None:
         """Until every report that was made has come."""
         await self._until(lambda: all(device.outbox.rows == 0 for device in self.devices), "delivering")
-        await self._until(lambda: not self.desk.missing(), "hearing")
+        asked_at = time.monotonic()
+
+        def heard() -> bool:
+            nonlocal asked_at
+            if self.desk.missing() and time.monotonic() > asked_at + DROPPED_EVERY_S:
+                asked_at = time.monotonic()
+                self.desk.ask_dropped()
+            # What the broker has thrown away will not come any more.
+            return self.desk.missing() <= (self.desk.dropped or 0)
+
+        await self._until(heard, "hearing")
 
     def _sum_up(self) -> None:
         report, desk = self.report, self.desk
         report.messages, report.repeated_reports = desk.messages, desk.repeated
-        report.missing_reports = desk.missing()
+        report.missing_reports, report.broker_dropped = desk.missing(), desk.dropped
         ends = [repr(device.ended) for device in self.devices if device.ended is not None]
         report.tasks_ended, report.first_end = len(ends), ends[0] if ends else ""
         report.puback_ms = {f"p{share}": percentile(self._pubacks, share / 100) * 1000 for share in (50, 95, 99)}
