@@ -58,11 +58,11 @@ class Running:
     def present(self) -> bool:
         return self.modem.state.power.state != "gone"
 
-    def perform(self, name: str, args: list[str]) -> object:
-        """What `modem-sim ctl` does, by name."""
+    def perform(self, name: str, args: list[str], more: Served | None = None) -> object:
+        """What `modem-sim ctl` does, by name. `more` takes the place of some of it."""
         if name in ACTIONS and not ACTIONS[name].reads:
             self.trace.action(name, *args)
-        return perform(self.modem, name, args, self._served)
+        return perform(self.modem, name, args, {**self._served, **(more or {})})
 
     def set(self, name: str, value: object) -> None:
         self.trace.action("set", name, str(value))

@@ -207,16 +207,21 @@ class Device:
 
     def unplug(self) -> None:
         """Pull the module's USB cable."""
-        self._module("unplug")
+        self._control(["unplug"], check=True)
 
     def plug(self) -> None:
         """Push it back in: the module boots."""
-        self._module("plug")
+        self._control(["plug"], check=True)
 
-    def _module(self, *words: str) -> None:
+    def control(self, words: list[str]) -> str:
+        """What `modem-sim ctl` does, to the guest's module; what it says, also when it refuses."""
+        return self._control(words, check=False)
+
+    def _control(self, words: list[str], *, check: bool) -> str:
         program = "from simulator.cli import main; main()"
         command = ("env", "PYTHONPATH=/usr/lib/guest:/usr/lib/modem-agent", "python3", "-c", program)
-        self.run(*command, "ctl", "--control", "/run/modem-sim.sock", *words, timeout_s=120)
+        where = ("ctl", "--control", "/run/modem-sim.sock", "--")
+        return self.run(*command, *where, *words, timeout_s=120, check=check).output
 
     def power_cut(self) -> None:
         """Pull the plug. The disks keep what was flushed."""
