@@ -24,10 +24,25 @@ from simulator.fleet.fleet import Fleet, Plan
 )
 @click.option("--devices", default=200, show_default=True, type=click.IntRange(1, 20_000))
 @click.option("--broker", default="", metavar="URL", help="mqtt://HOST:PORT; without it a mosquitto of its own")
-@click.option("--seconds", default=30.0, show_default=True, help="how long it reports before the troubles begin")
-@click.option("--beat", default=15, show_default=True, help="seconds between measurements (the agent's default is 900)")
 @click.option(
-    "--ramp", default=0.0, help="seconds over which the first connections are spread (default: 40 devices a second)"
+    "--seconds",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="how long it reports before the troubles begin",
+)
+@click.option(
+    "--beat",
+    default=15,
+    show_default=True,
+    type=click.IntRange(1),
+    help="seconds between measurements (the agent's default is 900)",
+)
+@click.option(
+    "--ramp",
+    default=0.0,
+    type=click.FloatRange(0),
+    help="seconds over which the first connections are spread (default: 40 devices a second)",
 )
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True)

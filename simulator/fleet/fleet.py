@@ -42,6 +42,16 @@ class Plan:
     seed: int = 1
 
 
+def _broker_at(url: str) -> tuple[str, int]:
+    try:
+        host, port, secure = split_url(url)
+    except ValueError as error:
+        raise SimulatorError(f"--broker {url}: is no mqtt://HOST:PORT ({error})") from error
+    if secure or not host or not 0 < port < 65_536:
+        raise SimulatorError(f"--broker {url}: is no mqtt://HOST:PORT")
+    return host, port
+
+
 class Fleet:
     """run() once. `broker` None: the fleet does not own the broker at `url` and cuts lines instead of restarting it."""
 
@@ -58,7 +68,7 @@ class Fleet:
         self.devices = [
             Device(n, config, random.Random(dice.random()), timing, plan.beat_s / 2) for n in range(plan.devices)
         ]
-        host, port, _ = split_url(url)
+        host, port = _broker_at(url)
         self.desk = Desk(host, port, settings.root)
         self.report = Report(devices=plan.devices)
         self._pubacks: list[float] = []
@@ -70,7 +80,10 @@ class Fleet:
             raise SimulatorError(
                 f"{self.plan.devices} devices need more than the {have} open files allowed (ulimit -n)"
             )
-        await self.desk.start()
+        try:
+            await self.desk.start()
+        except (OSError, asyncio.TimeoutError) as error:
+            raise SimulatorError(f"{self.url}: no broker answers there ({error or 'nothing came in 30 s'})") from error
         household = asyncio.create_task(self._households())
         try:
             await self._connect()

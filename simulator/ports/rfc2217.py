@@ -1,7 +1,7 @@
 """RFC 2217 on a module's port: speed, framing and the control lines beside the bytes, by pyserial's own server side.
 
-A pty has no control lines; this has. DTR and RTS are what the client set, DCD is up while a data call is, CTS and DSR
-while the module is on. A falling DTR ends a data call, as &D2 (V.250 6.2.9) has it.
+A pty has no control lines; this has. DTR and RTS are kept as the client set them, DCD is up while a data call is, CTS
+and DSR while the module is on.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from simulator.ports.trace import read
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--profile", default="quectel-ec25", show_default=True, help="which module; see `modem-sim profiles`")
 @click.option("--seed", default=0, help="fixes identity and chance")
-@click.option("--pace", default=1.0, help="scales the module's own delays")
+@click.option("--pace", default=1.0, type=click.FloatRange(0), help="scales the module's own delays")
 @click.option("--cold", is_flag=True, help="start with power-up instead of registered")
 def command(file: Path, profile: str, seed: int, pace: float, cold: bool) -> None:
     outcome = replay(read(file), profile, seed=seed, pace=pace, warm=not cold)

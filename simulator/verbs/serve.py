@@ -34,10 +34,10 @@ DEFAULT_CONTROL = "/tmp/modem-sim.sock"
 @click.option("--fault", "faults", multiple=True, metavar="NAME[=ARGUMENT]", help="start with this fault")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="start with this setting")
 @click.option("--seed", default=0, help="fixes identity and chance")
-@click.option("--pace", default=1.0, help="scales the module's own delays")
+@click.option("--pace", default=1.0, type=click.FloatRange(0), help="scales the module's own delays")
 @click.option("--cold", is_flag=True, help="start with power-up instead of registered")
 @click.option("--clock", default="", metavar="TIME", help="what the network says the time is (default: this machine's)")
-@click.option("--count", default=1, help="so many modules, in one process: LINK, LINK.1, LINK.2 …")
+@click.option("--count", default=1, type=click.IntRange(1), help="so many modules, in one process: LINK, LINK.1 …")
 def command(
     profile: str,
     link: str,

@@ -11,6 +11,7 @@ import click
 
 from simulator.cli import VERBS
 from simulator.cli import command as main
+from simulator.ports.actions import ACTIONS
 from simulator.toml_lines import tomllib
 from simulator.verbs import serve
 from simulator.version import VERSION
@@ -74,3 +75,9 @@ def test_the_man_page_names_every_verb_and_option() -> None:
         assert found is not None
         known |= {name for option in found.params for name in option.opts}
     assert named <= known | {"--help"}
+
+
+def test_the_readme_has_every_action_as_the_program_has_it() -> None:
+    readme = (ROOM / "README.md").read_text()
+    for name, action in ACTIONS.items():
+        assert f"| `{f'{name} {action.words}'.strip()}` | {action.help} |" in readme

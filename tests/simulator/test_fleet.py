@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from agent.mqtt.transport import Event, Inbound
+from simulator.errors import SimulatorError
 from simulator.fleet import Fleet, Plan, Report
 from simulator.fleet.broker import Mosquitto
 from simulator.fleet.cli import command as fleet_command
@@ -121,6 +122,20 @@ def test_the_brokers_counter_is_counted_from_the_beginning_and_over_its_restart(
         seen.append(desk.dropped)
     assert seen == [0, 0, 3, 3, 5]
     assert desk.messages == 0
+
+
+@pytest.mark.parametrize("url", ["mqtt://127.0.0.1:abc", "127.0.0.1", "mqtt://127.0.0.1:1", "mqtt://127.0.0.1:99999"])
+def test_a_broker_that_will_not_do_is_named(url: str) -> None:
+    done = CliRunner().invoke(fleet_command, ["--devices", "1", "--broker", url])
+    assert isinstance(done.exception, SimulatorError)
+    assert url in str(done.exception)
+
+
+@pytest.mark.parametrize("option", [("--beat", "0"), ("--seconds", "-1"), ("--ramp", "-1"), ("--devices", "0")])
+def test_a_number_out_of_range_is_named(option: tuple[str, str]) -> None:
+    done = CliRunner().invoke(fleet_command, option)
+    assert done.exit_code == 2
+    assert option[0] in done.output + done.stderr
 
 
 def test_the_two_settings_of_a_broker_are_in_the_help() -> None:

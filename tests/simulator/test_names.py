@@ -113,7 +113,7 @@ def test_names_that_somebody_else_took_meanwhile_stay(tmp_path: Path) -> None:
     assert control.read_text() == "mine"
 
 
-@pytest.mark.parametrize("option", ["link", "control", "listen", "trace"])
+@pytest.mark.parametrize("option", ["link", "control", "listen", "trace", "sysfs"])
 def test_a_missing_folder_is_named_and_not_made(tmp_path: Path, option: str) -> None:
     place = tmp_path / "none" / "x"
     options: dict[str, Any] = {option: str(place)}
