@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
 from simulator.modem.port import AtPort, SimPort
-from simulator.ports.actions import ACTIONS, Served, perform, whole_number
+from simulator.ports.actions import ACTIONS, Served, perform
 from simulator.ports.claim import LinkPath
 from simulator.ports.control import ControlServer
 from simulator.ports.host import Host
@@ -39,7 +39,7 @@ class Running:
         self._served: Served = {
             "steal": lambda args: self.steal(),
             "release": lambda args: self.release(),
-            "log": self._log,
+            "log": trace.log,
         }
 
     @property
@@ -93,10 +93,6 @@ class Running:
     def events(self) -> list[Event]:
         """What went over the ports and what was done to the module, the newest last."""
         return self.trace.events()
-
-    def _log(self, args: list[str]) -> list[str]:
-        count = whole_number("log", args[0]) if args else 50
-        return [str(event) for event in self.trace.events()[-count:]] if count else []
 
     def steal(self) -> dict[str, int]:
         """Another process opens the AT port and reads from it, as a forgotten terminal program does."""

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import TextIO
 
 from simulator.errors import DataError
+from simulator.ports.actions import whole_number
 
+_SHOWN = 50
 HOST, MODULE, ACTION = ">", "<", "*"
 _KEPT = 2_000  # events that `log` and commands() look back on: half a megabyte a module at most
 _ESCAPED = [repr(bytes([value]))[2:-1].replace('"', r"\"") for value in range(256)]
@@ -72,9 +74,10 @@ class Trace:
         with self._lock:
             return list(self._events)
 
-    def clear(self) -> None:
-        with self._lock:
-            self._events.clear()
+    def log(self, args: list[str]) -> list[str]:
+        """The action `log [COUNT]`: the last events as lines."""
+        count = whole_number("log", args[0]) if args else _SHOWN
+        return [str(event) for event in self.events()[-count:]] if count else []
 
     def close(self) -> None:
         if self._file is not None:
