@@ -9,11 +9,14 @@ from pathlib import Path
 import click
 
 from simulator.errors import SimulatorError
+from simulator.version import VERSION
 
 # verb -> module with a click command called `command`, and the line for --help.
 VERBS = {
     "serve": ("simulator.verbs.serve", "a simulated module on a pty, TCP or unix socket"),
     "ctl": ("simulator.verbs.ctl", "change a running module: set, unplug, fault, clock and more"),
+    "replay": ("simulator.verbs.replay", "what a host once wrote, to a module again; says what is answered otherwise"),
+    "learn": ("simulator.verbs.learn", "a real module's answers as a data file, its numbers replaced"),
     "run": ("simulator.scenarios.cli", "play a scenario and print its timeline"),
     "profiles": ("simulator.verbs.profiles", "the modules that can be simulated; check a data file"),
     "fleet": ("simulator.fleet.cli", "many virtual devices against a broker"),
@@ -30,8 +33,10 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         module, _ = VERBS.get(cmd_name, ("", ""))
-        if not module or not _exists(module):
+        if not module:
             return None
+        if not _exists(module):
+            raise SimulatorError(f"{cmd_name} comes with the agent: {_INSTALL}")
         found = importlib.import_module(module).command
         return found if isinstance(found, click.Command) else None
 
@@ -45,7 +50,14 @@ def _exists(module: str) -> bool:
     return Path(__file__).parent.parent.joinpath(*module.split(".")).with_suffix(".py").exists()
 
 
+# Packages that some verbs need and that are not there when the simulated module is installed alone.
+EXTRAS = ("agent", "amqtt", "matplotlib", "paho", "pyroute2", "rich", "serial", "tomli")
+
+_INSTALL = "pip install 'modem-agent[sim]'"
+
+
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="modem-sim", message="%(prog)s %(version)s")
 def command() -> None:
     """A modem that real clients take for a modem, and a whole device around it."""
 
@@ -60,6 +72,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        click.echo(f"modem-sim: this needs {package}, which is not installed: {_INSTALL}", err=True)
+        sys.exit(1)
     except SimulatorError as error:
         click.echo(f"modem-sim: {error}", err=True)
         sys.exit(1)

@@ -1,8 +1,19 @@
-"""Where in a TOML text a key stands: tomllib does not keep it, and a mistake must be told with its line."""
+"""Where in a TOML text a key stands: tomllib does not keep it, and a mistake must be told with its line.
+
+`tomllib` too, which Python 3.10 has under another name.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["line_of", "tomllib"]
 
 
 def line_of(text: str, table: str, index: int, key: str) -> int | None:

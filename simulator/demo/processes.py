@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -71,6 +72,8 @@ def start_broker(processes: Processes, out: Path) -> str:
         conf.write_text(MOSQUITTO_CONF.format(port=BROKER_PORT, address=BROKER_ADDRESS))
         processes.start(OPERATOR, "broker", mosquitto, "-c", str(conf))
     else:
+        if find_spec("amqtt") is None:
+            raise ModuleNotFoundError("neither mosquitto nor amqtt", name="amqtt")
         processes.start(OPERATOR, "broker", sys.executable, "-m", "simulator.demo.embedded_broker", str(BROKER_PORT))
     wait_until(lambda: processes.all_run() and _answers(BROKER_PORT), 15, "the broker listens")
     return "mosquitto" if mosquitto else "amqtt (embedded)"

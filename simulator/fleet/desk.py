@@ -10,6 +10,11 @@ from agent.mqtt.transport import Accepted, Closed, Connection, Event, Inbound, M
 from simulator.errors import SimulatorError
 from simulator.fleet.connection import LoopConnection
 
+# mosquitto(8), "Broker Status": messages dropped because of the limits for a client that is slow to take them.
+# Sent every sys_interval, by default 10 s.
+DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
+DROPPED_EVERY_S = 10.0
+
 
 class Desk:
     """One connection that subscribes to the whole root. What it saw stands in its attributes."""
@@ -23,6 +28,10 @@ class Desk:
         self.repeated = 0  # reports that came more than once, as QoS 1 may
         self.finals: dict[str, set[str]] = defaultdict(set)  # command id -> its final answers, whole
         self.online: dict[str, str] = {}
+        self.dropped: int | None = (
+            None  # messages that the broker threw away since the beginning; None: it says nothing
+        )
+        self._counter: int | None = None
         self._seen: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._ready = asyncio.Event()
         self._connection: Connection | None = None
@@ -61,6 +70,7 @@ class Desk:
             case Accepted():
                 assert self._connection is not None
                 self._connection.subscribe(f"{self._root}/v1/#")
+                self._connection.subscribe(DROPPED_TOPIC)
             case Subscribed():
                 self._ready.set()
             case Refused(_, reason, _) if not self._closed:
@@ -73,6 +83,9 @@ class Desk:
     def _take(self, message: Inbound) -> None:
         if self._connection is not None:
             self._connection.acknowledge(message.mid)
+        if message.topic == DROPPED_TOPIC:
+            self._count_dropped(int(message.payload))
+            return
         parts = message.topic.split("/")
         device, kind = parts[2], parts[3]
         if parts[-1] == "req":
@@ -95,3 +108,14 @@ class Desk:
     def missing(self) -> int:
         """Reports between the first and the last of each device that never came."""
         return sum(max(seen) - min(seen) + 1 - len(seen) for seen in self._seen.values() if seen)
+
+    def _count_dropped(self, counter: int) -> None:
+        """The first one is what was before; a lower one is that of a broker that has been started again."""
+        before = counter if self._counter is None else self._counter if counter >= self._counter else 0
+        self.dropped = (self.dropped or 0) + counter - before
+        self._counter = counter
+
+    def ask_dropped(self) -> None:
+        """Have the counter sent again, as it is retained: the broker may have thrown its own message away too."""
+        if self._connection is not None:
+            self._connection.subscribe(DROPPED_TOPIC)

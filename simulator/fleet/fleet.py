@@ -17,7 +17,7 @@ from agent.mqtt.session import split_url
 from simulator.errors import SimulatorError
 from simulator.fleet.broker import Mosquitto, raise_file_limit
 from simulator.fleet.connection import LoopConnection
-from simulator.fleet.desk import Desk
+from simulator.fleet.desk import DROPPED_EVERY_S, Desk
 from simulator.fleet.device import Device
 from simulator.fleet.report import Report, percentile
 
@@ -42,6 +42,16 @@ class Plan:
     seed: int = 1
 
 
+def _broker_at(url: str) -> tuple[str, int]:
+    try:
+        host, port, secure = split_url(url)
+    except ValueError as error:
+        raise SimulatorError(f"--broker {url}: is no mqtt://HOST:PORT ({error})") from error
+    if secure or not host or not 0 < port < 65_536:
+        raise SimulatorError(f"--broker {url}: is no mqtt://HOST:PORT")
+    return host, port
+
+
 class Fleet:
     """run() once. `broker` None: the fleet does not own the broker at `url` and cuts lines instead of restarting it."""
 
@@ -58,7 +68,7 @@ class Fleet:
         self.devices = [
             Device(n, config, random.Random(dice.random()), timing, plan.beat_s / 2) for n in range(plan.devices)
         ]
-        host, port, _ = split_url(url)
+        host, port = _broker_at(url)
         self.desk = Desk(host, port, settings.root)
         self.report = Report(devices=plan.devices)
         self._pubacks: list[float] = []
@@ -70,7 +80,10 @@ class Fleet:
             raise SimulatorError(
                 f"{self.plan.devices} devices need more than the {have} open files allowed (ulimit -n)"
             )
-        await self.desk.start()
+        try:
+            await self.desk.start()
+        except (OSError, asyncio.TimeoutError) as error:
+            raise SimulatorError(f"{self.url}: no broker answers there ({error or 'nothing came in 30 s'})") from error
         household = asyncio.create_task(self._households())
         try:
             await self._connect()
@@ -192,12 +205,22 @@ class Fleet:
     async def _settle(self) -> None:
         """Until every report that was made has come."""
         await self._until(lambda: all(device.outbox.rows == 0 for device in self.devices), "delivering")
-        await self._until(lambda: not self.desk.missing(), "hearing")
+        asked_at = time.monotonic()
+
+        def heard() -> bool:
+            nonlocal asked_at
+            if self.desk.missing() and time.monotonic() > asked_at + DROPPED_EVERY_S:
+                asked_at = time.monotonic()
+                self.desk.ask_dropped()
+            # What the broker has thrown away will not come any more.
+            return self.desk.missing() <= (self.desk.dropped or 0)
+
+        await self._until(heard, "hearing")
 
     def _sum_up(self) -> None:
         report, desk = self.report, self.desk
         report.messages, report.repeated_reports = desk.messages, desk.repeated
-        report.missing_reports = desk.missing()
+        report.missing_reports, report.broker_dropped = desk.missing(), desk.dropped
         ends = [repr(device.ended) for device in self.devices if device.ended is not None]
         report.tasks_ended, report.first_end = len(ends), ends[0] if ends else ""
         report.puback_ms = {f"p{share}": percentile(self._pubacks, share / 100) * 1000 for share in (50, 95, 99)}

@@ -12,12 +12,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from agent.toml import tomllib
 from simulator.errors import DataError, UnknownName
 from simulator.modem import state as settings
 from simulator.modem.facts import FACTS
 from simulator.modem.rules import ACTIONS, Later, Rule, unknown_word, words
-from simulator.toml_lines import line_of
+from simulator.toml_lines import line_of, tomllib
 
 DATA = Path(__file__).parent / "data"
 ROLES = ("at", "modem", "nmea", "diag")

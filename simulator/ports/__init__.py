@@ -6,5 +6,6 @@ from simulator.ports.pty import PtyPort
 from simulator.ports.serve import Running, serve
 from simulator.ports.stream import StreamPort
 from simulator.ports.sysfs import SysfsTree
+from simulator.ports.trace import Trace
 
-__all__ = ["ControlServer", "Host", "PtyPort", "Running", "StreamPort", "SysfsTree", "ask", "serve"]
+__all__ = ["ControlServer", "Host", "PtyPort", "Running", "StreamPort", "SysfsTree", "Trace", "ask", "serve"]

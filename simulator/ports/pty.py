@@ -17,6 +17,7 @@ from pathlib import Path
 
 from simulator.modem.port import SimPort
 from simulator.ports.host import Host
+from simulator.ports.trace import HOST, MODULE, Trace
 
 _READ_SIZE = 4_096
 _UNREAD_LIMIT = 65_536  # beyond this a host that does not read loses what is oldest, as with a USB FIFO
@@ -25,8 +26,8 @@ _UNREAD_LIMIT = 65_536  # beyond this a host that does not read loses what is ol
 class PtyPort:
     """open() and close() on the host's loop; `path` is what a client opens."""
 
-    def __init__(self, host: Host, port: SimPort, link: Path | None = None) -> None:
-        self.host, self.port, self.link = host, port, link
+    def __init__(self, host: Host, port: SimPort, link: Path, trace: Trace | None = None) -> None:
+        self.host, self.port, self.link, self.trace = host, port, link, trace
         self.device = ""
         self._master = self._slave = -1
         self._unsent = bytearray()
@@ -35,7 +36,7 @@ class PtyPort:
 
     @property
     def path(self) -> str:
-        return str(self.link) if self.link else self.device
+        return str(self.link)
 
     def open(self) -> None:
         if self._master >= 0:
@@ -45,8 +46,7 @@ class PtyPort:
         tty.setraw(self._slave, termios.TCSANOW)
         os.set_blocking(self._master, False)
         self.device = os.ttyname(self._slave)
-        if self.link is not None:
-            _point(self.link, self.device)
+        _point(self.link, self.device)
         self.host.loop.add_reader(self._master, self._readable)
         self.port.on_output = lambda: self.host.soon(self._flush)
         self._forgive()
@@ -67,8 +67,8 @@ class PtyPort:
             self._alarm.cancel()
         self.host.loop.remove_reader(self._master)
         self._watch_write(False)
-        if self.link is not None:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if os.readlink(self.link) == self.device:  # while the terminal is held, nobody else's link leads to it
                 self.link.unlink()
         os.close(self._master)
         os.close(self._slave)
@@ -83,13 +83,14 @@ class PtyPort:
         except OSError:
             data = b""
         if data:
+            self._note(HOST, data)
             self.port.receive(data)
 
     def _flush(self) -> None:
         """Write piece by piece, so that pieces stay pieces for a reader that is quick enough."""
         while self._master >= 0:
             if not self._unsent:
-                piece = self.port.take()
+                piece = self._take()
                 if not piece:
                     break
                 self._unsent += piece
@@ -105,8 +106,18 @@ class PtyPort:
             del self._unsent[:sent]
         self._watch_write(False)
 
+    def _take(self) -> bytes:
+        piece = self.port.take()
+        if piece:
+            self._note(MODULE, piece)
+        return piece
+
+    def _note(self, sign: str, data: bytes) -> None:
+        if self.trace is not None:
+            self.trace.note(self.port.interface, sign, data)
+
     def _take_rest(self) -> None:
-        while piece := self.port.take():
+        while piece := self._take():
             self._unsent += piece
         del self._unsent[:-_UNREAD_LIMIT]
 
@@ -119,10 +130,7 @@ class PtyPort:
 
 
 def _point(link: Path, target: str) -> None:
-    """Make or move a symbolic link in one step; never over something that is no link."""
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if link.exists() and not link.is_symlink():
-        raise FileExistsError(f"{link} is there already and is no link")
+    """Make or move a symbolic link in one step."""
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()

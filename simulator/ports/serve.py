@@ -6,63 +6,93 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
+from simulator.modem.port import AtPort, SimPort
+from simulator.ports.actions import ACTIONS, Served, perform
+from simulator.ports.claim import LinkPath
 from simulator.ports.control import ControlServer
 from simulator.ports.host import Host
 from simulator.ports.pty import PtyPort
 from simulator.ports.stream import StreamPort
 from simulator.ports.sysfs import SysfsTree
+from simulator.ports.trace import Event, Trace, commands
 
 
 class Running:
     """A served module. `path` is the stable link to the primary AT port, `paths` those of all ports by interface."""
 
-    def __init__(self, host: Host, modem: SimModem, directory: Path, *, owns_host: bool) -> None:
-        self.host, self.modem, self.directory = host, modem, directory
-        self._owns_host = owns_host
+    def __init__(self, host: Host, modem: SimModem, trace: Trace) -> None:
+        self.host, self.modem, self.trace = host, modem, trace
         self.ptys: dict[int, PtyPort] = {}
-        self.stream: StreamPort | None = None
+        self.streams: dict[int, StreamPort] = {}
         self.tree: SysfsTree | None = None
         self._control: ControlServer | None = None
+        self._claims = ExitStack()
         self._thief: subprocess.Popen[str] | None = None
+        self._served: Served = {
+            "steal": lambda args: self.steal(),
+            "release": lambda args: self.release(),
+            "log": trace.log,
+        }
 
     @property
     def path(self) -> str:
         """The link to the primary AT port, or its URL: the name stays, the terminal behind it changes at every plug."""
-        primary = self.modem.profile.primary.interface
-        return self.stream.url if self.stream else self.ptys[primary].path
+        return self.paths[self.modem.profile.primary.interface]
 
     @property
     def paths(self) -> dict[int, str]:
-        return {interface: port.path for interface, port in self.ptys.items()}
+        return {
+            **{interface: port.path for interface, port in self.ptys.items()},
+            **{interface: port.url for interface, port in self.streams.items()},
+        }
 
     @property
     def present(self) -> bool:
         return self.modem.state.power.state != "gone"
 
+    def perform(self, name: str, args: list[str], more: Served | None = None) -> object:
+        """What `modem-sim ctl` does, by name. `more` takes the place of some of it."""
+        if name in ACTIONS and not ACTIONS[name].reads:
+            self.trace.action(name, *args)
+        return perform(self.modem, name, args, {**self._served, **(more or {})})
+
     def set(self, name: str, value: object) -> None:
+        self.trace.action("set", name, str(value))
         self.modem.set(name, value)
 
     def fault(self, name: str, argument: str = "") -> None:
+        self.trace.action(*filter(None, ("fault", name, argument)))
         self.host.call(lambda: self.modem.fault(name, argument))
 
     def clear(self, name: str = "") -> None:
+        self.trace.action(*filter(None, ("clear", name)))
         self.host.call(lambda: self.modem.clear(name))
 
     def unplug(self) -> None:
         """Returns once the link is gone and readers have their hang-up."""
+        self.trace.action("unplug")
         self.host.call(self.modem.unplug)
 
     def plug(self) -> None:
         """Returns once the link is back, with a new terminal behind it."""
+        self.trace.action("plug")
         self.host.call(self.modem.plug)
+
+    def commands(self, interface: int | None = None) -> list[str]:
+        """The lines that the host wrote so far, on one port or on all."""
+        return commands(self.trace.events(), interface)
+
+    def events(self) -> list[Event]:
+        """What went over the ports and what was done to the module, the newest last."""
+        return self.trace.events()
 
     def steal(self) -> dict[str, int]:
         """Another process opens the AT port and reads from it, as a forgotten terminal program does."""
@@ -85,20 +115,23 @@ class Running:
 
     # -- life ------------------------------------------------------------------------------------------------------
 
-    def _open(self, links: dict[int, Path], listen: str, control: str, sysfs: str) -> None:
-        for port in self.modem.ports:
-            if port.interface in links:
-                self.ptys[port.interface] = PtyPort(self.host, port, links[port.interface])
+    def _open(self, links: dict[int, Path], listen: dict[int, str], control: str, sysfs: str) -> None:
+        ports = {port.interface: port for port in self.modem.ports}
+        if control:  # all names are claimed before anything is made
+            self._control = ControlServer(control, self.perform)
+        for link in links.values():
+            self._claims.callback(LinkPath(link).release)
+        for interface, where in listen.items():
+            self.streams[interface] = StreamPort(self.host, ports[interface], where, self.trace)
+        self.ptys = {i: PtyPort(self.host, ports[i], link, self.trace) for i, link in links.items()}
         if sysfs:
             self.tree = SysfsTree(Path(sysfs), self.modem.profile, self.modem.state.imei)
         self.modem.on_presence.append(self._presence)
         if self.present:
             self.host.call(lambda: self._show(True))
-        if listen:
-            self.stream = StreamPort(self.host, self.modem.at, listen)
-            self.host.run(self.stream.open())
-        if control:
-            self._control = ControlServer(self.modem, control, {"steal": self.steal, "release": self.release})
+        for stream in self.streams.values():
+            self.host.run(stream.open())
+        if self._control is not None:
             self.host.run(self._control.open())
         self.host.adopt(self.modem)
 
@@ -116,8 +149,8 @@ class Running:
                 port.open()
             else:
                 port.close()
-        if self.stream is not None:
-            self.stream.show(present)
+        for stream in self.streams.values():
+            stream.show(present)
         if self.tree is not None:
             if present:
                 self.tree.appear({interface: port.device for interface, port in self.ptys.items()})
@@ -128,13 +161,13 @@ class Running:
         self.release()
         self.modem.on_presence.clear()
         self.host.call(lambda: self.host.release(self.modem))
-        if self.stream is not None:
-            self.host.run(self.stream.close())
+        for stream in self.streams.values():
+            self.host.run(stream.close())
         if self._control is not None:
             self.host.run(self._control.close())
         self.host.call(lambda: self._show(False))
-        if self._owns_host:
-            self.host.close()
+        self._claims.close()
+        self.trace.close()
 
     def __enter__(self) -> Running:
         return self
@@ -152,15 +185,37 @@ def _links(modem: SimModem, link: Path, every_port: bool) -> dict[int, Path]:
     return links
 
 
+def _listening(ports: Sequence[SimPort], primary: int, listen: Sequence[str]) -> dict[int, str]:
+    """Interface -> where it listens. INTERFACE=WHERE names the port; the others are the AT ports, the primary first."""
+    free = [port.interface for port in ports if isinstance(port, AtPort)]
+    free.sort(key=lambda interface: interface != primary)
+    found: dict[int, str] = {}
+    unnamed = []
+    for text in listen:
+        name, equals, where = text.partition("=")
+        if not (equals and name.isdecimal()):
+            unnamed.append(text)
+        elif int(name) not in {port.interface for port in ports}:
+            known = ", ".join(f"{port.interface} {port.role}" for port in ports)
+            raise SimulatorError(f"--listen {text}: no port {name}; there are: {known}")
+        else:
+            found[int(name)] = where
+    free = [interface for interface in free if interface not in found]
+    if len(unnamed) > len(free):
+        raise SimulatorError(f"--listen {unnamed[len(free)]}: this module has no further AT port")
+    return {**found, **dict(zip(free, unnamed, strict=False))}
+
+
 @contextmanager
 def serve(
     profile: str = "quectel-ec25",
     *,
     link: str | Path | None = None,
     every_port: bool = False,
-    listen: str = "",
+    listen: str | Sequence[str] = (),
     control: str = "",
     sysfs: str = "",
+    trace: str | Path = "",
     seed: int = 0,
     pace: float = 1.0,
     warm: bool = True,
@@ -171,25 +226,37 @@ def serve(
 ) -> Iterator[Running]:
     """Serve a module: a pty behind `link` (default: in a temporary directory), and whatever else is asked for.
 
-    every_port also serves the NMEA, DIAG and second AT ports, as link.<interface>-<role>. `listen` is HOST:PORT or
-    the path of a unix socket, which then has the AT port in the pty's place. `control` is a socket for
-    `modem-sim ctl`; `sysfs` a directory that shows the module as Linux would. `faults` are NAME or NAME=ARGUMENT.
+    every_port also serves the NMEA, DIAG and second AT ports, as link.<interface>-<role>. Each `listen` puts a port on
+    a socket in its pty's place: HOST:PORT, rfc2217://HOST:PORT, a path or abstract:NAME, with INTERFACE= before it
+    for another port than the next AT port. `control` is a socket for `modem-sim ctl`; `sysfs` a directory that shows
+    the module as Linux would; `trace` a file for all that goes over the ports. `faults` are NAME or NAME=ARGUMENT.
     """
-    owned = Host().start() if host is None else host
-    with tempfile.TemporaryDirectory(prefix="modem-sim-") as scratch:
-        modem = SimModem(profile, seed=seed, pace=pace, warm=warm, wall=wall, clock=owned.clock, settings=settings)
-        running = Running(owned, modem, Path(scratch), owns_host=host is None)
-        try:
-            where = Path(link) if link else Path(scratch) / "modem0"
-            links = _links(modem, where, every_port)
-            if listen:  # one line has one far end: the AT port is on the socket, not on a pty
-                del links[modem.profile.primary.interface]
-            running._open(links, listen, control, sysfs)
-            for fault in faults:
-                name, _, argument = fault.partition("=")
-                running.fault(name, argument)
-            if not warm:
-                running.plug()
-            yield running
-        finally:
-            running.close()
+    with ExitStack() as stack:
+        if host is None:
+            host = Host().start()
+            stack.callback(host.close)
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="modem-sim-"))
+        modem = SimModem(profile, seed=seed, pace=pace, warm=warm, wall=wall, clock=host.clock, settings=settings)
+        primary = modem.profile.primary.interface
+        sockets = _listening(modem.ports, primary, [listen] if listen and isinstance(listen, str) else listen)
+        links = _links(modem, Path(link) if link else Path(scratch) / "modem0", every_port)
+        for interface in sockets:  # one line has one far end: a port on a socket is not on a pty
+            links.pop(interface, None)
+        about = f"{profile}, seed {seed}, pace {pace:g}, {'warm' if warm else 'cold'}"
+        running = stack.enter_context(Running(host, modem, Trace(host.clock, _file(trace), about)))
+        running._open(links, sockets, control, sysfs)
+        for fault in faults:
+            name, _, argument = fault.partition("=")
+            running.fault(name, argument)
+        if not warm:
+            running.plug()
+        yield running
+
+
+def _file(trace: str | Path) -> TextIO | None:
+    if not trace:
+        return None
+    try:
+        return Path(trace).open("w", encoding="ascii")
+    except OSError as error:
+        raise SimulatorError(f"{trace}: {error.strerror}") from error

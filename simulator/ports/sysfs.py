@@ -10,6 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
+from simulator.errors import SimulatorError
 from simulator.modem.profile import PortSpec, Profile
 
 _CLASS = {"at": "ff", "modem": "ff", "nmea": "ff", "diag": "ff"}
@@ -24,6 +25,8 @@ class SysfsTree:
         self.root, self.profile, self.serial, self.usb_path = root, profile, serial, usb_path
         self.next_number = first
         self.nodes: dict[int, str] = {}
+        if not root.parent.is_dir():
+            raise SimulatorError(f"{root}: there is no folder {root.parent}")
         (root / "sys/class/tty").mkdir(parents=True, exist_ok=True)
         (root / "sys/class/net").mkdir(parents=True, exist_ok=True)
         (root / "sys/bus/usb/devices").mkdir(parents=True, exist_ok=True)

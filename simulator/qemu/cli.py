@@ -6,21 +6,20 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
 
 from simulator.qemu.architecture import ARCHITECTURES
+from simulator.qemu.conversation import WORDS, converse
 from simulator.qemu.device import MODEM, STATES, Device, Wiring
 from simulator.qemu.errors import GuestError
 from simulator.qemu.firmware import Firmware
 from simulator.qemu.guest import run
 from simulator.qemu.image import PACKAGE, WAYS
 
-_WORDS = """In the guest every line is a shell command, but for these:
-  unplug, plug       pull the module's USB cable, put it back
-  cut                pull the power, and power on again with the same disks
-  quit               end (so does end of file)"""
 _NO_CLOCK = "1970-01-01T00:00:00"
 
 
@@ -122,23 +121,15 @@ def _use(guest: Device | Firmware, timeout_s: float, commands: tuple[str, ...]) 
         for text in commands:
             click.echo(guest.shell(text, timeout_s=600, check=False), nl=False)
     else:
-        _converse(guest, timeout_s)
+        click.echo(WORDS, err=True)
+        converse(guest, _lines(), partial(click.echo, nl=False), timeout_s)
 
 
-def _converse(guest: Device | Firmware, timeout_s: float) -> None:
-    click.echo(_WORDS, err=True)
+def _lines() -> Iterator[str]:
+    """What is typed, with a prompt before each line."""
     while True:
         click.echo("modem# ", nl=False, err=True)
         line = sys.stdin.readline()
-        word = line.strip()
-        if not line or word == "quit":
+        if not line:
             return
-        if word == "cut":
-            guest.power_cut()
-            click.echo(f"up again after {guest.power_on(timeout_s):.0f} s", err=True)
-        elif word == "unplug":
-            guest.unplug()
-        elif word == "plug":
-            guest.plug()
-        elif word:
-            click.echo(guest.shell(word, timeout_s=600, check=False), nl=False)
+        yield line

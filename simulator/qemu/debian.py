@@ -20,6 +20,7 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "iputils-ping", "nftables", "tzdata"),
     *("python3", "python3-click", "python3-paho-mqtt", "python3-pyroute2", "python3-serial"),
     *("mosquitto", "mosquitto-clients", "mtd-utils", "e2fsprogs", "procps", "modemmanager"),
+    "dnsmasq-base",  # the operator's name server
 )
 # What firmware-config/raspberry-pi/setup.sh would install, and a DHCP client for the household.
 PI_PACKAGES = (*PACKAGES, "network-manager", "dnsmasq", "systemd-timesyncd", "busybox-static")

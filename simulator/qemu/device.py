@@ -32,6 +32,9 @@ STATES = ("ext4", "jffs2", "ubifs")
 STATE_DIR = "/var/lib/modem-agent"
 MODEM = "--profile quectel-ec25"
 _STATE_MB = 16
+_CONTROL = "/run/modem-sim.sock"
+# The guest takes commands before its module has booted. Run as sh -c with the socket and a command.
+_WHEN_THERE = 'n=0; until [ -S "$0" ] || [ $n -ge 60 ]; do sleep 1; n=$((n + 1)); done; exec "$@"'
 _BOARD = {PACKAGE: (), RASPBERRY_PI: ("-device", "i6300esb")}  # a Pi has a watchdog of its own
 
 _MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "crc32c_generic", "ext4", "9pnet_virtio", "9p")
@@ -207,16 +210,21 @@ class Device:
 
     def unplug(self) -> None:
         """Pull the module's USB cable."""
-        self._module("unplug")
+        self._control(["unplug"], check=True)
 
     def plug(self) -> None:
         """Push it back in: the module boots."""
-        self._module("plug")
+        self._control(["plug"], check=True)
 
-    def _module(self, *words: str) -> None:
+    def control(self, words: list[str]) -> str:
+        """What `modem-sim ctl` does, to the guest's module; what it says, also when it refuses."""
+        return self._control(words, check=False)
+
+    def _control(self, words: list[str], *, check: bool) -> str:
         program = "from simulator.cli import main; main()"
         command = ("env", "PYTHONPATH=/usr/lib/guest:/usr/lib/modem-agent", "python3", "-c", program)
-        self.run(*command, "ctl", "--control", "/run/modem-sim.sock", *words, timeout_s=120)
+        where = ("ctl", "--control", _CONTROL, "--")
+        return self.run("sh", "-c", _WHEN_THERE, _CONTROL, *command, *where, *words, timeout_s=120, check=check).output
 
     def power_cut(self) -> None:
         """Pull the plug. The disks keep what was flushed."""

@@ -9,6 +9,7 @@ from if this machine has one; the module is on QEMU's USB bus (simulator.qemu.ou
 
 from __future__ import annotations
 
+import json
 import shutil
 import tarfile
 import tempfile
@@ -127,6 +128,12 @@ class Firmware:
 
     def plug(self) -> None:
         self.module.plug(self.machine)
+
+    def control(self, words: list[str]) -> str:
+        """What `modem-sim ctl` does, to the module outside; its cable is QEMU's."""
+        cable = {"unplug": lambda args: self.unplug(), "plug": lambda args: self.plug()}
+        answer = self.module.running.perform(words[0], words[1:], cable)
+        return json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
 
     def power_cut(self) -> None:
         """Pull the plug. The layer keeps what was flushed."""

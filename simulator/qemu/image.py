@@ -38,7 +38,10 @@ MASKED = (
     *("systemd-network-generator.service", "systemd-pstore.service", "systemd-binfmt.service"),
     *(f"modprobe@{name}.service" for name in ("dm_mod", "loop", "fuse", "drm", "efi_pstore")),
 )
-ENABLED = ("guest-network.service", "guest-modem.service", "guest-broker.service", "guest-hand.service")
+ENABLED = (
+    *("guest-network.service", "guest-modem.service", "guest-broker.service", "guest-dhcp.service"),
+    "guest-hand.service",
+)
 
 
 def build_package(folder: Path, version: str | None = None) -> Path:
@@ -102,6 +105,8 @@ def _by_package(root: Path, package: Path) -> None:
     in_root(root, "dpkg", "-i", "/modem-agent.deb")
     (root / "etc/modem-agent/guest.toml").replace(root / "etc/modem-agent/config.toml")
     in_root(root, "chgrp", "modem-agent", "/etc/modem-agent/config.toml")
+    (root / "etc/resolv.conf").unlink(missing_ok=True)
+    (root / "etc/resolv.conf").write_text("nameserver 10.64.0.1\n")  # the address is fixed, and this with it
 
 
 def _by_pi_script(root: Path, package: Path) -> None:
@@ -128,7 +133,6 @@ WAYS = {
     RASPBERRY_PI: Recipe(
         PI_PACKAGES,
         _by_pi_script,
-        enabled=("guest-dhcp.service",),
         kept=("systemd-timesyncd.service",),
         files=(PI_SCRIPT,),
     ),

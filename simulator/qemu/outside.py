@@ -33,6 +33,7 @@ class OutsideModule:
     def __init__(self, profile: str = "quectel-ec25", **options: Any) -> None:
         self._stack = ExitStack()
         self._profile, self._options = profile, options
+        self.plugged = True
         self.socket: Path
         self.running: Running
 
@@ -47,23 +48,29 @@ class OutsideModule:
 
     @property
     def arguments(self) -> list[str]:
-        """QEMU's, with the module plugged in. QEMU connects again by itself when the module comes back."""
+        """QEMU's, the module on the bus if it is plugged in. QEMU connects again by itself when it comes back."""
         arguments = ["-device", "qemu-xhci,id=usb"]
         arguments += ["-chardev", f"socket,id=module,path={self.socket},reconnect=1"]
         arguments += ["-netdev", f"user,id=mobile,net={NETWORK},ipv6=off"]
-        for name, device in _DEVICES.items():
+        for name, device in _DEVICES.items() if self.plugged else ():
             words = [f"{key}={_word(value)}" for key, value in device.items() if key != "driver"]
             arguments += ["-device", ",".join([device["driver"], f"id={name}", *words])]
         return arguments
 
     def unplug(self, machine: Machine) -> None:
         """Both devices leave the bus; the module has no power."""
+        if not self.plugged:
+            return
+        self.plugged = False
         for name in _DEVICES:
             machine.qmp("device_del", id=name)
         self.running.unplug()
 
     def plug(self, machine: Machine) -> None:
         """The module boots, and both devices are on the bus again."""
+        if self.plugged:
+            return
+        self.plugged = True
         self.running.plug()
         for name, device in _DEVICES.items():
             _add(machine, name, device)

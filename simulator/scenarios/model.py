@@ -8,12 +8,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from agent.toml import tomllib
 from simulator.errors import DataError, SimulatorError, UnknownName
 from simulator.modem import profile as profiles
 from simulator.modem import state as settings
 from simulator.scenarios.rehearsal import action_problem, expectation_problem
-from simulator.toml_lines import line_of
+from simulator.toml_lines import line_of, tomllib
 
 DATA = Path(__file__).parent / "data"
 KEYS = ("name", "about", "profile", "seed", "start", "device_clock", "poll_s", "sample_s", "settings", "plan", "step")

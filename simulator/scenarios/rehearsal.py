@@ -13,7 +13,7 @@ from agent.modem import Reading
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
 from simulator.modem import state as settings
-from simulator.ports.control import ACTIONS, parse_time, perform, status
+from simulator.ports.actions import ACTIONS, parse_time, perform, status
 
 # name -> how its words are read, and what they are
 HOUSEHOLD: dict[str, tuple[tuple[Callable[[str], object], ...], str]] = {
@@ -35,7 +35,7 @@ def action_problem(profile: str, action: Sequence[str]) -> str:
     if not action or action[0] not in {*ACTIONS, *HOUSEHOLD}:
         return f"no action {text!r}; there are: {', '.join(sorted({*ACTIONS, *HOUSEHOLD}))}"
     name, *args = action
-    readers, about = HOUSEHOLD.get(name, ((), ACTIONS.get(name, ("", ""))[1]))
+    readers, about = HOUSEHOLD.get(name, ((), ""))
     try:
         if name not in HOUSEHOLD:
             perform(SimModem(profile), name, args)

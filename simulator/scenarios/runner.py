@@ -14,7 +14,7 @@ from agent.modem.cause import cause_of, evidence_of
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
 from simulator.modem import state as settings
-from simulator.ports.control import parse_time, perform, status
+from simulator.ports.actions import parse_time, perform, status
 from simulator.scenarios.household import Household, plan_of
 from simulator.scenarios.model import Scenario, Step
 from simulator.scenarios.observer import Observer

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from simulator.ports import Host, serve
-from simulator.ports.control import parse_time
+from simulator.ports.actions import parse_time
 
 DEFAULT_CONTROL = "/tmp/modem-sim.sock"
 
@@ -21,22 +21,30 @@ DEFAULT_CONTROL = "/tmp/modem-sim.sock"
 @click.option("--profile", default="quectel-ec25", show_default=True, help="which module; see `modem-sim profiles`")
 @click.option("--link", default="/tmp/modem0", show_default=True, help="the link to the AT port")
 @click.option("--every-port", is_flag=True, help="serve the DIAG, NMEA and second AT port too")
-@click.option("--listen", default="", metavar="HOST:PORT|PATH", help="on TCP or a unix socket in place of the pty")
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="[PORT=]WHERE",
+    help="an AT port on a socket in place of its pty: HOST:PORT, rfc2217://HOST:PORT (with DTR, RTS and DCD), a unix "
+    "socket's PATH or abstract:NAME; again for the next AT port, or with the interface number of another",
+)
 @click.option("--control", default=DEFAULT_CONTROL, show_default=True, help="socket for `modem-sim ctl`")
+@click.option("--trace", default="", metavar="FILE", help="write all that goes over the ports, with times")
 @click.option("--sysfs", default="", metavar="DIR", help="show it there as Linux shows a USB modem")
 @click.option("--fault", "faults", multiple=True, metavar="NAME[=ARGUMENT]", help="start with this fault")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="start with this setting")
 @click.option("--seed", default=0, help="fixes identity and chance")
-@click.option("--pace", default=1.0, help="scales the module's own delays")
+@click.option("--pace", default=1.0, type=click.FloatRange(0), help="scales the module's own delays")
 @click.option("--cold", is_flag=True, help="start with power-up instead of registered")
 @click.option("--clock", default="", metavar="TIME", help="what the network says the time is (default: this machine's)")
-@click.option("--count", default=1, help="so many modules, in one process: LINK, LINK.1, LINK.2 …")
+@click.option("--count", default=1, type=click.IntRange(1), help="so many modules, in one process: LINK, LINK.1 …")
 def command(
     profile: str,
     link: str,
     every_port: bool,
-    listen: str,
+    listen: tuple[str, ...],
     control: str,
+    trace: str,
     sysfs: str,
     faults: tuple[str, ...],
     settings: tuple[str, ...],
@@ -60,8 +68,9 @@ def command(
                     profile,
                     link=Path(link if first else f"{link}.{index}"),
                     every_port=every_port,
-                    listen=listen if first else "",
+                    listen=listen if first else (),
                     control=control if first else f"{control}.{index}",
+                    trace=trace if first or not trace else f"{trace}.{index}",
                     sysfs=sysfs if first else "",
                     seed=seed + index,
                     pace=pace,
@@ -73,9 +82,8 @@ def command(
                 )
             )
             if first:
-                click.echo(
-                    f"{running.modem.profile.name} on {running.path}; control: modem-sim ctl --control {control}"
-                )
+                where = ", ".join(dict.fromkeys([running.path, *(stream.url for stream in running.streams.values())]))
+                click.echo(f"{running.modem.profile.name} on {where}; control: modem-sim ctl --control {control}")
             running.modem.watchers.append(partial(_log, index))
         stop.wait()
 

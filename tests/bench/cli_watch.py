@@ -67,7 +67,9 @@ def main() -> int:
         folder = Path(name)
         config, path = configure(folder), folder / "run" / "control.sock"
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        module = subprocess.Popen([TOOLS / "modem-sim", "serve", "--link", folder / "modem"], **quiet)  # type: ignore[call-overload]
+        module = subprocess.Popen(
+            [TOOLS / "modem-sim", "serve", "--link", folder / "modem", "--control", folder / "control"], **quiet
+        )  # type: ignore[call-overload]
         daemon = subprocess.Popen([TOOLS / "modem-agent", "run", "--config", config], **quiet)  # type: ignore[call-overload]
         watchers: list[subprocess.Popen[bytes]] = []
         try:

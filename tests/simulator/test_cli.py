@@ -12,7 +12,9 @@ from click.testing import CliRunner
 
 from simulator.cli import VERBS, command
 from simulator.ports import ask
+from simulator.toml_lines import tomllib
 from simulator.verbs import ctl, profiles
+from simulator.version import VERSION
 
 
 def test_help_lists_the_verbs_without_importing_them() -> None:
@@ -26,6 +28,35 @@ def test_help_lists_the_verbs_without_importing_them() -> None:
     for verb in ("serve", "ctl", "run", "profiles", "fleet"):
         assert f"  {verb}" in said
         assert VERBS[verb][1] in said
+
+
+def test_the_version_is_that_of_both_distributions() -> None:
+    assert CliRunner().invoke(command, ["--version"]).output == f"modem-sim {VERSION}\n"
+    agent = tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"]
+    assert agent == VERSION
+
+
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("rich", ["demo"]),
+        ("agent", ["run", "tunnel"]),
+        ("paho", ["fleet", "--devices", "1"]),
+        ("serial", ["learn", "/dev/null"]),
+    ],
+)
+def test_a_missing_package_is_named_in_one_line(package: str, words: list[str]) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; from simulator.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (f"modem-sim: this needs {package}, which is not installed: pip install 'modem-agent[sim]'\n")
+
+
+def test_a_verb_that_is_not_in_this_installation_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(VERBS, "demo", ("simulator.no_such.cli", ""))
+    done = CliRunner().invoke(command, ["demo"])
+    assert str(done.exception) == "demo comes with the agent: pip install 'modem-agent[sim]'"
+    assert "demo" not in CliRunner().invoke(command, ["--help"]).output
 
 
 def test_an_unknown_verb_is_a_usage_error() -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from simulator.fleet import Fleet, Plan
+from agent.mqtt.transport import Event, Inbound
+from simulator.errors import SimulatorError
+from simulator.fleet import Fleet, Plan, Report
 from simulator.fleet.broker import Mosquitto
+from simulator.fleet.cli import command as fleet_command
+from simulator.fleet.desk import DROPPED_TOPIC, Desk
 from simulator.fleet.report import percentile
 
 
@@ -60,6 +66,82 @@ def test_lines_cut_at_any_moment_of_a_connection_end_no_session(tmp_path: Path) 
         asyncio.run(story())
     finally:
         broker.stop()
+
+
+class SlowDesk(Desk):
+    """Takes one message every 50 ms."""
+
+    def __init__(self, host: str, port: int, root: str) -> None:
+        super().__init__(host, port, root)
+        self._target = replace(self._target, receive_maximum=1)
+
+    def _event(self, event: Event) -> None:
+        if isinstance(event, Inbound):
+            asyncio.get_running_loop().call_later(0.05, super()._event, event)
+        else:
+            super()._event(event)
+
+
+def test_what_the_broker_throws_away_is_its_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One message is kept for a slow listener: the devices' reports are acknowledged, and then dropped."""
+    if shutil.which("mosquitto") is None and shutil.which("/usr/sbin/mosquitto") is None:
+        pytest.skip("mosquitto: not installed (apt-get install mosquitto)")
+    broker = Mosquitto(tmp_path)
+    config = tmp_path / "mosquitto.conf"
+    text = config.read_text().replace("queued_messages 0", "queued_messages 1")
+    config.write_text(text.replace("inflight_messages 1000", "inflight_messages 1") + "sys_interval 1\n")
+    broker.start()
+    monkeypatch.setattr("simulator.fleet.fleet.Desk", SlowDesk)
+    try:
+        plan = Plan(devices=20, ramp_s=0.1, steady_s=2.0, beat_s=1, tick_s=0.2, outage_s=0.0, patience_s=15)
+        report = asyncio.run(Fleet(plan, broker.url).run())
+    finally:
+        broker.stop()
+    assert report.missing_reports > 0
+    assert report.broker_dropped is not None
+    assert report.broker_dropped >= report.missing_reports
+    assert (report.lost_reports, report.tasks_ended) == (0, 0)
+    assert report.good
+    assert any(line.startswith(f"BROKER        dropped {report.broker_dropped} ") for line in report.lines())
+
+
+@pytest.mark.parametrize(
+    ("missing", "dropped", "lost", "good"), [(0, None, 0, True), (5, None, 5, False), (5, 3, 2, False), (5, 9, 0, True)]
+)
+def test_whose_loss_it_is(missing: int, dropped: int | None, lost: int, good: bool) -> None:
+    report = Report(devices=1, connected=1, missing_reports=missing, broker_dropped=dropped)
+    assert (report.lost_reports, report.good) == (lost, good)
+    assert any("whose loss" in line for line in report.lines()) == (missing > 0 and dropped is None)
+
+
+def test_the_brokers_counter_is_counted_from_the_beginning_and_over_its_restart() -> None:
+    desk = Desk("127.0.0.1", 1, "modem-agent")
+    seen = []
+    for counter in (7, 7, 10, 0, 2):
+        desk._take(Inbound(DROPPED_TOPIC, str(counter).encode(), 1, False))
+        seen.append(desk.dropped)
+    assert seen == [0, 0, 3, 3, 5]
+    assert desk.messages == 0
+
+
+@pytest.mark.parametrize("url", ["mqtt://127.0.0.1:abc", "127.0.0.1", "mqtt://127.0.0.1:1", "mqtt://127.0.0.1:99999"])
+def test_a_broker_that_will_not_do_is_named(url: str) -> None:
+    done = CliRunner().invoke(fleet_command, ["--devices", "1", "--broker", url])
+    assert isinstance(done.exception, SimulatorError)
+    assert url in str(done.exception)
+
+
+@pytest.mark.parametrize("option", [("--beat", "0"), ("--seconds", "-1"), ("--ramp", "-1"), ("--devices", "0")])
+def test_a_number_out_of_range_is_named(option: tuple[str, str]) -> None:
+    done = CliRunner().invoke(fleet_command, option)
+    assert done.exit_code == 2
+    assert option[0] in done.output + done.stderr
+
+
+def test_the_two_settings_of_a_broker_are_in_the_help() -> None:
+    said = CliRunner().invoke(fleet_command, ["--help"]).output
+    assert "max_queued_messages" in said
+    assert "max_inflight_messages" in said
 
 
 def test_percentiles() -> None:

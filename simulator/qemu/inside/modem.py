@@ -14,7 +14,9 @@ from datetime import datetime
 
 from simulator.modem import SimModem
 from simulator.ports import Host
+from simulator.ports.actions import perform
 from simulator.ports.control import ControlServer
+from simulator.ports.trace import Trace
 from simulator.qemu.inside import network
 from simulator.qemu.inside.gadget import Gadget, wait_for
 from simulator.qemu.inside.tty import GadgetPort
@@ -31,7 +33,8 @@ class GuestModem:
         self.host = Host().start()
         self.modem = SimModem(profile, seed=seed, clock=self.host.clock, wall=wall)
         self.gadget = Gadget(self.modem.profile, self.modem.state.imei, net=net)
-        self._control = ControlServer(self.modem, control)
+        self._control = ControlServer(control, self._perform)
+        self._trace = Trace(self.host.clock)
         self._ports: list[GadgetPort] = []
 
     def start(self) -> None:
@@ -43,12 +46,15 @@ class GuestModem:
         by_interface = {port.interface: port for port in self.modem.ports}
         for number, device in enumerate(self.gadget.ports):
             if number in by_interface:
-                port = GadgetPort(self.host, by_interface[number], str(wait_for(device)))
+                port = GadgetPort(self.host, by_interface[number], str(wait_for(device)), self._trace)
                 port.show(True)
                 self._ports.append(port)
         self.modem.on_presence.append(self._presence)
         self.host.run(self._control.open())
         self.host.adopt(self.modem)
+
+    def _perform(self, name: str, args: list[str]) -> object:
+        return perform(self.modem, name, args, {"log": self._trace.log})
 
     def _presence(self, present: bool) -> None:
         if present:

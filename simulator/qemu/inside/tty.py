@@ -11,6 +11,7 @@ import tty
 
 from simulator.modem.port import SimPort
 from simulator.ports import Host
+from simulator.ports.trace import HOST, MODULE, Trace
 
 _READ_SIZE = 4_096
 
@@ -18,8 +19,8 @@ _READ_SIZE = 4_096
 class GadgetPort:
     """show(True) when the module is plugged in, show(False) when not; from any thread."""
 
-    def __init__(self, host: Host, port: SimPort, device: str) -> None:
-        self.host, self.port, self.device = host, port, device
+    def __init__(self, host: Host, port: SimPort, device: str, trace: Trace) -> None:
+        self.host, self.port, self.device, self.trace = host, port, device, trace
         self._descriptor = -1
 
     def show(self, plugged: bool) -> None:
@@ -44,11 +45,13 @@ class GadgetPort:
         except OSError:  # nothing yet, or hung up: the next plug opens it anew
             return
         if data:
+            self.trace.note(self.port.interface, HOST, data)
             self.port.receive(data)
 
     def _flush(self) -> None:
         while piece := self.port.take():  # what is said to nobody is lost
             if self._descriptor >= 0:
+                self.trace.note(self.port.interface, MODULE, piece)
                 try:
                     os.write(self._descriptor, piece)
                 except OSError:

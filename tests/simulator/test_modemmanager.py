@@ -1,0 +1,78 @@
+"""ModemManager takes the simulator for a modem: on a message bus of its own, without root, udevd or a USB device."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import simulator
+
+NAME = f"abstract:modem-sim-test-{os.getpid()}"
+BUS = "org.freedesktop.ModemManager1"
+# --test-enable has the interface by which a port is named that no kernel announces.
+DAEMON = ("--test-session", "--test-enable", "--test-no-udev", "--test-no-suspend-resume", "--test-no-qrtr")
+
+
+def tool(name: str, package: str) -> str:
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        pytest.skip(f"{name}: not installed (apt-get install {package})")
+    return found
+
+
+@pytest.fixture
+def bus() -> Iterator[dict[str, str]]:
+    """The environment in which programs meet on a bus of this test."""
+    daemon = subprocess.Popen(
+        [tool("dbus-daemon", "dbus"), "--session", "--nofork", "--print-address=1"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert daemon.stdout is not None
+        address = daemon.stdout.readline().strip()
+        yield {**os.environ, "DBUS_SESSION_BUS_ADDRESS": address, "DBUS_SYSTEM_BUS_ADDRESS": address, "LC_ALL": "C"}
+    finally:
+        daemon.terminate()
+        daemon.communicate()
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    limit = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < limit, what
+        time.sleep(0.1)  # other processes: there is nothing to wait on
+
+
+def test_modemmanager_takes_a_module_by_its_abstract_name(bus: dict[str, str], tmp_path: Path) -> None:
+    mmcli, gdbus = tool("mmcli", "modemmanager"), tool("gdbus", "libglib2.0-bin")
+
+    def run(*words: str) -> str:
+        done = subprocess.run(words, env=bus, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout + done.stderr
+
+    name_port = (gdbus, "call", "--session", "--dest", BUS, "--object-path", f"/{BUS.replace('.', '/')}")
+    log = (tmp_path / "log").open("w")
+    with log, simulator.serve("quectel-ec25", listen=NAME, pace=0.1) as running:
+        manager = subprocess.Popen(
+            [tool("ModemManager", "modemmanager"), *DAEMON, "--no-auto-scan"], env=bus, stdout=log, stderr=log
+        )
+        try:
+            until(lambda: "No modems" in run(mmcli, "-L"), "ModemManager is on the bus")
+            run(*name_port, "--method", f"{BUS}.Test.SetProfile", "sim", "generic", f"['{NAME}']")
+            until(lambda: "EC25" in run(mmcli, "-L"), (tmp_path / "log").read_text())
+            until(lambda: "successfully" in run(mmcli, "-m", "any", "--enable"), "enabled")
+            until(lambda: "registered" in run(mmcli, "-m", "any"), "registered")
+            said = run(mmcli, "-m", "any")
+            assert running.modem.state.imei in said
+            assert "Proximus" in said
+            assert f"primary port: {NAME}" in said
+            assert "AT+CGMM" in running.commands()
+        finally:
+            manager.terminate()
+            manager.wait(20)
