@@ -13,7 +13,7 @@ demo:      ## the main job on real traffic, in three network namespaces, in thre
 
 test: check   ## all checks and all fast tests
 	@.ci/setup test
-	$(PY) -m pytest -n auto --dist loadfile $(FAILED) -m "not qemu and not brokers and not browser"
+	$(PY) -m pytest -n auto --dist loadfile $(FAILED) -m "not qemu and not brokers and not browser and not office"
 
 check:     ## ruff, mypy, import-linter
 	@.ci/setup test
