@@ -53,18 +53,22 @@ class Postgres:
         )  # fmt: skip
 
     def start(self, wait_s: float = 120.0) -> Postgres:
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self._binaries / "postgres"), "-D", str(self._data)], cwd=self.folder, user=self._user,
-                stdout=log, stderr=log,
-            )  # fmt: skip
+        """Ready when it returns. After a kill -9 it does not start before the last of the old backends has ended."""
         ready = [str(self._binaries / "pg_isready"), "-q", "-h", str(self.folder), "-U", "office"]
         deadline = time.monotonic() + wait_s
+        self._spawn()
         while subprocess.run(ready, check=False).returncode != 0:
-            if time.monotonic() > deadline or self._process.poll() is not None:
+            if time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.05)  # another process's start cannot be awaited otherwise
+            if self._process is not None and self._process.poll() is not None:
+                self._spawn()
         return self
+
+    def _spawn(self) -> None:
+        command = [str(self._binaries / "postgres"), "-D", str(self._data)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=self.folder, user=self._user, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """kill -9, as a crash; its backends end by themselves when they see it gone."""

@@ -25,8 +25,7 @@ from agent.errors import OperatorError
     help="Database, as libpq names it: 'service=office', postgresql://... Empty: PGHOST and its like.",
 )
 @click.option("--name", default="1", show_default=True, help="Of this process among several: each one its own.")
-@click.option("--share", default="office", show_default=True, help="Name of the shared subscription.")
-@click.option("--no-share", is_flag=True, help="The broker shares no subscription: one process alone.")
+@click.option("--share", default="", metavar="GROUP", help="Share the messages among processes of this group.")
 @click.option("--keep", "months", type=click.IntRange(1, 120), default=13, show_default=True, help="Months of reports.")
 @click.option("--labels", metavar="FILE", help="DEVICE,LABEL lines: groups of homes. Replaces all labels, and ends.")
 @click.option("--page", metavar="DIR", help="Write DIR/index.html from the database, and end.")
@@ -36,9 +35,7 @@ def office(desktop: Any, /, db: str, labels: str | None, page: str | None, **opt
     try:
         from agent.support.office.database import Office, labels_of
     except ModuleNotFoundError as error:
-        raise OperatorError(
-            f"{error.name} is missing: install modem-agent[office], or Debian's python3-psycopg"
-        ) from None
+        raise OperatorError(f"{error.name} is missing: install modem-agent[office]") from None
 
     store = Office(db, desktop.root)
     if labels is None and page is None:
@@ -58,14 +55,14 @@ def office(desktop: Any, /, db: str, labels: str | None, page: str | None, **opt
     return exits.OK
 
 
-async def _consume(target: Any, root: str, store: Any, *, name: str, share: str, no_share: bool, months: int) -> int:
+async def _consume(target: Any, root: str, store: Any, *, name: str, share: str, months: int) -> int:
     from agent.support.office.consumer import Consumer
 
     def tell(sentence: str) -> None:
         print(f"office {name}: {screen.clean(sentence)}", file=sys.stderr, flush=True)
 
     named = replace(target, client_id=f"office-{name}")
-    consumer = Consumer(named, root, store, tell, share="" if no_share else share, months=months)
+    consumer = Consumer(named, root, store, tell, share=share, months=months)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, consumer.stop)
     try:

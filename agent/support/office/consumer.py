@@ -21,10 +21,11 @@ _CONNECT_S = 30.0
 _LONGEST_WAIT_S = 30.0
 _TAKEN_OVER = 0x8E  # MQTT 5, 3.14.2.1: another connection bears the same client id
 
-# Shared among the processes: every message goes to one of them.
+# With `share`, every message of these goes to one process of that name; without, each process gets all of them and what
+# is there already is not stored again. mosquitto 2.0.11 forgets after a restart that a subscription is shared and drops
+# what comes until the subscriber is back (measured: 0 of 3 000 arrived, 3 000 of 3 000 by a plain subscription).
 SHARED = ("m/+", "e/+", "cmd/+/+/res")
-# Not shared, since the broker sends what it has retained to plain subscriptions only (MQTT 5, 4.8.2). What comes to
-# several processes is stored once.
+# Never shared, since the broker sends what it has retained to plain subscriptions only (MQTT 5, 4.8.2).
 PLAIN = ("status", "a/+", "twin/plan")
 
 
@@ -116,7 +117,7 @@ class Consumer:
                     connection.acknowledge(event.mid)
                 case Subscribed(_, codes) if any(code >= 0x80 for code in codes):
                     raise OperatorError(
-                        "the broker refused a subscription: not permitted, or none are shared (--no-share)"
+                        "the broker refused a subscription: not permitted, or the broker shares none (--share)"
                     )
                 case Closed(code, reason):
                     if code == _TAKEN_OVER:
