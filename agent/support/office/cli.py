@@ -33,7 +33,7 @@ from agent.errors import OperatorError
 def office(desktop: Any, /, db: str, labels: str | None, page: str | None, **options: Any) -> int:
     """Store what devices report in PostgreSQL, until stopped; or write the page."""
     try:
-        from agent.support.office.database import Office, labels_of
+        from agent.support.office.database import Office
     except ModuleNotFoundError as error:
         raise OperatorError(f"{error.name} is missing: install modem-agent[office]") from None
 
@@ -43,6 +43,8 @@ def office(desktop: Any, /, db: str, labels: str | None, page: str | None, **opt
     try:
         store.ensure()
         if labels is not None:
+            from agent.support.office.labels import labels_of
+
             known = labels_of(labels, Path(labels).read_text(encoding="utf-8", errors="replace"))
             store.label(known)
             print(f"{len(known)} labels")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -10,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from agent.errors import ConfigError, OperatorError
+from agent.errors import OperatorError
 from agent.support.office.message import PlanTwin, Presence, RefusedError, Report, Said, read
 
 REFUSED_KEPT = 10_000  # messages
@@ -77,6 +76,9 @@ class Office:
         except psycopg.Error as error:
             self.close()
             raise _said(error) from error
+        except OperatorError:
+            self.close()
+            raise
 
     def close(self) -> None:
         if self._connection is not None:
@@ -140,9 +142,9 @@ class Office:
             raise _said(error) from error
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        return self._run(query, ())
+        return self._run(query, None)
 
-    def _run(self, query: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def _run(self, query: str, arguments: tuple[Any, ...] | None) -> list[tuple[Any, ...]]:
         try:
             with self._connection.transaction():
                 return list(self._connection.execute(query, arguments).fetchall())
@@ -206,25 +208,3 @@ def migrate(connection: Any) -> None:
         if step > done:
             connection.execute(statements)
             connection.execute("insert into migration (step) values (%s)", (step,))
-
-
-# -- labels ----------------------------------------------------------------------------------------------------------
-
-_LABEL = re.compile(r"([A-Za-z0-9._:-]{1,64})[,;\t]\s*(\S.*)")
-
-
-def labels_of(path: str, text: str) -> dict[str, str]:
-    """Lines of DEVICE,LABEL; empty lines and those that begin with # say nothing. Raises ConfigError with the line."""
-    labels: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = _LABEL.fullmatch(line.strip())
-        if match is None:
-            raise ConfigError(path, "", f"line {number}: not DEVICE,LABEL")
-        device, label = match[1], match[2].strip()
-        if len(label) > 100 or not label.isprintable():
-            raise ConfigError(path, "", f"line {number}: a label is at most 100 printable characters")
-        if labels.setdefault(device, label) != label:
-            raise ConfigError(path, "", f"line {number}: {device} has another label before, {labels[device]!r}")
-    return labels

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.support.office.database import Office
+if TYPE_CHECKING:
+    from agent.support.office.database import Office
+
 
 SMALLEST_GROUP = 5  # homes
 _TOGETHER = f"Groups of fewer than {SMALLEST_GROUP} homes"
