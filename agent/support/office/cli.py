@@ -34,8 +34,8 @@ def office(desktop: Any, /, db: str, labels: str | None, page: str | None, **opt
     """Store what devices report in PostgreSQL, until stopped; or write the page."""
     try:
         from agent.support.office.database import Office
-    except ModuleNotFoundError as error:
-        raise OperatorError(f"{error.name} is missing: install modem-agent[office]") from None
+    except ImportError as error:
+        raise OperatorError(f"PostgreSQL cannot be used ({error}): install modem-agent[office]") from None
 
     store = Office(db, desktop.root)
     if labels is None and page is None:

@@ -1,10 +1,13 @@
-"""The operator's file of groups."""
+"""The verb `office` before a database is asked: the file of groups, and what is missing."""
 
 from __future__ import annotations
+
+import sys
 
 import pytest
 
 from agent.errors import ConfigError
+from agent.support.cli import main
 from agent.support.office.labels import labels_of
 
 
@@ -26,3 +29,14 @@ def test_lines_of_device_and_label() -> None:
 def test_a_line_that_is_wrong_is_named(text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem.replace("[", r"\[")):
         labels_of("f", text)
+
+
+def test_without_psycopg_the_verb_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "agent.support.office.database", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main(["office", "--page", "nowhere"])
+    assert ended.value.code == 1
+    assert "install modem-agent[office]" in capsys.readouterr().err
