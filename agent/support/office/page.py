@@ -103,7 +103,7 @@ def page(answers: Mapping[str, Sequence[Sequence[Any]]], now: datetime) -> str:
     sections = [
         _tiles(whole),
         _section("By group", _GROUPS, [_group_row(group, now) for group in (*groups, whole)]),
-        _section("Out of reach for", ("", "Homes"), answers["out_for"]),
+        _section("Out of reach", ("For", "Homes"), answers["out_for"]),
         _section("Alarms", ("Alarm", "Homes", "Oldest since"), alarms),
         _section("Versions", ("Version", "Homes"), versions),
         _section("What reporting cost", ("Day (UTC)", "Homes", "In all", "A home", "Most"),
