@@ -5,7 +5,7 @@ MISSED := $(if $(CI),|| [ $$? = 3 ])
 # A second try (AGAIN=1) is of what failed in the first.
 FAILED := $(if $(filter-out 0,$(AGAIN)),--last-failed)
 
-.PHONY: bench campaign fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb campaign-power bench-guest test-matrix bench-footprint
+.PHONY: bench campaign fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -13,7 +13,7 @@ demo:      ## the main job on real traffic, in three network namespaces, in thre
 
 test: check   ## all checks and all fast tests
 	@.ci/setup test
-	$(PY) -m pytest -n auto --dist loadfile $(FAILED) -m "not qemu and not brokers and not browser"
+	$(PY) -m pytest -n auto --dist loadfile $(FAILED) -m "not qemu and not brokers and not browser and not office"
 
 check:     ## ruff, mypy, import-linter
 	@.ci/setup test
@@ -80,6 +80,15 @@ campaign-power: ## 100 power cuts and 50 unplugs of a guest under traffic (CUTS=
 test-brokers:  ## the operator's side against RabbitMQ and NATS as well
 	@.ci/setup brokers
 	$(PY) -m pytest tests/brokers
+
+office-demo: ## the operator's database, broker, exporter, Prometheus and page on this machine, with simulated devices (STAY=1)
+	@.ci/setup office
+	$(PY) -m pytest -m office tests/support
+	$(PY) -m tests.support.office_demo $(if $(STAY),--stay)
+
+bench-office: ## the office measured: kills, a day of 12 000 devices, views at 30 days (34.6 million reports, 12 GB)
+	@.ci/setup office
+	$(PY) -m tests.bench.office_kills && $(PY) -m tests.bench.office_replay && $(PY) -m tests.bench.office_views
 
 clean:     ## all that the commands above made
 	rm -rf .venv build dist out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

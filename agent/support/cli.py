@@ -16,6 +16,7 @@ import click
 from agent import __version__
 from agent.cli import exits, screen
 from agent.errors import AgentError, ConfigError, OperatorError
+from agent.support.office.cli import office
 from agent.support.words import arguments_of, escape_what_cannot_be_shown, summary
 
 PROGRAM = "modem-support"
@@ -33,11 +34,16 @@ class Desktop:
 
     def desk(self) -> Any:
         """A Desk to enter. Raises ConfigError."""
+        from agent.support.client import Desk
+
+        return Desk(self.target(), self.root, dots=not self.no_dots)
+
+    def target(self) -> Any:
+        """Where and as whom to connect. Raises ConfigError."""
         from agent.config import OperatorSettings
         from agent.mqtt import tls
         from agent.mqtt.session import split_url
         from agent.mqtt.transport import Target
-        from agent.support.client import Desk
 
         if not self.broker:
             raise click.UsageError(f"which broker? say --broker {BROKER_HELP}, or set MODEM_SUPPORT_BROKER")
@@ -45,7 +51,7 @@ class Desktop:
         files: dict[str, Any] = {f"{name}_file": getattr(self, name) or "" for name in ("ca", "cert", "key", "psk")}
         settings = OperatorSettings(url=self.broker, **files)
         password = tls.secret(self.password_file) if self.password_file else ""
-        target = Target(
+        return Target(
             host=host,
             port=port,
             client_id="",
@@ -55,7 +61,6 @@ class Desktop:
             password=password,
             tls=tls.context(settings, clock_trusted=True) if secure else None,
         )
-        return Desk(target, self.root, dots=not self.no_dots)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -245,6 +250,9 @@ def ask_rebirth(desktop: Desktop, device: str, timeout: float, as_json: bool) ->
             return await _follow(desk, envelope["id"], timeout, as_json)
 
     return _finish(run)
+
+
+group.add_command(office)
 
 
 def print_line(body: Any) -> None:

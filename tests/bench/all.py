@@ -27,7 +27,7 @@ from tests.bench import table
 from tests.bench.rows import FAULT, KEPT, MISSED, REPORT, SHORT
 
 HERE = Path(__file__).parent
-ROOMS = ("at_", "ledger_", "shaping_", "operator_", "simulator_", "cli_", "footprint")
+ROOMS = ("at_", "ledger_", "shaping_", "operator_", "simulator_", "cli_", "office_", "footprint")
 LIMIT_S, SHORT_LIMIT_S = 660.0, 300.0
 BUDGET_S, SHORT_BUDGET_S = 1200.0, 840.0
 TOGETHER = 2  # at a time, of those that do not measure time
@@ -60,6 +60,9 @@ PLANS = {
     "ledger_flash": Plan(whole="50", short="10"),
     "ledger_loss": Plan(whole="8", short="2"),
     "ledger_overshoot": Plan(alone=True),
+    "office_kills": Plan(own="make bench-office"),  # these need PostgreSQL
+    "office_replay": Plan(own="make bench-office"),
+    "office_views": Plan(own="make bench-office"),
     "operator_commands": Plan(short="400", alone=True),
     "operator_cuts": Plan(short="300 300"),
     "operator_plain": Plan(short="8"),

@@ -1,0 +1,1 @@
+"""What a fleet reports, kept in PostgreSQL: `modem-support office`. Needs psycopg (extra `office`), never a device."""

@@ -1,0 +1,159 @@
+"""From the broker into the database: a message is acknowledged to the broker once it is committed, never before.
+
+The broker's session is the only queue. Messages that were stored and not acknowledged come again and change nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from agent.errors import OperatorError
+from agent.mqtt.transport import Accepted, Closed, Connection, Event, Inbound, Refused, Subscribed, Target
+from agent.support.office.database import Message, Office, Passing
+
+WINDOW = 2_000  # messages that the broker may have sent and not yet be acknowledged (MQTT 5, Receive Maximum)
+BATCH = 1_000
+_CONNECT_S = 30.0
+_LONGEST_WAIT_S = 30.0
+_TAKEN_OVER = 0x8E  # MQTT 5, 3.14.2.1: another connection bears the same client id
+
+# With `share`, every message of these goes to one process of that name; without, each process gets all of them and what
+# is there already is not stored again. mosquitto 2.0.11 forgets after a restart that a subscription is shared and drops
+# what comes until the subscriber is back (measured: 0 of 3 000 arrived, 3 000 of 3 000 by a plain subscription).
+SHARED = ("m/+", "e/+", "cmd/+/+/res")
+# Never shared, since the broker sends what it has retained to plain subscriptions only (MQTT 5, 4.8.2).
+PLAIN = ("status", "a/+", "twin/plan")
+
+
+class Consumer:
+    """`run` until `stop`. `tell` gets a sentence when something changes."""
+
+    def __init__(
+        self, target: Target, root: str, office: Office, tell: Callable[[str], None], *, share: str, months: int
+    ) -> None:
+        protocol = "5" if target.protocol == "auto" else target.protocol
+        self._target = replace(target, clean=False, receive_maximum=WINDOW, protocol=protocol)
+        self._falls_back = target.protocol == "auto"
+        shared = f"$share/{share}/" if share else ""
+        self._filters = [f"{shared}{root}/v1/+/{below}" for below in SHARED] + [
+            f"{root}/v1/+/{below}" for below in PLAIN
+        ]
+        self._office, self._tell, self._months = office, tell, months
+        self._stopping = asyncio.Event()
+        self._kept_on = ""  # the day on which partitions were made and dropped
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Raises OperatorError for what waiting does not mend: a newer schema, a name that is used twice."""
+        await self._until_stored([])
+        wait_s = 1.0
+        while not self._stopping.is_set():
+            events: asyncio.Queue[Event] = asyncio.Queue()
+            connection = Connection(self._target, events.put_nowait)
+            try:
+                await self._connect(connection, events)
+                self._tell("connected to the broker")
+                wait_s = 1.0
+                await self._session(connection, events)
+            except (_LostError, OSError) as error:
+                self._tell(f"broker: {error}; again in {wait_s:g} s")
+            finally:
+                await connection.close(graceful=self._stopping.is_set())
+            wait_s = await self._wait(wait_s)
+
+    async def _wait(self, seconds: float) -> float:
+        """Until then, or the end; how long to wait the next time."""
+        with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return min(seconds * 2, _LONGEST_WAIT_S)
+
+    async def _connect(self, connection: Connection, events: asyncio.Queue[Event]) -> None:
+        await connection.open()
+        try:
+            event = await asyncio.wait_for(events.get(), _CONNECT_S)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise _LostError("no answer") from None
+        match event:
+            case Accepted():
+                for topic_filter in self._filters:
+                    connection.subscribe(topic_filter)
+            case Refused(0x84) if self._falls_back and self._target.protocol == "5":
+                self._target = replace(self._target, protocol="3.1.1")
+                raise _LostError("no MQTT 5, 3.1.1 is tried")
+            case Refused(code, reason):
+                raise _LostError(f"refused (0x{code:02x}): {reason}")
+            case _:
+                raise _LostError("not an MQTT broker, or one that ended the connection at once")
+
+    async def _session(self, connection: Connection, events: asyncio.Queue[Event]) -> None:
+        """Batch after batch. A batch is what came while the one before was stored."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            while not self._stopping.is_set():
+                first = asyncio.create_task(events.get())
+                await asyncio.wait((first, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if not first.done():
+                    first.cancel()
+                    return
+                batch = [first.result()]
+                while len(batch) < BATCH and not events.empty():
+                    batch.append(events.get_nowait())
+                await self._batch(connection, batch)
+        finally:
+            stopping.cancel()
+
+    async def _batch(self, connection: Connection, batch: list[Event]) -> None:
+        inbound = [event for event in batch if isinstance(event, Inbound)]
+        await self._until_stored([Message(one.topic, one.payload, one.retained) for one in inbound])
+        for event in batch:
+            match event:
+                case Inbound():
+                    connection.acknowledge(event.mid)
+                case Subscribed(_, codes) if any(code >= 0x80 for code in codes):
+                    raise OperatorError(
+                        "the broker refused a subscription: not permitted, or the broker shares none (--share)"
+                    )
+                case Closed(code, reason):
+                    if code == _TAKEN_OVER:
+                        raise OperatorError(f"another process connects as {self._target.client_id}: give each a --name")
+                    raise _LostError(f"the connection ended: {reason}")
+
+    async def _until_stored(self, messages: list[Message]) -> None:
+        wait_s, away = 1.0, False
+        while True:
+            try:
+                refused = await asyncio.to_thread(self._store, messages)
+            except Passing as error:
+                self._tell(f"{error}; again in {wait_s:g} s")
+                wait_s, away = await self._wait(wait_s), True
+                if self._stopping.is_set():  # not acknowledged: it comes again
+                    raise
+                continue
+            if away:
+                self._tell("the database is back")
+            if refused:
+                self._tell(f"{refused} of {len(messages)} messages refused, see the table office.refused")
+            return
+
+    def _store(self, messages: list[Message]) -> int:
+        """In a thread. Raises Passing; the connection is then another one the next time."""
+        try:
+            self._office.ensure()
+            today = datetime.now(timezone.utc).date().isoformat()
+            if self._kept_on != today:
+                self._office.keep(self._months)
+                self._kept_on = today
+            return self._office.store(messages)
+        except Passing:
+            self._office.close()
+            raise
+
+
+class _LostError(Exception):
+    """The session with the broker is over; another one follows."""
