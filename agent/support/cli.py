@@ -212,7 +212,9 @@ async def _member(client: Client, device: str) -> Member:
     from agent.support.fleet import Fleet
 
     fleet = Fleet([device])
-    await client.retained([client.filter("status", device)], PRESENCE_S, fleet.take)
+    _, answered = await client.retained([client.filter("status", device)], PRESENCE_S, fleet.take)
+    if not answered:
+        raise AgentError("the broker does not answer a subscription: nothing was sent")
     return fleet.members[device]
 
 

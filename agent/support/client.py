@@ -33,6 +33,7 @@ from agent.mqtt.transport import (
 from agent.support.messages import DeviceMessage, Result, read
 
 CONNECT_S = 20.0
+ANSWER_S = 5.0  # without any packet of the broker's; what is late all the same is asked for again
 FINAL = frozenset({"succeeded", "failed", "rejected", "expired", "cancelled", "timed-out"})
 # MQTT 5, 2.4: bad user name or password, not authorized, bad authentication method.
 DENIED = frozenset({0x86, 0x87, 0x8C})
@@ -86,7 +87,7 @@ class Client:
         except (asyncio.TimeoutError, TimeoutError):
             raise OperatorError(f"{where}: no answer") from None
         except (OSError, UnicodeError) as error:
-            raise OperatorError(f"{where}: {_reason(error)}") from error
+            raise OperatorError(f"{where}: {_reason(error, tls=self.target.tls is not None)}") from error
         match event:
             case Accepted():
                 return
@@ -115,10 +116,11 @@ class Client:
 
     async def retained(
         self, filters: Sequence[str], quiet_s: float, take: Callable[[DeviceMessage], object]
-    ) -> list[str]:
+    ) -> tuple[list[str], bool]:
         """Read what is retained under `filters`, up to a quiet time after the broker's last answer.
 
-        Returns the topics that came as retained, in their order. Raises OperatorError, TimeoutError.
+        Returns the topics that came as retained, in their order, and whether every subscription was answered: mosquitto
+        drops the answers too when it drops messages. Raises OperatorError.
         """
         packets = [filters[i : i + FILTERS_A_PACKET] for i in range(0, len(filters), FILTERS_A_PACKET)]
         waiting = {self._connection.listen(packet) for packet in packets}
@@ -127,11 +129,9 @@ class Client:
         topics: list[str] = []
         while True:
             try:
-                event = await self._next(CONNECT_S if waiting else quiet_s)
+                event = await self._next(ANSWER_S if waiting else quiet_s)
             except (asyncio.TimeoutError, TimeoutError):
-                if waiting:
-                    raise TimeoutError("the broker did not answer a subscription") from None
-                return topics
+                return topics, not waiting
             if isinstance(event, Subscribed):
                 waiting.discard(event.mid)
             if message := self._handle(event):
@@ -212,13 +212,13 @@ class Client:
                     return
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, *, tls: bool) -> str:
     """One sentence of what the system or TLS said."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"the broker's certificate is not trusted: {error.verify_message}"
-        case ssl.SSLError():
-            return f"no TLS session: {error.reason or error}; is this port for mqtt://?"
+        case ssl.SSLError() | ConnectionResetError() if tls:  # mosquitto resets what begins with no CONNECT
+            return f"no TLS session: {getattr(error, 'reason', None) or error.strerror}; is this port for mqtt://?"
         case UnicodeError():
             return "not a host name"
         case OSError() if error.strerror:

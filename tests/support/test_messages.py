@@ -17,30 +17,12 @@ from agent.support.words import summary
 from tests.support.now import NOW
 
 TOPICS = ("status", "twin/plan", "twin/info", "m/traffic", "m/state", "a/shaper", "e/boot", "cmd/status/1/res", "x")
-NAMES = [
-    "v",
-    "state",
-    "session",
-    "version",
-    "nonce",
-    "State",
-    "UsedBytes",
-    "LimitBytes",
-    "plan",
-    "AgentBytes",
-    "cell",
-    "CurrentAccessTechnology",
-    "Status",
-    "RSRP",
-    "modem",
-    "id",
-    "code",
-    "reason",
-    "progress",
-    "out",
-    "time",
-    "clk",
-]
+NAMES = (
+    "v", "state", "session", "version", "nonce", "State", "UsedBytes", "LimitBytes",
+    "plan", "AgentBytes", "cell", "CurrentAccessTechnology", "Status", "RSRP", "modem", "id",
+    "code", "reason", "progress", "out", "time", "clk",
+)  # fmt: skip
+
 PRESENCE = {"v": 1, "state": "online", "session": 2, "boot": "9f1c2e34", "version": "0.1.0", "nonce": "0" * 16}
 
 SCALARS = (
