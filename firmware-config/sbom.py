@@ -54,9 +54,17 @@ def requirements() -> dict[str, str]:
 
 
 def own_version() -> str:
-    found = re.search(r'^version = "([^"]+)"', (PROJECT / "pyproject.toml").read_text(), re.MULTILINE)
+    return _constant("__version__")
+
+
+def supported_until() -> str:
+    return _constant("SUPPORTED_UNTIL")
+
+
+def _constant(name: str) -> str:
+    found = re.search(rf'^{name} = "([^"]+)"', (PROJECT / "agent" / "__init__.py").read_text(), re.MULTILINE)
     if found is None:
-        raise SystemExit("pyproject.toml names no version")
+        raise SystemExit(f"agent/__init__.py names no {name}")
     return found[1]
 
 
@@ -117,6 +125,7 @@ def document() -> dict[str, Any]:
             "component": {
                 "type": "application", "bom-ref": own, "name": "modem-agent", "version": own_version(), "purl": own,
                 "licenses": [{"expression": "Apache-2.0"}],
+                "properties": [{"name": "modem-agent:supported-until", "value": supported_until()}],
             },
         },
         "components": entries,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent import __version__
+from agent import SUPPORTED_UNTIL, __version__
 from agent.cli import exits, screen
 from agent.errors import AgentError, ConfigError
 from agent.support.words import (
@@ -89,7 +89,9 @@ class Options:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.version_option(
+    __version__, prog_name=PROGRAM, message=f"%(prog)s %(version)s\nsecurity fixes until {SUPPORTED_UNTIL}"
+)
 @click.option("--broker", envvar="MODEM_SUPPORT_BROKER", metavar="URL", help=f"{BROKER_HELP}.")
 @click.option("--user", envvar="MODEM_SUPPORT_USER", type=mqtt_text, help="User name at the broker.")
 @click.option("--password-file", envvar="MODEM_SUPPORT_PASSWORD_FILE", metavar="FILE", help="Holds the password.")

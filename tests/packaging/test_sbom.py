@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from agent import SUPPORTED_UNTIL
+
 PROJECT = Path(__file__).parents[2]
 SCRIPT = PROJECT / "firmware-config" / "sbom.py"
 
@@ -61,6 +63,7 @@ def test_what_cyclonedx_asks_for_is_there(sbom: ModuleType) -> None:
     references = [entry["bom-ref"] for entry in bill["components"]]
     assert len(set(references)) == len(references)
     assert bill["dependencies"][0]["dependsOn"] == references
+    assert bill["metadata"]["component"]["properties"][0]["value"] == SUPPORTED_UNTIL
     versions = {entry["name"]: entry.get("version") for entry in bill["components"]}
     assert all(version for name, version in versions.items() if name != "tomli")
 
