@@ -5,7 +5,7 @@ MISSED := $(if $(CI),|| [ $$? = 3 ])
 # A second try (AGAIN=1) is of what failed in the first.
 FAILED := $(if $(filter-out 0,$(AGAIN)),--last-failed)
 
-.PHONY: bench campaign fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
+.PHONY: bench campaign fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb sbom campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -30,6 +30,10 @@ deb:       ## the Debian package for bookworm, trixie and Raspberry Pi OS, into 
 	@.ci/setup deb
 	$(PY) firmware-config/debian/build.py dist
 	lintian --fail-on error --allow-root dist/modem-agent_*_all.deb
+
+sbom:      ## the software bill of materials (CycloneDX), into dist/
+	@.ci/setup test
+	$(PY) firmware-config/sbom.py dist/modem-agent.cdx.json
 
 test-matrix: ## the fast tests under every Python and library pairing that a release ships (ONLY=bookworm for one)
 	@.ci/setup test

@@ -14,6 +14,7 @@ AgentError                 all that the agent raises on purpose; anything else i
 │   └── StoreTooNew        the database was written by a newer version; never overwritten
 ├── KernelError            netlink refused; carries what was asked for
 ├── OperatorError          broker or session
+│   └── BrokerDenied       the broker does not let this user in, or not do what was asked for
 ├── Rejected               a command that is not done, with the USP code that says why (TR-369 err_code)
 └── ControlError           the control socket
     ├── AgentNotRunning    nobody listens on the socket
@@ -110,6 +111,10 @@ class KernelError(AgentError):
 
 class OperatorError(AgentError):
     """The broker, the session with it, or a message on it."""
+
+
+class BrokerDenied(OperatorError):
+    """The broker refused this user: wrong password, or its access rules."""
 
 
 class Rejected(AgentError):

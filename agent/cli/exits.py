@@ -32,6 +32,7 @@ _BY_ERROR: tuple[tuple[type[BaseException], int], ...] = (
     (errors.ConfigError, USAGE),
     (errors.AgentNotRunning, NOT_RUNNING),
     (errors.NotPermitted, NOT_PERMITTED),
+    (errors.BrokerDenied, NOT_PERMITTED),
     (PermissionError, NOT_PERMITTED),
     (errors.PortDenied, NOT_PERMITTED),
     (errors.PortAbsent, NO_MODEM),

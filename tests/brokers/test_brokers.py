@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from agent.mqtt.transport import Target
-from agent.support.client import Desk as SupportDesk
-from agent.support.client import Fleet, new_envelope
+from agent.support.client import Client, new_envelope
+from agent.support.fleet import Fleet
 from tests.brokers.engines import ENGINES, Engine, Nats
 from tests.commands.standin import DEVICE, StandIn, config_for
 from tests.mqtt.desk import Desk
@@ -106,14 +106,13 @@ def test_the_desk_sees_its_fleet(engine: Engine, tmp_path: Path) -> None:
             await _connected(agent)
             target = Target("127.0.0.1", engine.port, "", 60, protocol="auto")
             fleet = Fleet()
-            async with SupportDesk(target, "modem-agent", dots=False) as desk:
+            async with Client(target, "modem-agent", dots=False) as client:
                 for below in ("status", "twin/plan", "m/traffic", "a/+"):
-                    desk.subscribe(below)
+                    client.subscribe(below)
                 if not isinstance(engine, Nats):
-                    desk.ask(DEVICE, new_envelope("agent.rebirth", {}, device=DEVICE, issuer="support", ttl_s=60))
-                async for heard in desk.messages(20):
-                    fleet.hear(heard)
-                    member = fleet.members[DEVICE]
+                    client.request(DEVICE, new_envelope("agent.rebirth", {}, device=DEVICE, issuer="support", ttl_s=60))
+                async for message in client.messages(20):
+                    member = fleet.take(message)
                     if member.presence == "online" and member.limit_bytes:
                         break
             assert fleet.members[DEVICE].presence == "online"

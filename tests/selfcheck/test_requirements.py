@@ -36,13 +36,13 @@ def problems(text: str, tests: Path) -> list[str]:
 
 def _proof_problems(proof: str, tests: Path) -> list[str]:
     names = [name.strip() for name in proof.split(",") if name.strip()]
-    wrong = [f"{name} does not exist" for name in names if not _exists(name, tests)]
+    wrong = [f"{name} does not exist" for name in names if not proof_exists(name, tests)]
     if not any("test_" in name for name in names):
         wrong.append("no test proves it")
     return wrong
 
 
-def _exists(name: str, tests: Path) -> bool:
+def proof_exists(name: str, tests: Path) -> bool:
     if name.startswith("bench "):
         return (tests / "bench" / f"{name.removeprefix('bench ')}.py").is_file()
     path, _, function = name.partition("::")

@@ -8,12 +8,15 @@ import sys
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agent.cli import exits, screen
 from agent.errors import OperatorError
+
+if TYPE_CHECKING:
+    from agent.support.cli import Options
 
 
 @click.command()
@@ -30,16 +33,16 @@ from agent.errors import OperatorError
 @click.option("--labels", metavar="FILE", help="DEVICE,LABEL lines: groups of homes. Replaces all labels, and ends.")
 @click.option("--page", metavar="DIR", help="Write DIR/index.html from the database, and end.")
 @click.pass_obj
-def office(desktop: Any, /, db: str, labels: str | None, page: str | None, **options: Any) -> int:
+def office(options: Options, /, db: str, labels: str | None, page: str | None, **given: Any) -> int:
     """Store what devices report in PostgreSQL, until stopped; or write the page."""
     try:
         from agent.support.office.database import Office
     except ImportError as error:
         raise OperatorError(f"PostgreSQL cannot be used ({error}): install modem-agent[office]") from None
 
-    store = Office(db, desktop.root)
+    store = Office(db, options.root)
     if labels is None and page is None:
-        return asyncio.run(_consume(desktop.target(), desktop.root, store, **options))
+        return asyncio.run(_consume(options.target(), options.root, store, **given))
     try:
         store.ensure()
         if labels is not None:
