@@ -37,6 +37,8 @@ from agent.plan.model import Moment
 log = logging.getLogger(__name__)
 
 PATIENT = Timing()
+LARGEST_PACKET_BYTES = 131_072  # a command has at most 64 KiB (agent/commands/envelope.py): a larger one is answered so
+MOST_WAITING = 64  # messages of QoS 0, which nothing else holds back
 Deliver = Callable[[Inbound], Awaitable[None]]
 
 
@@ -205,6 +207,7 @@ class Session:
             password=tls.secret(settings.password_file) if settings.password_file else "",
             tls=tls.context(settings, clock_trusted=self._now().trusted) if secure else None,
             bind_interface=settings.bind_interface,
+            largest_packet_bytes=LARGEST_PACKET_BYTES,
         )
 
     def _note(self, outcome: Outcome) -> None:
@@ -298,6 +301,8 @@ class Session:
                     failed = await sender.acknowledged(mid, code)
                     if failed:
                         return Outcome(End.LOST, failed, "PUBACK", lasted_s)
+                case Inbound(mid=0) if inbound.qsize() >= MOST_WAITING:
+                    self._fault("inbound-dropped")
                 case Inbound():
                     inbound.put_nowait(event)
                 case Closed(code, reason, server, silent):
@@ -316,6 +321,8 @@ class Session:
         self._count(connection.cost())
         if self._cost.received_bytes > before:  # not at the close, where the last segments are only reckoned
             self._change(heard_boot_s=now.boot_s)
+            if connection.skipping:
+                sender.wait_anew(now.boot_s)  # PUBACKs come after what is skipped
         if sender.oldest_s(now.boot_s) > self._timing.puback_s:
             return "no PUBACK"
         if now.trusted and (problem := tls.expired(connection.peer_certificate(), now.wall)):
