@@ -84,6 +84,7 @@ class Session:
         self._cost = Cost()
         self._state = SessionState()
         self.on_change: Callable[[SessionState], None] = lambda state: None
+        self.on_forgotten: Callable[[], None] = lambda: None  # the broker has nothing of what was retained
         self.on_wire: Callable[[int, int], None] = lambda received_bytes, sent_bytes: None  # what it cost just now
 
     # -- what others see ---------------------------------------------------------------------------------------------
@@ -250,6 +251,7 @@ class Session:
             connection, accepted, self._outbox, self._twins, self._topics.status, self._timing, self._now, self._fault
         )
         inbound: asyncio.Queue[Inbound] = asyncio.Queue()
+        await self._remember(connection.target, accepted)
         try:
             connection.subscribe(self._topics.requests)
             sender.publish_presence(self._presence("online"))
@@ -280,6 +282,19 @@ class Session:
             self._sender = None
             self._outbox.returned()
             self._twins.returned()
+
+    async def _remember(self, target: Target, accepted: Accepted) -> None:
+        """Have what is retained published anew where the broker can't have it."""
+        try:
+            known = await self._twins.connected(
+                f"{target.host}:{target.port}", session_present=accepted.session_present
+            )
+        except StoreError as error:
+            self._fault("store")
+            log.warning("twins: %s", error)
+            known = accepted.session_present
+        if not known:
+            self.on_forgotten()
 
     def _ended_early(self, task: asyncio.Task[None], connection: Connection) -> None:
         """A task of the session that ends by itself leaves a connection that nobody serves: cut it."""
