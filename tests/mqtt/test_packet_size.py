@@ -157,9 +157,9 @@ def test_a_flood_of_qos_0_does_not_pile_up(broker: Mosquitto, tmp_path: Path) ->
                 await deliver(message)  # type: ignore[arg-type]
 
             agent.session._deliver = slow
-            for _ in range(3 * MOST_WAITING):
+            for _ in range(6 * MOST_WAITING):
                 desk.connection.publish(Message(f"{REQUESTS}/status/flood/req", b"{}", qos=0))
-            await until(lambda: agent.session.faults.get("inbound-dropped", 0) == 2 * MOST_WAITING - 1)
+            await until(lambda: agent.session.faults.get("inbound-dropped", 0) >= MOST_WAITING)
             held.set()
             await until(lambda: agent.runner.faults.get("command-rejected", 0) > 0)
             assert "session-lost" not in agent.session.faults

@@ -130,7 +130,7 @@ def test_reports_of_an_outage_arrive_in_order_and_without_a_gap(broker: Mosquitt
                 body = reports.traffic(agent.snapshot().to_dict(), agent_bytes=1_000_000 + number)
                 await agent.outbox.measure(agent.topics.measurement("traffic"), body)
                 if number % 10 == 0:
-                    agent.event("warning", {"number": number})
+                    agent.event("stalled", {"task": str(number)})
                     await agent.reporter.report()
         assert desk.refused is not None
         broker.start()
