@@ -62,6 +62,18 @@ def test_a_broker_that_lost_its_database_is_told_anew(tmp_path: Path, protocol: 
     asyncio.run(story())
 
 
+def test_usage_is_retained(tmp_path: Path) -> None:
+    async def story() -> None:
+        with broker_in(tmp_path / "broker") as broker:
+            async with StandIn(tmp_path, config_for(broker.url)) as agent:
+                agent.ledger = replace(agent.ledger, received_bytes=10_390_000_000)
+                await agent.reporter.report()
+            plan = await shown(broker, {"plan"})
+            assert (plan["UsedPercent"], plan["LimitBytes"]) == (25, 40_000_000_000)
+
+    asyncio.run(story())
+
+
 def test_a_device_that_was_down_meanwhile_does_the_same(tmp_path: Path) -> None:
     async def story() -> None:
         broker = broker_in(tmp_path / "broker")
