@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.mqtt.sender import Sender
 from agent.mqtt.session import LARGEST_PACKET_BYTES, MOST_WAITING
-from agent.mqtt.transport import Message
+from agent.mqtt.transport import Accepted, Connection, Message, Target
+from agent.net.wire_cost import Cost
 from tests.bench.operator_ear import CONNACK, CONNECT, PUBACK, PUBLISH, packet, text
-from tests.commands.standin import DEVICE, StandIn, config_for
+from tests.commands.standin import DEVICE, FAST, StandIn, config_for
 from tests.mqtt.broker import Mosquitto
 from tests.mqtt.desk import Desk
 
@@ -163,5 +165,38 @@ def test_a_flood_of_qos_0_does_not_pile_up(broker: Mosquitto, tmp_path: Path) ->
             held.set()
             await until(lambda: agent.runner.faults.get("command-rejected", 0) > 0)
             assert "session-lost" not in agent.session.faults
+
+    asyncio.run(story())
+
+
+class Slow(Connection):
+    """A connection that is not there: `skipping` and what it received are what the test says."""
+
+    skipping = False
+    received_bytes = 0
+
+    def publish(self, message: Message) -> int:
+        return 1
+
+    def cost(self) -> Cost:
+        return Cost(0, self.received_bytes)
+
+
+def test_what_waits_behind_a_packet_beyond_the_limit_is_waited_for(tmp_path: Path) -> None:
+    """On a slow line a PUBACK comes after it, however long that takes: a new session would bring it again."""
+
+    async def story() -> None:
+        with StandIn(tmp_path, config_for("mqtt://127.0.0.1:9")) as agent:
+            await agent.outbox.open()
+            slow = Slow(Target("127.0.0.1", 9, "x", 60), lambda event: None)
+            sender = Sender(
+                slow, Accepted(False), agent.outbox, agent.twins, "status", FAST, agent.clock.now, lambda name: None
+            )
+            sender.publish_presence(b"{}")
+            looks = [(True, 1_000, ""), (True, 2_000, ""), (True, 2_000, "no PUBACK"), (False, 3_000, "no PUBACK")]
+            for skipping, slow.received_bytes, ends in looks:
+                slow.skipping = skipping  # type: ignore[misc]
+                agent.clock.boot_s += FAST.puback_s + 1
+                assert await agent.session._look_after(slow, sender) == ends
 
     asyncio.run(story())
