@@ -53,7 +53,8 @@ class Reporter:
         self._news: deque[tuple[Report, ...]] = deque(maxlen=NEWS_KEPT)
         self._wake = asyncio.Event()
         self._reporting = asyncio.Lock()
-        self.alarms: set[str] = set()
+        self.alarms: dict[str, Mapping[str, Any]] = {}  # those that are raised, by name
+        session.on_forgotten = self._raise_again
 
     # -- called by the daemon ----------------------------------------------------------------------------------------
 
@@ -70,18 +71,29 @@ class Reporter:
         """Raise `a/{name}`, or clear it with None. Raising a raised one, or clearing a clear one, does nothing."""
         if (details is not None) == (name in self.alarms):
             return
-        topic = self._topics.alarm(name)
         if details is not None:
-            self.alarms.add(name)
-            self._news.append((Report(topic, {"state": "raised", **details}, retain=True),))
+            self.alarms[name] = dict(details)
+            self._raise(name)
         else:
-            self.alarms.discard(name)
+            del self.alarms[name]
             # The empty retained message after it takes the alarm off the broker.
+            topic = self._topics.alarm(name)
             self._news.append((Report(topic, {"state": "cleared"}, retain=True), Report(topic, None)))
         self._wake.set()
 
+    def _raise(self, name: str) -> None:
+        body = {"state": "raised", **self.alarms[name]}
+        self._news.append((Report(self._topics.alarm(name), body, retain=True),))
+
+    def _raise_again(self) -> None:
+        """What the broker shall have retained; the twins see to themselves."""
+        for name in self.alarms:
+            self._raise(name)
+        self._wake.set()
+
     def rebirth(self) -> None:
-        """Everything anew: presence, twins and measurements."""
+        """Everything anew: presence, twins, alarms and measurements."""
+        self._raise_again()
         self._rhythm.again()
         self._session.rebirth()
         self._wake.set()

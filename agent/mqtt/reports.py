@@ -104,6 +104,11 @@ def _whole(value: Any) -> Any:
     return round(value) if isinstance(value, float) else value
 
 
+def _floor(value: Any) -> int | None:
+    """By whole percent, so that the twin changes a hundred times a period and not with every byte."""
+    return int(value) if isinstance(value, (int, float)) else None
+
+
 def _roaming(roaming: Any) -> str | None:
     return None if roaming is None else "Roaming" if roaming else "Home"
 
@@ -155,6 +160,7 @@ def plan(status: Status, *, plan: Mapping[str, Any]) -> dict[str, Any]:
         "AllowanceBytes": _dig(usage, "allowance_bytes"),
         "TopUpBytes": _dig(usage, "topup_bytes"),
         "LimitBytes": _dig(usage, "limit_bytes"),
+        "UsedPercent": _floor(_dig(usage, "percent")),
         "State": _title(_dig(status, "plan", "state")),
         "BillingDay": plan.get("billing_day"),
         "TimeZone": plan.get("timezone"),

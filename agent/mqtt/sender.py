@@ -66,6 +66,10 @@ class Sender:
         """How long the broker has owed its oldest PUBACK."""
         return boot_s - min((sent_s for _, _, sent_s in self._mids.values()), default=boot_s)
 
+    def wait_anew(self, boot_s: float) -> None:
+        """The broker could not send a PUBACK up to now."""
+        self._mids = {mid: (what, rev, boot_s) for mid, (what, rev, _) in self._mids.items()}
+
     def publish_presence(self, payload: bytes) -> None:
         """Raises OSError."""
         self._publish(Message(self._status_topic, payload, retain=True), None)

@@ -37,6 +37,8 @@ from agent.plan.model import Moment
 log = logging.getLogger(__name__)
 
 PATIENT = Timing()
+LARGEST_PACKET_BYTES = 131_072  # a command has at most 64 KiB (agent/commands/envelope.py): a larger one is answered so
+MOST_WAITING = 64  # messages of QoS 0, which nothing else holds back
 Deliver = Callable[[Inbound], Awaitable[None]]
 
 
@@ -82,6 +84,7 @@ class Session:
         self._cost = Cost()
         self._state = SessionState()
         self.on_change: Callable[[SessionState], None] = lambda state: None
+        self.on_forgotten: Callable[[], None] = lambda: None  # the broker has nothing of what was retained
         self.on_wire: Callable[[int, int], None] = lambda received_bytes, sent_bytes: None  # what it cost just now
 
     # -- what others see ---------------------------------------------------------------------------------------------
@@ -205,6 +208,7 @@ class Session:
             password=tls.secret(settings.password_file) if settings.password_file else "",
             tls=tls.context(settings, clock_trusted=self._now().trusted) if secure else None,
             bind_interface=settings.bind_interface,
+            largest_packet_bytes=LARGEST_PACKET_BYTES,
         )
 
     def _note(self, outcome: Outcome) -> None:
@@ -247,6 +251,7 @@ class Session:
             connection, accepted, self._outbox, self._twins, self._topics.status, self._timing, self._now, self._fault
         )
         inbound: asyncio.Queue[Inbound] = asyncio.Queue()
+        await self._remember(connection.target, accepted)
         try:
             connection.subscribe(self._topics.requests)
             sender.publish_presence(self._presence("online"))
@@ -278,6 +283,19 @@ class Session:
             self._outbox.returned()
             self._twins.returned()
 
+    async def _remember(self, target: Target, accepted: Accepted) -> None:
+        """Have what is retained published anew where the broker can't have it."""
+        try:
+            known = await self._twins.connected(
+                f"{target.host}:{target.port}", session_present=accepted.session_present
+            )
+        except StoreError as error:
+            self._fault("store")
+            log.warning("twins: %s", error)
+            known = accepted.session_present
+        if not known:
+            self.on_forgotten()
+
     def _ended_early(self, task: asyncio.Task[None], connection: Connection) -> None:
         """A task of the session that ends by itself leaves a connection that nobody serves: cut it."""
         if not task.cancelled():
@@ -298,6 +316,8 @@ class Session:
                     failed = await sender.acknowledged(mid, code)
                     if failed:
                         return Outcome(End.LOST, failed, "PUBACK", lasted_s)
+                case Inbound(mid=0) if inbound.qsize() >= MOST_WAITING:
+                    self._fault("inbound-dropped")
                 case Inbound():
                     inbound.put_nowait(event)
                 case Closed(code, reason, server, silent):
@@ -316,6 +336,8 @@ class Session:
         self._count(connection.cost())
         if self._cost.received_bytes > before:  # not at the close, where the last segments are only reckoned
             self._change(heard_boot_s=now.boot_s)
+            if connection.skipping:
+                sender.wait_anew(now.boot_s)  # PUBACKs come after what is skipped
         if sender.oldest_s(now.boot_s) > self._timing.puback_s:
             return "no PUBACK"
         if now.trusted and (problem := tls.expired(connection.peer_certificate(), now.wall)):

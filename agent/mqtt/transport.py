@@ -1,30 +1,20 @@
-"""One connection to the broker: one paho client, used once and thrown away. The only file that imports paho.
+"""One connection to the broker: one paho client (paho_client.py), used once and thrown away.
 
 Called by agent/mqtt/session.py. paho's thread calls back here and does nothing but hand an event over to the loop:
-an exception in a paho callback would kill that thread while `is_connected()` stays true. Works on paho 1.6.1 (Debian
-bookworm, OpenWrt releases) and on 2.x; the few private names used are overridden here and nowhere else, and
-tests/mqtt runs them against a real broker on both.
+an exception in a paho callback would kill that thread while `is_connected()` stays true.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.lean import without
-from agent.mqtt.tcp import CONNECT_TIMEOUT_S, as_bytes, dial
-from agent.net.wire_cost import Cost, Meter
-
-# paho asks urllib.request, which brings all of http and email, for proxies of WebSockets only; our sockets are our own.
-with without("urllib.request"):
-    import paho.mqtt.client as mqtt
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
+from agent.mqtt.paho_client import PacketTypes, Properties, made, mqtt
+from agent.net.wire_cost import Cost
 
 # CONNACK return codes of MQTT 3.1.1 (3.2.2.3) and the MQTT 5 codes that mean the same.
 _CONNACK_311 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
@@ -46,6 +36,7 @@ class Target:
     session_expiry_s: int = 30 * 86_400  # how long the broker keeps commands for a device that is away
     receive_maximum: int = 8
     clean: bool = False  # the desk tool keeps no session
+    largest_packet_bytes: int = 1_048_576  # of what the broker sends; only the beginning of a larger one is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +69,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message of the broker; to be acknowledged by `mid` once it is safe."""
+    """A message of the broker; to be acknowledged by `mid` once it is safe. 0: it came with QoS 0."""
 
     topic: str
     payload: bytes
@@ -130,81 +121,6 @@ def _property(properties: Any, name: str, default: Any = None) -> Any:
     return getattr(properties, name, default) if properties is not None else default
 
 
-class _Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
-    """paho's client with its socket made by us, its PUBACKs sent when we say so, and the broker's reason kept."""
-
-    target: Target
-    meter: Meter | None = None
-    puback_code: int = 0
-    alert: str = ""  # what TLS said when it ended the connection
-    told: int | None = None  # the reason code of the broker's DISCONNECT
-
-    def _create_socket_connection(self) -> socket.socket:
-        connection = dial(self.target.host, self.target.port, self.target.bind_interface)
-        self.meter = Meter(connection)
-        if self.target.tls is None:
-            return connection
-        connection.settimeout(CONNECT_TIMEOUT_S)
-        try:
-            # Wrapped here, not by paho: 1.6.1 waits for the handshake as long as a whole keep-alive interval.
-            return self.target.tls.wrap_socket(connection, server_hostname=as_bytes(self.target.host))
-        except BaseException:
-            connection.close()
-            raise
-
-    def _sock_recv(self, bufsize: int) -> Any:
-        try:
-            return super()._sock_recv(bufsize)
-        except ssl.SSLError as error:
-            # With TLS 1.3 a broker refuses a certificate only after the handshake. paho 1.6.1 would let this through
-            # to its thread, which dies without a word; 2.x says no more than that the connection is lost.
-            self.alert = str(error)
-            raise ConnectionAbortedError(self.alert) from error
-
-    def _sock_send(self, buf: Any) -> Any:
-        try:
-            return super()._sock_send(buf)
-        except BlockingIOError:
-            raise
-        except OSError as error:  # the alert may be there already, unread
-            self.alert = self._last_word() or str(error)
-            raise ConnectionAbortedError(self.alert) from error
-
-    def _last_word(self) -> str:
-        try:
-            self._sock.recv(1)
-        except ssl.SSLWantReadError:
-            return ""
-        except ssl.SSLError as alert:
-            return str(alert)
-        except (OSError, ValueError):
-            return ""
-        return ""
-
-    def _send_puback(self, mid: int) -> Any:
-        return mqtt.MQTT_ERR_SUCCESS  # only after the command is in the journal: acknowledge()
-
-    def acknowledge(self, mid: int) -> None:
-        super()._send_puback(mid)
-
-    def _handle_pubackcomp(self, cmd: Any) -> Any:
-        packet = self._in_packet["packet"]  # paho 1.6.1 keeps the reason code to itself
-        self.puback_code = packet[2] if len(packet) > 2 else 0
-        return super()._handle_pubackcomp(cmd)
-
-    def _handle_disconnect(self) -> Any:
-        packet = self._in_packet["packet"]  # paho 1.6.1 drops a reason that comes without properties
-        self.told = packet[0] if packet else 0
-        return super()._handle_disconnect()
-
-    def obey_keepalive(self, seconds: int) -> None:
-        self._keepalive = seconds  # Server Keep Alive, which paho before 2.2 ignores
-
-    def drop(self) -> None:
-        if self.meter is not None:
-            self.meter.shutdown()
-
-
 class Connection:
     """One connection from CONNECT to its end. `on_event` is called on the loop, never from paho's thread."""
 
@@ -212,8 +128,7 @@ class Connection:
         self.target = target
         self._loop = asyncio.get_running_loop()
         self._on_event = on_event
-        self._client = _make(target)
-        self._client.target = target
+        self._client = made(target)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
         self._hook()
@@ -280,6 +195,7 @@ class Connection:
         if target.protocol == "5":
             properties = Properties(PacketTypes.CONNECT)
             properties.ReceiveMaximum = target.receive_maximum
+            properties.MaximumPacketSize = target.largest_packet_bytes
             if not target.clean:
                 properties.SessionExpiryInterval = target.session_expiry_s
             # clean_start defaults to "the first time only", which would drop the queued commands at every start.
@@ -312,7 +228,13 @@ class Connection:
 
     def acknowledge(self, mid: int) -> None:
         """PUBACK for a message that is safe now."""
-        self._client.acknowledge(mid)
+        if mid:  # nothing is owed for QoS 0, and mosquitto ends a connection that acknowledges number 0
+            self._client.acknowledge(mid)
+
+    @property
+    def skipping(self) -> bool:
+        """Whether the rest of a packet beyond the limit is coming in; all that the broker says waits behind it."""
+        return self._client.skipping
 
     def peer(self) -> tuple[str, int] | None:
         """Address and port of the broker as this connection reached it."""
@@ -364,19 +286,6 @@ class Connection:
             if leftover is not None:
                 with contextlib.suppress(OSError):
                     leftover.close()
-
-
-def _make(target: Target) -> _Client:
-    version = mqtt.MQTTv5 if target.protocol == "5" else mqtt.MQTTv311
-    arguments: dict[str, Any] = {"client_id": target.client_id, "protocol": version, "reconnect_on_failure": False}
-    if version == mqtt.MQTTv311:
-        arguments["clean_session"] = target.clean
-    if hasattr(mqtt, "CallbackAPIVersion"):  # 2.x
-        arguments["callback_api_version"] = mqtt.CallbackAPIVersion.VERSION2
-    client = _Client(**arguments)
-    if target.username:
-        client.username_pw_set(target.username, target.password or None)
-    return client
 
 
 def _inbound(message: Any) -> Inbound:

@@ -1,7 +1,8 @@
 """What changes seldom, kept retained at the broker: replaced, never queued. Lives on the loop.
 
 A twin is sent when its content changed, when the operator asks for a rebirth, or when the broker never acknowledged
-it. The revision rises with the content; it and a digest are on the flash, so that a restart costs the link nothing.
+it or may have lost it. The revision rises with the content; it and a digest are on the flash, so that a restart costs
+the link nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from agent.mqtt.batch import encode
 
 T = TypeVar("T")
+BROKER_KEY = "mqtt.broker"  # in the table `meta`: who has what is marked as acknowledged
 
 
 class Store(Protocol):
@@ -37,12 +39,36 @@ class Twins:
         self._store, self._wake = store, wake
         self._twins: dict[str, Twin] | None = None
 
-    async def offer(self, topic: str, body: dict[str, Any]) -> None:
-        """The twin's present content. Raises StoreError."""
+    async def _load(self) -> dict[str, Twin]:
         if self._twins is None:
             known = await self._store.run(lambda db: db.outbox.twins())
             self._twins = {name: Twin(name, rev, digest, b"", False, ack) for name, (rev, digest, ack) in known.items()}
-        twin = self._twins.setdefault(topic, Twin(topic))
+        return self._twins
+
+    async def connected(self, broker: str, *, session_present: bool) -> bool:
+        """Whether this broker still has what was retained; else every twin is to be sent anew. Raises StoreError.
+
+        A broker that lost its sessions has lost its retained messages too, or never had them.
+        """
+        twins = (await self._load()).values()
+        if session_present and await self._store.run(lambda db: db.meta.get(BROKER_KEY)) == broker:
+            return True
+        for twin in twins:
+            twin.acknowledged = False
+        self.again()
+        rows = [(twin.topic, twin.rev, twin.digest) for twin in twins]
+
+        def forget(db: Any) -> None:
+            db.meta.set(BROKER_KEY, broker)
+            for row in rows:
+                db.outbox.set_twin(*row, False)
+
+        await self._store.run(forget)
+        return False
+
+    async def offer(self, topic: str, body: dict[str, Any]) -> None:
+        """The twin's present content. Raises StoreError."""
+        twin = (await self._load()).setdefault(topic, Twin(topic))
         digest = hashlib.sha256(encode(body)).hexdigest()[:16]
         if digest != twin.digest:
             twin.rev, twin.digest, twin.acknowledged = twin.rev + 1, digest, False

@@ -65,8 +65,10 @@ fi
 for imei in "$@"; do
 	[ ! -d "device-$imei" ] || continue
 	begin "device-$imei" device
-	# The common name becomes the user of the broker's ACL: the device id.
-	sign "device-$imei" device "imei::$imei" "extendedKeyUsage=clientAuth"
+	# The common name becomes the user of the broker's ACL and its client id: the device id. RabbitMQ compares the
+	# client id with a subjectAltName.
+	sign "device-$imei" device "imei::$imei" "extendedKeyUsage=clientAuth
+subjectAltName=URI:imei::$imei"
 	cp ca/ca.pem "device-$imei.new/ca.pem"
 	chmod 640 "device-$imei.new/device.key"
 	made "device-$imei" device

@@ -31,6 +31,7 @@ from tests.bench.rows import Bench
 from tests.commands.standin import DEVICE, StandIn, config_for
 from tests.mqtt.broker import Mosquitto, free_port
 from tests.mqtt.desk import Desk
+from tests.mqtt.events import notice
 from tests.mqtt.pki import Pki
 
 STEP_S = 60.0
@@ -76,9 +77,9 @@ class Household(StandIn):
         used = int(self.dice.expovariate(1 / (2_000_000 if 7 <= hour < 23 else 100_000)))
         self.ledger = replace(self.ledger, received_bytes=self.ledger.received_bytes + used)
         if number == 600:
-            self.reporter.event("warning", {"percent": 80})
+            self.reporter.event("warning", notice("warning", 80))
         if number == 1100:
-            self.reporter.event("throttled", {"percent": 100})
+            self.reporter.event("throttle", notice("throttled", 100))
 
 
 Curve = list[tuple[float, float]]

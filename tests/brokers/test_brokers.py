@@ -15,6 +15,7 @@ from agent.support.fleet import Fleet
 from tests.brokers.engines import ENGINES, Engine, Nats
 from tests.commands.standin import DEVICE, StandIn, config_for
 from tests.mqtt.desk import Desk
+from tests.mqtt.events import notice
 
 pytestmark = [pytest.mark.brokers, pytest.mark.timeout(240)]
 REPORTS = "modem-agent/v1/+/#"
@@ -86,11 +87,11 @@ def test_reports_outlive_a_restart_of_the_broker(engine: Engine, tmp_path: Path)
             await _connected(agent)
             engine.stop()
             for number in range(5):
-                agent.event("warning", {"percent": number})
+                agent.event("warning", notice("warning", number))
             await agent.reporter.report()
             engine.start()
             async with desk_of(engine, client_id="late") as desk:
-                agent.event("warning", {"percent": 99})
+                agent.event("warning", notice("warning", 99))
                 await desk.until(lambda: [b for b in desk.bodies("/e/warning") if b["percent"] == 99], 60)
             await _drained(agent)
 

@@ -136,8 +136,8 @@ def test_the_shaping_stays_when_the_daemon_is_killed(line: Wire, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("payload", "expected"),
-    [(b"\xff\xfe not JSON", "rejected"), (b"[" * 5_000, "rejected"), (b" " * 1_000_000, "rejected")],
-    ids=["not-json", "deep", "megabyte"],
+    [(b"\xff\xfe not JSON", "rejected"), (b"[" * 5_000, "rejected"), (b" " * 100_000, "rejected")],
+    ids=["not-json", "deep", "large"],
 )
 def test_nonsense_on_a_command_topic_is_counted_and_survived(
     line: Wire, broker: Mosquitto, tmp_path: Path, payload: bytes, expected: str

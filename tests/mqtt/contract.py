@@ -11,6 +11,8 @@ from typing import Any
 import jsonschema
 import yaml
 
+from tests.mqtt import events
+
 SCHEMAS = resources.files("agent.mqtt") / "schema"
 
 
@@ -59,6 +61,22 @@ def results() -> dict[str, frozenset[str]]:
     return out
 
 
+NUMBERING = frozenset({"v", "boot", "seq", "up", "time", "clk"})
+
+
+def _check_name(topic: str, body: dict[str, Any]) -> None:
+    """Events and alarms are those of events.json, with its fields."""
+    level, name = topic.split("/")[3:5] if topic.count("/") == 4 else ("", "")  # after root, version and device
+    own = {key: value for key, value in body.items() if key not in NUMBERING}
+    if level == "e":
+        events.check("events", name, own)
+    elif level == "a" and own.pop("state") == "raised":
+        events.check("alarms", name, own)
+    elif level == "a":
+        assert name in events.known()["alarms"]
+        assert not own, f"a cleared alarm says {own}"
+
+
 def check(topic: str, payload: bytes) -> None:
     """Raises AssertionError or ValidationError when a message is not as published."""
     for pattern, validator in channels():
@@ -66,6 +84,7 @@ def check(topic: str, payload: bytes) -> None:
             if payload or "/a/" not in topic:  # an empty alarm takes the retained one away
                 body = json.loads(payload)
                 validator.validate(body)
+                _check_name(topic, body)
                 if "out" in body and body["type"] in results():
                     unknown = set(body["out"]) - results()[body["type"]]
                     assert not unknown, f"README.md does not name {unknown} of {body['type']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,38 +23,50 @@ PASSWORDS = ("backoffice", "support", "desk")
 
 
 class Fleet(Mosquitto):
-    """mosquitto with the shipped ACL: a TLS listener for devices, a plain one for the operator's users."""
+    """mosquitto with the shipped configuration and ACL: only paths and ports are others."""
 
     def __init__(self, folder: Path, pki: Pki) -> None:
         super().__init__(folder)
-        self.desk_port, self.pki = free_port(), pki
-        acl = SHIPPED / "modem-agent.acl"
+        self.desk_port, self.consumer_port, self.pki = free_port(), free_port(), pki
+        acl = folder / "modem-agent.acl"
+        acl.write_bytes((SHIPPED / "modem-agent.acl").read_bytes())
         passwords = folder / "passwd"
         passwords.touch(mode=0o600)
         for user in PASSWORDS:
             subprocess.run(["mosquitto_passwd", "-b", str(passwords), user, f"secret-{user}"], check=True)
-        self.config.write_text(
-            "per_listener_settings true\nuser root\n"
-            f"listener {self.port} 127.0.0.1\ncafile {pki.path('ca.pem')}\ncertfile {pki.path('broker.pem')}\n"
-            f"keyfile {pki.path('broker.key')}\ntls_version tlsv1.2\nrequire_certificate true\n"
-            f"use_identity_as_username true\nallow_anonymous false\nacl_file {acl}\n"
-            f"listener {self.desk_port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nacl_file {acl}\n"
-        )
+        written = (SHIPPED / "mosquitto.conf").read_text()
+        for shipped, here in {
+            "listener 8883": f"listener {self.port} 127.0.0.1",
+            "listener 8885": f"listener {self.desk_port} 127.0.0.1",
+            "listener 8886": f"listener {self.consumer_port} 127.0.0.1",
+            "/etc/mosquitto/certs/device-ca.pem": pki.path("ca.pem"),
+            "/etc/mosquitto/certs/": f"{pki.folder}/",
+            "/etc/mosquitto/operator.passwd": str(passwords),
+            "/etc/mosquitto/modem-agent.acl": str(acl),
+            "/var/lib/mosquitto/": f"{folder}/",
+        }.items():
+            assert shipped in written
+            written = written.replace(shipped, here)
+        self.config.write_text(f"{written}\nuser root\nlog_dest file {folder}/mosquitto.log\nlog_type all\n")
 
     def start(self) -> Fleet:
         super().start()
         assert self.process is not None
         wait_for_port(self.desk_port, self.process)
+        wait_for_port(self.consumer_port, self.process)
         return self
 
-    def desk(self, user: str) -> Desk:
-        return Desk(self.desk_port, client_id=f"test-{user}", username=user, password=f"secret-{user}")
+    def desk(self, user: str, **target: Any) -> Desk:
+        arguments: dict[str, Any] = {"port": self.desk_port, "client_id": f"test-{user}", **target}
+        return Desk(username=user, password=f"secret-{user}", tls=self._context(), **arguments)
+
+    def _context(self, **files: str) -> ssl.SSLContext:
+        settings = config_for(self.url, **{"ca_file": self.pki.path("ca.pem"), **files}).operator
+        return tls.context(settings, clock_trusted=True)
 
     def device(self, name: str, **target: Any) -> Desk:
         """A raw client with a device's certificate: what a stolen device could do."""
-        settings = config_for(self.url, **self.files(name)).operator
-        context = tls.context(settings, clock_trusted=True)
-        return Desk(self.port, client_id=f"raw-{name}", tls=context, **target)
+        return Desk(self.port, **{"client_id": f"raw-{name}", "tls": self._context(**self.files(name)), **target})
 
     def files(self, name: str) -> dict[str, str]:
         path = self.pki.path
@@ -111,6 +124,49 @@ def test_a_device_can_neither_write_nor_read_another_ones_topics(fleet: Fleet) -
             assert [t for t, _, _ in desk.messages if "reboot" in t] == []
             assert [t for t, _, _ in thief.messages if OTHER in t] == []
             desk.problems.clear()  # the raw messages above are no reports
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_certificate_cannot_touch_another_devices_session(
+    fleet: Fleet, tmp_path: Path, clean: bool, protocol: str
+) -> None:
+    """Its client id is the name in the certificate, whatever it says: what waits for the other device stays."""
+
+    async def story() -> None:
+        victim = config_for(fleet.tls_url, **fleet.files("device"))
+        async with fleet.desk("desk") as desk:
+            async with StandIn(tmp_path, victim):
+                await desk.until(lambda: desk.bodies("/status"))
+            desk.send(f"modem-agent/v1/{DEVICE}/cmd/status/waits/req", {"v": 1, "id": "waits", "type": "status"})
+            async with fleet.device("other", client_id=DEVICE, clean=clean, protocol=protocol):
+                pass
+            async with StandIn(tmp_path, victim, instance="2") as agent:
+                await desk.until(lambda: desk.answers("waits"))
+                async with fleet.device("other", client_id=DEVICE, clean=clean, protocol=protocol):
+                    desk.send(f"modem-agent/v1/{DEVICE}/cmd/status/now/req", {"v": 1, "id": "now", "type": "status"})
+                    await desk.until(lambda: desk.answers("now"))
+                assert "session-lost" not in agent.session.faults
+        assert f"as {OTHER} " in fleet.log()
+
+    asyncio.run(story())
+
+
+def test_a_consumers_session_is_its_users_alone(fleet: Fleet) -> None:
+    """A persistent session on the consumers' listener bears the user's name: another user of that port can't end it."""
+
+    async def story() -> None:
+        mine: dict[str, Any] = {"port": fleet.consumer_port, "client_id": "x", "clean": False}
+        async with fleet.desk("backoffice", **mine) as office:
+            async with fleet.desk("support", **{**mine, "client_id": "backoffice"}):
+                pass
+            async with fleet.device("device") as device:
+                device.send(f"modem-agent/v1/{DEVICE}/e/mark", b"{}")
+                await office.until(lambda: [t for t, _, _ in office.messages if t.endswith("/e/mark")])
+            assert office.refused is None
+            office.problems.clear()  # a raw message is no report
 
     asyncio.run(story())
 

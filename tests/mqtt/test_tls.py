@@ -247,13 +247,13 @@ def test_a_larger_packet_than_the_broker_takes_is_given_up_and_told(tmp_path: Pa
         async def story() -> None:
             config = config_for(broker.url)
             async with Desk(broker.port, "modem-agent/v1/+/e/#") as desk, StandIn(tmp_path, config) as agent:
-                agent.event("huge", {"text": "x" * 5_000})
-                agent.event("small", {})
-                await desk.until(lambda: desk.bodies("/e/small"))
-                agent.event("later", {})
+                agent.event("fault", {"task": "large", "reason": "x" * 5_000})
+                agent.event("stalled", {"task": "small"})
+                await desk.until(lambda: desk.bodies("/e/stalled"))
+                agent.event("stalled", {"task": "later"})
                 await desk.until(lambda: desk.bodies("/e/lost"))
                 (lost,) = desk.bodies("/e/lost")[0]["ranges"]
-                assert lost[1] == lost[2] == desk.bodies("/e/small")[0]["seq"] - 1
+                assert lost[1] == lost[2] == desk.bodies("/e/stalled")[0]["seq"] - 1
                 assert agent.session.faults["too-large"] == 1
 
         asyncio.run(story())

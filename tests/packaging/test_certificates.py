@@ -44,6 +44,7 @@ class Shipped(Mosquitto):
         for old, new in (
             ("listener 8883", f"listener {self.port} 127.0.0.1"),
             ("listener 8885", f"listener {free_port()} 127.0.0.1"),
+            ("listener 8886", f"listener {free_port()} 127.0.0.1"),
             ("/etc/mosquitto/certs/", f"{certificates}/"),
             ("/etc/mosquitto/modem-agent.acl", str(BROKER / "modem-agent.acl")),
             ("/etc/mosquitto/operator.passwd", str(folder / "passwd")),

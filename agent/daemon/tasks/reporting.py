@@ -72,7 +72,7 @@ class Reporting:
             return
         before = set(self._reporter.alarms)
         self._reporter.alarm(name, details)
-        if self._reporter.alarms != before:
+        if set(self._reporter.alarms) != before:
             self._keeping = asyncio.create_task(self._keep_alarms())
 
     async def _keep_alarms(self) -> None:
@@ -143,7 +143,7 @@ class Reporting:
             dict.fromkeys(held) if self._reporter is None else {}
         )  # of an earlier process, not of this task's last run
         self._session, self._reporter = session, reporter
-        reporter.alarms.update(held)
+        reporter.alarms |= {name: {} for name in held}
         for name, details in {**stale, **self._first_alarms}.items():
             self.alarm(name, details)
         self._first_alarms.clear()
