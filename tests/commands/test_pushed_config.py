@@ -151,7 +151,24 @@ def test_a_configuration_that_kills_the_agent_is_given_up(tmp_path: Path, config
 
 @pytest.mark.parametrize(
     "changes",
-    [{"commands.require_signature": False}, {"operator.key_file": "/tmp/x"}, {"operator.beat_s": 0}, {"x": 1}],
+    [
+        {"commands.require_signature": False},
+        {"operator.key_file": "/tmp/x"},
+        {"operator.beat_s": 0},
+        {"x": 1},
+        # By these the operator finds the device, or the household's neighbour.
+        {"device.id": "imei::990000862471862"},
+        {"operator.root": "evil"},
+        {"operator.client_id": "imei::990000862471862"},
+        {"operator.username": "other"},
+        {"operator.root": None},
+        # And these are written to as root.
+        {"modem.power_gpio": "/sys/class/gpio/gpio7/value"},
+        {"modem.port": "/dev/mtd0"},
+        {"modem.power_cycle": ["/bin/true"]},
+        {"household.led": "green:status"},
+        {"operator.beat_s": 1800, "household.led": "green:status"},
+    ],
 )
 def test_what_cannot_be_pushed(tmp_path: Path, config: Config, changes: dict[str, Any]) -> None:
     async def story(agent: Reporting, channel: Channel) -> None:

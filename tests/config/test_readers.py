@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config
+from agent.config import BESIDE, Config
 
 AGENT = Path(__file__).parents[2] / "agent"
 
@@ -23,7 +23,7 @@ def sections() -> list[tuple[str, str, type]]:
     """(section, key, section's class) of the whole schema, lists of tables included."""
     found = []
     hints = typing.get_type_hints(Config)
-    for section in (f.name for f in fields(Config) if f.name != "file"):
+    for section in (f.name for f in fields(Config) if f.name not in BESIDE):
         found += _keys(section, hints[section])
     return found
 

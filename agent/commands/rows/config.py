@@ -13,14 +13,19 @@ from agent.commands.command import Command, Progress
 from agent.errors import ConfigError, Rejected
 
 LOOK_S = 0.5  # how often a trial looks whether the broker was reached
-# Keys that decide who may command the device, and files that hold its secrets, are changed on the device alone.
-LOCAL = (
-    "commands.",
-    "device.state_dir",
-    "device.run_dir",
-    "device.read_group",
-    "device.act_group",
-    "modem.power_cycle",
+# Changed on the device alone: who may command it (and so every name by which the operator finds it), what it runs or
+# writes to as root, and files that hold its secrets.
+LOCAL_SECTIONS = ("commands.", "device.")
+LOCAL_KEYS = frozenset(
+    {
+        "household.led",
+        "modem.port",
+        "modem.power_cycle",
+        "modem.power_gpio",
+        "operator.client_id",
+        "operator.root",
+        "operator.username",
+    }
 )
 
 
@@ -39,7 +44,7 @@ async def get(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[st
 async def set_keys(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Validate, stage, apply, and wait for the broker."""
     for key in args["changes"]:
-        if key.startswith(LOCAL) or key.endswith("_file"):
+        if key in LOCAL_KEYS or key.startswith(LOCAL_SECTIONS) or key.endswith("_file"):
             raise Rejected(results.PERMISSION_DENIED, f"{key} can be changed on the device only")
     config, whole = await pushed_config.checked(agent, args["changes"])
     if await agent.store.run(pushed_config.trial) is not None:
