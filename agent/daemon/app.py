@@ -227,6 +227,7 @@ class Daemon:
             supervisor.start(name, part.run, fatal=part is self._counting)
         supervisor.start("watchdog", self._watch)
         supervisor.start("proof", self._proof.run)
+        supervisor.start("trial", agent.trials.run)
         supervisor.start("household", self._household.run)
 
     async def _watch(self) -> None:

@@ -29,7 +29,18 @@ from agent.mqtt.reports import presence
 from agent.mqtt.sender import Sender, Timing
 from agent.mqtt.session_state import SessionState
 from agent.mqtt.topics import Topics
-from agent.mqtt.transport import Accepted, Closed, Connection, Event, Inbound, Message, Published, Refused, Target
+from agent.mqtt.transport import (
+    Accepted,
+    Closed,
+    Connection,
+    Event,
+    Inbound,
+    Message,
+    Published,
+    Refused,
+    Subscribed,
+    Target,
+)
 from agent.mqtt.twins import Twins
 from agent.net.wire_cost import Cost
 from agent.plan.model import Moment
@@ -74,6 +85,7 @@ class Session:
         self._unanswered = 0  # connections in a row that ended before CONNACK
         self._elsewhere: tuple[str, int] | None = None
         self._number = 0
+        self._proof: set[type] = set()  # what the broker has taken in this session: Subscribed, Published
         self._connection: Connection | None = None
         self._events: asyncio.Queue[Event | Tick] = asyncio.Queue()
         self._sender: Sender | None = None
@@ -224,6 +236,7 @@ class Session:
         reason = outcome.reason or (f"reason code 0x{outcome.code:02x}" if outcome.code else outcome.end.value)
         self._change(
             connected=False,
+            proved=False,
             since_boot_s=self._now().boot_s if self._state.connected else self._state.since_boot_s,
             last_error="" if outcome.end is End.STOPPED else reason,
             attempts=self._backoff.attempts + 1,
@@ -247,6 +260,7 @@ class Session:
             connection, accepted, self._outbox, self._twins, self._topics.status, self._timing, self._now, self._fault
         )
         inbound: asyncio.Queue[Inbound] = asyncio.Queue()
+        self._proof = set()
         try:
             connection.subscribe(self._topics.requests)
             sender.publish_presence(self._presence("online"))
@@ -294,8 +308,11 @@ class Session:
             event = await self._events.get()
             lasted_s = max(0.001, self._now().boot_s - began_s)
             match event:
+                case Subscribed(_, codes):
+                    self._taken(event, max(codes, default=0))
                 case Published(mid, code):
                     failed = await sender.acknowledged(mid, code)
+                    self._taken(event, code)
                     if failed:
                         return Outcome(End.LOST, failed, "PUBACK", lasted_s)
                 case Inbound():
@@ -309,6 +326,12 @@ class Session:
                     problem = await self._look_after(connection, sender)
                     if problem:
                         return Outcome(End.SILENT, 0, problem, lasted_s)
+
+    def _taken(self, event: Subscribed | Published, code: int) -> None:
+        """An acknowledgement, good below 0x80 (MQTT 5, 2.4): both kinds prove that the device can be reached."""
+        if code < 0x80 and type(event) not in self._proof:
+            self._proof.add(type(event))
+            self._change(proved=len(self._proof) == 2)
 
     async def _look_after(self, connection: Connection, sender: Sender) -> str:
         """Count what it costs, judge whether it lives; why it must end, or nothing."""

@@ -25,6 +25,11 @@ SCHEMA = (
         n INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL, hash TEXT NOT NULL)""",
 )
 
+ARRIVAL = (
+    "ALTER TABLE journal ADD COLUMN serial INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX journal_arrival ON journal (serial)",
+)
+
 KEPT = 2_000  # finished commands; a repeat of an older id is refused by its counter, nonce or expiry instead
 AUDIT_KEPT = 5_000
 FIRST_HASH = "0" * 64
@@ -58,6 +63,10 @@ _COLUMNS = (
 )
 
 
+# The place in the order of arrival, which no clock has a say in: a command keeps it, a new one comes last.
+_SERIAL = "coalesce((SELECT serial FROM journal WHERE id = ?), (SELECT coalesce(max(serial), 0) + 1 FROM journal))"
+
+
 class JournalTable:
     """The journal of commands."""
 
@@ -70,13 +79,13 @@ class JournalTable:
 
     def unfinished(self) -> list[Entry]:
         """Commands that the last run left open, in the order of their arrival."""
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM journal WHERE finished = 0 ORDER BY received_s, id")
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM journal WHERE finished = 0 ORDER BY serial, received_s")
         return [_entry(row) for row in rows]
 
     def put(self, entry: Entry) -> None:
         """A command's present state; the oldest finished ones beyond KEPT are forgotten."""
         self._db.execute(
-            f"INSERT OR REPLACE INTO journal ({_COLUMNS}) VALUES ({', '.join('?' * 16)})",
+            f"INSERT OR REPLACE INTO journal ({_COLUMNS}, serial) VALUES ({', '.join('?' * 16)}, {_SERIAL})",
             (
                 entry.id,
                 entry.type,
@@ -94,6 +103,7 @@ class JournalTable:
                 entry.correlation,
                 json.dumps(entry.answer),
                 entry.finished,
+                entry.id,
             ),
         )
         if entry.finished:
@@ -104,7 +114,7 @@ class JournalTable:
         if count > KEPT:
             self._db.execute(
                 "DELETE FROM journal WHERE id IN "
-                "(SELECT id FROM journal WHERE finished = 1 ORDER BY received, boot, received_s LIMIT ?)",
+                "(SELECT id FROM journal WHERE finished = 1 ORDER BY serial, received LIMIT ?)",
                 (count - KEPT,),
             )
 

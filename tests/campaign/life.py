@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from agent.clock import Clock
-from agent.commands import pushed_config
+from agent.commands import config_trial, pushed_config
 from agent.commands.authority import BrokerAuthority
 from agent.commands.command import Command, Progress
 from agent.commands.runner import Runner
@@ -191,7 +191,8 @@ class Life:
     # -- agent.commands.Agent
 
     def session_state(self) -> SessionState:
-        return SessionState(connected=self.connected_s is not None, since_boot_s=self.connected_s)
+        connected = self.connected_s is not None
+        return SessionState(connected=connected, proved=connected, since_boot_s=self.connected_s)
 
     def snapshot(self) -> Snapshot:
         now = self.clock.now()
@@ -227,6 +228,9 @@ class Life:
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
         return {"reference": 1}
+
+    def trial_begun(self) -> None:
+        self._deciding = asyncio.ensure_future(config_trial.decide(self))
 
     async def adopt(self, config: Config) -> None:
         self.wants_restart = True
