@@ -32,6 +32,9 @@ ARRIVAL = (
 
 KEPT = 2_000  # finished commands; a repeat of an older id is refused by its counter, nonce or expiry instead
 AUDIT_KEPT = 5_000
+# Numbers that rise for ever begin anew at a multiple of this after damage (numbers.py). 2**53, up to which every JSON
+# reader counts right (RFC 8259, 6), leaves room for 2**21 of them.
+SPAN = 2**32
 FIRST_HASH = "0" * 64
 
 
@@ -154,10 +157,16 @@ class AuditTable:
         """Append; the new head of the chain."""
         before = self.head()
         text = json.dumps({**entry, "before": before}, sort_keys=True, separators=(",", ":"))
-        digest = _digest(text)
+        digest = hash_of(text)
         self._db.execute("INSERT INTO audit (entry, hash) VALUES (?, ?)", (text, digest))
         self._db.execute("DELETE FROM audit WHERE n <= (SELECT max(n) FROM audit) - ?", (AUDIT_KEPT,))
         return digest
+
+    def begin_at(self, number: int) -> None:
+        """An empty trail goes on after this number: the one before it was lost."""
+        if self.head() == FIRST_HASH:
+            self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'audit'")
+            self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('audit', ?)", (number,))
 
     def entries(self, limit: int = AUDIT_KEPT) -> list[dict[str, Any]]:
         """The newest entries, oldest first, each with its number and hash."""
@@ -174,10 +183,10 @@ class AuditTable:
         expected: int | None = None
         for n, entry, digest in self._rows():
             if expected is None:
-                expected = n if n == 1 or self._full() else 1
+                expected = n if n % SPAN == 1 or self._full() else 1
             if n != expected:
                 return expected
-            if _digest(entry) != digest or (before is not None and json.loads(entry)["before"] != before):
+            if hash_of(entry) != digest or (before is not None and json.loads(entry)["before"] != before):
                 return n
             before, expected = digest, n + 1
         newest = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
@@ -191,7 +200,7 @@ class AuditTable:
         yield from self._db.execute("SELECT n, entry, hash FROM audit ORDER BY n")
 
 
-def _digest(text: str) -> str:
+def hash_of(text: str) -> str:
     import hashlib  # and OpenSSL with it, for which the line at the start need not wait
 
     return hashlib.sha256(text.encode()).hexdigest()
