@@ -85,7 +85,7 @@ class Session:
         self._unanswered = 0  # connections in a row that ended before CONNACK
         self._elsewhere: tuple[str, int] | None = None
         self._number = 0
-        self._proof: set[type] = set()  # what the broker has taken in this session: Subscribed, Published
+        self._proof = set[type]()  # what the broker has taken in this session: Subscribed, Published
         self._connection: Connection | None = None
         self._events: asyncio.Queue[Event | Tick] = asyncio.Queue()
         self._sender: Sender | None = None
@@ -260,7 +260,7 @@ class Session:
             connection, accepted, self._outbox, self._twins, self._topics.status, self._timing, self._now, self._fault
         )
         inbound: asyncio.Queue[Inbound] = asyncio.Queue()
-        self._proof = set()
+        self._proof.clear()
         try:
             connection.subscribe(self._topics.requests)
             sender.publish_presence(self._presence("online"))
@@ -311,9 +311,8 @@ class Session:
                 case Subscribed(_, codes):
                     self._taken(event, max(codes, default=0))
                 case Published(mid, code):
-                    failed = await sender.acknowledged(mid, code)
                     self._taken(event, code)
-                    if failed:
+                    if failed := await sender.acknowledged(mid, code):
                         return Outcome(End.LOST, failed, "PUBACK", lasted_s)
                 case Inbound():
                     inbound.put_nowait(event)
@@ -328,7 +327,7 @@ class Session:
                         return Outcome(End.SILENT, 0, problem, lasted_s)
 
     def _taken(self, event: Subscribed | Published, code: int) -> None:
-        """An acknowledgement, good below 0x80 (MQTT 5, 2.4): both kinds prove that the device can be reached."""
+        """Good below 0x80 (MQTT 5, 2.4). Both kinds prove that the device can be reached."""
         if code < 0x80 and type(event) not in self._proof:
             self._proof.add(type(event))
             self._change(proved=len(self._proof) == 2)
