@@ -49,7 +49,7 @@ class ModemSettings:
     pin_file: str = ""  # holds the SIM's PIN; tried once, never the last attempt
     recovery: bool = True  # the recovery ladder may act
     power_cycle: tuple[str, ...] = ()  # command and arguments that cut the module's power and give it back
-    power_gpio: str = ""  # or a GPIO value file in sysfs
+    power_gpio: str = ""  # or a GPIO's value file, /sys/class/gpio/gpioN/value
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +289,15 @@ def parse(text: str, name: str = "<string>", *, meaning: bool = True) -> Config:
         where = "" if place is None else last if place[1] == "end of document" else place[1]
         raise ConfigError(name, where, f"not TOML: {problem}") from error
     config = typing.cast(Config, _section(Config, table, name, "", skip=BESIDE))
-    found = config_meaning.problem(config.wan.interfaces, config.plan) if meaning else None
+    found = _meaning(config) if meaning else None
     if found is not None:
         raise ConfigError(name, found.key, found.text, value=found.value, allowed=found.allowed)
     return replace(config, file=name)
+
+
+def _meaning(config: Config) -> config_meaning.Problem | None:
+    written = {"power_gpio": config.modem.power_gpio, "led": config.household.led}
+    return config_meaning.problem(config.wan.interfaces, config.plan, **written)
 
 
 def salvage(path: Path | str) -> Config:

@@ -7,6 +7,7 @@ is known without the device; the daemon and the doctor look at the links themsel
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
@@ -27,6 +28,13 @@ NO_WAN = {
 }
 IFB = "ifb"
 
+# What the agent writes to as root lies in these folders of the kernel alone. Linux, admin-guide/gpio/sysfs.rst and
+# leds/leds-class.rst: /sys/class/gpio/gpioN/value (a named line of the device tree in place of gpioN), and
+# /sys/class/leds/NAME/, whose names are "devicename:color:function". No dots alone: no step out of the folder.
+_NAME = r"(?!\.+(?:/|$))[A-Za-z0-9._:@+-]{1,63}"
+GPIO = re.compile(rf"/sys/class/gpio/{_NAME}/value")
+LED = re.compile(_NAME)
+
 
 class Problem(NamedTuple):
     """A key, what is wrong with it, and what would be right."""
@@ -37,9 +45,10 @@ class Problem(NamedTuple):
     allowed: str
 
 
-def problem(interfaces: Iterable[str], plan: Plan) -> Problem | None:
+def problem(interfaces: Iterable[str], plan: Plan, *, power_gpio: str = "", led: str = "") -> Problem | None:
     """The first thing that makes no sense."""
-    return next((p for p in (*map(_interface, interfaces), _rising(plan.steps), _full(plan)) if p is not None), None)
+    found = (*map(_interface, interfaces), _rising(plan.steps), _full(plan), _gpio(power_gpio), _led(led))
+    return next((p for p in found if p is not None), None)
 
 
 def wan_interfaces(interfaces: Iterable[str]) -> tuple[str, ...]:
@@ -56,6 +65,29 @@ def _interface(pattern: str) -> Problem | None:
             text = f"{name} is {what}" if pattern == name else f"{pattern} also means {name}, {what}"
             return Problem("wan.interfaces", text, pattern, allowed)
     return None
+
+
+def _gpio(path: str) -> Problem | None:
+    if usable_gpio(path) == path:
+        return None
+    allowed = "/sys/class/gpio/gpioN/value, or empty"
+    return Problem("modem.power_gpio", "not the value file of a GPIO", path, allowed)
+
+
+def _led(name: str) -> Problem | None:
+    if usable_led(name) == name:
+        return None
+    return Problem("household.led", "not the name of a LED", name, "a name in /sys/class/leds, or empty")
+
+
+def usable_gpio(path: str) -> str:
+    """The path if it is a GPIO's value file, else empty."""
+    return path if GPIO.fullmatch(path) else ""
+
+
+def usable_led(name: str) -> str:
+    """The name if it can be one of a LED, else empty."""
+    return name if LED.fullmatch(name) else ""
 
 
 def _rates(values: Step | Plan) -> tuple[tuple[str, int | None], ...]:

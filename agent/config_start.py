@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent import config as configuration
 from agent.config import Config, Wan
-from agent.config_meaning import wan_interfaces
+from agent.config_meaning import usable_gpio, usable_led, wan_interfaces
 from agent.errors import ConfigError
 
 LAST_GOOD = "config.good.toml"  # in state_dir
@@ -39,7 +39,12 @@ def _instead(path: Path, error: ConfigError) -> Config:
     if not (state / DATABASE).exists():
         raise error
     config = configuration.load(path, meaning=False)
-    return replace(config, wan=Wan(wan_interfaces(config.wan.interfaces) or Wan().interfaces))
+    return replace(
+        config,
+        wan=Wan(wan_interfaces(config.wan.interfaces) or Wan().interfaces),
+        modem=replace(config.modem, power_gpio=usable_gpio(config.modem.power_gpio)),
+        household=replace(config.household, led=usable_led(config.household.led)),
+    )
 
 
 def _keep(path: Path, copy: Path) -> None:

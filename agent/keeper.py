@@ -342,7 +342,7 @@ def _save(
             raise AlreadyFinished(entry.id)
         database.journal.put(entry)
     if change.counter is not None:
-        database.journal.set_counter(*change.counter)
+        database.use_counter(*change.counter)
     if change.audit is not None:
         database.audit.add(dict(change.audit))
     if sealed is not None:

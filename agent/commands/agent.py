@@ -94,6 +94,10 @@ class Agent(Protocol):
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]: ...
 
+    def trial_begun(self) -> None:
+        """A configuration is on trial: decide it (config_trial.py), whatever becomes of who asked."""
+        ...
+
     async def adopt(self, config: Config) -> None:
         """Go on with another configuration without a restart where that is possible, else restart in order."""
         ...

@@ -40,6 +40,8 @@ class Grant:
     role: str
     counter: int | None = None
     limits: Limits = field(default_factory=dict)
+    verified: bool = True  # by a signature, or by a broker whose ACL is the authority
+    bucket: str = ""  # whose rate it counts against: the issuer's own once he is proved by his key
 
     def within_limits(self, command: str, args: Mapping[str, Any]) -> None:
         """Raises Rejected when an argument is beyond what this issuer may ask for."""
@@ -87,7 +89,7 @@ class KeyAuthority:
         if signature is None:
             if self._require:
                 raise Rejected(results.NOT_SIGNED, "this device asks for a signature")
-            return Grant(envelope.issuer, "read")
+            return Grant(envelope.issuer, "read", verified=False)
         issuer = self._issuers.get(signature.kid)
         if issuer is None:
             raise Rejected(results.NOT_SIGNED, "unknown key")
@@ -99,7 +101,7 @@ class KeyAuthority:
         self._fresh(envelope, moment, nonce, last_counter)
         if not any(fnmatch.fnmatchcase(envelope.type, pattern) for pattern in issuer.commands):
             raise Rejected(results.PERMISSION_DENIED, f"{envelope.type} is not for {issuer.name}")
-        return Grant(issuer.name, issuer.role, envelope.counter, issuer.limits)
+        return Grant(issuer.name, issuer.role, envelope.counter, issuer.limits, bucket=issuer.name)
 
     def _fresh(self, envelope: Envelope, moment: Moment, nonce: str, last_counter: int) -> None:
         of_this_session = bool(nonce) and hmac.compare_digest(envelope.nonce.encode(), nonce.encode())

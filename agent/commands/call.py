@@ -48,4 +48,4 @@ class Call:
         self.finished = not done.cancelled() and done.exception() is None
 
     def cancel(self, id: str) -> bool:
-        return id != self.id and self._runner.cancel(id, self.entry.issuer)
+        return id != self.id and self._runner.cancel(id, self.entry)

@@ -30,7 +30,7 @@ class Progress(Protocol):
         ...
 
     def cancel(self, id: str) -> bool:
-        """End another command of the same channel; False when it is not under way."""
+        """End another command of the same channel; False when it is not under way. Raises Rejected."""
         ...
 
 
@@ -72,6 +72,7 @@ class Command:
     survives: str = ""  # "process" or "boot": its success is that a new one has begun
     reads: Callable[[Mapping[str, Any]], bool] = lambda args: False  # whether it changes nothing, whatever it costs
     resume: Run | None = None  # what a later run of the agent does for it, instead of running it again
+    undo: Run | None = None  # takes back what a cancelled one has begun; its result says what the state is now
 
     @property
     def at_once(self) -> bool:

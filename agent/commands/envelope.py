@@ -15,6 +15,7 @@ from agent.errors import Rejected
 
 LONGEST_BYTES = 65_536
 ALGORITHM = "HS256"  # HMAC-SHA256: the standard library has it, on every device
+LARGEST_COUNTER = 2**53 - 1  # the largest number that every JSON reader has exactly (RFC 8259, 6)
 HEX = re.compile(r"[0-9A-Fa-f]{64}")
 INVALID = 7004  # USP: invalid arguments
 UNSUPPORTED_VERSION = 7001  # USP: message not supported
@@ -71,7 +72,7 @@ def parse(payload: bytes, *, type: str, id: str, device: str) -> Envelope:
         expires=_seconds(body, "exp", 2**40),
         issuer=_text(body, "iss", 64),
         audience=audience,
-        counter=_seconds(body, "ctr", 2**62),
+        counter=_seconds(body, "ctr", LARGEST_COUNTER),
         nonce=_text(body, "nonce", 64),
         signature=_signature(body),
         signed_text=canonical({key: value for key, value in body.items() if key != "sig"}) if "sig" in body else b"",

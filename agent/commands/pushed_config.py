@@ -8,7 +8,7 @@ back, also when the device was rebooted in between. The daemon calls `effective`
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from agent.errors import ConfigError, Rejected
 from agent.toml import dumps, tomllib
 
 GOOD, BEFORE, TRIAL, LAST = "config.good", "config.before", "config.trial", "config.last"
-LOCAL = "local"  # the id of a trial that was begun on the device
+CONFIRMED, ROLLED_BACK = "confirmed", "rolled back"
 STARTS = 3  # of the agent during one trial: a configuration that makes it crash is given up
 
 
@@ -58,23 +58,47 @@ def _set_trial(db: Any, made: Trial | None) -> None:
 
 
 def begin(db: Any, made: Trial) -> None:
+    """Raises Rejected while there is another."""
+    _none_on_trial(db)
     _set_trial(db, made)
 
 
-def confirm(db: Any) -> None:
+def _none_on_trial(db: Any) -> None:
+    if trial(db) is not None:
+        raise Rejected(results.REQUEST_DENIED, "another configuration is on trial")
+
+
+def confirm(db: Any, id: str) -> None:
     """The trial reached the broker: it is the good one now; the one before is kept for `config.rollback`."""
     made = trial(db)
-    if made is not None:
+    if made is not None and made.id == id:
         db.meta.set(BEFORE, json.dumps(_load(db, GOOD)))
         db.meta.set(GOOD, json.dumps(made.changes))
-        _end(db, made, "confirmed", "")
+        _end(db, made, CONFIRMED, "")
 
 
-def give_up(db: Any, reason: str) -> None:
-    """The trial failed: the good one counts again."""
+def give_up(db: Any, reason: str, id: str = "") -> bool:
+    """The trial failed, the one of this id if there is one: the good one counts again. False if it is none."""
     made = trial(db)
-    if made is not None:
-        _end(db, made, "rolled back", reason)
+    if made is None or id not in ("", made.id):
+        return False
+    _end(db, made, ROLLED_BACK, reason)
+    return True
+
+
+def drop(db: Any, keys: Collection[str]) -> list[str]:
+    """Forget pushed keys, or all of them: also those on trial, and what `config.rollback` would bring back.
+
+    The keys that were there. Raises Rejected for one that was not.
+    """
+    pushed = {**_load(db, GOOD), **overlay(db)}
+    if unknown := sorted(set(keys) - set(pushed)):
+        raise Rejected(results.INVALID_VALUE, f"{unknown[0]} is not pushed; pushed: {', '.join(pushed) or 'nothing'}")
+    give_up(db, "dropped on the device")
+    for name in (GOOD, BEFORE):
+        left = {key: value for key, value in _load(db, name).items() if keys and key not in keys}
+        db.meta.set(name, json.dumps(left))
+    return sorted(keys or pushed)
 
 
 def _end(db: Any, made: Trial, result: str, reason: str) -> None:
@@ -96,9 +120,6 @@ def start(db: Any, boot: str, boot_s: float) -> dict[str, Any]:
             give_up(db, f"the broker was not reached within {made.limit_s:g} s")
         elif made.starts >= STARTS:
             give_up(db, f"the agent started {made.starts} times without reaching the broker")
-        elif made.id != LOCAL and made.id not in {entry.id for entry in db.journal.unfinished()}:
-            # As after a database that was restored: nothing would ever end the trial.
-            give_up(db, "the command that began it is not known any more")
         else:
             later = made if made.boot == boot else Trial(made.id, made.changes, boot, 0.0, made.limit_s, made.starts)
             _set_trial(db, Trial(later.id, later.changes, boot, later.began_s, later.limit_s, later.starts + 1))
@@ -154,6 +175,11 @@ def _as_far_as_right(config: Config, changes: Mapping[str, Any]) -> Config:
     return replace(found, problem=problem)
 
 
+def shown(overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Pushed keys with their values, secrets masked."""
+    return {key: "***" if key in configuration.SECRETS else value for key, value in overlay.items()}
+
+
 # -- on the loop ---------------------------------------------------------------------------------------------------
 
 
@@ -169,10 +195,11 @@ async def checked(agent: Agent, changes: Mapping[str, Any]) -> tuple[Config, dic
 
 
 async def keep(agent: Agent, changes: Mapping[str, Any]) -> Config:
-    """Change keys for good, without a trial. Raises Rejected."""
+    """Change keys for good, without a trial. Raises Rejected, also while a trial would become good with them."""
     config, whole = await checked(agent, changes)
 
     def save(db: Any) -> None:
+        _none_on_trial(db)
         db.meta.set(BEFORE, json.dumps(_load(db, GOOD)))
         db.meta.set(GOOD, json.dumps(whole))
 

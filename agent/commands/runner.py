@@ -19,11 +19,11 @@ from agent.commands import arguments, audit, results
 from agent.commands.agent import Agent
 from agent.commands.authority import Authority, Grant, timely
 from agent.commands.call import Call
-from agent.commands.command import Command
+from agent.commands.command import ROLES, Command, allows
 from agent.commands.envelope import Envelope, parse
 from agent.commands.execute import locks, lookup, perform, permitted
 from agent.commands.results import answer
-from agent.errors import Rejected, StoreError
+from agent.errors import AgentError, Rejected, StoreError
 from agent.keeper import AlreadyFinished, Change, LedgerChange, Report
 from agent.mqtt import Inbound, Outbox
 from agent.mqtt.topics import Request
@@ -33,6 +33,7 @@ from agent.store.journal import Entry
 log = logging.getLogger(__name__)
 
 CANCEL_AGAIN_S = 0.2
+REFUSED, REPEATED = " refused", " repeated"  # buckets that no issuer has
 RESTART_LIMIT_S = 120.0  # a restart or reboot that has not happened by then has failed
 
 
@@ -40,18 +41,22 @@ class Rate:
     """So many commands a minute, a bucket that refills."""
 
     def __init__(self, per_minute: int) -> None:
-        self._size, self._left, self._at_s = float(per_minute), float(per_minute), 0.0
+        self._size, self.left, self._at_s = float(per_minute), float(per_minute), 0.0
 
     def take(self, now_s: float) -> float:
         """Tokens left after this command; below 0 it is one too many, below -size not even an answer is due."""
-        self._left = min(self._size, self._left + max(0.0, now_s - self._at_s) * self._size / 60)
+        self.left = min(self._size, self.left + max(0.0, now_s - self._at_s) * self._size / 60)
         self._at_s = now_s
-        self._left = max(self._left - 1, -2 * self._size)
-        return self._left
+        self.left = max(self.left - 1, -2 * self._size)
+        return self.left
 
     @property
     def silent_below(self) -> float:
         return -self._size
+
+
+def _refused_state(refusal: Rejected) -> str:
+    return results.EXPIRED if refusal.code == results.TOO_LATE else results.REJECTED
 
 
 class Runner:
@@ -71,7 +76,7 @@ class Runner:
         self.agent, self.outbox, self._authority = agent, outbox, authority
         self._device, self.instance, self._nonce = device, instance, nonce
         self._commands = commands
-        self._rate = Rate(agent.config.commands.rate_per_minute)
+        self._rates: dict[str, Rate] = {}  # one for each issuer with a key, and for what comes without
         self._calls: dict[str, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.faults: dict[str, int] = {}
@@ -95,28 +100,53 @@ class Runner:
         if request is None:
             self._fault("command-topic")  # no answer can be addressed
             return
-        left = self._rate.take(self._now().boot_s)
-        if left < self._rate.silent_below:
-            self._fault("command-flood")
-            return
         known, counters = await self.agent.store.run(lambda db: (db.journal.get(request.id), db.journal.counters()))
         if known is not None:
-            await self._repeat(known)
+            if self._take(REPEATED) >= 0:
+                await self._repeat(known)
             return
         entry = self._received(request, message)
+        grant = None
         try:
-            if left < 0:
-                raise Rejected(results.RESOURCES_EXCEEDED, "too many commands; try again in a minute")
             if message.retained:
                 raise Rejected(results.REQUEST_DENIED, "a retained command would run again at every connection")
             envelope = parse(message.payload, type=request.type, id=request.id, device=self._device)
-            entry, command, grant = self._admit(envelope, entry, counters)
+            grant = self._believed(envelope, counters)
+            entry = replace(entry, issuer=grant.issuer, role=grant.role, ttl_s=envelope.ttl_s)
+            if self._take(grant.bucket) < 0:
+                too_many = Rejected(results.RESOURCES_EXCEEDED, "too many commands; try again in a minute")
+                await self._tell_refusal(entry, too_many, self._rates[grant.bucket])
+                return
+            command = self._lookup(envelope.type)
+            entry = replace(entry, args=self._admitted(envelope, command, grant))
         except Rejected as refusal:
-            self._fault("command-rejected")
-            state = results.EXPIRED if refusal.code == results.TOO_LATE else results.REJECTED
-            await self._end(entry, state, refusal.code, refusal.reason)
+            await self._refuse(entry, refusal, verified=grant is not None and grant.verified)
             return
         await self._begin(entry, command, grant)
+
+    def _take(self, bucket: str) -> float:
+        """What one more command leaves in a bucket; see Rate."""
+        rate = self._rates.setdefault(bucket, Rate(self.agent.config.commands.rate_per_minute))
+        return rate.take(self._now().boot_s)
+
+    async def _refuse(self, entry: Entry, refusal: Rejected, *, verified: bool) -> None:
+        """A known issuer's command is kept with its refusal. What anybody may have sent uses up neither the journal,
+        nor the audit trail, nor the rate of others, and leaves its id free."""
+        self._fault("command-rejected")
+        if verified:
+            await self._end(entry, _refused_state(refusal), refusal.code, refusal.reason)
+        elif self._take(REFUSED) >= 0:
+            await self._tell_refusal(entry, refusal, self._rates[REFUSED])
+        else:
+            self._fault("command-flood")
+
+    async def _tell_refusal(self, entry: Entry, refusal: Rejected, rate: Rate) -> None:
+        """An answer that is not kept: the same id may be sent again. None while there are far too many."""
+        if rate.left < rate.silent_below:
+            self._fault("command-flood")
+            return
+        told = self._next(entry, _refused_state(refusal), code=refusal.code, reason=refusal.reason)
+        await self.outbox.add(Report(told.topic, told.answer, correlation=told.correlation))
 
     def _received(self, request: Request, message: Inbound) -> Entry:
         now = self._now()
@@ -140,17 +170,18 @@ class Runner:
             answer={},
         )
 
-    def _admit(self, envelope: Envelope, entry: Entry, counters: Mapping[str, int]) -> tuple[Entry, Command, Grant]:
-        """Every check before anything is done. Raises Rejected."""
+    def _believed(self, envelope: Envelope, counters: Mapping[str, int]) -> Grant:
+        """Who asks, and whether in time. Raises Rejected."""
         timely(envelope, self._now())
         counter = counters.get(envelope.issuer, -1)
-        grant = self._authority.grant(envelope, self._now(), nonce=self._nonce(), last_counter=counter)
-        command = self._lookup(envelope.type)
+        return self._authority.grant(envelope, self._now(), nonce=self._nonce(), last_counter=counter)
+
+    def _admitted(self, envelope: Envelope, command: Command, grant: Grant) -> dict[str, Any]:
+        """The arguments, once all is checked that can be before anything is done. Raises Rejected."""
         permitted(command, grant.role)
         args = arguments.check(command.args, envelope.args)
         grant.within_limits(command.name, args)
-        entry = replace(entry, args=args, issuer=grant.issuer, role=grant.role, ttl_s=envelope.ttl_s)
-        return entry, command, grant
+        return args
 
     async def _repeat(self, known: Entry) -> None:
         """The same id again: the answer that is stored, and nothing is done."""
@@ -187,7 +218,11 @@ class Runner:
         body = answer(id=entry.id, type=entry.type, n=entry.n + 1, state=state, **more)
         return replace(entry, state=state, n=entry.n + 1, answer=body, finished=state in results.FINAL)
 
-    def _audit(self, entry: Entry) -> dict[str, Any]:
+    def _audit(self, entry: Entry) -> dict[str, Any] | None:
+        """None for what only looks, as over the control socket: a desk's polling would push out what acted."""
+        with contextlib.suppress(Rejected):
+            if self._lookup(entry.type).role == "read":
+                return None
         code, reason = entry.answer.get("code", 0), entry.answer.get("reason", "")
         who = {"id": entry.id, "issuer": entry.issuer, "role": entry.role}
         return audit.entry(self._now(), entry.state, type=entry.type, code=code, reason=reason, **who)
@@ -213,12 +248,22 @@ class Runner:
             if not call.cancelled_by:
                 raise  # the agent ends; the next run finds the entry and decides
             state, code, reason = results.CANCELLED, results.COMMAND_CANCELED, f"cancelled by {call.cancelled_by}"
+            out = await asyncio.shield(self._undone(call, command))
         except Exception as error:
             log.exception("command %s", command.name)
             self._fault("command-bug")
             state, code, reason = results.FAILED, results.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
         if not call.finished:
             await self._end(call.entry, state, code, reason, out)
+
+    async def _undone(self, call: Call, command: Command) -> dict[str, Any] | None:
+        """The state after a cancelled command; None where nothing need be taken back."""
+        if command.undo is None:
+            return None
+        try:
+            return await command.undo(self.agent, call.entry.args, call)
+        except AgentError as error:
+            return {"v": 1, "result": f"not taken back: {error}"}
 
     async def _perform(self, call: Call, command: Command) -> dict[str, Any]:
         if command.resource is None:
@@ -310,12 +355,20 @@ class Runner:
         else:
             self._spawn(entry, command)
 
-    def cancel(self, id: str, by: str) -> bool:
-        """End a running command; False when it is not under way."""
+    def cancel(self, id: str, by: Entry) -> bool:
+        """End a running command; False when it is not under way.
+
+        Raises Rejected unless whoever asks has the role of the one who began it, and is the same or an admin.
+        """
         call = self._calls.get(id)
         if call is None or call.task is None:
             return False
-        call.cancelled_by = by or "the operator"
+        begun = call.entry
+        if not allows(by.role, begun.role):
+            raise Rejected(results.PERMISSION_DENIED, f"cancelling it needs the role {begun.role}, not {by.role}")
+        if by.issuer != begun.issuer and by.role != ROLES[-1]:
+            raise Rejected(results.PERMISSION_DENIED, f"{begun.type} was begun by {begun.issuer or 'another'}")
+        call.cancelled_by = f"{by.issuer or 'the operator'} ({by.role})"
         return call.task.cancel()
 
     async def stop(self) -> None:

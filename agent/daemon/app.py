@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent import __version__
+from agent.commands import audit
 from agent.commands.execute import execute
 from agent.control.server import ControlServer
 from agent.daemon import line_speed, memory, sd_notify
@@ -32,6 +33,7 @@ from agent.daemon.watchdog import END_S, LOOK_S, Endings, Patience, Watchdog
 from agent.doctor.readings_log import Diary
 from agent.errors import AgentError
 from agent.household.notifier import Household
+from agent.keeper import Change
 from agent.modem import Reading
 from agent.mqtt import SessionState
 from agent.plan import Notice
@@ -72,6 +74,8 @@ def _tell_damage(agent: LiveAgent, faults: Counter[str]) -> None:
     now = "the last good generation is used" if store.restored else "there is no good generation: counting begins anew"
     aside = store.set_aside.name if store.set_aside else ""
     log.error("the database was damaged%s; %s", f", it is kept as {aside}" if aside else ", emptied or gone", now)
+    noted = audit.entry(agent.clock.now(), "damaged", type="store", id=aside, issuer="agent", role="", reason=now)
+    agent.keeper.put(Change(audit=noted))
     agent.event("store", {"state": "damaged", "reason": now, "set_aside": aside})
 
 
@@ -228,6 +232,7 @@ class Daemon:
             supervisor.start(name, part.run, fatal=part is self._counting)
         supervisor.start("watchdog", self._watch)
         supervisor.start("proof", self._proof.run)
+        supervisor.start("trial", agent.trials.run)
         supervisor.start("household", self._household.run)
 
     async def _watch(self) -> None:

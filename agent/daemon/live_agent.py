@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from agent import __version__
+from agent.commands.config_trial import ConfigTrials
 from agent.config import Config, refused
 from agent.daemon import host
 from agent.daemon.startup import Line
@@ -42,6 +43,7 @@ class LiveAgent:
         self.faults_told: Callable[[], dict[str, int]] = dict
         self.alarms: Callable[[], Iterable[str]] = tuple
         self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self.trials = ConfigTrials(self)
         self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
@@ -130,6 +132,9 @@ class LiveAgent:
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
         return await self._present_modem().send_sms(number, text)
+
+    def trial_begun(self) -> None:
+        self.trials.begun()
 
     async def adopt(self, config: Config) -> None:
         """Another configuration is taken up by an orderly restart: two seconds, in which the kernel goes on shaping."""

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random, SystemRandom
 from typing import Any
@@ -28,8 +28,20 @@ from agent.mqtt.outbox import Outbox
 from agent.mqtt.reports import presence
 from agent.mqtt.sender import Sender, Timing
 from agent.mqtt.session_state import SessionState
+from agent.mqtt.target import target_of
 from agent.mqtt.topics import Topics
-from agent.mqtt.transport import Accepted, Closed, Connection, Event, Inbound, Message, Published, Refused, Target
+from agent.mqtt.transport import (
+    Accepted,
+    Closed,
+    Connection,
+    Event,
+    Inbound,
+    Message,
+    Published,
+    Refused,
+    Subscribed,
+    Target,
+)
 from agent.mqtt.twins import Twins
 from agent.net.wire_cost import Cost
 from agent.plan.model import Moment
@@ -37,7 +49,6 @@ from agent.plan.model import Moment
 log = logging.getLogger(__name__)
 
 PATIENT = Timing()
-LARGEST_PACKET_BYTES = 131_072  # a command has at most 64 KiB (agent/commands/envelope.py): a larger one is answered so
 MOST_WAITING = 64  # messages of QoS 0, which nothing else holds back
 Deliver = Callable[[Inbound], Awaitable[None]]
 
@@ -76,6 +87,7 @@ class Session:
         self._unanswered = 0  # connections in a row that ended before CONNACK
         self._elsewhere: tuple[str, int] | None = None
         self._number = 0
+        self._proof = set[type]()  # what the broker has taken in this session: Subscribed, Published
         self._connection: Connection | None = None
         self._events: asyncio.Queue[Event | Tick] = asyncio.Queue()
         self._sender: Sender | None = None
@@ -194,22 +206,9 @@ class Session:
             self._events.put_nowait(Tick())
 
     def _target(self) -> Target:
-        settings = self._settings
-        host, port, secure = split_url(settings.url)
-        if self._elsewhere is not None:
-            host, port = self._elsewhere
-        return Target(
-            host=host,
-            port=port,
-            client_id=settings.client_id or self._topics.device,
-            keepalive_s=self._keepalive.seconds,
-            protocol=self._protocol,
-            username=settings.username,
-            password=tls.secret(settings.password_file) if settings.password_file else "",
-            tls=tls.context(settings, clock_trusted=self._now().trusted) if secure else None,
-            bind_interface=settings.bind_interface,
-            largest_packet_bytes=LARGEST_PACKET_BYTES,
-        )
+        found = target_of(self._settings, self._topics.device, clock_trusted=self._now().trusted)
+        host, port = self._elsewhere or (found.host, found.port)
+        return replace(found, host=host, port=port, keepalive_s=self._keepalive.seconds, protocol=self._protocol)
 
     def _note(self, outcome: Outcome) -> None:
         """Learn from how an attempt ended."""
@@ -228,6 +227,7 @@ class Session:
         reason = outcome.reason or (f"reason code 0x{outcome.code:02x}" if outcome.code else outcome.end.value)
         self._change(
             connected=False,
+            proved=False,
             since_boot_s=self._now().boot_s if self._state.connected else self._state.since_boot_s,
             last_error="" if outcome.end is End.STOPPED else reason,
             attempts=self._backoff.attempts + 1,
@@ -252,6 +252,7 @@ class Session:
         )
         inbound: asyncio.Queue[Inbound] = asyncio.Queue()
         await self._remember(connection.target, accepted)
+        self._proof.clear()
         try:
             connection.subscribe(self._topics.requests)
             sender.publish_presence(self._presence("online"))
@@ -312,9 +313,11 @@ class Session:
             event = await self._events.get()
             lasted_s = max(0.001, self._now().boot_s - began_s)
             match event:
+                case Subscribed(_, codes):
+                    self._taken(event, max(codes, default=0))
                 case Published(mid, code):
-                    failed = await sender.acknowledged(mid, code)
-                    if failed:
+                    self._taken(event, code)
+                    if failed := await sender.acknowledged(mid, code):
                         return Outcome(End.LOST, failed, "PUBACK", lasted_s)
                 case Inbound(mid=0) if inbound.qsize() >= MOST_WAITING:
                     self._fault("inbound-dropped")
@@ -329,6 +332,12 @@ class Session:
                     problem = await self._look_after(connection, sender)
                     if problem:
                         return Outcome(End.SILENT, 0, problem, lasted_s)
+
+    def _taken(self, event: Subscribed | Published, code: int) -> None:
+        """Good below 0x80 (MQTT 5, 2.4). Both kinds prove that the device can be reached."""
+        if code < 0x80 and type(event) not in self._proof:
+            self._proof.add(type(event))
+            self._change(proved=len(self._proof) == 2)
 
     async def _look_after(self, connection: Connection, sender: Sender) -> str:
         """Count what it costs, judge whether it lives; why it must end, or nothing."""
@@ -375,8 +384,6 @@ class Session:
             presence(state, session=self._number, boot=self._outbox.boot, version=self._version, nonce=self.nonce)
         )
 
-    # -- receiving ---------------------------------------------------------------------------------------------------
-
     async def _receive(self, connection: Connection, inbound: asyncio.Queue[Inbound]) -> None:
         while True:
             message = await inbound.get()
@@ -390,11 +397,3 @@ class Session:
                 self._fault("inbound-bug")
                 log.exception("inbound message of %d bytes", len(message.payload))
             connection.acknowledge(message.mid)
-
-
-def split_url(url: str) -> tuple[str, int, bool]:
-    """Host, port and whether it is TLS, of a checked `operator.url`."""
-    scheme, _, rest = url.partition("://")
-    host, _, port = rest.partition(":")
-    secure = scheme == "mqtts"
-    return host, int(port) if port else (8883 if secure else 1883), secure

@@ -12,6 +12,7 @@ class SessionState:
 
     connected: bool = False
     since_boot_s: float | None = None  # when `connected` last changed
+    proved: bool = False  # in this session the broker took the subscription and a report on the device's own topic
     session: int = 0  # number of the present or last session, as in the `status` topic
     broker: str = ""  # host:port
     peer: tuple[str, int] | None = None  # address and port that this name led to, kept over a broken connection

@@ -16,12 +16,14 @@ from typing import Any
 from agent.errors import PlanError, StoreError, StoreTooNew
 from agent.plan.ledger import Ledger, closed_hours
 from agent.plan.ledger_record import from_dict, to_dict
-from agent.store import files, generation
+from agent.store import files, generation, numbers
 from agent.store.history import History
-from agent.store.journal import AuditTable, JournalTable
+from agent.store.journal import AuditTable, JournalTable, hash_of
 from agent.store.ledger import EventTable, LedgerTable, MetaTable
-from agent.store.outbox import OutboxTable
+from agent.store.outbox import Mark, OutboxTable
 from agent.store.schema import MIGRATIONS
+
+EPOCH = "epoch"  # how many damaged databases went before this one
 
 
 class Database:
@@ -68,10 +70,40 @@ class Database:
         database.set_aside = aside
         try:
             database._restore()
+            if aside is not None or database.restored or database.lost:
+                database._begin_anew()
         except BaseException:
             database.close()
             raise
         return database
+
+    def _begin_anew(self) -> None:
+        """After damage: no number that may have been used comes again, no command that an issuer's counter bars."""
+        before = numbers.load(self.path)
+        now = replace(before, epoch=before.epoch + 1)
+        numbers.save(self.path, now)
+        with self.transaction():
+            self.meta.set(EPOCH, str(now.epoch))
+            for issuer, counter in now.counters.items():
+                self.journal.set_counter(issuer, max(counter, self.journal.counter(issuer)))
+            if self.outbox.mark() is None:
+                self.outbox.set_mark(Mark("", 0, 0, now.first))
+            self.audit.begin_at(now.first)
+
+    def use_counter(self, issuer: str, counter: int) -> None:
+        """First in the file that outlives this database. Raises StoreError."""
+        if not self.in_memory:
+            kept = numbers.load(self.path)
+            try:
+                numbers.save(self.path, replace(kept, counters={**kept.counters, issuer: counter}))
+            except OSError as error:
+                raise StoreError(f"{self.path}: {error}") from error
+        self.journal.set_counter(issuer, counter)
+
+    def boot_name(self, boot_id: str) -> str:
+        """The boot as reports name it: another one after damage, since their numbers begin anew then."""
+        epoch = self.meta.get(EPOCH)
+        return boot_id if epoch is None else hash_of(f"{epoch} {boot_id}")
 
     def _restore(self) -> None:
         """A database without a ledger takes what the last good generation has, be it new, emptied or a copy."""

@@ -25,8 +25,16 @@ SCHEMA = (
         n INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL, hash TEXT NOT NULL)""",
 )
 
+ARRIVAL = (
+    "ALTER TABLE journal ADD COLUMN serial INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX journal_arrival ON journal (serial)",
+)
+
 KEPT = 2_000  # finished commands; a repeat of an older id is refused by its counter, nonce or expiry instead
 AUDIT_KEPT = 5_000
+# Numbers that rise for ever begin anew at a multiple of this after damage (numbers.py). 2**53, up to which every JSON
+# reader counts right (RFC 8259, 6), leaves room for 2**21 of them.
+SPAN = 2**32
 FIRST_HASH = "0" * 64
 
 
@@ -58,6 +66,10 @@ _COLUMNS = (
 )
 
 
+# The place in the order of arrival, which no clock has a say in: a command keeps it, a new one comes last.
+_SERIAL = "coalesce((SELECT serial FROM journal WHERE id = ?), (SELECT coalesce(max(serial), 0) + 1 FROM journal))"
+
+
 class JournalTable:
     """The journal of commands."""
 
@@ -70,13 +82,13 @@ class JournalTable:
 
     def unfinished(self) -> list[Entry]:
         """Commands that the last run left open, in the order of their arrival."""
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM journal WHERE finished = 0 ORDER BY received_s, id")
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM journal WHERE finished = 0 ORDER BY serial, received_s")
         return [_entry(row) for row in rows]
 
     def put(self, entry: Entry) -> None:
         """A command's present state; the oldest finished ones beyond KEPT are forgotten."""
         self._db.execute(
-            f"INSERT OR REPLACE INTO journal ({_COLUMNS}) VALUES ({', '.join('?' * 16)})",
+            f"INSERT OR REPLACE INTO journal ({_COLUMNS}, serial) VALUES ({', '.join('?' * 16)}, {_SERIAL})",
             (
                 entry.id,
                 entry.type,
@@ -94,6 +106,7 @@ class JournalTable:
                 entry.correlation,
                 json.dumps(entry.answer),
                 entry.finished,
+                entry.id,
             ),
         )
         if entry.finished:
@@ -104,7 +117,7 @@ class JournalTable:
         if count > KEPT:
             self._db.execute(
                 "DELETE FROM journal WHERE id IN "
-                "(SELECT id FROM journal WHERE finished = 1 ORDER BY received, boot, received_s LIMIT ?)",
+                "(SELECT id FROM journal WHERE finished = 1 ORDER BY serial, received LIMIT ?)",
                 (count - KEPT,),
             )
 
@@ -144,10 +157,16 @@ class AuditTable:
         """Append; the new head of the chain."""
         before = self.head()
         text = json.dumps({**entry, "before": before}, sort_keys=True, separators=(",", ":"))
-        digest = _digest(text)
+        digest = hash_of(text)
         self._db.execute("INSERT INTO audit (entry, hash) VALUES (?, ?)", (text, digest))
         self._db.execute("DELETE FROM audit WHERE n <= (SELECT max(n) FROM audit) - ?", (AUDIT_KEPT,))
         return digest
+
+    def begin_at(self, number: int) -> None:
+        """An empty trail goes on after this number: the one before it was lost."""
+        if self.head() == FIRST_HASH:
+            self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'audit'")
+            self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('audit', ?)", (number,))
 
     def entries(self, limit: int = AUDIT_KEPT) -> list[dict[str, Any]]:
         """The newest entries, oldest first, each with its number and hash."""
@@ -164,10 +183,10 @@ class AuditTable:
         expected: int | None = None
         for n, entry, digest in self._rows():
             if expected is None:
-                expected = n if n == 1 or self._full() else 1
+                expected = n if n % SPAN == 1 or self._full() else 1
             if n != expected:
                 return expected
-            if _digest(entry) != digest or (before is not None and json.loads(entry)["before"] != before):
+            if hash_of(entry) != digest or (before is not None and json.loads(entry)["before"] != before):
                 return n
             before, expected = digest, n + 1
         newest = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
@@ -181,7 +200,7 @@ class AuditTable:
         yield from self._db.execute("SELECT n, entry, hash FROM audit ORDER BY n")
 
 
-def _digest(text: str) -> str:
+def hash_of(text: str) -> str:
     import hashlib  # and OpenSSL with it, for which the line at the start need not wait
 
     return hashlib.sha256(text.encode()).hexdigest()

@@ -18,4 +18,4 @@ LEDGER_AND_HISTORY = (
     " boot_s REAL NOT NULL, name TEXT NOT NULL, data TEXT NOT NULL)",
 )
 
-MIGRATIONS: list[tuple[str, ...]] = [LEDGER_AND_HISTORY, outbox.SCHEMA + journal.SCHEMA]
+MIGRATIONS: list[tuple[str, ...]] = [LEDGER_AND_HISTORY, outbox.SCHEMA + journal.SCHEMA, journal.ARRIVAL]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from agent.config import Config
 from agent.mqtt import Timing
-from agent.mqtt.session import split_url
+from agent.mqtt.target import split_url
 from simulator.errors import SimulatorError
 from simulator.fleet.broker import Mosquitto, raise_file_limit
 from simulator.fleet.connection import LoopConnection

@@ -6,9 +6,11 @@ the tests of the operator's side. What it is asked to do to a machine it does no
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any, Protocol
 
+from agent.commands import config_trial
 from agent.commands.agent import Clock, Store
 from agent.commands.authority import Authority, BrokerAuthority
 from agent.commands.runner import Runner
@@ -46,6 +48,7 @@ class VirtualAgent:
         self.config, self.store, self.device, self.version = config, store, device, version
         self.clock, now = clock, clock.now
         self.asked: list[str] = []
+        self._deciding: asyncio.Task[None] | None = None
         self.started_boot_s = now().boot_s
         self.topics = topics = Topics(config.operator.root, device)
         self.keeper = Keeper(store, clock, config.plan, Ledger.new(config.plan, now()), Counter(), outbox_comes=True)
@@ -116,6 +119,10 @@ class VirtualAgent:
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
         self.asked.append(f"sms {number}")
         return {"reference": 1}
+
+    def trial_begun(self) -> None:
+        if self._deciding is None or self._deciding.done():
+            self._deciding = asyncio.ensure_future(config_trial.decide(self))
 
     async def adopt(self, config: Config) -> None:
         self.config = config

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from agent.clock import Clock
-from agent.commands import pushed_config
+from agent.commands import config_trial, pushed_config
 from agent.commands.authority import BrokerAuthority
 from agent.commands.command import Command, Progress
 from agent.commands.runner import Runner
@@ -251,7 +251,11 @@ class Life:
     def session_state(self) -> SessionState:
         connected = self.connected_s is not None
         return SessionState(
-            connected, since_boot_s=self.connected_s, broker="broker.test:1883", heard_boot_s=self.heard_s
+            connected,
+            proved=connected,
+            since_boot_s=self.connected_s,
+            broker="broker.test:1883",
+            heard_boot_s=self.heard_s,
         )
 
     async def samples(self) -> Sequence[Sample]:
@@ -291,6 +295,9 @@ class Life:
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
         return {"reference": 1}
+
+    def trial_begun(self) -> None:
+        self._deciding = asyncio.ensure_future(config_trial.decide(self))
 
     async def adopt(self, config: Config) -> None:
         self.wants_restart = True

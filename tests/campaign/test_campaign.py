@@ -127,7 +127,7 @@ def test_a_pushed_configuration_that_keeps_the_broker_away_is_rolled_back(tmp_pa
     config = campaign_config(1)
     bad = {"operator.url": "mqtt://away.test"}
     with Database.open(tmp_path / "agent.db") as database, database.transaction():
-        pushed_config.begin(database, pushed_config.Trial(pushed_config.LOCAL, bad, "boot-1", 100.0, 300.0))
+        pushed_config.begin(database, pushed_config.Trial("c1", bad, "boot-1", 100.0, 300.0))
         assert pushed_config.effective(config, database, "boot-1", 200.0).operator.url.endswith("away.test")
         assert pushed_config.effective(config, database, "boot-2", 20.0).operator.url.endswith("away.test")
         assert pushed_config.effective(config, database, "boot-2", 301.0).operator.url == config.operator.url

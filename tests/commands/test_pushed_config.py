@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent import config as configuration
-from agent.commands import pushed_config
+from agent.commands import config_trial, pushed_config
+from agent.commands.execute import execute
 from agent.config import Config
-from agent.errors import ConfigError, StoreError
+from agent.errors import ConfigError, Rejected, StoreError
 from agent.mqtt import SessionState
 from agent.store import Database
 from tests.commands.standin import StandIn
@@ -84,7 +86,7 @@ def test_confirmed_by_reaching_the_broker(tmp_path: Path, config: Config) -> Non
     async def story(agent: Reporting, channel: Channel) -> None:
         await channel.send("config.set", "c1", {"changes": {"operator.beat_s": 1800}, "confirm_s": 60})
         await channel.until(lambda: agent.config.operator.beat_s == 1800)
-        agent.shown = SessionState(connected=True, since_boot_s=agent.clock.boot_s + 1)
+        agent.shown = SessionState(connected=True, proved=True, since_boot_s=agent.clock.boot_s + 1)
         await channel.settle()
         assert (await channel.states("c1"))[-1] == "succeeded"
 
@@ -118,7 +120,8 @@ def test_a_disk_that_refuses_for_a_while_does_not_end_the_watch_over_a_trial(
     tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch, reached: bool
 ) -> None:
     """Else a configuration that keeps the broker away would stay until the next start."""
-    monkeypatch.setattr("agent.commands.rows.config.STORE_RETRY_S", 0.01)
+    for module in ("rows.config", "config_trial"):
+        monkeypatch.setattr(f"agent.commands.{module}.STORE_RETRY_S", 0.01)
 
     async def story(agent: Reporting, channel: Channel) -> None:
         await channel.send("config.set", "c1", {"changes": {"operator.url": "mqtt://nowhere.invalid"}, "confirm_s": 60})
@@ -133,7 +136,7 @@ def test_a_disk_that_refuses_for_a_while_does_not_end_the_watch_over_a_trial(
 
         monkeypatch.setattr(agent.store, "run", run)
         if reached:
-            agent.shown = SessionState(connected=True, since_boot_s=agent.clock.boot_s + 1)
+            agent.shown = SessionState(connected=True, proved=True, since_boot_s=agent.clock.boot_s + 1)
         agent.clock.boot_s += 61
         await channel.settle()
         assert len(refusals) == 4
@@ -153,7 +156,7 @@ def test_a_reboot_in_between(tmp_path: Path, config: Config, boot_s: float, conn
 
     async def after(agent: Reporting, channel: Channel) -> None:
         assert agent.config.operator.beat_s == (900 if last == "failed" else 1800)
-        agent.shown = SessionState(connected=connected, since_boot_s=boot_s + 5)
+        agent.shown = SessionState(connected=connected, proved=connected, since_boot_s=boot_s + 5)
         if last is None:
             agent.clock.boot_s += 60  # the limit counts from the boot
         await channel.settle()
@@ -181,7 +184,24 @@ def test_a_configuration_that_kills_the_agent_is_given_up(tmp_path: Path, config
 
 @pytest.mark.parametrize(
     "changes",
-    [{"commands.require_signature": False}, {"operator.key_file": "/tmp/x"}, {"operator.beat_s": 0}, {"x": 1}],
+    [
+        {"commands.require_signature": False},
+        {"operator.key_file": "/tmp/x"},
+        {"operator.beat_s": 0},
+        {"x": 1},
+        # By these the operator finds the device, or the household's neighbour.
+        {"device.id": "imei::990000862471862"},
+        {"operator.root": "evil"},
+        {"operator.client_id": "imei::990000862471862"},
+        {"operator.username": "other"},
+        {"operator.root": None},
+        # And these are written to as root.
+        {"modem.power_gpio": "/sys/class/gpio/gpio7/value"},
+        {"modem.port": "/dev/mtd0"},
+        {"modem.power_cycle": ["/bin/true"]},
+        {"household.led": "green:status"},
+        {"operator.beat_s": 1800, "household.led": "green:status"},
+    ],
 )
 def test_what_cannot_be_pushed(tmp_path: Path, config: Config, changes: dict[str, Any]) -> None:
     async def story(agent: Reporting, channel: Channel) -> None:
@@ -217,18 +237,92 @@ def test_what_makes_no_sense_cannot_be_pushed_either(config: Config, changes: di
         pushed_config.merged(config, changes)
 
 
-def test_a_trial_whose_command_is_forgotten_is_given_up_at_the_start(tmp_path: Path, config: Config) -> None:
-    """A database that was restored has the trial of its last generation and no journal: nobody would end it."""
+@pytest.mark.parametrize("shown", [{"connected": True}, {"connected": False, "proved": True, "since_boot_s": 0.0}])
+def test_a_connection_alone_confirms_nothing(tmp_path: Path, config: Config, shown: dict[str, Any]) -> None:
+    """As at a broker that refuses what the device reports, or what it listens to."""
 
     async def story(agent: Reporting, channel: Channel) -> None:
-        await channel.send("config.set", "c1", {"changes": {"operator.url": "mqtt://nowhere.invalid"}, "confirm_s": 60})
-        await channel.until(lambda: agent.config.operator.url)
-        await agent.store.run(lambda db: db.connection.execute("DELETE FROM journal"))
+        agent.shown = SessionState(**{"since_boot_s": agent.clock.boot_s + 1, **shown})
+        await channel.send("config.set", "c1", {"changes": {"operator.beat_s": 1800}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.beat_s == 1800)
+        agent.clock.boot_s += 61
+        await channel.settle()
+        assert (await channel.states("c1"))[-1] == "failed"
+        assert agent.config.operator.beat_s == 900
 
     run(tmp_path, config, story)
 
-    async def later(agent: Reporting, channel: Channel) -> None:
-        assert agent.config.operator.url == ""
-        assert await agent.store.run(pushed_config.trial) is None
 
-    run(tmp_path, config, later, instance="2")
+async def decided(agent: Reporting) -> dict[str, Any]:
+    """What became of the last trial, once there is none any more."""
+    await config_trial.decide(agent)
+    return await pushed_config.last(agent)
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_trial_is_decided_though_whoever_asked_has_gone(tmp_path: Path, config: Config, reached: bool) -> None:
+    async def story(agent: Reporting, channel: Channel) -> None:
+        args = {"changes": {"operator.beat_s": 60}, "confirm_s": 60}
+        asking = asyncio.ensure_future(execute(agent, "config.set", args, role="admin", source="local:root (uid 0)"))
+        await channel.until(lambda: agent.config.operator.beat_s == 60)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        if reached:
+            agent.shown = SessionState(connected=True, proved=True, since_boot_s=agent.clock.boot_s + 1)
+        else:
+            agent.clock.boot_s += 61
+        assert (await decided(agent))["result"] == ("confirmed" if reached else "rolled back")
+        assert agent.config.operator.beat_s == (60 if reached else 900)
+
+    run(tmp_path, config, story)
+
+
+def test_a_cancelled_trial_is_rolled_back_and_says_so(tmp_path: Path, config: Config) -> None:
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.beat_s": 60}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.beat_s == 60)
+        await channel.send("agent.cancel", "k", {"id": "c1"})
+        await channel.settle()
+        last = (await channel.answers("c1"))[-1]
+        assert (last["state"], last["out"]["result"]) == ("cancelled", "rolled back")
+        assert agent.config.operator.beat_s == 900
+        await channel.send("config.set", "c2", {"changes": {"operator.beat_s": 70}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.beat_s == 70)  # and the next one is not refused
+
+    run(tmp_path, config, story)
+
+
+def test_a_plan_is_not_changed_while_a_trial_would_become_good_with_it(tmp_path: Path, config: Config) -> None:
+    async def story(agent: Reporting, channel: Channel) -> None:
+        args = {"changes": {"operator.url": "mqtt://nowhere.invalid"}, "confirm_s": 60}
+        asking = asyncio.ensure_future(execute(agent, "config.set", args, role="admin", source="local:root (uid 0)"))
+        await channel.until(lambda: agent.config.operator.url)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await channel.send("plan.set", "p", {"billing_day": 3})
+        await channel.settle()
+        assert (await channel.states("p"))[-1] == "rejected"
+
+    run(tmp_path, config, story)
+
+
+def test_pushed_keys_are_dropped_on_the_device_alone(tmp_path: Path, config: Config) -> None:
+    """One, then all; and what was dropped does not come back by a rollback."""
+
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await pushed_config.keep(agent, {"operator.beat_s": 60, "plan.billing_day": 3, "plan.count": "link"})
+        await channel.send("config.drop", "d")
+        await channel.settle()
+        assert (await channel.answers("d"))[-1]["code"] == 7006
+        local = partial(execute, agent, role="admin", source="local:root (uid 0)")
+        with pytest.raises(Rejected, match="root is not pushed"):
+            await local("config.drop", {"key": "operator.root"})
+        out = await local("config.drop", {"key": "plan.billing_day"})
+        assert out["dropped"] == ["plan.billing_day"]
+        assert (agent.config.plan.billing_day, agent.config.operator.beat_s) == (1, 60)
+        await local("config.drop", {})
+        await local("config.rollback", {})
+        assert agent.config.operator.beat_s == 900
+        assert await agent.store.run(pushed_config.overlay) == {}
+
+    run(tmp_path, config, story)

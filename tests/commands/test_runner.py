@@ -319,12 +319,14 @@ def test_audit_trail_shows_what_was_changed(tmp_path: Path) -> None:
     async def story(agent: StandIn, channel: Channel) -> None:
         await channel.send("plan.topup", "t", GB5)
         await channel.settle()
-        await channel.raw("status", "x", b"nonsense")
+        await channel.send("plan.topup", "x")
+        await channel.raw("plan.topup", "y", b"nonsense")  # nobody's, and not noted
+        await channel.send("status", "z")  # only looks
         entries = await agent.store.run(lambda db: db.audit.entries())
         assert [(e["type"], e["what"]) for e in entries] == [
             ("plan.topup", "running"),
             ("plan.topup", "succeeded"),
-            ("status", "rejected"),
+            ("plan.topup", "rejected"),
         ]
         assert await agent.store.run(lambda db: db.audit.broken()) is None
         forge = "UPDATE audit SET entry = replace(entry, 'plan.topup', 'plan.other') WHERE n = 2"

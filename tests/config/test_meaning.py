@@ -91,3 +91,30 @@ def test_steps_at_the_same_use() -> None:
 
 def test_the_files_of_the_packages_are_right() -> None:
     assert load("firmware-config/debian/config.toml").wan.interfaces == ("wwan*",)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/tmp/victim.txt", "/dev/mtd0", "/sys/class/leds/x/value", "/sys/class/gpio/value", "/sys/class/gpio/../x/value",
+     "/sys/class/gpio/./value", "/sys/class/gpio/gpio7/../../../../etc/value", "/sys/class/gpio/gpio7/value/../x",
+     "/sys/class/gpio//value", "/sys/class/gpio/gpio7/direction", "sys/class/gpio/gpio7/value",
+     "/sys/class/gpio/gpio7/value\\n"],
+)  # fmt: skip
+def test_files_that_are_no_gpio(path: str) -> None:
+    assert refusal(f'[modem]\npower_gpio = "{path}"\n').startswith("agent.toml: modem.power_gpio: ")
+
+
+@pytest.mark.parametrize("name", ["../x", "..", ".", "a/b", "/etc", "a/../b", "x\\u0000", "a b", "x" * 64])
+def test_names_that_no_led_has(name: str) -> None:
+    assert refusal(f'[household]\nled = "{name}"\n').startswith("agent.toml: household.led: not the name of a LED")
+
+
+@pytest.mark.parametrize("name", ["", "green:status", "ACT", "led0", "mmc0::", "tp-link:blue:wlan-5g", "..x"])
+def test_names_that_a_led_may_have(name: str) -> None:
+    assert parse(f'[household]\nled = "{name}"\n').household.led == name
+
+
+@pytest.mark.parametrize("line", ["", "gpio7", "gpiochip0_7", "power_modem", "lte-power"])
+def test_a_gpio_by_number_or_by_name(line: str) -> None:
+    path = line and f"/sys/class/gpio/{line}/value"
+    assert parse(f'[modem]\npower_gpio = "{path}"\n').modem.power_gpio == path

@@ -57,6 +57,10 @@ def test_what_an_older_agent_took_is_used_as_far_as_it_makes_sense(files: Files)
     assert "wan.interfaces" in found.problem
     files.write('[wan]\ninterfaces = ["*"]\n')
     assert config_start.load(files.file).wan.interfaces == ("wwan0",)
+    files.write('[modem]\npower_gpio = "/sys/devices/x/value"\nbaud = 9600\n[household]\nled = "../x"\n')
+    found = config_start.load(files.file)
+    assert (found.modem.power_gpio, found.modem.baud, found.household.led) == ("", 9600, "")
+    assert "modem.power_gpio" in found.problem
 
 
 @pytest.mark.parametrize("text", ['[wan]\ninterfaces = ["*"]\n', "[plan]\nbilling_day = 32\n", "[plan"])

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from agent.mqtt.sender import Sender
-from agent.mqtt.session import LARGEST_PACKET_BYTES, MOST_WAITING
+from agent.mqtt.session import MOST_WAITING
+from agent.mqtt.target import LARGEST_PACKET_BYTES
 from agent.mqtt.transport import Accepted, Connection, Message, Target
 from agent.net.wire_cost import Cost
 from tests.bench.operator_ear import CONNACK, CONNECT, PUBACK, PUBLISH, packet, text

@@ -12,7 +12,7 @@ from agent.mqtt.backoff import BAD_CREDENTIALS, SERVER_BUSY, SESSION_TAKEN_OVER,
 from agent.mqtt.budget import DAY_S, LONGEST_S, Budget
 from agent.mqtt.keepalive import KeepAlive
 from agent.mqtt.schedule import FULL_S, Rhythm
-from agent.mqtt.session import split_url
+from agent.mqtt.target import split_url
 from agent.mqtt.topics import Topics
 from agent.store.outbox import Gap, ranges
 

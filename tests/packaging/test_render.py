@@ -63,7 +63,8 @@ SAMPLES: dict[Any, tuple[str, Any]] = {
 FITTING = {
     "device.state_dir": "/x", "device.run_dir": "/x", "modem.port": "/dev/x", "modem.pin_file": "/x",
     "modem.apn_password_file": "/x", "modem.apn_auth": "chap",
-    "modem.power_gpio": "/x", "plan.timezone": "UTC0", "plan.count": "link", "plan.charge": "sent",
+    "modem.power_gpio": "/sys/class/gpio/gpio7/value",
+    "plan.timezone": "UTC0", "plan.count": "link", "plan.charge": "sent",
     "shaper.qdisc": "tbf", "operator.url": "mqtt://h", "operator.protocol": "5", "commands.keys_file": "/x",
     "clock.source": "ntp", "household.sms_to": "+32470", "household.sms_language": "nl", "log.level": "debug",
     **{f"operator.{name}_file": "/x" for name in ("password", "ca", "cert", "key", "psk")},

@@ -1,4 +1,4 @@
-"""`modem-agent config check|show`: what the configuration says, without starting anything."""
+"""`modem-agent config check|show|pushed`: what the configuration says, without starting anything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.cli.verb import Call, verb
 
 @click.group(no_args_is_help=False)
 def command() -> None:
-    """Show or check the configuration."""
+    """Show or check the configuration, or what was pushed over it."""
 
 
 @verb("modem-agent config check --config /etc/modem-agent/config.toml", socket=False)
@@ -50,6 +50,38 @@ def show(call: Call) -> None:
         print()
 
 
+@verb(
+    "modem-agent config pushed", "modem-agent config pushed --drop operator.url", "modem-agent config pushed --drop all"
+)
+@click.option("--drop", metavar="KEY", help="Forget this pushed key, or all; the file's value counts again.")
+def pushed(call: Call, drop: str | None) -> int:
+    """Show what the operator has pushed over the file, or drop it.
+
+    Works without an agent too.
+    """
+    from agent.cli import exits, pushed_keys
+
+    if drop is not None:
+        answer = pushed_keys.drop(call, "" if drop == "all" else drop)
+        gone = answer["dropped"]
+        if call.json:
+            print_json(answer)
+        else:
+            print(f"dropped: {', '.join(map(clean, gone)) or 'nothing; nothing was pushed'}")
+        return exits.OK
+    answer = pushed_keys.shown(call)
+    if call.json:
+        print_json(answer)
+        return exits.OK
+    for key, value in answer["pushed"].items():
+        print(clean(f"{key} = {_toml(value)}"))
+    if not answer["pushed"]:
+        print("nothing is pushed: the file counts")
+    if answer["trial"]:
+        print("on trial: taken back unless the broker is reached with it")
+    return exits.OK
+
+
 def _default_keys(config: Any) -> list[str]:
     from dataclasses import fields, is_dataclass
 
@@ -80,3 +112,4 @@ def _toml(value: Any) -> str:
 
 command.add_command(check, "check")
 command.add_command(show, "show")
+command.add_command(pushed, "pushed")

@@ -1,15 +1,16 @@
-"""`config.get`, `config.set`, `config.rollback`: see pushed_config.py for how a pushed configuration is tried."""
+"""`config.get`, `config.set`, `config.rollback`, `config.drop`: see pushed_config.py and config_trial.py."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from agent import config as configuration
-from agent.commands import pushed_config, results
+from agent.commands import config_trial, pushed_config, results
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
 from agent.errors import ConfigError, Rejected, StoreError
@@ -18,15 +19,19 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STORE_RETRY_S = 2.0  # after a disk that refused
-LOOK_S = 0.5  # how often a trial looks whether the broker was reached
-# Keys that decide who may command the device, and files that hold its secrets, are changed on the device alone.
-LOCAL = (
-    "commands.",
-    "device.state_dir",
-    "device.run_dir",
-    "device.read_group",
-    "device.act_group",
-    "modem.power_cycle",
+# Changed on the device alone: who may command it (and so every name by which the operator finds it), what it runs or
+# writes to as root, and files that hold its secrets.
+LOCAL_SECTIONS = ("commands.", "device.")
+LOCAL_KEYS = frozenset(
+    {
+        "household.led",
+        "modem.port",
+        "modem.power_cycle",
+        "modem.power_gpio",
+        "operator.client_id",
+        "operator.root",
+        "operator.username",
+    }
 )
 
 
@@ -38,48 +43,47 @@ async def get(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[st
         if args["section"] not in shown:
             raise Rejected(results.INVALID_VALUE, f"no section {args['section']!r}; there are {', '.join(shown)}")
         shown = {args["section"]: shown[args["section"]]}
-    pushed = {key: "***" if key in configuration.SECRETS else value for key, value in overlay.items()}
+    pushed = pushed_config.shown(overlay)
     return {"v": 1, "config": shown, "pushed": pushed, "trial": on_trial is not None}
 
 
 async def set_keys(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Validate, stage, apply, and wait for the broker."""
     for key in args["changes"]:
-        if key.startswith(LOCAL) or key.endswith("_file"):
+        if key in LOCAL_KEYS or key.startswith(LOCAL_SECTIONS) or key.endswith("_file"):
             raise Rejected(results.PERMISSION_DENIED, f"{key} can be changed on the device only")
     config, whole = await pushed_config.checked(agent, args["changes"])
-    if await agent.store.run(pushed_config.trial) is not None:
-        raise Rejected(results.REQUEST_DENIED, "another configuration is on trial")
     now = agent.clock.now()
-    made = pushed_config.Trial(
-        progress.id or pushed_config.LOCAL, whole, now.boot_id, now.boot_s, float(args["confirm_s"])
-    )
-    await agent.store.run(lambda db: pushed_config.begin(db, made))
+    id = progress.id or f"local-{secrets.token_hex(4)}"
+    made = pushed_config.Trial(id, whole, now.boot_id, now.boot_s, float(args["confirm_s"]))
+    await agent.store.run(partial(pushed_config.begin, made=made))
+    agent.trial_begun()
     progress(30, "applied; waiting for the broker")
     await agent.adopt(config)
-    return await settle(agent, args, progress)
+    return await _verdict(agent, id)
 
 
 async def settle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Wait until the trial is decided; also called by the run of the agent that finds one under way."""
+    """The trial of a command that an earlier run of the agent began."""
+    agent.trial_begun()
+    return await _verdict(agent, progress.id)
+
+
+async def _verdict(agent: Agent, id: str) -> dict[str, Any]:
+    """Wait until the trial is decided, which the daemon does."""
     while True:
         made = await _insist(agent.store.run, pushed_config.trial)
-        if made is None or made.id != (progress.id or pushed_config.LOCAL):
-            return await _verdict(agent, progress)
-        now = agent.clock.now()
-        session = agent.snapshot().session
-        if session.connected and (session.since_boot_s or 0.0) > made.began_s:
-            await _insist(agent.store.run, pushed_config.confirm)
-        elif made.left_s(now.boot_id, now.boot_s) <= 0:
-            limit = f"the broker was not reached within {made.limit_s:g} s"
-            await _insist(agent.store.run, partial(pushed_config.give_up, reason=limit))
-            await _insist(_go_back, agent)
-        else:
-            await asyncio.sleep(LOOK_S)
+        if made is None or made.id != id:
+            break
+        await asyncio.sleep(config_trial.LOOK_S)
+    result, reason = await _insist(_result, agent, id)
+    if result == pushed_config.CONFIRMED:
+        return {"v": 1, "result": result}
+    raise Rejected(results.COMMAND_FAILURE, f"rolled back: {reason or 'by another command'}")
 
 
 async def _insist(attempt: Callable[..., Awaitable[T]], *arguments: object) -> T:
-    """Until the disk takes it: a trial that nobody watches would keep the broker away until the next start."""
+    """Until the disk answers: the daemon goes on deciding the trial."""
     while True:
         try:
             return await attempt(*arguments)
@@ -88,24 +92,35 @@ async def _insist(attempt: Callable[..., Awaitable[T]], *arguments: object) -> T
             await asyncio.sleep(STORE_RETRY_S)
 
 
-async def _verdict(agent: Agent, progress: Progress) -> dict[str, Any]:
-    found = await _insist(pushed_config.last, agent)
-    if found.get("id") == (progress.id or pushed_config.LOCAL) and found["result"] == "confirmed":
-        return {"v": 1, "result": "confirmed"}
-    raise Rejected(results.COMMAND_FAILURE, f"rolled back: {found.get('reason') or 'by another command'}")
+async def _result(agent: Agent, id: str) -> tuple[str, str]:
+    """What became of this trial, if it was the last one."""
+    found = await pushed_config.last(agent)
+    return (found["result"], found["reason"]) if found.get("id") == id else ("", "")
 
 
-async def _go_back(agent: Agent) -> None:
+async def take_back(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """The command was cancelled: its trial ends with it, unless it is decided."""
+    await config_trial.roll_back(agent, progress.id, "the command was cancelled")
+    result, _ = await _result(agent, progress.id)
+    return {"v": 1, "result": result or "nothing was changed"}
+
+
+async def drop(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """At once and without a trial, since what was pushed may be why the broker is not reached."""
+    if progress.id:
+        raise Rejected(results.PERMISSION_DENIED, "pushed keys are dropped on the device only; here: config.rollback")
+    keys = [args["key"]] if args["key"] else []
+    gone = await agent.store.run(partial(pushed_config.drop, keys=keys))
     config, _ = await pushed_config.checked(agent, {})
     await agent.adopt(config)
+    return {"v": 1, "dropped": gone}
 
 
 async def rollback(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """End a trial now, or go back to the configuration before the present one."""
     on_trial = await agent.store.run(pushed_config.trial)
     if on_trial is not None:
-        await agent.store.run(lambda db: pushed_config.give_up(db, "rolled back by command"))
-        await _go_back(agent)
+        await config_trial.roll_back(agent, on_trial.id, "rolled back by command")
         return {"v": 1, "ended": on_trial.id}
     earlier = await pushed_config.before(agent)
     present = await agent.store.run(pushed_config.overlay)
@@ -136,6 +151,14 @@ ROWS = (
         time_limit_s=900.0,
         resource="config",
         resume=settle,
+        undo=take_back,
     ),
     Command("config.rollback", "back to the configuration before", rollback, role="admin"),
+    Command(
+        "config.drop",
+        "on the device: forget pushed keys, so that the file's count again",
+        drop,
+        args={"key": {"type": "string", "maxLength": 80, "default": "", "help": "section.key; empty: all"}},
+        role="admin",
+    ),
 )

@@ -122,7 +122,8 @@ class Reporting:
         if not settings.url:
             await asyncio.Event().wait()
         topics, now = Topics(settings.root, agent.device), agent.clock.now
-        outbox = self._outbox = Outbox(agent.keeper, agent.store, settings, topics, boot=now().boot_id, now=now)
+        boot = await agent.store.run(lambda database: database.boot_name(now().boot_id))
+        outbox = self._outbox = Outbox(agent.keeper, agent.store, settings, topics, boot=boot, now=now)
         await outbox.open()
         twins = Twins(agent.store, outbox.wake.set)
         runner = Runner(
