@@ -51,7 +51,7 @@ def test_the_devices_of_logical_networks_are_looked_up(router: Router) -> None:
     ("device", "link"),
     [
         ("/dev/cdc-wdm0", "wwan1"), ("/dev/ttyUSB3", "usb0"), ("/dev/ttyUSB3", "3g-wan"), ("eth1", "pppoe-wan"),
-        ("/sys/devices/platform/usb1/1-1", "wwan0qmi0"), ("", "wwan3"), ("@lan", "br-lan"), ("usb0", "usb0"),
+        ("/sys/devices/platform/usb1/1-1", "wwan0qmi0"), ("", "wwan3"), ("@lan", "wwan4"), ("usb0", "usb0"),
     ],
 )  # fmt: skip
 def test_a_network_that_goes_up_and_down_restarts_and_writes_nothing(router: Router, device: str, link: str) -> None:
