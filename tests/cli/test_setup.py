@@ -173,7 +173,7 @@ def test_somebodys_waiting_changes_are_not_committed_for_them(router: Path) -> N
 
 def test_without_uci_the_lines_are_said(router: Path) -> None:
     (router / "sbin/uci").unlink()
-    with pytest.raises(AgentError, match=r"uci set 'modem-agent\.modem\.XX):
+    with pytest.raises(AgentError, match=r"uci set modem-agent\.modem\.apn=internet; uci commit"):
         setup(router, "--apn", "internet")
 
 
