@@ -63,6 +63,7 @@ class Survey:
     boot_s: float
     newest_ifindex: int  # of all links in the namespace: the kernel numbers them in the order of their creation
     samples: tuple[Sample, ...]
+    present: frozenset[int] = frozenset()  # the numbers of all links there are, also of those that are not counted
 
 
 @dataclass(frozen=True, slots=True)

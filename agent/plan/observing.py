@@ -25,7 +25,8 @@ PENDING_SPANS = 120
 
 def survey(ledger: Ledger, found: Survey, moment: Moment, plan: Plan) -> tuple[Ledger, list[tuple[Sample, Delta]]]:
     """Count a reading of all links. An open link that was not read is not counted any more: the configuration means
-    others, it has another name, or it went unseen. Should it come back, it gives a baseline."""
+    others, it has another name, or it went unseen. Nor is one that had gone and is there again without being read.
+    Should such a link count one day, it gives a baseline."""
     if _installed_now(ledger, found.boot_id):
         ledger = replace(ledger, watch=Watch(found.boot_id, found.boot_s, found.newest_ifindex))
     deltas = []
@@ -36,7 +37,9 @@ def survey(ledger: Ledger, found: Survey, moment: Moment, plan: Plan) -> tuple[L
     kept = tuple(
         link
         for link in ledger.links
-        if link.closed or link.sample.epoch.ifindex in read or link.sample.boot_s > found.boot_s
+        if link.sample.epoch.ifindex in read
+        or link.sample.boot_s > found.boot_s
+        or (link.closed and link.sample.epoch.ifindex not in found.present)
     )
     return noticed(replace(ledger, links=kept), found.boot_id, found.boot_s, found.newest_ifindex), deltas
 

@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from agent.clock import Clock
-from agent.commands import config_trial, pushed_config
+from agent.commands import pushed_config
 from agent.commands.authority import BrokerAuthority
 from agent.commands.command import Command, Progress
+from agent.commands.config_trial import ConfigTrials
 from agent.commands.runner import Runner
 from agent.config import Config
 from agent.daemon.accounting import Accounting
@@ -93,11 +94,12 @@ class Life:
             self, self.box, BrokerAuthority(), device=DEVICE, instance=f"{world.loop.time()}", nonce=lambda: "n",
             commands={"test.once": Command("test.once", "runs once", self._once, resource="once", repeatable=False)},
         )  # fmt: skip
+        self.trials = ConfigTrials(self)
         await self.shaping.reconcile()
         await self.read()
         await self.box.open()
         await self.runner.resume()
-        self._judging.add(asyncio.create_task(self._judge()))
+        self._judging |= {asyncio.create_task(self._judge()), asyncio.create_task(self.trials.run())}
 
     def _open_line(self) -> None:
         """As agent.daemon.startup does it."""
@@ -297,7 +299,7 @@ class Life:
         return {"reference": 1}
 
     def trial_begun(self) -> None:
-        self._deciding = asyncio.ensure_future(config_trial.decide(self))
+        self.trials.begun()
 
     async def adopt(self, config: Config) -> None:
         self.wants_restart = True

@@ -41,7 +41,7 @@ class Device:
         now = self.clock.now()
         samples = tuple(self.sample(port) for port in self.ports if port.ifname in self.counts)
         newest = max((port.ifindex for port in self.ports), default=0)
-        found = Survey(now.boot_id, now.boot_s, newest, samples)
+        found = Survey(now.boot_id, now.boot_s, newest, samples, frozenset(port.ifindex for port in self.ports))
         self.ledger, _ = survey(self.ledger, found, now, self.plan)
 
     def tell(self, port: Port, **how: bool) -> None:
@@ -164,6 +164,28 @@ def test_a_link_that_comes_back_while_it_does_not_count_is_no_bill_for_that_time
     device.restart(("lan0",))
     device.wait()
     device.appear(port)
+    port.received += 70 * MB
+    device.look()
+    device.restart(("wwan0",))
+    device.look()
+    assert device.counted == 10 * MB
+    port.received += MB
+    device.wait()
+    device.look()
+    assert device.counted == 11 * MB
+
+
+def test_a_link_that_came_back_unseen_while_it_did_not_count_is_no_bill_for_that_time() -> None:
+    """As the one before, but it came while the agent was restarted: nobody announced it."""
+    port = Port(3, "wwan0", 5 * MB)
+    device = Device(port, Port(2, "lan0"))
+    device.look()
+    port.received += 10 * MB
+    device.vanish(port)
+    device.wait()
+    device.ports.append(port)
+    device.restart(("lan0",))
+    device.look()
     port.received += 70 * MB
     device.look()
     device.restart(("wwan0",))

@@ -272,7 +272,8 @@ class Kernel:
 
     def _survey(self, counted: tuple[str, ...]) -> Survey:
         self._counted = counted
-        return Survey(self._boot_id, boot_s(), max(self._links, default=0), self._read(counted))
+        newest, present = max(self._links, default=0), frozenset(self._links)
+        return Survey(self._boot_id, boot_s(), newest, self._read(counted), present)
 
     def _read(self, patterns: tuple[str, ...]) -> tuple[Sample, ...]:
         assert self._stats is not None
