@@ -10,9 +10,9 @@ import asyncio
 from collections import Counter
 from typing import Any, Protocol
 
-from agent.commands import config_trial
 from agent.commands.agent import Clock, Store
 from agent.commands.authority import Authority, BrokerAuthority
+from agent.commands.config_trial import ConfigTrials
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.config import Config
@@ -48,6 +48,7 @@ class VirtualAgent:
         self.config, self.store, self.device, self.version = config, store, device, version
         self.clock, now = clock, clock.now
         self.asked: list[str] = []
+        self.trials = ConfigTrials(self)
         self._deciding: asyncio.Task[None] | None = None
         self.started_boot_s = now().boot_s
         self.topics = topics = Topics(config.operator.root, device)
@@ -122,7 +123,8 @@ class VirtualAgent:
 
     def trial_begun(self) -> None:
         if self._deciding is None or self._deciding.done():
-            self._deciding = asyncio.ensure_future(config_trial.decide(self))
+            self._deciding = asyncio.ensure_future(self.trials.run())
+        self.trials.begun()
 
     async def adopt(self, config: Config) -> None:
         self.config = config

@@ -116,8 +116,8 @@ def test_refusals_of_the_broker_end_in_four(tmp_path: Path) -> None:
             for name in ("support", "wrong"):
                 (tmp_path / name).write_text(f"secret-{name}")
                 (tmp_path / name).chmod(0o600)
-            url = f"mqtt://127.0.0.1:{broker.desk_port}"
-            login = ("--broker", url, "--user", "support", "--password-file")
+            url = f"mqtts://127.0.0.1:{broker.desk_port}"
+            login = ("--broker", url, "--ca", pki.path("ca.pem"), "--user", "support", "--password-file")
 
             ended = await support(*login, str(tmp_path / "wrong"), "send", DEVICE, "status")
             assert (ended.status, ended.out) == (4, "")
@@ -129,7 +129,10 @@ def test_refusals_of_the_broker_end_in_four(tmp_path: Path) -> None:
             ended = await support("--broker", f"mqtt://127.0.0.1:{broker.port}", "fleet")
             assert (ended.status, ended.out) == (1, "")
             assert "this port is for TLS; say mqtts://" in ended.problem
-            ended = await support("--broker", f"mqtts://127.0.0.1:{broker.desk_port}", "fleet")
+        plain = tmp_path / "plain"
+        plain.mkdir()
+        with Mosquitto(plain) as other:
+            ended = await support("--broker", f"mqtts://127.0.0.1:{other.port}", "fleet")
             assert (ended.status, ended.out) == (1, "")
             assert "is this port for mqtt://?" in ended.problem
 
