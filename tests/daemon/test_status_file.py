@@ -64,14 +64,15 @@ def test_the_daemon_keeps_it_and_reports_a_refused_configuration_once(
 
     async def story() -> None:
         async with Desk(broker.port) as desk:
-            alarms = await desk.until(lambda: desk.bodies("/a/config"))
-            assert [(body["state"], body["text"]) for body in alarms] == [("raised", refused)]
+            alarms = await desk.until(lambda: desk.bodies("/a/configuration"))
+            told = [(body["state"], body["reason"], body["file"]) for body in alarms]
+            assert told == [("raised", refused, str(running.file))]
 
     running.start()
     try:
         with line.near.entered():
             asyncio.run(story())
-        until(lambda: "config" in running.ask("status")["alarms"])
+        until(lambda: "configuration" in running.ask("status")["alarms"])
         kept = json.loads((tmp_path / "run/status.json").read_text())
         assert kept["config_refused"] == refused
         assert set(kept) == set(running.ask("status"))
