@@ -7,8 +7,9 @@ Python lacks or has (psk: 3.13) under the newer ones of `make test-matrix`.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +28,15 @@ CI_CANNOT = frozenset(
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`: one more than there are processors, as most tests wait for a process or a timer most of their time."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture(autouse=True)
+def _level_of_the_log() -> Iterator[None]:
+    """A command that quietens the agent's log for its own process must not do so for the tests after it."""
+    log = logging.getLogger("agent")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,7 +35,10 @@ def settle(ledger: Ledger, moment: Moment, plan: Plan) -> Ledger:
         target = next_period(ledger.period, target, plan.timezone)
         if target.start != ledger.period.end and not _confirmed(ledger, moment):
             return ledger
-        ledger = _roll(ledger, target, moment, plan)
+        if _closed(ledger, moment.wall) is None:
+            ledger = _roll(ledger, target, moment, plan)
+        else:  # a clock that was set back past what it had counted in, and is right again
+            ledger = _step_back(_placed(ledger, moment, plan), target, moment, plan)
     elif moment.wall < ledger.period.start:
         if not _confirmed(ledger, moment):
             return ledger
@@ -142,8 +145,17 @@ def _of_depth(closed: Closed | None, depth: int) -> Closed | None:
     return replace(closed, before=_of_depth(closed.before, depth - 1))
 
 
+def _closed(ledger: Ledger, wall: datetime) -> Closed | None:
+    """The period in which this moment lies, if it was counted in before."""
+    closed = ledger.previous
+    while closed is not None and not closed.period.contains(wall):
+        closed = closed.before
+    return closed
+
+
 def _step_back(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> Ledger:
-    """The period lies in the future: it was rolled to on a wrong clock. Nothing that was counted is forgiven by it."""
+    """The period is a wrong clock's, and gives way to the one before it in the ledger. Nothing that was counted is
+    forgiven by it."""
     ledger = replace(ledger, rule=rule_of(plan))
     wrong = [(ledger.period.label, (ledger.received_bytes, ledger.sent_bytes))]
     right = ledger.previous

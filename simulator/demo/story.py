@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from datetime import timedelta
 from typing import Any
 
 from simulator.demo import network
@@ -15,8 +14,7 @@ from simulator.demo.processes import Processes, flows, pings, wait_until
 from simulator.demo.recorder import Recorder
 
 FULL_DOWN_BPS, FULL_UP_BPS, THROTTLED_BPS = 5_000_000, 2_000_000, 512_000
-TOPUP_BYTES = 1_000_000_000
-TOPUP_ENDS_BEFORE_S = 10  # it runs out so long before the month does, so that a throttled line meets the new month
+TOPUP_BYTES = 20_000_000  # used up before the month ends, so that a throttled line meets the new month
 FLOWS = 4
 SETTLE_S = 2.5  # after a change of rate, TCP's queues of before have drained by then
 HEADER_BYTES = 14
@@ -156,12 +154,11 @@ class Story:
         )  # fmt: skip
 
     def topup(self) -> None:
-        """Support adds 1 GB over MQTT; the line is fast again at once."""
-        expires = self.device.month_end - timedelta(seconds=TOPUP_ENDS_BEFORE_S)
-        self.display.say("support tops up 1 GB over MQTT, good until shortly before the month's end", "bold")
-        args = {"bytes": TOPUP_BYTES, "expires": expires.isoformat(), "by": "support:demo"}
+        """Support adds 20 MB over MQTT; the line is fast again at once."""
+        self.display.say("support tops up 20 MB over MQTT", "bold")
+        args = {"bytes": TOPUP_BYTES, "by": "support:demo"}
         answers, took = self.desk.command(self.name, "plan.topup", args)
-        self.event("plan.topup 1 GB")
+        self.event("plan.topup 20 MB")
         states = " → ".join(answer["state"] for answer in answers)
         self.promise("plan.topup answered", "succeeded", f"{states} in {took * 1000:.0f} ms",
                      states.endswith("succeeded"))  # fmt: skip
@@ -219,10 +216,12 @@ class Story:
         self.promise("memory (PSS)", "under 40 MB", f"{memory / 1e6:.1f} MB", memory < 40_000_000)
 
     def month_end(self) -> None:
-        """The top-up runs out, the line is slow again; at midnight the new month makes it fast."""
-        self.display.say("the top-up runs out: throttled again", "bold")
-        wait_until(lambda: network.qdiscs() not in ([], ["noqueue"]), 90, "the top-up has run out")
-        self.event("top-up expired")
+        """The top-up is used up, the line is slow again; at midnight the new month makes it fast."""
+        self.display.say("the household uses the top-up up: throttled again", "bold")
+        load = flows("down", 60, FLOWS)
+        wait_until(lambda: network.qdiscs() not in ([], ["noqueue"]), 60, "the top-up is used up")
+        load.stop()
+        self.event("top-up used up")
         self.counted_exactly("before the month's end")
         load = flows("down", 60, FLOWS)
         left_s = self.device.month_end.timestamp() - time.time()

@@ -234,7 +234,7 @@ def curves(bench: str) -> dict[str, list[svg.Point]]:
 
 Draw = Callable[[Rows, Path, "dict[str, Any] | None"], str]
 SECTIONS: tuple[tuple[str, str, Draw], ...] = (
-    ("The line through 40 GB", "The household downloads, crosses its 40 GB, is slowed, gets 1 GB from support, loses"
+    ("The line through 40 GB", "The household downloads, crosses its 40 GB, is slowed, gets 20 MB from support, loses"
      " its modem and its agent, and begins a new month.", rate),
     ("A slow line that still works", "How long a ping takes while downloads fill the 512 kbit/s.", ping),
     ("Counting", "Days of household life with power cuts, unplugged modems and wrong clocks.", usage),

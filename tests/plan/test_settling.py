@@ -221,3 +221,18 @@ def test_two_wrong_rolls_in_a_row_are_undone_to_the_byte(home: Household) -> Non
     assert sum(home.ledger.counted()) == used
     elsewhere = [hour.received_bytes for hour in home.ledger.hours if hour.period != period.label]
     assert sum(elsewhere) == 0, "what was put under wrong months in the history is taken from there"
+
+
+def test_a_clock_set_back_past_all_that_was_counted_does_not_empty_the_month_it_comes_back_to(home: Household) -> None:
+    """November, wrongly December, October, then November again: what November used is still used."""
+    home.use(30 * 10**9 // 1000, seconds=60)
+    used, period = sum(home.ledger.counted()), home.ledger.period
+    for days in (28, -61, 33):
+        home.clock.set_wall(home.clock.wall + timedelta(days=days))
+        for _ in range(13):
+            home.use(1000, seconds=60)
+            used += 1000
+    assert home.ledger.period == period
+    assert sum(home.ledger.counted()) == used
+    elsewhere = [hour.received_bytes for hour in home.ledger.hours if hour.period != period.label]
+    assert sum(elsewhere) == 0
