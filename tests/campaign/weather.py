@@ -91,7 +91,9 @@ def wrong_name(story: Story) -> None:
     story.restart("orderly", away_s=2.0)
 
     def right() -> None:
-        if story.disk_troubled():  # what the agent has seen of the links meanwhile would not outlive the restart
+        # What the agent has seen of the links meanwhile would not outlive the restart, on a full disk or where its last
+        # transaction is cut: the link's bytes would then count from its beginning.
+        if story.disk_troubled() or story.disk.doom is not None:
             story.later(DISK_WELL_S, right)
             return
         story.config = replace(story.config, wan=replace(story.config.wan, interfaces=WAN))
