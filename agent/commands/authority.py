@@ -107,7 +107,8 @@ class KeyAuthority:
         of_this_session = bool(nonce) and hmac.compare_digest(envelope.nonce.encode(), nonce.encode())
         newer = envelope.counter is not None and envelope.counter > last_counter
         if envelope.counter is not None and not newer:
-            raise Rejected(results.REPLAYED, f"counter {envelope.counter} was used; the last one is {last_counter}")
+            # Without the last counter, which moves on: whoever sends it again gets the same answer.
+            raise Rejected(results.REPLAYED, f"counter {envelope.counter} is not above the last of {envelope.issuer}")
         if not of_this_session and not newer:
             raise Rejected(results.REPLAYED, "neither a new counter nor the nonce of this session")
         if envelope.expires is not None and not moment.trusted and not of_this_session:

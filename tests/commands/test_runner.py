@@ -299,6 +299,18 @@ def test_counter_and_nonce_make_a_replay_fail_at_1970(tmp_path: Path) -> None:
     tell(tmp_path, story, authority=keys())
 
 
+def test_a_replay_sent_again_is_refused_in_the_same_words(tmp_path: Path) -> None:
+    async def story(agent: StandIn, channel: Channel) -> None:
+        await channel.raw("status", "a", signed("status", "a", ctr=7))
+        for id, counter in (("b", 6), ("c", 8), ("b", 6)):
+            await channel.raw("status", id, signed("status", id, ctr=counter))
+            await channel.settle()
+        first, again = [answer["reason"] for answer in await channel.answers("b")]
+        assert first == again
+
+    tell(tmp_path, story, authority=keys())
+
+
 def test_expiry_by_a_trusted_clock(tmp_path: Path) -> None:
     async def story(agent: StandIn, channel: Channel) -> None:
         now = int(agent.clock.wall.timestamp())
