@@ -16,6 +16,7 @@ from agent import config as configuration
 from agent.commands import results
 from agent.commands.agent import Agent
 from agent.config import Config
+from agent.config_rules import SECRETS
 from agent.errors import ConfigError, Rejected
 from agent.toml import dumps, tomllib
 
@@ -177,7 +178,7 @@ def _as_far_as_right(config: Config, changes: Mapping[str, Any]) -> Config:
 
 def shown(overlay: Mapping[str, Any]) -> dict[str, Any]:
     """Pushed keys with their values, secrets masked."""
-    return {key: "***" if key in configuration.SECRETS else value for key, value in overlay.items()}
+    return {key: "***" if key in SECRETS else value for key, value in overlay.items()}
 
 
 # -- on the loop ---------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from agent import __version__, config
 from agent.cli import COMPLETE, PROGRAM
 from agent.cli.group import group as agent_group
 from agent.cli.man_page import page, roff
+from agent.config_rules import RULES
 from agent.plan import model
 from agent.support import cli as support
 
@@ -129,8 +130,8 @@ KINDS = {
 
 def allowed(key: str, hint: Any) -> str:
     """What its rule says, or of which type it is."""
-    if key in config.RULES:
-        return config.RULES[key][1]
+    if key in RULES:
+        return RULES[key][1]
     inner = next((kind for kind in (hint, *typing.get_args(hint)) if kind in KINDS), str)
     return f"{'a list: ' if typing.get_origin(hint) is tuple else ''}{KINDS[inner]}"
 
