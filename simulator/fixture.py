@@ -88,7 +88,10 @@ class ModemSim:
     def assert_sent(self, number: str, text: str, timeout_s: float = _PATIENCE_S) -> None:
         """That the host sent this SMS; * in the text stands for anything."""
         __tracebackhide__ = True
-        fits = lambda: any(number == to and _matches(text, said) for to, said in self.sent)  # noqa: E731
+
+        def fits() -> bool:
+            return any(number == to and _matches(text, said) for to, said in self.sent)
+
         if not self.wait_for(fits, timeout_s):
             pytest.fail(
                 f"no SMS {text!r} to {number}; sent were:\n{_list([f'{to}: {said}' for to, said in self.sent])}"

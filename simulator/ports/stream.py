@@ -50,7 +50,7 @@ class StreamPort:
         self.address = parse(where)
         self.present = True
         self._socket_path = SocketPath(where) if self.address.path and not self.address.abstract else None
-        self._server: asyncio.AbstractServer | None = None
+        self._server: asyncio.Server | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._encoding: Encoding = Plain()
 
@@ -67,7 +67,7 @@ class StreamPort:
         try:
             if address.is_tcp:
                 self._server = await asyncio.start_server(self._serve, address.host, address.port)
-                number = int(self._server.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
+                number = int(self._server.sockets[0].getsockname()[1])
                 self.address = Address(address.text, address.host, number, address.telnet)
             elif address.abstract:
                 self._server = await asyncio.start_unix_server(self._serve, "\0" + address.path)

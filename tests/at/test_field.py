@@ -36,8 +36,10 @@ def differences(found: Any, right: Any, path: str = "") -> list[str]:
 
 def polled(answers: list[list[str]]) -> Any:
     """The daemon's reading of one poll."""
-    readings = {parse_command(command).name: decode(command, reply)["reading"] for command, reply in answers}
-    return assemble(readings, at_boot_s=0.0).to_dict()  # type: ignore[arg-type]
+    readings: dict[str, Any] = {
+        parse_command(command).name: decode(command, reply)["reading"] for command, reply in answers
+    }
+    return assemble(readings, at_boot_s=0.0).to_dict()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.get('command', 'poll')[:30]}-{str(row['right'])[:40]}")
@@ -67,6 +69,6 @@ def test_carriers_reach_the_daemons_reading(command: str, carriers: list[dict[st
     [("Quectel", "LTE"), ("Telit", "LTE"), ("SIMCOM INCORPORATED", None), ("", None)],
 )
 def test_an_access_technology_of_8_is_what_the_maker_means_by_it(maker: str, technology: str | None) -> None:
-    answer = decode("AT+CEREG?", '\r\n+CEREG: 2,1,"1F2E","1A2B3C4",8\r\n\r\nOK\r\n')["reading"]
-    reading = assemble({"+CEREG": answer}, at_boot_s=0.0, identity=Identity(manufacturer=maker))  # type: ignore[dict-item]
+    answer: Any = decode("AT+CEREG?", '\r\n+CEREG: 2,1,"1F2E","1A2B3C4",8\r\n\r\nOK\r\n')["reading"]
+    reading = assemble({"+CEREG": answer}, at_boot_s=0.0, identity=Identity(manufacturer=maker))
     assert reading.access_technology == technology

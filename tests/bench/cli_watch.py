@@ -60,26 +60,27 @@ def share(pid: int, seconds: float) -> float:
     return (busy_s(pid) - before) / (time.monotonic() - began) * 100
 
 
+def quiet(program: str, *words: str | Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([TOOLS / program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
     bench = Bench("cli_watch", 7)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config, path = configure(folder), folder / "run" / "control.sock"
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        module = subprocess.Popen(
-            [TOOLS / "modem-sim", "serve", "--link", folder / "modem", "--control", folder / "control"], **quiet
-        )  # type: ignore[call-overload]
-        daemon = subprocess.Popen([TOOLS / "modem-agent", "run", "--config", config], **quiet)  # type: ignore[call-overload]
+        module = quiet("modem-sim", "serve", "--link", folder / "modem", "--control", folder / "control")
+        daemon = quiet("modem-agent", "run", "--config", config)
         watchers: list[subprocess.Popen[bytes]] = []
         try:
             wait_ready(path, daemon)
             idle = share(daemon.pid, seconds)
-            watching = [TOOLS / "modem-agent", "signal", "--watch", "--json", "--socket", path]
-            watchers.append(subprocess.Popen(watching, **quiet))  # type: ignore[call-overload]
+            watching = ("modem-agent", "signal", "--watch", "--json", "--socket", path)
+            watchers.append(quiet(*watching))
             time.sleep(2)
             one = share(daemon.pid, seconds)
-            watchers += [subprocess.Popen(watching, **quiet) for _ in range(4)]  # type: ignore[call-overload]
+            watchers += [quiet(*watching) for _ in range(4)]
             time.sleep(3)
             five = share(daemon.pid, seconds)
         finally:

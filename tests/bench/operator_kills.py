@@ -68,7 +68,7 @@ def _numbered(outbox: Outbox) -> dict[int, int]:
                 made[number] = row.seq
         committed(batch)
 
-    outbox.committed = noted  # type: ignore[method-assign]
+    outbox.committed = noted  # type: ignore[method-assign]  # listens in, and passes on
     return made
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,26 +13,10 @@ import simulator
 from tests.daemon.running import Running, daemon, kernel_ip_bytes, until
 from tests.mqtt.broker import Mosquitto
 from tests.mqtt.desk import Desk
-from tests.netns import Wire, needs_namespaces, wire
+from tests.netns import Wire
 from tests.traffic.conftest import question
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def line() -> Iterator[Wire]:
-    needs_namespaces()
-    with wire("wan0", "isp0") as joined:
-        yield joined
-
-
-@pytest.fixture
-def broker(line: Wire, tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    mosquitto = Mosquitto(folder)
-    with line.near.entered(), mosquitto:
-        yield mosquitto
 
 
 def test_it_starts_with_nothing_and_picks_each_up_when_it_appears(line: Wire, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from agent.daemon.instance_lock import InstanceLock, NamespaceLock
 from agent.errors import AgentError
 from tests.daemon.running import Running, daemon
-from tests.netns import Wire, needs_namespaces, wire
+from tests.netns import Wire, wire
 
 NOBODY = 65534
 
@@ -23,13 +22,6 @@ NOBODY = 65534
 @pytest.fixture
 def name() -> str:
     return f"\0modem-agent-test-{os.getpid()}"
-
-
-@pytest.fixture
-def line() -> Iterator[Wire]:
-    needs_namespaces()
-    with wire("wan0", "isp0") as joined:
-        yield joined
 
 
 def other(folder: Path) -> Path:

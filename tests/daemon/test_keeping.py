@@ -10,18 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.running import Running, daemon, until
-from tests.netns import Wire, needs_namespaces, wire
+from tests.netns import Wire
 
 pytestmark = pytest.mark.root
 
 GB = 10**9
-
-
-@pytest.fixture
-def line() -> Iterator[Wire]:
-    needs_namespaces()
-    with wire("wan0", "isp0") as joined:
-        yield joined
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,7 @@ from agent.daemon.status_file import StatusFile
 from tests.daemon.running import Running, until
 from tests.mqtt.broker import Mosquitto
 from tests.mqtt.desk import Desk
-from tests.netns import Wire, needs_namespaces, wire
-
-
-@pytest.fixture
-def line() -> Iterator[Wire]:
-    needs_namespaces()
-    with wire("wan0", "isp0") as joined:
-        yield joined
-
-
-@pytest.fixture
-def broker(line: Wire, tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    mosquitto = Mosquitto(folder)
-    with line.near.entered(), mosquitto:
-        yield mosquitto
+from tests.netns import Wire
 
 
 def test_it_is_replaced_whole_and_for_root_alone(tmp_path: Path) -> None:

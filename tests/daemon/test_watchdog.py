@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from agent.daemon.supervisor import Supervisor
 from agent.daemon.watchdog import LINE_REST_S, LOOKS, REST_S, Endings, Patience, Watchdog
 from tests.daemon.procd import Procd
 from tests.daemon.running import Running, kernel_ip_bytes, until
-from tests.netns import Wire, needs_namespaces, wire
+from tests.netns import Wire
 
 # -- the tasks
 
@@ -185,13 +184,6 @@ HARMS = {
         set[str](),
     ),
 }
-
-
-@pytest.fixture
-def line() -> Iterator[Wire]:
-    needs_namespaces()
-    with wire("wan0", "isp0") as joined:
-        yield joined
 
 
 @pytest.mark.root

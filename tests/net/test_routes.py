@@ -10,13 +10,13 @@ from agent.net.routes import KernelRoute, NetDevice, ipv4_routes, ipv6_routes, r
 
 HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 # ip route: default via 10.64.0.1 dev wwan0 metric 700; default dev ppp0; unreachable default metric 4278198272;
-# 10.64.0.0/24 dev wwan0; 203.0.113.7 via 10.64.0.1 dev wwan0
+# 10.64.0.0/24 dev wwan0; 192.0.2.7 via 10.64.0.1 dev wwan0
 IPV4 = HEAD + (
     "wwan0\t00000000\t0100400A\t0003\t0\t0\t700\t00000000\t0\t0\t0\n"
     "ppp0\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n"
     "*\t00000000\t00000000\t0200\t0\t0\t4278198272\t00000000\t0\t0\t0\n"
     "wwan0\t0000400A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
-    "wwan0\t077100CB\t0100400A\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n"
+    "wwan0\t070200C0\t0100400A\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n"
 )
 NONE = "0" * 32
 GATEWAY = "fd000064" + "0" * 23 + "1"

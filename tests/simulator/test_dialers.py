@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,8 +31,8 @@ def running(request: pytest.FixtureRequest) -> Iterator[simulator.Running]:
 
 
 def run(*words: str, stdin: object = subprocess.DEVNULL, text: str | None = None) -> str:
-    source = {"input": text} if text is not None else {"stdin": stdin}
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=90, **source)  # type: ignore[call-overload]
+    source: dict[str, Any] = {"input": text} if text is not None else {"stdin": stdin}
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=90, **source)
     assert done.returncode == 0, done.stdout
     return str(done.stdout)
 

@@ -138,7 +138,7 @@ def test_a_socket_path_that_another_program_serves_is_left_alone(tmp_path: Path)
         ("127.0.0.1:many", "'many' is not a port number"),
         ("127.0.0.1:70000", "'70000' is not a port number"),
         ("rfc2217://localhost", "'localhost' is not a port number"),
-        ("203.0.113.1:0", "203.0.113.1:0: "),  # TEST-NET-3 (RFC 5737): no address of this machine
+        ("192.0.2.1:0", "192.0.2.1:0: "),  # TEST-NET-1 (RFC 5737): nobody has it
         ("7=127.0.0.1:0", "no port 7; there are: 0 diag, 1 nmea, 2 at, 3 modem"),
     ],
 )

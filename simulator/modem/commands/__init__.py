@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from simulator.modem.commands import (  # noqa: F401
+from simulator.modem.commands import (  # noqa: F401  # each adds its commands to COMMANDS when it is imported
     basic,
     calls,
     clock,
