@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from agent.errors import PlanError, StoreError, StoreTooNew
 from agent.plan.ledger import Ledger, closed_hours
@@ -21,7 +20,6 @@ from agent.store.history import History
 from agent.store.journal import AuditTable, JournalTable, hash_of
 from agent.store.ledger import EventTable, LedgerTable, MetaTable
 from agent.store.outbox import Mark, OutboxTable
-from agent.store.schema import MIGRATIONS
 
 EPOCH = "epoch"  # how many damaged databases went before this one
 
@@ -242,9 +240,3 @@ def _remove(folder: Path) -> None:
     import shutil  # with its compressors a luxury for a daemon that never looks at copies
 
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def describe(database: Database) -> dict[str, Any]:
-    """Sizes and schema, for doctor and the bundle."""
-    pages = int(database.connection.execute("PRAGMA page_count").fetchone()[0])
-    return {"path": str(database.path), "schema": len(MIGRATIONS), "bytes": pages * files.PAGE_BYTES}

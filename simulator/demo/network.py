@@ -18,7 +18,6 @@ from pathlib import Path
 HOUSEHOLD, MODEM, OPERATOR = "household", "modem", "operator"
 WAN = "wwan0"
 BROKER_ADDRESS = "10.64.0.1"
-HOUSEHOLD_ADDRESS = "192.168.8.2"
 CLONE_NEWNET = 0x40000000
 ISOLATED = "MODEM_AGENT_DEMO_ISOLATED"  # set in the environment of the re-executed demo
 

@@ -32,7 +32,7 @@ from simulator.modem.registration import Registration
 from simulator.modem.reply import Reply
 from simulator.modem.rules import Later
 from simulator.modem.sms import Message, SmsStore
-from simulator.modem.state import Cell, Context, State
+from simulator.modem.state import Context, State
 from simulator.modem.ussd import Ussd
 from simulator.modem.v250 import LineSettings
 
@@ -235,10 +235,6 @@ class SimModem:
             radio.serving = (radio.serving + 1 if index is None else index) % len(radio.cells)
             self.note(f"handover to {radio.cell.ci:X}")
             self.registration.refresh(at_once=True)
-
-    def add_cell(self, cell: Cell) -> None:
-        with self.lock:
-            self.state.radio.cells.append(cell)
 
     def receive_sms(self, number: str, text: str) -> int:
         """Somebody sends an SMS to it; its index in the store, 0 where it went to the host or waits in the network."""

@@ -13,8 +13,6 @@ from pathlib import Path
 from simulator.errors import SimulatorError
 from simulator.modem.profile import PortSpec, Profile
 
-_CLASS = {"at": "ff", "modem": "ff", "nmea": "ff", "diag": "ff"}
-
 
 class SysfsTree:
     """ROOT/sys and ROOT/dev. `usb_path` is where the module is plugged in, such as 1-1.2."""

@@ -29,7 +29,6 @@ from simulator.qemu.kernel import find_kernel
 from simulator.qemu.machine import Hardware, Machine
 
 STATES = ("ext4", "jffs2", "ubifs")
-STATE_DIR = "/var/lib/modem-agent"
 MODEM = "--profile quectel-ec25"
 _STATE_MB = 16
 _CONTROL = "/run/modem-sim.sock"
@@ -241,11 +240,6 @@ class Device:
         if not self.machine.wait(timeout_s):
             raise GuestError(f"no orderly shutdown within {timeout_s:g} s\n{self.machine.last_lines()}")
         self.power_cut()
-
-    def restart_with(self, **changes: Any) -> float:
-        """Power on again with other wiring (another clock, say); the disks stay."""
-        self.wiring = replace(self.wiring, **changes)
-        return self.power_on()
 
     def close(self) -> None:
         self.power_cut()

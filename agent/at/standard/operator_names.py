@@ -184,7 +184,6 @@ def read_selection_test(lines: Sequence[str], command: Command) -> Reading | Non
     return {"values": lists} if lists else None
 
 
-_NETWORKS = "networks: status operator short plmn act"
 ROWS = (
     Row(
         "+COPS",

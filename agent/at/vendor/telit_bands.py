@@ -137,10 +137,6 @@ def read_extended(lines: Sequence[str], command: Command) -> Reading | None:
     return _reading(carriers)
 
 
-def _no(code: int | None) -> int:
-    return -1 if code is None else code
-
-
 _CARRIERS = "band earfcn bandwidth_mhz pci rsrp_dbm rsrq_db rssi_dbm sinr_db carriers"
 ROWS = (
     Row("#BND", (READ,), read_bands, "Telit", "bands lte_band_mask"),
