@@ -224,82 +224,91 @@ def test_at_the_end_nothing_insists_any_more(tmp_path: Path) -> None:
     live(tmp_path, story)
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_any_order_of_changes_ends_with_memory_equal_to_the_disk(tmp_path: Path, seed: int) -> None:
+class AnyOrder:
     """Traffic, top-ups, events, measurements and commits, with refusals, cancellations and power cuts among them."""
-    dice, clock = Random(seed), ManualClock()
-    total, promised, told = 0, set[str](), 0
 
-    async def life(home: Home, steps: int) -> None:
-        nonlocal total, told
+    def __init__(self, seed: int) -> None:
+        self.seed, self.dice, self.clock = seed, Random(seed), ManualClock()
+        self.total, self.promised = 0, set[str]()
+
+    async def live(self, home: Home, steps: int) -> None:
         await home.outbox.open()
-        home.count(total)
+        home.count(self.total)
         for number in range(steps):
-            home.disk.fates = [dice.choices(("ok", "refused", "before", "after"), (80, 10, 2, 2))[0] for _ in range(4)]
-            match dice.randrange(6):
+            fates = ("ok", "refused", "before", "after")
+            home.disk.fates = [self.dice.choices(fates, (80, 10, 2, 2))[0] for _ in range(4)]
+            match self.dice.randrange(6):
                 case 0 | 1:
-                    total += dice.randrange(10**6)
-                    home.count(total)
+                    self.total += self.dice.randrange(10**6)
+                    home.count(self.total)
                 case 2:
-                    await ask(home, f"t{seed}-{clock.boot_s}-{number}")
+                    await self._ask(home, f"t{self.seed}-{self.clock.boot_s}-{number}")
                 case 3:
                     home.keeper.event(Event("test", {"number": number}))
                 case 4:
-                    home.clock.advance(dice.choice((1, 600, 4000)))
+                    home.clock.advance(self.dice.choice((1, 600, 4000)))
                     await home.keeper.commit()
                 case _:
-                    await measured(home)
+                    await self._measure(home)
         home.disk.fates = []
         await home.quiet()
         await home.keeper.commit()
-        same(home)
+        self._same(home)
 
-    async def ask(home: Home, id: str) -> None:
+    async def _ask(self, home: Home, id: str) -> None:
         waiting = asyncio.ensure_future(home.keeper.do(home.grant(id)))
-        if dice.random() < 0.3:
-            for _ in range(dice.randrange(4)):
+        if self.dice.random() < 0.3:
+            for _ in range(self.dice.randrange(4)):
                 await asyncio.sleep(0)
             waiting.cancel()
         (made,) = await asyncio.gather(waiting, return_exceptions=True)
         if isinstance(made, Cut):
             raise made
         if isinstance(made, Ledger):
-            promised.add(id)
+            self.promised.add(id)
 
-    async def measured(home: Home) -> None:
+    async def _measure(self, home: Home) -> None:
         try:
             await home.outbox.measure(TOPICS.measurement("test"), {})
         except StoreError:
             assert home.faults["store"]
 
-    def same(home: Home) -> None:
+    def _same(self, home: Home) -> None:
         kept = home.disk.database.load_ledger()
         assert kept is not None
         ledger = home.keeper.ledger
         assert home.on_disk() == (ledger.total_received_bytes, set(ledger.topup_ids))
-        assert ledger.total_received_bytes == total
-        assert promised <= set(ledger.topup_ids)
+        assert ledger.total_received_bytes == self.total
+        assert self.promised <= set(ledger.topup_ids)
         assert replace(kept, anchor=None) == replace(ledger, anchor=None)
 
+
+async def numbered_once(disk: Disk, clock: ManualClock) -> None:
+    here = set[int]()
+    outbox = Outbox(Home(disk, clock).keeper, disk, OperatorSettings(), TOPICS, boot="boot-1", now=clock.now)
+    await outbox.open()
+    while (row := await outbox.take()) is not None:
+        assert row.seq is not None
+        assert row.seq not in here, "a number is used once"
+        here.add(row.seq)
+        outbox.acknowledged(row)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_order_of_changes_ends_with_memory_equal_to_the_disk(tmp_path: Path, seed: int) -> None:
     async def lives() -> None:
+        order = AnyOrder(seed)
         for _ in range(6):
             with Disk(tmp_path / "agent.db") as disk:
-                home = Home(disk, clock)
+                home = Home(disk, order.clock)
                 try:
-                    await life(home, dice.randrange(1, 25))
+                    await order.live(home, order.dice.randrange(1, 25))
                 except Cut:
                     if home.keeper._working is not None:
                         await asyncio.gather(home.keeper._working, return_exceptions=True)
         with Disk(tmp_path / "agent.db") as disk:
-            await life(Home(disk, clock), 0)
-            here = set[int]()
-            outbox = Outbox(Home(disk, clock).keeper, disk, OperatorSettings(), TOPICS, boot="boot-1", now=clock.now)
-            await outbox.open()
-            while (row := await outbox.take()) is not None:
-                assert row.seq is not None
-                assert row.seq not in here, "a number is used once"
-                here.add(row.seq)
-                outbox.acknowledged(row)
+            await order.live(Home(disk, order.clock), 0)
+            await numbered_once(disk, order.clock)
 
     asyncio.run(asyncio.wait_for(lives(), 120))
 
