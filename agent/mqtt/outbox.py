@@ -254,6 +254,11 @@ class Outbox:
         return len(self._flying)
 
     @property
+    def numbered(self) -> int:
+        """The number of the newest report."""
+        return self._next - 1
+
+    @property
     def rows(self) -> int:
         """How many reports are not acknowledged yet."""
         return max(0, self._stored_rows - len(self._done)) + len(self._unsaved())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from agent.mqtt.transport import Accepted, Closed, Connection, Event, Inbound, Message, Refused, Subscribed, Target
 from simulator.errors import SimulatorError
@@ -105,9 +106,9 @@ class Desk:
         if parts[-1] == "res" and body.get("state") in ("succeeded", "failed", "rejected"):
             self.finals[body["id"]].add(json.dumps(body, sort_keys=True))
 
-    def missing(self) -> int:
-        """Reports between the first and the last of each device that never came."""
-        return sum(max(seen) - min(seen) + 1 - len(seen) for seen in self._seen.values() if seen)
+    def missing(self, delivered: Mapping[tuple[str, str], int]) -> int:
+        """Reports that never came, of those that devices delivered: (device, boot) -> the last one's number."""
+        return sum(last - sum(seq <= last for seq in self._seen[key]) for key, last in delivered.items())
 
     def _count_dropped(self, counter: int) -> None:
         """The first one is what was before; a lower one is that of a broker that has been started again."""

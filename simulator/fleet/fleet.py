@@ -72,6 +72,7 @@ class Fleet:
         self.desk = Desk(host, port, settings.root)
         self.report = Report(devices=plan.devices)
         self._pubacks: list[float] = []
+        self._delivered: dict[tuple[str, str], int] = {}  # what each device had delivered at the end
 
     async def run(self) -> Report:
         LoopConnection.acknowledged = staticmethod(self._pubacks.append)
@@ -205,22 +206,27 @@ class Fleet:
     async def _settle(self) -> None:
         """Until every report that was made has come."""
         await self._until(lambda: all(device.outbox.rows == 0 for device in self.devices), "delivering")
+        done = [device for device in self.devices if device.outbox.rows == 0]
+        self._delivered = {(device.device, device.outbox.boot): device.outbox.numbered for device in done}
         asked_at = time.monotonic()
 
         def heard() -> bool:
             nonlocal asked_at
-            if self.desk.missing() and time.monotonic() > asked_at + DROPPED_EVERY_S:
+            if self._missing() and time.monotonic() > asked_at + DROPPED_EVERY_S:
                 asked_at = time.monotonic()
                 self.desk.ask_dropped()
             # What the broker has thrown away will not come any more.
-            return self.desk.missing() <= (self.desk.dropped or 0)
+            return self._missing() <= (self.desk.dropped or 0)
 
         await self._until(heard, "hearing")
+
+    def _missing(self) -> int:
+        return self.desk.missing(self._delivered)
 
     def _sum_up(self) -> None:
         report, desk = self.report, self.desk
         report.messages, report.repeated_reports = desk.messages, desk.repeated
-        report.missing_reports, report.broker_dropped = desk.missing(), desk.dropped
+        report.missing_reports, report.broker_dropped = self._missing(), desk.dropped
         ends = [repr(device.ended) for device in self.devices if device.ended is not None]
         report.tasks_ended, report.first_end = len(ends), ends[0] if ends else ""
         report.puback_ms = {f"p{share}": percentile(self._pubacks, share / 100) * 1000 for share in (50, 95, 99)}
