@@ -94,10 +94,12 @@ class Recovery:
         allows and remembered before it is done. Whether it was done. Raises ModemError."""
         if not self.context_due:
             return False
-        self._memory["contexts"] = [*self._defined(), self._history.uptime_s]
+        before = self._defined()
+        self._memory["contexts"] = [*before, self._history.uptime_s]
         await self._remember()
         done = await self._modem.reset("attach")
-        log.warning("recovery: the module had another APN than modem.apn: %s", done["text"])
+        level = logging.WARNING if before else logging.INFO  # once is the first start; again, the module forgets it
+        log.log(level, "recovery: the module had another APN than modem.apn: %s", done["text"])
         return True
 
     def _overdue(self) -> bool:
