@@ -16,8 +16,8 @@ from agent.at.vendor.quectel_qeng import settle_sinr
 # From the serving cell's own report down to the coarse index of +CSQ.
 SIGNAL_SOURCES = (
     "+QENG", "+CPSI", "^HCSQ", "#RFSTS", "^RFSTS", "!GSTATUS", "+RSRP", "+RSRQ", "+XCESQ", "+XMCI",
-    "+GTCCINFO", "^DEBUG", "^CELLINFO", "+NETDMSGEX", "+MUESTATS", "+QCSQ", "+UCGED", "+EEMGINFO", "+CCED", "+ZRSSI",
-    "+ZCELLINFO", "$QCRSRP", "$QCRSRQ", "+CESQ", "+CSQ",
+    "+GTCCINFO", "^DEBUG", "^CELLINFO", "^SMONI", "+NETDMSGEX", "+MUESTATS", "+QCSQ", "+UCGED", "+EEMGINFO", "+CCED",
+    "+ZRSSI", "+ZCELLINFO", "$QCRSRP", "$QCRSRQ", "+CESQ", "+CSQ",
 )  # fmt: skip
 CARRIER_SOURCES = (
     "+QCAINFO", "+GTCAINFO", "+XLEC", "#CAINFO", "#CAINFOEXT", "!GSTATUS", "^HFREQINFO", "+ZCAINFO", "^CA_INFO",

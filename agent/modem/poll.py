@@ -15,8 +15,8 @@ from agent.at.standard.registration import DOMAIN_ORDER, MAKERS_ACCESS, standing
 from agent.modem.reading import Identity, Operator, Reading, Registration, Signal, Sim
 
 TECHNOLOGY_SOURCES = (
-    "+QENG", "+QNWINFO", "+CPSI", "^SYSINFOEX", "^HCSQ", "!GSTATUS", "+GTCCINFO", "^DEBUG", "^CELLINFO", "+NETDMSGEX",
-    "+QCSQ", "+CNSMOD", "#PSNT",
+    "+QENG", "+QNWINFO", "+CPSI", "^SYSINFOEX", "^HCSQ", "!GSTATUS", "+GTCCINFO", "^DEBUG", "^CELLINFO", "^SMONI",
+    "+NETDMSGEX", "+MUESTATS", "+EEMGINFO", "+QCSQ", "+CNSMOD", "#PSNT",
 )  # fmt: skip
 COUNTER_SOURCES = ("+QGDCNT", "+UGCNTRD")
 _SIGNAL_FIELDS = ("rssi_dbm", "rsrp_dbm", "rsrq_db", "rscp_dbm", "ecio_db")

@@ -89,8 +89,12 @@ FACTS: dict[str, Fact] = {
     "operator_short": lambda m: m.state.network.short_name,
     "reject_cause": lambda m: m.registration.reject_cause,
     "session_cause": lambda m: m.registration.session_cause,
+    "mcc_digits": lambda m: int(m.state.network.mcc, 16),  # ASR chips: the number whose hexadecimal digits are the code
+    "mnc_digits": lambda m: int(m.state.network.mnc, 16),
     # the cell
     **{name: _cell(name) for name in ("rat", "duplex", "tac", "ci", "pci", "earfcn", "band", "bandwidth_mhz")},
+    "enb": lambda m: m.state.radio.cell.ci >> 8,
+    "sector": lambda m: m.state.radio.cell.ci & 0xFF,
     "act": lambda m: ACT[m.state.radio.cell.rat],
     "uplink_earfcn": lambda m: m.state.radio.cell.earfcn + 18_000,
     "bw_index": lambda m: signal.LTE_BANDWIDTH_INDEX.get(m.state.radio.cell.bandwidth_mhz, 5),
@@ -104,6 +108,7 @@ FACTS: dict[str, Fact] = {
     "rsrp_tenths": lambda m: round(m.rsrp_dbm * 10),
     "rsrq_tenths": lambda m: round(m.state.radio.rsrq_db * 10),
     "rssi_tenths": lambda m: round(_rssi(m) * 10),
+    "sinr_tenths": lambda m: round(m.state.radio.sinr_db * 10),
     "csq": lambda m: signal.csq(_rssi(m)),
     "rsrp_index": lambda m: signal.cesq_rsrp(m.rsrp_dbm),
     "rsrq_index": lambda m: signal.cesq_rsrq(m.state.radio.rsrq_db),

@@ -1,7 +1,9 @@
 """Replies as they came from modules in the field, identifiers replaced, and forms of the same kinds.
 
-`data/field.jsonl` holds a row a reply, or a row a poll of several commands. `right` names the fields that are judged: a
-null is a value that can't be known, and a number in its place is as wrong as another number.
+`data/field.jsonl` holds a row a reply, or a row a poll of several commands; `data/public.jsonl` likewise, each with the
+public report, manual or source file that shows it, whose identities and networks are replaced where they are personal.
+`right` names the fields that are judged: a null is a value that can't be known, and a number in its place is as wrong
+as another number.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ from agent.at import decode, parse_command
 from agent.modem.poll import assemble
 from agent.modem.reading import Identity
 
+DATA = Path(__file__).parent / "data"
 ROWS: list[dict[str, Any]] = [
-    json.loads(line) for line in (Path(__file__).parent / "data" / "field.jsonl").read_text("utf-8").splitlines()
+    json.loads(line)
+    for name in ("field.jsonl", "public.jsonl")
+    for line in (DATA / name).read_text("utf-8").splitlines()
 ]
 
 
@@ -59,7 +64,8 @@ def test_a_reply_from_the_field_means_what_an_expert_says(row: dict[str, Any]) -
 )
 def test_carriers_reach_the_daemons_reading(command: str, carriers: list[dict[str, Any]]) -> None:
     """For every maker whose answer `decode` can read."""
-    row = next(row for row in ROWS if row.get("command") == command and row["right"].get("carriers") == carriers)
+    rows = [row for row in ROWS if row.get("command") == command and row["right"]]
+    row = next(row for row in rows if row["right"].get("carriers") == carriers)
     signal = polled([[command, row["reply"]]])["signal"]
     assert differences(signal["carriers"], carriers) == []
 

@@ -77,6 +77,7 @@ AGGREGATED = {  # the bands that the simulated module of each maker has put toge
     "fibocom-fm350": [3],
     "huawei-me909": [3],
     "sierra-em7565": [3, 7],
+    "foxconn-t77w968": [3, 7],
     "telit-lm960": [3, 7],
     "zte-mf286": [3, 20],
 }
@@ -89,6 +90,44 @@ def test_every_carrier_reaches_the_reading(profile: str, bands: list[int], tmp_p
         carriers = (await modem.poll()).to_dict()["signal"]["carriers"]
         assert [carrier["band"] for carrier in carriers] == bands
         assert [carrier["role"] for carrier in carriers] == ["PCC", *["SCC"] * (len(bands) - 1)]
+
+    run(story, tmp_path, profile)
+
+
+# The command that each maker's serving cell comes from, and what it tells besides the strength.
+CELL = {
+    "asr-air720": ("+EEMGINFO", {"band": 3, "earfcn": 1850, "pci": 193, "bandwidth_mhz": 20}),
+    "china-mobile-ml307": ("+MUESTATS", {"band": 3, "earfcn": 1850, "pci": 193, "sinr_db": 13}),
+    "cinterion-pls8": ("^SMONI", {"band": 3, "earfcn": 1850, "pci": 193, "bandwidth_mhz": 20}),
+    "d-link-dwm222": ("$QCRSRP", {"band": 3, "earfcn": 1850, "pci": 193}),
+    "fibocom-fm350": ("+GTCCINFO", {"band": 3, "earfcn": 1850, "pci": 193}),
+    "fibocom-l610": ("+CESQ", {}),
+    "foxconn-t77w968": ("^DEBUG", {"band": 3, "earfcn": 1850, "pci": 193, "bandwidth_mhz": 20, "sinr_db": 13}),
+    "gosuncn-me3630": ("+CESQ", {"band": 3, "earfcn": 1850, "pci": 193}),
+    "meig-slm770": ("^CELLINFO", {"band": 3, "pci": 193, "bandwidth_mhz": 20, "sinr_db": 13}),
+    "neoway-n720": ("+NETDMSGEX", {"band": 3, "earfcn": 1850, "pci": 193, "sinr_db": 13}),
+    "simcom-sim7600": ("+CPSI", {"band": 3, "earfcn": 1850, "pci": 193, "bandwidth_mhz": 20, "sinr_db": 13}),
+    "tcl-hh41": ("$QCRSRP", {"band": 3, "earfcn": 1850, "pci": 193}),
+    "ublox-lara": ("+UCGED", {"band": 3, "earfcn": 1850, "pci": 193, "sinr_db": 13}),
+    "ublox-toby": ("+UCGED", {"band": 3, "earfcn": 1850, "pci": 193, "sinr_db": 13}),
+    "zte-mf286": ("+ZRSSI", {"band": 3, "earfcn": 1850, "pci": 193}),
+}
+
+
+@pytest.mark.parametrize("profile", CELL)
+def test_the_serving_cell_is_read_by_the_makers_own_command(profile: str, tmp_path: Path) -> None:
+    source, cell = CELL[profile]
+
+    async def story(running: Running, modem: Modem) -> None:
+        await modem.open()
+        signal = (await modem.poll()).signal
+        assert signal.source == source
+        assert {key: getattr(signal, key) for key in cell} == pytest.approx(cell)
+        running.host.call(lambda: setattr(running.modem.state.radio, "serving", 1))
+        moved = (await modem.poll()).signal
+        assert {key: getattr(moved, key) for key in cell if key in ("earfcn", "pci")} == {
+            key: {"earfcn": 2850, "pci": 201}[key] for key in cell if key in ("earfcn", "pci")
+        }
 
     run(story, tmp_path, profile)
 

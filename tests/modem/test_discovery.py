@@ -139,6 +139,7 @@ def test_no_sysfs_is_no_module(tmp_path: Path) -> None:
         ("Fibocom Wireless Inc.", "FM190-GL", "fibocom"),
         ("Fibocom Wireless Inc.", "L850-GL", "fibocom-intel"),
         ("Alcatel", "IK41VE1", "tcl"),
+        ("AirM2M", "Air724UG", "asr"),
         ("D-Link", "DWM-222", "d-link"),
         ("Acme", "Rocket", "generic"),
         (None, None, "generic"),

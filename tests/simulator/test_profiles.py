@@ -38,7 +38,17 @@ WANTED = [
     "fibocom-l850",
     "fibocom-fm150",
     "fibocom-fm350",
+    "fibocom-l610",
     "zte-mf286",
+    "gosuncn-me3630",
+    "meig-slm770",
+    "neoway-n720",
+    "foxconn-t77w968",
+    "china-mobile-ml307",
+    "cinterion-pls8",
+    "asr-air720",
+    "tcl-hh41",
+    "d-link-dwm222",
     "generic-27007",
 ]
 

@@ -46,7 +46,9 @@ def addresses(raw: str | None) -> list[str]:
 
 
 def _dotted(value: str) -> list[str]:
-    """4 octets are an IPv4 address, 8 with its mask, 16 an IPv6 one, 32 with its mask, 20 one of each."""
+    """4 octets are an IPv4 address, 8 with its mask, 16 an IPv6 one, 32 with its mask, 20 one of each; what stands
+    behind a slash, which no clause knows, is left out."""
+    value = value.split("/")[0]
     if not _DOTTED.fullmatch(value):
         return []
     octets = [int(part) for part in value.split(".")]

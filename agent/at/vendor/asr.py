@@ -28,31 +28,64 @@ from agent.at.standard.band import LTE_BANDWIDTH, RB_BANDWIDTH, band_number, eut
 from agent.at.standard.operator_names import joined
 from agent.at.standard.scale import RSRP, RSRQ, RXLEV, TENTHS_RSRP, TENTHS_RSRQ, TENTHS_RSSI, TENTHS_SINR
 
+# <rat> of +MUESTATS (ML3xx AT manual 4.5); 5 is eMTC.
+_RAT = {1: "GPRS", 2: "UMTS", 3: "UMTS", 4: "LTE", 5: "LTE", 6: "NB-IoT"}
+_EUTRA = ("LTE", "NB-IoT")
+
 
 def read_statistics(lines: Sequence[str], command: Command) -> Reading | None:
-    """+MUESTATS: "scell",<rat>,<mcc>,<mnc>,<earfcn>,<offset>,<pci>,<rsrp>,<rsrq>,<rssi>,<snr>,<MHz>; "ncell" lines are
-    neighbours: <rat>,<earfcn>,<offset>,<pci>,<rsrp>,…. Other kinds of statistics are read as plain fields."""
+    """+MUESTATS: "<kind>",…, of which the serving cell's radio, its place and its band are read; "ncell" lines are
+    neighbours. Other kinds of statistics are plain fields."""
     rows = [(unquote(f[0]).lower(), f[1:]) for f in map(values, lines)]
-    serving = next((_scell(f) for kind, f in rows if kind == "scell" and len(f) >= 10), None)
-    return serving or generic_parse(lines, command)
+    found = next((_KINDS[kind](f) for kind, f in rows if kind in _KINDS), None)
+    return found or generic_parse(lines, command)
 
 
 def _scell(f: list[str]) -> Reading | None:
+    """<rat>,<mcc>,<mnc>,<earfcn>,<offset>,<pci>,<rsrp>,<rsrq>,<rssi>,<snr>[,<MHz>]; in GSM <rat>,<mcc>,<mnc>,<lac>,
+    <cell>,<arfcn>,…, of which nothing says how many of the optional fields come before the level."""
+    technology = _RAT.get(number(at(f, 0)) or 0)
+    place: Reading = {"access_technology": technology, "plmn": joined(at(f, 1), at(f, 2))}
+    if technology not in _EUTRA or len(f) < 10:
+        return known(place)
     channel = eutra_channel(f[3])
-    return known(
-        {
-            "access_technology": "LTE" if number(f[0]) in (4, 7) else None,
-            "plmn": joined(f[1], f[2]),
-            "earfcn": channel,
-            "band": eutra_band(channel),
-            "pci": number(f[5], 0, 503),
-            "rsrp_dbm": TENTHS_RSRP.read(f[6]),
-            "rsrq_db": TENTHS_RSRQ.read(f[7]),
-            "rssi_dbm": TENTHS_RSSI.read(f[8]),
-            "sinr_db": TENTHS_SINR.read(f[9]),
-            "bandwidth_mhz": plain(real(at(f, 10), 1.4, 20)),
-        }
-    )
+    return {
+        **place,
+        "earfcn": channel,
+        "band": eutra_band(channel),
+        "pci": number(f[5], 0, 503),
+        "rsrp_dbm": TENTHS_RSRP.read(f[6]),
+        "rsrq_db": TENTHS_RSRQ.read(f[7]),
+        "rssi_dbm": TENTHS_RSSI.read(f[8]),
+        "sinr_db": TENTHS_SINR.read(f[9]),
+        "bandwidth_mhz": plain(real(at(f, 10), 1.4, 20)),
+    }
+
+
+def _radio(f: list[str]) -> Reading | None:
+    """<rat>,<rsrp>,<rssi>,<tx power>,<tx time>,<rx time>,<cell>,<coverage>,<snr>,<earfcn>,<pci>,<rsrq>."""
+    technology = _RAT.get(number(at(f, 0)) or 0)
+    if technology not in _EUTRA or len(f) < 12:
+        return None
+    channel = eutra_channel(f[9])
+    return {
+        "access_technology": technology,
+        "ci": cell(f[6]),
+        "earfcn": channel,
+        "band": eutra_band(channel),
+        "pci": number(f[10], 0, 503),
+        "rsrp_dbm": TENTHS_RSRP.read(f[1]),
+        "rsrq_db": TENTHS_RSRQ.read(f[11]),
+        "rssi_dbm": TENTHS_RSSI.read(f[2]),
+        "sinr_db": TENTHS_SINR.read(f[8]),
+    }
+
+
+def _sband(f: list[str]) -> Reading | None:
+    return known({"band": eutra_number(at(f, 0))})
+
+
+_KINDS = {"scell": _scell, "radio": _radio, "sband": _sband}
 
 
 def _plmn(mcc: str | None, length: str | None, mnc: str | None) -> str | None:

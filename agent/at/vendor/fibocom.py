@@ -233,9 +233,9 @@ def _common(f: list[str], area_bits: int, cell_bits: int) -> Reading:
     return {"plmn": joined(f[2], f[3]), "tac": area(f[4], area_bits), "ci": cell(f[5], cell_bits)}
 
 
-def _lte_channel(f: list[str], band: int | None) -> tuple[int | None, int | None]:
+def _lte_channel(raw: str | None, cell_raw: str | None, band: int | None) -> tuple[int | None, int | None]:
     """Channel and PCI are hexadecimal on some firmware and decimal on other: where no letter does, the band tells."""
-    for digits, pci in ((f[6], number(f[7], 0, 503)), (str(hexadecimal(f[6])), _word(f[7], 503))):
+    for digits, pci in ((raw, number(cell_raw, 0, 503)), (str(hexadecimal(raw)), _word(cell_raw, 503))):
         channel = eutra_channel(digits)
         if channel is not None and band in (None, eutra_band(channel)):
             return channel, pci
@@ -264,7 +264,7 @@ def _band(raw: str | None, above: int) -> int | None:
 
 def _gt_lte(f: list[str]) -> Reading:
     band = _band(f[8], 100) if len(f) >= 14 else None  # a neighbour's line has the bandwidth there
-    earfcn, pci = _lte_channel(f, band)
+    earfcn, pci = _lte_channel(f[6], f[7], band)
     tail = f[10:] if len(f) >= 14 else ["", *f[-3:]]
     return {
         "access_technology": "LTE",
@@ -326,13 +326,14 @@ def read_gtcainfo(lines: Sequence[str], command: Command) -> Reading | None:
 def _carrier(role: str, f: list[str], whole: list[str]) -> Reading:
     band = _band(at(f, 0), 100)
     is_nr = (number(at(f, 0)) or 0) >= 500
-    channel = nr_channel(at(f, 2)) if is_nr else eutra_channel(at(f, 2))
+    lte = (None, None) if is_nr else _lte_channel(at(f, 2), at(f, 1), band)
+    channel, pci = (nr_channel(at(f, 2)), number(at(f, 1), 0, 1007)) if is_nr else lte
     width = number(at(f, 3), 0, 5000)
     blocks = RB_BANDWIDTH.get(width or 0)
     return {
         "role": role,
         "band": band,
-        "pci": number(at(f, 1), 0, 1007 if is_nr else 503),
+        "pci": pci,
         "earfcn": channel,
         "bandwidth_mhz": None if width is None else rounded(width / 5) if is_nr else blocks,
         "state": number(at(whole, 0), 0, 9) if role == "SCC" else None,

@@ -1,4 +1,5 @@
-"""Foxconn and Dell: ^DEBUG and ^CA_INFO (T77W968, DW5821e; T99W175, T99W373, DW5930e and their kin), real replies.
+"""Foxconn and Dell: ^DEBUG, ^CA_INFO and ^TEMP (T77W968, DW5821e; T99W175, T99W373, DW5930e and their kin), real
+replies.
 
 ^DEBUG is a page for people, in one layout on T77W968 (`RSRP: -88.3dBm`), in another on 5G modules (`lte_rsrp:-88.3dBm`)
 """
@@ -39,14 +40,15 @@ def _read_page(body: str) -> Reading | None:
     found = {key: match[1] for key, pattern in _PAGE.items() if (match := pattern.search(body))}
     if "rsrp" not in found:
         return None
+    band = eutra_number(found.get("band"))
     station, _, sector = found.get("cell", "").partition("-")
-    carriers = _carriers(body)
+    carriers = _carriers(body) or [*map(_scell, _SCELL.findall(body))]
     reading: Reading = {
         "access_technology": _TECHNOLOGY.get(found.get("rat", "")),
         "bandwidth_mhz": plain(real(found.get("width"), 0, 20)),
         "plmn": plmn(found.get("plmn", "").replace(" ", "")),
-        "earfcn": eutra_channel(found.get("earfcn")),
-        "band": eutra_number(found.get("band")),
+        "earfcn": _channel(found.get("earfcn"), band),
+        "band": band,
         "ci": known_cell((int(station) << 8) + int(sector)) if sector and int(sector) < 256 else None,
         "pci": number(found.get("pci"), 0, 503),
         "rsrp_dbm": plain(real(found["rsrp"], -156, -31)),
@@ -54,7 +56,33 @@ def _read_page(body: str) -> Reading | None:
         "rssi_dbm": plain(real(found.get("rssi"), -130, -1)),
         "sinr_db": plain(real(found.get("sinr"), -40, 60)),
     }
+    if carriers and carriers[0]["role"] == "SCC":
+        carriers = [{"role": "PCC", **{key: reading[key] for key in _SCELL_FIELDS}}, *carriers]
     return {**reading, **({"carriers": carriers} if len(carriers) > 1 else {})}
+
+
+# SCell1: BAND:7 BW:20.0MHz EARFCN:3100 PCI:3 RSRP:-75.1dBm RSRQ:-10.4dB RSSI:-44.9dBm SNR:30.0dB
+_SCELL = re.compile(
+    r"SCell[0-9]:\s*BAND:([0-9]+)\s+BW:([0-9.]+)MHz\s+EARFCN:([0-9]+)\s+PCI:([0-9]+)\s+RSRP:\s*(-?[0-9.]+)",
+    re.IGNORECASE,
+)
+_SCELL_FIELDS = ("band", "bandwidth_mhz", "earfcn", "pci", "rsrp_dbm")
+
+
+def _scell(f: tuple[str, ...]) -> Reading:
+    band = eutra_number(f[0])
+    figures = (band, plain(real(f[1], 0, 20)), _channel(f[2], band), number(f[3], 0, 503), plain(real(f[4], -156, -31)))
+    return {"role": "SCC", **dict(zip(_SCELL_FIELDS, figures, strict=True))}
+
+
+def _channel(raw: str | None, band: int | None) -> int | None:
+    """Some firmware cuts the channel to 16 bits: 1400 beside band 66 is 66936. None where the band still differs."""
+    for lost in (0, 65_536):
+        channel = number(raw, 0, 65_535 if lost else 262_143)
+        found = eutra_channel(str(channel + lost)) if channel is not None else None
+        if found is not None and band in (None, eutra_band(found)):
+            return found
+    return None
 
 
 _PAIR = re.compile(r"([A-Za-z_]+)\s*:\s*([^\s,:]+)")
@@ -82,17 +110,18 @@ def _read_pairs(body: str) -> Reading | None:
 
 def _lte_leg(role: str, text: str) -> Reading:
     found = {key.lower(): value for key, value in _PAIR.findall(text.split("nr_")[0])}
-    channel = eutra_channel(found.get("channel"))
+    band = eutra_number((found.get("lte_band") or "").lstrip("Bb"))
+    channel = _channel(found.get("channel"), band)
     return {
         "role": "PCC" if role == "pcell" else "SCC",
-        "band": eutra_number((found.get("lte_band") or "").lstrip("Bb")) or eutra_band(channel),
+        "band": band or eutra_band(channel),
         "bandwidth_mhz": _figure(found.get("lte_band_width"), 0, 20),
         "earfcn": channel,
         "pci": number(found.get("pci"), 0, 503),
-        "rsrp_dbm": _figure(found.get("lte_rsrp"), -156, -31),
+        "rsrp_dbm": _figure(found.get("lte_rsrp") or found.get("rsrp"), -156, -31),
         "rsrq_db": _figure(found.get("rsrq") or found.get("lte_rsrq"), -60, 20),
-        "rssi_dbm": _figure(found.get("lte_rssi"), -130, -1),
-        "sinr_db": _figure(found.get("lte_snr"), -40, 60),
+        "rssi_dbm": _figure(found.get("lte_rssi") or found.get("rssi"), -130, -1),
+        "sinr_db": _figure(found.get("lte_snr") or found.get("snr"), -40, 60),
     }
 
 
@@ -141,8 +170,18 @@ def read_aggregation(lines: Sequence[str], command: Command) -> Reading | None:
     return {"band": first["band"], "bandwidth_mhz": first["bandwidth_mhz"], "carriers": carriers} if first else None
 
 
+_DEGREES = re.compile(r"(?m):\s*(-?[0-9]{1,3})\s*C?\s*$")
+
+
+def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
+    """^TEMP: a line a sensor, `TSENS: 46C`; the warmest counts."""
+    figures = [number(raw, -40, 125) for raw in _DEGREES.findall("\n".join(lines))]
+    return {"temperature_c": max(known_ones)} if (known_ones := [one for one in figures if one is not None]) else None
+
+
 _DEBUG = "access_technology plmn tac ci pci earfcn band bandwidth_mhz rsrp_dbm rsrq_db rssi_dbm sinr_db nr carriers"
 ROWS = (
     Row("^DEBUG", (READ,), read_debug, "Foxconn", _DEBUG, bare=ANY_LINE),
+    Row("^TEMP", (READ,), read_temperature, "Foxconn", "temperature_c", bare=ANY_LINE),
     Row("^CA_INFO", (READ,), read_aggregation, "Foxconn", "band bandwidth_mhz carriers", bare=ANY_LINE),
 )

@@ -24,8 +24,9 @@ def read_smoni(lines: Sequence[str], command: Command) -> Reading | None:
     reader = _GENERATIONS.get(generation)
     if reader is None:
         return None
-    state = unquote(f[1]).upper() if len(f) > 1 and number(f[1]) is None else unquote(f[-1]).upper()
-    body = [f[0], *f[2:]] if state == "LIMSRV" else f
+    early = len(f) > 2 and number(f[1]) is None  # the state of some modules stands before the figures, not behind
+    state = unquote(f[1] if early else f[-1]).upper()
+    body = [f[0], *f[2:]] if early else f
     return {"state": state if state.isalpha() else None, **reader(body)}
 
 
@@ -66,7 +67,7 @@ def _fourth(f: list[str]) -> Reading:
         "tac": area(at(f, 8)),
         "ci": cell(at(f, 9)),
         "pci": number(at(f, 10), 0, 503),
-        "rsrp_dbm": plain(real(at(f, 12), -160, -1)),
+        "rsrp_dbm": plain(real(at(f, 12), -156, -31)),
         "rsrq_db": plain(real(at(f, 13), -60, 20)),
     }
 
@@ -122,20 +123,21 @@ def read_owandata(lines: Sequence[str], command: Command) -> Reading | None:
 
 def read_sqnmoni(lines: Sequence[str], command: Command) -> Reading | None:
     """Sequans +SQNMONI: <name> Cc:206 Nc:01 RSRP:-95.00 CINR:15.00 RSRQ:-10.00 TAC:7215 Id:257 EARFCN:1850 …: Id is
-    the physical cell."""
+    the physical cell; every figure is -1 where nothing was measured."""
     body = payload(lines[0]) if lines else ""
     found = {key.upper(): value for key, value in re.findall(r"([A-Za-z]+):\s*(-?[0-9.]+)", body)}
     if "RSRP" not in found:
         return None
-    earfcn = eutra_channel(found.get("EARFCN"))
+    earfcn, received = eutra_channel(found.get("EARFCN")), real(found["RSRP"], -156, -31)
+    figures = found if received is not None else {}
     return {
         "access_technology": "LTE",
         "operator": name(re.split(r"\s+[A-Za-z]+:", body, maxsplit=1)[0]),
         "plmn": joined(found.get("CC"), found.get("NC")),
-        "rsrp_dbm": plain(real(found["RSRP"], -160, -1)),
-        "rsrq_db": plain(real(found.get("RSRQ"), -60, 20)),
-        "sinr_db": plain(real(found.get("CINR"), -40, 60)),
-        "rssi_dbm": plain(real(found.get("PWR"), -130, -1)),
+        "rsrp_dbm": plain(received),
+        "rsrq_db": plain(real(figures.get("RSRQ"), -60, 20)),
+        "sinr_db": plain(real(figures.get("CINR"), -40, 60)),
+        "rssi_dbm": plain(real(figures.get("PWR"), -130, -1)),
         "pci": number(found.get("ID"), 0, 503),
         "earfcn": earfcn,
         "band": eutra_band(earfcn),

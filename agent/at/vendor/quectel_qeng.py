@@ -149,7 +149,7 @@ _EMPTY_CELL: Reading = {
 
 
 def _cell(fields: list[str]) -> Reading | None:
-    rat = unquote(at(fields, 0) or "").upper()
+    rat = unquote(at(fields, 0) or "").upper().removeprefix("NTN ")  # by satellite: the same columns
     if rat in ("LTE", "CAT-M", "CAT-NB", "EMTC", "NBIOT", "CAT-M1"):
         return _lte(rat, fields[1:])
     if rat == "WCDMA":

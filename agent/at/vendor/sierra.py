@@ -108,11 +108,13 @@ def _secondary(label: str, measured: str, state: str, body: str) -> Reading:
     strength = figure(rf"{measured} RxM (?:RSSI:.*?)?RSRP(?: \(dBm\))?:\s*(-[0-9.]+)")
     if re.search(rf"{measured} NR5G", body):
         strength = None  # the number counts the legs of NR there
+    channel = eutra_channel(figure(rf"LTE {label} (?:Rx )?chan\s*:\s*([0-9]+)"))
+    named = band_number(figure(rf"LTE {label} band\s*:\s*(B?[0-9]+)"))
     return {
         "role": "SCC",
         "state": _STATES[state],
-        "band": band_number(figure(rf"LTE {label} band\s*:\s*(B?[0-9]+)")),
-        "earfcn": eutra_channel(figure(rf"LTE {label} (?:Rx )?chan\s*:\s*([0-9]+)")),
+        "band": eutra_band(channel) or named,  # EM7565 1.09 names the band before: B2 for channel 1599
+        "earfcn": channel,
         "bandwidth_mhz": plain(real(figure(rf"LTE {label} bw\s*:\s*([0-9.]+)"))),
         "rsrp_dbm": plain(real(strength, -156, -31)),
     }
@@ -147,21 +149,29 @@ def read_lteinfo(lines: Sequence[str], command: Command) -> Reading | None:
     section, headings = "", [""]
     serving: Reading | None = None
     neighbours: list[Reading] = []
-    for line in (payload(raw) for raw in lines):
+    for line in _unfolded(lines):
         words = line.split()
         if words and words[0].rstrip(":") + ":" in _SERVING:
             section, headings = words[0].rstrip(":"), words[1:]
         elif words and words[0].endswith(":"):
             section = ""
-        elif section and len(words) == len(headings):
-            columns = dict(zip(headings, words, strict=True))
+        elif section and headings and len(words) % len(headings) == 0:
+            rows = [words[first : first + len(headings)] for first in range(0, len(words), len(headings))]
+            tables = [dict(zip(headings, row, strict=True)) for row in rows]
             if section == "Serving":
-                serving = _serving(columns)
+                serving = _serving(tables[0]) if tables else serving
             else:
-                neighbours.append(_neighbour(columns))
+                neighbours += map(_neighbour, tables)
     if serving is None:
         return None
     return {**serving, "neighbours": neighbours}
+
+
+def _unfolded(lines: Sequence[str]) -> list[str]:
+    """The lines of the table, also where what carried them has joined them (RouterOS at-chat)."""
+    body = "\n".join(map(payload, lines))
+    body = re.sub(r"[ \t]+(?=(?:IntraFreq|InterFreq|GSM|WCDMA|CDMA 1x):)", "\n", body)
+    return re.sub(r"(?<=RXLV)[ \t]+(?=\S)", "\n", body).splitlines()
 
 
 def _serving(columns: dict[str, str]) -> Reading:
@@ -182,7 +192,7 @@ def _neighbour(columns: dict[str, str]) -> Reading:
         "earfcn": eutra_channel(columns.get("EARFCN")),
         "pci": number(columns.get("PCI"), 0, 503),
         "rsrq_db": plain(real(columns.get("RSRQ"), -60, 20)),
-        "rsrp_dbm": plain(real(columns.get("RSRP"), -160, -1)),
+        "rsrp_dbm": plain(real(columns.get("RSRP"), -156, -31)),
         "rssi_dbm": plain(real(columns.get("RSSI"), -140, -1)),
     }
 

@@ -61,8 +61,9 @@ def _bits(mask: int, first: int) -> list[int] | None:
 
 
 def read_carriers(lines: Sequence[str], command: Command) -> Reading | None:
-    """#CAINFO: <band class>,<channel>,<bandwidth>,<pci>,<rsrp>,<rsrq>,<rssi>,<sinr>,…, and the same a secondary. How
-    much stands between them differs: a carrier is known by its class (120 to 170), its channel and its figures."""
+    """#CAINFO: <band class>,<channel>,<bandwidth>,<pci>,<rsrp>,<rsrq>,<rssi>,<sinr>,…, and the same a secondary; RSSI
+    before RSRQ on other firmware. How much stands between them differs: a carrier is known by its class (120 to 170),
+    its channel and its figures."""
     f = [field for line in lines for field in values(line)]
     starts = [i for i in range(len(f) - 7) if _begins(f[i : i + 8])]
     carriers = [_carrier(f[i : i + 8], "SCC" if i != starts[0] else "PCC") for i in starts]
@@ -81,6 +82,7 @@ def _begins(f: list[str]) -> bool:
 
 def _carrier(f: list[str], role: str) -> Reading:
     channel = eutra_channel(f[1])
+    ratio, power = _ratio_and_power(f[5], f[6])
     return {
         "role": role,
         "band": eutra_band(channel),
@@ -88,10 +90,18 @@ def _carrier(f: list[str], role: str) -> Reading:
         "bandwidth_mhz": LTE_BANDWIDTH.get(number(f[2]) or 0),
         "pci": number(f[3], 0, 503),
         "rsrp_dbm": plain(real(f[4], -156, -31)),
-        "rsrq_db": plain(real(f[5], -43, 20)),
-        "rssi_dbm": plain(real(f[6], -130, -1)),
+        "rsrq_db": plain(ratio),
+        "rssi_dbm": plain(power),
         "sinr_db": CAINFO_SINR.read(f[7]),
     }
+
+
+def _ratio_and_power(*raw: str) -> tuple[float | None, float | None]:
+    """RSRQ and RSSI in either order: RSRQ lies above -20 dB (36.133 table 9.1.7-1), RSSI below -25 dBm."""
+    figures = [real(one) for one in raw]
+    ratios = [one for one in figures if one is not None and -20 <= one <= 0]
+    powers = [one for one in figures if one is not None and -130 <= one <= -25]
+    return ratios[0] if len(ratios) == 1 else None, powers[0] if len(powers) == 1 else None
 
 
 _FIRST = ("band", "earfcn", "bandwidth_mhz", "pci", "rsrp_dbm", "rsrq_db", "rssi_dbm", "sinr_db")

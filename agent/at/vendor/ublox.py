@@ -50,15 +50,14 @@ def read_ucged(lines: Sequence[str], command: Command) -> Reading | None:
         f, head = values(line), line.lstrip()[:5].upper()
         if head in ("+RSRP", "+RSRQ"):
             key = "rsrp_dbm" if head == "+RSRP" else "rsrq_db"
-            reading |= {"pci": number(at(f, 0), 0, 503), "earfcn": eutra_channel(at(f, 1))}
+            channel = eutra_channel(at(f, 1))
+            reading |= {"pci": number(at(f, 0), 0, 503), "earfcn": channel, "band": eutra_band(channel)}
             reading[key] = _signed(at(f, 2))
         elif len(f) == 4 and not line.startswith("+"):
             technology = number(f[0], 0, 9)
             reading["plmn"] = joined(f[2], f[3])
         elif not line.startswith("+"):
             reading |= _CELLS.get(technology or 6, _lte)(f)
-    earfcn = reading["earfcn"]
-    reading["band"] = reading["band"] or (eutra_band(earfcn) if isinstance(earfcn, int) else None)
     return known(reading)
 
 
@@ -72,23 +71,29 @@ def _lte(f: list[str]) -> Reading:
     if len(f) < 12:
         return {}
     sinr = real(at(f, 12), -30, 50) if "." in (at(f, 12) or "") else None
+    earfcn = eutra_channel(f[0])
     return {
         "access_technology": "LTE",
-        "earfcn": number(f[0], 0, 65_534) if f[0] == "65535" else eutra_channel(f[0]),
-        "band": number(f[1], 1, 254),
+        "earfcn": earfcn,
+        "band": _band(f[1], earfcn),
         "tac": area(f[4]),
         "ci": cell(f[5]),
         "pci": number(f[6], 0, 503),
-        "rsrp_dbm": _level(f[10], RSRP.read(f[10])),
-        "rsrq_db": _level(f[11], RSRQ.read(f[11])),
+        "rsrp_dbm": _level(f[10], RSRP.read(f[10]), -156, -31),
+        "rsrq_db": _level(f[11], RSRQ.read(f[11]), -43, -1),
         "sinr_db": plain(sinr),
     }
 
 
-def _level(raw: str, by_index: float | int | None) -> float | int | None:
+def _band(raw: str, earfcn: int | None) -> int | None:
+    """None where channel and band contradict each other: SARA-R5 says 13 beside 5110, a channel of band 12."""
+    named, found = number(raw, 1, 254), eutra_band(earfcn)
+    return named if found in (None, named) else None
+
+
+def _level(raw: str, by_index: float | int | None, low: float, high: float) -> float | int | None:
     """Indices as in +CESQ, plain dBm on some firmware."""
-    value = real(raw, -160, -1)
-    return by_index if value is None else plain(value)
+    return plain(real(raw, low, high)) if raw.startswith("-") else by_index
 
 
 def _umts(f: list[str]) -> Reading:
