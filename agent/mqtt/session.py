@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +20,7 @@ from typing import Any
 
 from agent.config import OperatorSettings
 from agent.errors import AgentError, ConfigError, StoreError
+from agent.events import Charged, Emit, RetainedLost, SessionChanged, unheard
 from agent.mqtt import backoff, tls
 from agent.mqtt.backoff import Backoff, End, Outcome
 from agent.mqtt.batch import encode
@@ -74,15 +76,17 @@ class Session:
         timing: Timing = PATIENT,
         dice: Random | None = None,
         connect: Callable[..., Connection] = Connection,
+        faults: Counter[str] | None = None,
+        emit: Emit = unheard,
     ) -> None:
         self._settings, self._topics, self._outbox, self._twins = settings, topics, outbox, twins
         self._deliver, self._version, self._now, self._timing = deliver, version, now, timing
-        self._connect = connect
+        self._connect, self._emit = connect, emit
         self._backoff = Backoff(base_s=timing.backoff_base_s, cap_s=timing.backoff_cap_s, dice=dice or SystemRandom())
         self._keepalive = KeepAlive(settings.keepalive_s)
         self.budget = Budget(settings.budget_bytes_day, settings.beat_s)
         self.nonce = ""
-        self.faults: dict[str, int] = {}
+        self.faults: Counter[str] = Counter() if faults is None else faults
         self._protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
         self._unanswered = 0  # connections in a row that ended before CONNACK
         self._elsewhere: tuple[str, int] | None = None
@@ -95,9 +99,6 @@ class Session:
         self._farewell = "offline"
         self._cost = Cost()
         self._state = SessionState()
-        self.on_change: Callable[[SessionState], None] = lambda state: None
-        self.on_forgotten: Callable[[], None] = lambda: None  # the broker has nothing of what was retained
-        self.on_wire: Callable[[int, int], None] = lambda received_bytes, sent_bytes: None  # what it cost just now
 
     # -- what others see ---------------------------------------------------------------------------------------------
 
@@ -111,10 +112,11 @@ class Session:
         values["agent_bytes"], values["budget_bytes"] = self.budget.today_bytes, self.budget.limit_bytes
         values["keepalive_s"] = self._keepalive.seconds
         self._state = SessionState(**values)
-        self.on_change(self._state)
+        if self._state != before:
+            self._emit(SessionChanged(self._state))
 
     def _fault(self, name: str) -> None:
-        self.faults[name] = self.faults.get(name, 0) + 1
+        self.faults[f"operator.{name}"] += 1
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -295,7 +297,7 @@ class Session:
             log.warning("twins: %s", error)
             known = accepted.session_present
         if not known:
-            self.on_forgotten()
+            self._emit(RetainedLost())
 
     def _ended_early(self, task: asyncio.Task[None], connection: Connection) -> None:
         """A task of the session that ends by itself leaves a connection that nobody serves: cut it."""
@@ -360,7 +362,7 @@ class Session:
         self._cost = cost
         self.budget.add(received + sent, self._now().boot_s)
         if received or sent:
-            self.on_wire(received, sent)
+            self._emit(Charged(received, sent))
         self._change(beat_s=self.budget.beat_s(self._now().boot_s))
 
     async def _say_farewell(self, sender: Sender) -> None:

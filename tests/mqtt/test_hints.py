@@ -130,7 +130,7 @@ def test_a_broker_that_owes_its_puback_is_left(tmp_path: Path) -> None:
         assert agent.session.state.connected
         agent.clock.boot_s += 61
         await until(lambda: broker.connections == 2 and agent.session.state.connected and not agent.outbox.rows)
-        assert agent.session.faults["session-silent"] == 1
+        assert agent.session.faults["operator.session-silent"] == 1
         assert agent.session.state.keepalive_s == 500  # it died in silence
 
     tell(tmp_path, broker, story)
@@ -142,7 +142,7 @@ def test_a_refused_report_is_given_up_and_told(tmp_path: Path) -> None:
 
     async def story(agent: StandIn) -> None:
         agent.event("secret", {})
-        await until(lambda: agent.session.faults.get("refused-publish"))
+        await until(lambda: agent.session.faults.get("operator.refused-publish"))
         agent.event("other", {})
         await until(lambda: any(topic.endswith(b"/e/lost") for topic in broker.published))
         assert broker.connections == 1
@@ -159,7 +159,7 @@ def test_a_refused_report_of_an_earlier_boot_is_told_too(tmp_path: Path) -> None
             await agent.outbox.add(Report(agent.topics.event("secret"), {}))
             await agent.outbox.flush(last=True)
         async with Scripted((says,)) as broker, StandIn(tmp_path, config_for(broker.url), boot=LATER) as agent:
-            await until(lambda: agent.session.faults.get("refused-publish"))
+            await until(lambda: agent.session.faults.get("operator.refused-publish"))
             agent.event("other", {})
             await until(lambda: broker.bodies(b"/e/lost"))
             assert broker.bodies(b"/e/lost")[0]["ranges"] == [[BOOT[:8], 1, 1]]
