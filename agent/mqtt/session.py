@@ -21,12 +21,12 @@ from typing import Any
 from agent.config import OperatorSettings
 from agent.errors import AgentError, ConfigError, StoreError
 from agent.events import Charged, Emit, RetainedLost, SessionChanged, unheard
-from agent.mqtt import backoff, tls
-from agent.mqtt.backoff import Backoff, End, Outcome
+from agent.mqtt import reconnection, tls
 from agent.mqtt.batch import encode
 from agent.mqtt.budget import Budget
 from agent.mqtt.keepalive import KeepAlive
 from agent.mqtt.outbox import Outbox
+from agent.mqtt.reconnection import End, Outcome, Reconnection
 from agent.mqtt.reports import presence
 from agent.mqtt.sender import Sender, Timing
 from agent.mqtt.session_state import SessionState
@@ -82,7 +82,9 @@ class Session:
         self._settings, self._topics, self._outbox, self._twins = settings, topics, outbox, twins
         self._deliver, self._version, self._now, self._timing = deliver, version, now, timing
         self._connect, self._emit = connect, emit
-        self._backoff = Backoff(base_s=timing.backoff_base_s, cap_s=timing.backoff_cap_s, dice=dice or SystemRandom())
+        self._reconnection = Reconnection(
+            base_s=timing.backoff_base_s, cap_s=timing.backoff_cap_s, dice=dice or SystemRandom()
+        )
         self._keepalive = KeepAlive(settings.keepalive_s)
         self.budget = Budget(settings.budget_bytes_day, settings.beat_s)
         self.nonce = ""
@@ -131,7 +133,7 @@ class Session:
             self._note(outcome)
             if self._stop.is_set():
                 break
-            delay_s = self._backoff.after(outcome)
+            delay_s = self._reconnection.after(outcome)
             log.info("broker: %s: %s; again in %.0f s", outcome.end.value, outcome.reason or outcome.code, delay_s)
             with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), delay_s)
@@ -219,7 +221,7 @@ class Session:
             self._keepalive.died_in_silence()
         elif outcome.end in (End.LOST, End.STOPPED):
             self._keepalive.lived(outcome.lasted_s)
-        if outcome.code in backoff.ELSEWHERE and outcome.server:
+        if outcome.code in reconnection.ELSEWHERE and outcome.server:
             host, _, port = outcome.server.rpartition(":")
             self._elsewhere = (host, int(port)) if host and port.isdigit() else None
         elif outcome.lasted_s == 0:
@@ -232,14 +234,14 @@ class Session:
             proved=False,
             since_boot_s=self._now().boot_s if self._state.connected else self._state.since_boot_s,
             last_error="" if outcome.end is End.STOPPED else reason,
-            attempts=self._backoff.attempts + 1,
+            attempts=self._reconnection.attempts + 1,
         )
 
     def _other_protocol(self, outcome: Outcome) -> None:
         """A broker that speaks 3.1.1 alone refuses MQTT 5 by code, or just closes."""
         if outcome.end is End.UNREACHABLE and outcome.reason.startswith(("closed before CONNACK", "no CONNACK")):
             self._unanswered += 1
-        if outcome.code == backoff.UNSUPPORTED_PROTOCOL or self._unanswered >= 2:
+        if outcome.code == reconnection.UNSUPPORTED_PROTOCOL or self._unanswered >= 2:
             self._unanswered = 0
             self._protocol = "3.1.1" if self._protocol == "5" else "5"
 

@@ -16,7 +16,7 @@ import pytest
 from agent.config import OperatorSettings
 from agent.errors import ConfigError
 from agent.mqtt import tls
-from agent.mqtt.backoff import End
+from agent.mqtt.reconnection import End
 from agent.mqtt.transport import Closed
 from agent.net.wire_cost import Meter
 from agent.plan import Trust
