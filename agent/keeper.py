@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from agent.errors import StoreError
+from agent.events import Emit, LedgerChanged, Saved, unheard
 from agent.plan import LATENCY_S, Ledger, Moment, Plan, commit_due, commit_latency_s, committed, unwritten_bytes
 
 if TYPE_CHECKING:
@@ -107,6 +108,13 @@ class Sealed(Protocol):
 class Outbox(Protocol):
     """The reports on their way, as the keeper sees them. It calls `seal` for one transaction after the other."""
 
+    dropped: int  # reports given up since the start
+
+    @property
+    def rows(self) -> int:
+        """How many reports are not acknowledged yet."""
+        ...
+
     def event(self, event: Event) -> Report: ...
 
     def seal(self, reports: Sequence[Report], upkeep: Upkeep, moment: Moment) -> Sealed: ...
@@ -152,12 +160,11 @@ class Keeper:
         faults: Counter[str],
         *,
         outbox_comes: bool = False,
+        emit: Emit = unheard,
     ) -> None:
-        self._store, self._clock, self._plan, self._faults = store, clock, plan, faults
+        self._store, self._clock, self._plan, self._faults, self._emit = store, clock, plan, faults, emit
         self.ledger = ledger
         self.saved: Ledger | None = None
-        self.on_ledger: Callable[[], None] = lambda: None  # it is another now
-        self.on_saved: Callable[[], None] = lambda: None  # or refused: what the store says of the disk may be another
         self.outbox: Outbox | None = None
         self._outbox_comes = outbox_comes  # events wait for it, so that each is reported
         self._events: deque[Event] = deque(maxlen=EVENTS_WAITING)
@@ -264,9 +271,9 @@ class Keeper:
             else:
                 job.finish(made)
                 if job.change.ledger not in (None, as_it_stands):
-                    self.on_ledger()
+                    self._emit(LedgerChanged())
             self._jobs.popleft()
-            self.on_saved()
+            self._emit(Saved())
 
     async def _insist(self, error: StoreError) -> None:
         """What waits behind is refused like the first, unless it insists too; then a pause, which the next one ends."""
@@ -275,7 +282,7 @@ class Keeper:
             if not job.change.insists:
                 job.refuse(error)
         self._jobs = deque(waiting)
-        self.on_saved()
+        self._emit(Saved())
         self._pause = asyncio.get_running_loop().create_future()
         await asyncio.wait([self._pause], timeout=INSIST_S)
         self._pause = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -72,6 +73,7 @@ class Runner:
         instance: str,
         nonce: Callable[[], str],
         commands: Mapping[str, Command] | None = None,
+        faults: Counter[str] | None = None,
     ) -> None:
         self.agent, self.outbox, self._authority = agent, outbox, authority
         self._device, self.instance, self._nonce = device, instance, nonce
@@ -79,13 +81,13 @@ class Runner:
         self._rates: dict[str, Rate] = {}  # one for each issuer with a key, and for what comes without
         self._calls: dict[str, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.faults: dict[str, int] = {}
+        self.faults: Counter[str] = Counter() if faults is None else faults
 
     def _now(self) -> Moment:
         return self.agent.clock.now()
 
     def _fault(self, name: str) -> None:
-        self.faults[name] = self.faults.get(name, 0) + 1
+        self.faults[f"commands.{name}"] += 1
 
     def _lookup(self, name: str) -> Command:
         if self._commands is not None and name in self._commands:

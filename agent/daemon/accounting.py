@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from agent.clock import ClockLike
 from agent.daemon.line_speed import LineSpeed
 from agent.daemon.wait import Wake
+from agent.events import Decided, Emit, Noticed, unheard
 from agent.keeper import Keeper
 from agent.plan import (
     BillingPeriod,
-    Decision,
     Ledger,
     Moment,
-    Notice,
     Plan,
     Sample,
     Survey,
@@ -46,18 +45,17 @@ AFTER_BOUNDARY_S = 0.01  # a sample meant for the new period is not taken a roun
 class Accounting:
     """From samples to the keeper's ledger and the plan's decision."""
 
-    def __init__(self, plan: Plan, clock: ClockLike, keeper: Keeper, faults: Counter[str]) -> None:
+    def __init__(
+        self, plan: Plan, clock: ClockLike, keeper: Keeper, faults: Counter[str], emit: Emit = unheard
+    ) -> None:
         self.plan, self.keeper, ledger = plan, keeper, keeper.ledger
         # As the first review will find it: a month that ended while the power was off slows nobody for an instant.
         self.decision = decide(settle(ledger, clock.now(), plan), plan, clock.now())
         self.drifting = False  # the module's own counters tell another story
         self._testimony: tuple[int, int, float] | None = None
-        self.speed = LineSpeed(plan, faults)
+        self.speed = LineSpeed(plan, faults, emit)
         self.wake = Wake()  # ends the pause between two samples
-        self.on_decision: Callable[[Decision], None] = lambda decision: None
-        self.on_notice: Callable[[Notice], None] = lambda notice: None
-        self._clock, self._faults = clock, faults
-        keeper.on_ledger = self.changed
+        self._clock, self._faults, self._emit = clock, faults, emit
 
     @property
     def ledger(self) -> Ledger:
@@ -98,7 +96,7 @@ class Accounting:
         self.keeper.count(passed_over(self.ledger, moment.boot_id, moment.boot_s, ifindex))
 
     def review(self, moment: Moment | None = None) -> None:
-        """Roll the period if it is time, decide, and tell who listens what changed."""
+        """Roll the period if it is time, decide, and emit what changed."""
         moment = moment or self._clock.now()
         before = self.decision
         ledger, told = notices(settle(self.ledger, moment, self.plan), self.plan, moment)
@@ -106,10 +104,10 @@ class Accounting:
         self.keeper.count(ledger)
         for notice in told:
             log.warning("plan: %s (%d %% of %d bytes)", notice.kind, notice.percent, notice.limit_bytes)
-            self.on_notice(notice)
+            self._emit(Noticed(notice))
         if (self.decision.state, self.decision.rates) != (before.state, before.rates):
             log.warning("plan: %s, %s", self.decision.state, self.decision.reason)
-            self.on_decision(self.decision)
+            self._emit(Decided(self.decision))
 
     def changed(self) -> None:
         """The ledger was changed by somebody else: a top-up, the operator's word."""

@@ -1,4 +1,4 @@
-"""The daemon's parts, wired: who hears of what, which tasks run, how it ends. Made by main.py around the line.
+"""The daemon's parts, wired: who acts on what, which tasks run, how it ends. Made by main.py around the line.
 
 The only file that knows all the others.
 """
@@ -11,7 +11,7 @@ import functools
 import logging
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -32,12 +32,33 @@ from agent.daemon.wait import Wake
 from agent.daemon.watchdog import END_S, LOOK_S, Endings, Patience, Watchdog
 from agent.doctor.readings_log import Diary
 from agent.errors import AgentError
+from agent.events import (
+    AlarmsChanged,
+    Charged,
+    Decided,
+    LedgerChanged,
+    LineJudged,
+    ModemChanged,
+    ModemRead,
+    Noticed,
+    Occurrence,
+    PinRefused,
+    PortLost,
+    Progressed,
+    RebirthAsked,
+    RetainedLost,
+    Saved,
+    SessionChanged,
+    Shaped,
+    ShapingJudged,
+    SpeedJudged,
+    UnsolicitedLine,
+    UplinkJudged,
+)
 from agent.household.notifier import Household
 from agent.keeper import Change
 from agent.modem import Reading
-from agent.mqtt import SessionState
-from agent.plan import Notice
-from agent.traffic import LinkEvent, uplink
+from agent.traffic import Link, LinkEvent, ShaperState, uplink
 from agent.traffic.proof import ALARM, Proof, Verdict
 
 log = logging.getLogger(__name__)
@@ -49,19 +70,18 @@ FAULT = "fatal fault"
 
 
 class Part(Protocol):
-    """One concern of the daemon: runs for ever, and says when it will have made progress again."""
-
-    on_beat: Callable[[float], None]
+    """One concern of the daemon: runs for ever, and emits `Progressed` under the name of its task."""
 
     async def run(self) -> None: ...
 
 
 def assemble(line: Line, watchdog: Watchdog) -> Daemon:
     """All parts around the line. It raises nothing: what may fail has its own task, which is started again."""
-    agent = LiveAgent(line, Watching(line.config.modem, line.clock, line.faults))
-    daemon = Daemon(agent, line, Reporting(agent), watchdog)
+    emit = line.events.emit
+    agent = LiveAgent(line, Watching(line.config.modem, line.clock, line.faults, emit))
+    daemon = Daemon(agent, line, Reporting(agent, emit), watchdog)
     _tell_damage(agent, line.faults)
-    line.events.lead_to(daemon.link_event)
+    line.events.dispatch_to(daemon.dispatch)
     return daemon
 
 
@@ -80,7 +100,7 @@ def _tell_damage(agent: LiveAgent, faults: Counter[str]) -> None:
 
 
 class Daemon:
-    """The parts, wired: who hears of what, which tasks run, how it ends."""
+    """The parts, wired: who acts on what, which tasks run, how it ends."""
 
     def __init__(self, agent: LiveAgent, line: Line, reporting: Reporting, watchdog: Watchdog) -> None:
         self._agent, self._counting, self._reporting = agent, line.counting, reporting
@@ -95,59 +115,80 @@ class Daemon:
             act_group=agent.config.device.act_group,
         )
         config = agent.config
-        self._recovering = Recovering(agent)
+        emit = line.events.emit
+        self._recovering = Recovering(agent, emit)
         self._household = Household(
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
-        self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s)
+        self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s, emit)
         self._diary = Diary(Path(config.device.run_dir))
         self._status_file = StatusFile(Path(config.device.run_dir))
         self._shaped_anew = Wake()
-        self._proof = Proof(
-            line.kernel, lambda: (agent.shaping.links, agent.shaping.state), self._proved, sleep=self._shaped_anew.wait
-        )
-        self._wire()
+        self._proof = Proof(line.kernel, emit, sleep=self._shaped_anew.wait)
 
-    # -- who hears of what
+    # -- who acts on what
 
-    def _wire(self) -> None:
-        agent, reporting, recovering = self._agent, self._reporting, self._recovering
-        agent.cause = lambda: recovering.cause
-        agent.mismatch = lambda: self._uplink.mismatch
-        self._uplink.on_change = lambda found: reporting.alarm(uplink.ALARM, found.to_dict() if found else None)
-        agent.pin_refusal = lambda: recovering.pin_refusal
-        recovering.on_change = self._show
-        agent.accounting.on_notice = self._noticed
-        agent.accounting.on_decision = lambda decision: self._decided()
-        agent.keeper.on_saved = self._saved
-        agent.accounting.speed.on_change = functools.partial(reporting.alarm, line_speed.ALARM)
-        agent.watching.on_change = self._module_changed
-        agent.watching.on_reading = self._read
-        agent.shaping.on_change = self._shaped
-        agent.shaping.on_names = lambda more: reporting.charge(more.received_bytes, more.sent_bytes)
-        reporting.on_session = self._session_changed
-        self._shaped()  # what became of the line before anybody heard of it
+    def dispatch(self, event: Occurrence) -> None:
+        """All that the parts emit. What is only shown is kept where the snapshot is drawn from."""
+        agent, reporting = self._agent, self._reporting
+        match event:
+            case Progressed(task, within_s):
+                self._supervisor.beat(task, within_s)
+            case LinkEvent():
+                self._counting.link_event(event)
+                agent.shaping.link_event(event)
+            case LedgerChanged():
+                agent.accounting.changed()
+            case Saved():
+                self._saved()
+            case Charged(received_bytes, sent_bytes):
+                agent.accounting.charge(received_bytes, sent_bytes)
+            case Noticed(notice):
+                reporting.notice(notice)
+                self._household.notice(notice)
+            case Decided(decision):
+                agent.shaping.want(decision.rates)
+                self._changed()
+            case SpeedJudged(details):
+                reporting.alarm(line_speed.ALARM, details)
+            case Shaped(links, state):
+                self._shaped(links, state)
+            case ShapingJudged(verdict):
+                self._proved(verdict)
+            case UplinkJudged(mismatch):
+                agent.mismatch = mismatch
+                reporting.alarm(uplink.ALARM, mismatch.to_dict() if mismatch else None)
+            case ModemRead(reading):
+                self._read(reading)
+            case ModemChanged():
+                self._recovering.wake.set()
+                self._changed()
+            case LineJudged(cause):
+                agent.cause = cause
+                self._show()
+            case PinRefused(reason):
+                agent.pin_refusal = reason
+            case SessionChanged(state):
+                agent.session = state
+                agent.shaping.manage(state.peer)
+                self._changed()
+            case RetainedLost():
+                reporting.raise_again()
+            case AlarmsChanged(names):
+                agent.alarms = names
+            case RebirthAsked():
+                reporting.rebirth()
+            case UnsolicitedLine() | PortLost():
+                pass  # the module's own task acts on them
 
     def _changed(self) -> None:
         self._show()
         self._status_file.write(self._agent.snapshot().to_dict())
         self._reporting.changed()
 
-    def _module_changed(self) -> None:
-        self._recovering.wake.set()
-        self._changed()
-
     def _show(self) -> None:
         """The household's sign."""
         self._household.look(online=self._recovering.online, slow=self._agent.accounting.decision.slow)
-
-    def _session_changed(self, state: SessionState) -> None:
-        self._agent.shaping.manage(state.peer)
-        self._changed()
-
-    def _noticed(self, notice: Notice) -> None:
-        self._reporting.notice(notice)
-        self._household.notice(notice)
 
     def _read(self, reading: Reading) -> None:
         """Once a poll: the module's own counters beside the ledger, a line in the diary."""
@@ -184,19 +225,11 @@ class Daemon:
         if verdict.cause == "blocked":
             self._agent.shaping.remake()
 
-    def link_event(self, event: LinkEvent) -> None:
-        self._counting.link_event(event)
-        self._agent.shaping.link_event(event)
-
-    def _decided(self) -> None:
-        self._agent.shaping.wake.set()
-        self._changed()
-
-    def _shaped(self) -> None:
-        state = self._agent.shaping.state
+    def _shaped(self, links: Sequence[Link], state: ShaperState) -> None:
         broken = state.state in ("unenforced", "foreign")
         self._reporting.alarm("shaper", {"reason": state.reason, "advice": state.advice} if broken else None)
         self._reporting.changed()
+        self._proof.shaped(links, state)
         self._shaped_anew.set()
 
     # -- life
@@ -228,7 +261,6 @@ class Daemon:
             "uplink": self._uplink,
         }
         for name, part in parts.items():
-            part.on_beat = functools.partial(supervisor.beat, name)
             supervisor.start(name, part.run, fatal=part is self._counting)
         supervisor.start("watchdog", self._watch)
         supervisor.start("proof", self._proof.run)

@@ -1,14 +1,14 @@
 """Whether the line is faster than `plan.max_bps` says, which paces the readings: in the log, the faults, and an alarm.
 
-Fed by the accounting with every reading; assembly.py leads the alarm to the operator.
+Fed by the accounting with every reading; app.py makes an alarm of what it emits.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 
+from agent.events import Emit, SpeedJudged, unheard
 from agent.plan import Delta, Plan, Sample
 from agent.plan.counters import BELIEVABLE_FACTOR
 
@@ -19,15 +19,12 @@ REASON = "the line carries more than plan.max_bps allows"
 WINDOW_S = 5.0  # a rate is measured over so long at the least
 QUIET_S = 3600.0  # so long after the last such rate the alarm is over
 
-Details = dict[str, str | int]
-
 
 class LineSpeed:
     """The rate at which bytes are counted, and what of them was refused since the start."""
 
-    def __init__(self, plan: Plan, faults: Counter[str]) -> None:
-        self.on_change: Callable[[Details | None], None] = lambda details: None
-        self._limit_bps, self._faults = BELIEVABLE_FACTOR * plan.max_bps, faults
+    def __init__(self, plan: Plan, faults: Counter[str], emit: Emit = unheard) -> None:
+        self._limit_bps, self._faults, self._emit = BELIEVABLE_FACTOR * plan.max_bps, faults, emit
         self._window: tuple[int, float] | None = None  # total and boot time at its beginning
         self._last_s: float | None = None  # of the alarm that is raised
 
@@ -55,7 +52,8 @@ class LineSpeed:
             raised, self._last_s = self._last_s is not None, boot_s
             if not raised:
                 log.warning("%s: %d bit/s", REASON, bps)
-                self.on_change({"reason": REASON, "bps": bps, "refused_bytes": self._faults["counter.refused_bytes"]})
+                refused_bytes = self._faults["counter.refused_bytes"]
+                self._emit(SpeedJudged({"reason": REASON, "bps": bps, "refused_bytes": refused_bytes}))
         elif self._last_s is not None and boot_s - self._last_s > QUIET_S:
             self._last_s = None
-            self.on_change(None)
+            self._emit(SpeedJudged(None))

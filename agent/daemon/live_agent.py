@@ -6,7 +6,7 @@ Nothing here blocks, and nothing here decides: counting, watching, shaping and r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from agent.daemon import host
 from agent.daemon.startup import Line
 from agent.daemon.tasks.modem import Watching
 from agent.errors import AgentError
+from agent.events import RebirthAsked
 from agent.keeper import Event
 from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
@@ -30,19 +31,18 @@ class LiveAgent:
     """Holds the parts together; `device` is empty until the module or the store has told who we are."""
 
     def __init__(self, line: Line, watching: Watching) -> None:
+        self._emit = line.events.emit
         self.config, self.clock, self.store = line.config, line.clock, line.store
         self.keeper, self.accounting, self.watching, self.shaping = line.keeper, line.accounting, watching, line.shaping
-        self._kernel, self._faults = line.kernel, line.faults
+        self._kernel, self.faults = line.kernel, line.faults
         self._started_boot_s = self.clock.now().boot_s
         self.device = self.config.device.id
-        self.session_state: Callable[[], SessionState] = SessionState
-        self.reborn: Callable[[], None] = lambda: None
-        self.cause: Callable[[], str] = lambda: "none"
-        self.mismatch: Callable[[], Mismatch | None] = lambda: None
-        self.pin_refusal: Callable[[], str] = lambda: ""
-        self.faults_told: Callable[[], dict[str, int]] = dict
-        self.alarms: Callable[[], Iterable[str]] = tuple
-        self.outbox: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        # As the parts reported it last (app.py).
+        self.session = SessionState()
+        self.cause = "none"
+        self.mismatch: Mismatch | None = None
+        self.pin_refusal = ""
+        self.alarms: tuple[str, ...] = ()
         self.trials = ConfigTrials(self)
         self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -51,7 +51,7 @@ class LiveAgent:
         return self.watching.modem
 
     def snapshot(self) -> Snapshot:
-        accounting, (outbox_rows, outbox_dropped) = self.accounting, self.outbox()
+        accounting, outbox = self.accounting, self.keeper.outbox
         return Snapshot(
             moment=self.clock.now(),
             device=self.device,
@@ -60,22 +60,22 @@ class LiveAgent:
             modem_state=self.watching.state,
             modem_reason=self._modem_reason(),
             modem_tried=self.watching.module.tried,
-            pin_refusal=self.pin_refusal(),
+            pin_refusal=self.pin_refusal,
             sim=self._sim(),
-            cause=self.cause(),
+            cause=self.cause,
             reading=self.watching.reading,
             links=self.shaping.links,
             usage=accounting.usage(),
             period=accounting.period,
             decision=accounting.decision,
             shaper=self.shaping.state,
-            session=self.session_state(),
-            outbox_rows=outbox_rows,
-            outbox_dropped=outbox_dropped,
-            faults={**self._faults, **self.faults_told()},
+            session=self.session,
+            outbox_rows=outbox.rows if outbox else 0,
+            outbox_dropped=outbox.dropped if outbox else 0,
+            faults=dict(self.faults),
             store_state=self.store.state,
-            alarms=sorted(self.alarms()),
-            mismatch=self.mismatch(),
+            alarms=self.alarms,
+            mismatch=self.mismatch,
             config_refused=refused(self.config.device.run_dir),
         )
 
@@ -111,7 +111,7 @@ class LiveAgent:
         self.accounting.wake.set()
 
     async def rebirth(self) -> None:
-        self.reborn()
+        self._emit(RebirthAsked())
 
     def end(self, why: str) -> None:
         """End the daemon in order; the first reason stands."""

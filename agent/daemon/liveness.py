@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from agent.backoff import doubled_s
 from agent.plan import Sample
 from agent.plan.counters import Epoch
 
@@ -154,7 +155,7 @@ class Liveness:
     def _patience(self, doubt: str) -> float:
         if doubt == "dead":
             first_s, longest_s = DEAD_PATIENCE_S
-            return float(min(first_s * 2 ** (self._failures - 1), longest_s))
+            return doubled_s(first_s, longest_s, self._failures - 1)
         return self._patience_s.get(doubt, 0.0)
 
     def _forget(self, *doubts: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,31 +21,13 @@ from agent.config import Config
 from agent.daemon.accounting import Accounting
 from agent.daemon.tasks.counting import Counting
 from agent.daemon.tasks.shaping import Shaping
+from agent.events import Events
 from agent.keeper import Keeper
 from agent.plan import Ledger
 from agent.store import Store
-from agent.traffic import Kernel, LinkEvent, Shaper
+from agent.traffic import Kernel, Shaper
 
 DATABASE, CAPABILITIES = config_start.DATABASE, "capabilities.json"
-
-
-class LinkEvents:
-    """What the kernel tells of links, kept until somebody listens: the last counters of a link come once, and what
-    they make the plan say is said once."""
-
-    def __init__(self) -> None:
-        self._waiting: list[LinkEvent] = []
-        self._listener: Callable[[LinkEvent], None] = self._waiting.append
-
-    def hear(self, event: LinkEvent) -> None:
-        self._listener(event)
-
-    def lead_to(self, listener: Callable[[LinkEvent], None]) -> None:
-        """From now on, and what has waited first."""
-        self._listener = listener
-        for event in self._waiting:
-            listener(event)
-        self._waiting.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +39,7 @@ class Line:
     store: Store
     keeper: Keeper
     kernel: Kernel
-    events: LinkEvents
+    events: Events
     accounting: Accounting
     counting: Counting
     shaping: Shaping
@@ -73,9 +54,10 @@ async def open_line(config: Config) -> Line:
     """Read the ledger, and have the line as it says. Raises StoreError; a kernel that refuses is asked again later."""
     with ExitStack() as undo:
         # The kernel's thread reads pyroute2 while the disk is asked.
-        kernel, events, faults = Kernel(), LinkEvents(), Counter[str]()
+        kernel, events, faults = Kernel(), Events(), Counter[str]()
+        emit = events.emit
         undo.callback(kernel.close)
-        kernel.start(asyncio.get_running_loop(), events.hear)
+        kernel.start(asyncio.get_running_loop(), events.emit)
         store = Store(Path(config.device.state_dir) / DATABASE)
         undo.callback(store.close)
         ledger = await store.run(lambda database: database.load_ledger())
@@ -85,13 +67,13 @@ async def open_line(config: Config) -> Line:
         config = await store.run(lambda database: pushed(database))
         clock = Clock(config.clock, floor=floor)
         first = ledger or Ledger.new(config.plan, clock.now())
-        keeper = Keeper(store, clock, config.plan, first, faults, outbox_comes=bool(config.operator.url))
-        accounting = Accounting(config.plan, clock, keeper, faults)
+        keeper = Keeper(store, clock, config.plan, first, faults, outbox_comes=bool(config.operator.url), emit=emit)
+        accounting = Accounting(config.plan, clock, keeper, faults, emit)
         patterns = config.wan.interfaces
         run, state = Path(config.device.run_dir), Path(config.device.state_dir)
         shaper = Shaper(kernel, config.shaper, cache=run / CAPABILITIES, memory=state / CAPABILITIES)
-        shaping = Shaping(kernel, shaper, patterns, lambda: accounting.decision.rates)
-        counting = Counting(kernel, patterns, accounting)
+        shaping = Shaping(kernel, shaper, patterns, accounting.decision.rates, emit)
+        counting = Counting(kernel, patterns, accounting, emit)
         await shaping.reconcile()
         shaper.expect([config.plan.full, *(step.rates for step in config.plan.steps)])
         undo.pop_all()

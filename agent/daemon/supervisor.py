@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from agent.backoff import Backoff
 from agent.errors import AgentError
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Supervisor:
         self._tasks[name] = asyncio.create_task(self._keep(name, work, fatal), name=name)
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]], fatal: bool) -> None:
-        pause_s, failures = FIRST_PAUSE_S, 0
+        backoff, failures = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), 0
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -51,9 +52,9 @@ class Supervisor:
                 if fatal and (not expected or failures >= FATAL_FAILURES) and self._on_fatal(name, str(error)):
                     return
             if loop.time() - began > STEADY_S:
-                pause_s, failures = FIRST_PAUSE_S, 0
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                failures = 0
+                backoff.reset()
+            await asyncio.sleep(backoff.next_s())
 
     def beat(self, name: str, within_s: float) -> None:
         """A task says that it made progress and will again within so many seconds."""

@@ -38,18 +38,3 @@ class Wake:
             self._waiter = None
         woken, self._pending = self._pending, False
         return woken
-
-
-class Backoff:
-    """Pauses that double from `first_s` to `longest_s`; `reset` once things go well again."""
-
-    def __init__(self, first_s: float, longest_s: float) -> None:
-        self._first_s, self._longest_s = first_s, longest_s
-        self._next_s = first_s
-
-    def next_s(self) -> float:
-        pause_s, self._next_s = self._next_s, min(self._next_s * 2, self._longest_s)
-        return pause_s
-
-    def reset(self) -> None:
-        self._next_s = self._first_s

@@ -19,6 +19,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent.backoff import Backoff
 from agent.config import Household as Settings
 from agent.errors import AgentError
 from agent.household.texts import KINDS, text_of
@@ -135,7 +136,7 @@ class Household:
         """Send what is to be sent, for ever."""
         if self._settings.sms_to and not self._recalled:
             await self._recall()
-        pause_s = FIRST_RETRY_S
+        backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         while True:
             if self._news:
                 await self._take()
@@ -143,11 +144,10 @@ class Household:
                 await self._arrived.wait()
                 continue
             if await self._deliver(self._waiting[0]):
-                pause_s = FIRST_RETRY_S
+                backoff.reset()
                 continue
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), pause_s)
-            pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+                await asyncio.wait_for(self._arrived.wait(), backoff.next_s())
 
     async def _take(self) -> None:
         """What is new is on the disk before it is tried."""

@@ -14,7 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
+
+from agent.backoff import doubled_s
 
 DAY_S = 86_400.0
 RUNGS = ("attach", "radio", "module", "usb", "power")
@@ -134,7 +137,7 @@ def _next(cause: str, rungs: tuple[str, ...], history: History, available: tuple
     last = max(history.steps, key=lambda step: step.at_s, default=None)
     if last is not None:
         same = sum(1 for step in history.steps if step.rung == last.rung)
-        pause_s = PAUSE_S[last.rung] * 2 ** (same - 1)
+        pause_s = doubled_s(PAUSE_S[last.rung], inf, same - 1)
         if now - last.at_s < pause_s:
             return None, f"{cause}: {last.rung} was done {now - last.at_s:.0f} s ago, waits for {pause_s:.0f} s"
     tried = [step.rung for step in history.steps if step.cause == cause and step.at_s >= history.since_s]

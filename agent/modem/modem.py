@@ -20,6 +20,7 @@ from agent.at import Response, read
 from agent.at.merge import SIGNAL_SOURCES
 from agent.config import ModemSettings
 from agent.errors import CommandTimeout, ModemError, NotAtPort, PortAbsent, PortBusy
+from agent.events import Emit, unheard
 from agent.modem import context, recovery_steps, sms
 from agent.modem.discovery import SYSFS, Candidate, candidates, device_at, place_of
 from agent.modem.lock import LOCK_DIRECTORY, holder_of
@@ -44,7 +45,7 @@ _ICCID_COMMANDS = ("AT+CCID", "AT+ICCID", "AT+CRSM=176,12258,0,0,10")  # where t
 
 
 class Modem:
-    """One module. `boot_clock` gives seconds of CLOCK_BOOTTIME; `on_urc` with each unsolicited line."""
+    """One module. `boot_clock` gives seconds of CLOCK_BOOTTIME; `emit` hears unsolicited lines and a port's loss."""
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class Modem:
         dev: Path = Path("/dev"),
         lock_directory: Path = LOCK_DIRECTORY,
         believable_from: datetime = BUILT,
+        emit: Emit = unheard,
     ) -> None:
         self._settings, self._boot_s = settings, boot_clock
         self._sysfs, self._dev = sysfs, dev
@@ -64,7 +66,7 @@ class Modem:
         self.profile: Profile = profiles()["generic"]
         self.identity = Identity()
         self.place = ""  # where on the bus the module sits; survives a new ttyUSB number
-        self._dialogue = Dialogue(counters, baud=settings.baud, lock_directory=lock_directory)
+        self._dialogue = Dialogue(counters, baud=settings.baud, lock_directory=lock_directory, emit=emit)
         self._card: dict[str, Any] = {}
         self._refusals: Counter[str] = Counter()
         self._seldom: dict[str, dict[str, object]] = {}
@@ -76,25 +78,9 @@ class Modem:
         self.tried: tuple[str, ...] = ()  # what the last opening found on each port that it asked, in order
 
     @property
-    def on_urc(self) -> Callable[[str], None]:
-        return self._dialogue.on_urc
-
-    @on_urc.setter
-    def on_urc(self, handler: Callable[[str], None]) -> None:
-        self._dialogue.on_urc = handler
-
-    def when_lost(self, handler: Callable[[], None]) -> None:
-        """Call this once the port leaves the bus, whatever goes on just then."""
-        self._dialogue.on_lost = handler
-
-    @property
     def faults(self) -> Counter[str]:
-        """A counter for each kind of fault; the daemon puts its own in here to show them all in one place."""
+        """A counter for each kind of fault."""
         return self._dialogue.faults
-
-    @faults.setter
-    def faults(self, counters: Counter[str]) -> None:
-        self._dialogue.faults = counters
 
     @property
     def is_open(self) -> bool:

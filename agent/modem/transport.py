@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.at import Engine, Prompt, Response, Stray, Urc, find, parse_command
 from agent.at.engine.final_codes import final_of
 from agent.errors import CommandTimeout, ModemError, ModemOccupied, NotAtPort, PortAbsent
+from agent.events import Emit, PortLost, UnsolicitedLine, unheard
 from agent.modem.lock import LOCK_DIRECTORY
 from agent.modem.mask import masked
 from agent.modem.probe import SAMPLE_BYTES, judge
@@ -59,12 +59,18 @@ class Occupation:
 
 
 class Dialogue:
-    """One module's command line. `faults` is shared with the owner; `on_urc` is called with each unsolicited line."""
+    """One module's command line. `faults` is shared with the owner; `emit` is handed each unsolicited line, and
+    the loss of the port."""
 
-    def __init__(self, faults: Counter[str], *, baud: int = 115_200, lock_directory: Path = LOCK_DIRECTORY) -> None:
-        self.faults = faults
-        self.on_urc: Callable[[str], None] = lambda line: None
-        self.on_lost: Callable[[], None] = lambda: None  # the port has left the bus
+    def __init__(
+        self,
+        faults: Counter[str],
+        *,
+        baud: int = 115_200,
+        lock_directory: Path = LOCK_DIRECTORY,
+        emit: Emit = unheard,
+    ) -> None:
+        self.faults, self._emit = faults, emit
         self.silent = 0  # commands in a row that nothing answered
         self._baud, self._lock_directory = baud, lock_directory
         self._engine = Engine(find)
@@ -256,7 +262,7 @@ class Dialogue:
                     self._waiter.set_result(event)
             elif isinstance(event, Urc):
                 log.debug("< %s", masked(event.text))
-                self.on_urc(event.text)
+                self._emit(UnsolicitedLine(event.text))
             elif isinstance(event, Stray):
                 self.faults["modem.stray"] += 1
                 if final_of(event.text) is not None:  # the end of what was given up, aborted or done
@@ -273,7 +279,7 @@ class Dialogue:
         self._lost, self._port, self._left = reason, None, None
         log.warning("modem port lost: %s", reason)
         self._fail_waiter(reason)
-        self.on_lost()
+        self._emit(PortLost())
 
     def _fail_waiter(self, reason: str) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -54,7 +54,6 @@ class Reporter:
         self._wake = asyncio.Event()
         self._reporting = asyncio.Lock()
         self.alarms: dict[str, Mapping[str, Any]] = {}  # those that are raised, by name
-        session.on_forgotten = self._raise_again
 
     # -- called by the daemon ----------------------------------------------------------------------------------------
 
@@ -85,7 +84,7 @@ class Reporter:
         body = {"state": "raised", **self.alarms[name]}
         self._news.append((Report(self._topics.alarm(name), body, retain=True),))
 
-    def _raise_again(self) -> None:
+    def raise_again(self) -> None:
         """What the broker shall have retained; the twins see to themselves."""
         for name in self.alarms:
             self._raise(name)
@@ -93,7 +92,7 @@ class Reporter:
 
     def rebirth(self) -> None:
         """Everything anew: presence, twins, alarms and measurements."""
-        self._raise_again()
+        self.raise_again()
         self._rhythm.again()
         self._session.rebirth()
         self._wake.set()

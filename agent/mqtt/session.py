@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,12 +20,13 @@ from typing import Any
 
 from agent.config import OperatorSettings
 from agent.errors import AgentError, ConfigError, StoreError
-from agent.mqtt import backoff, tls
-from agent.mqtt.backoff import Backoff, End, Outcome
+from agent.events import Charged, Emit, RetainedLost, SessionChanged, unheard
+from agent.mqtt import reconnection, tls
 from agent.mqtt.batch import encode
 from agent.mqtt.budget import Budget
 from agent.mqtt.keepalive import KeepAlive
 from agent.mqtt.outbox import Outbox
+from agent.mqtt.reconnection import End, Outcome, Reconnection
 from agent.mqtt.reports import presence
 from agent.mqtt.sender import Sender, Timing
 from agent.mqtt.session_state import SessionState
@@ -74,15 +76,19 @@ class Session:
         timing: Timing = PATIENT,
         dice: Random | None = None,
         connect: Callable[..., Connection] = Connection,
+        faults: Counter[str] | None = None,
+        emit: Emit = unheard,
     ) -> None:
         self._settings, self._topics, self._outbox, self._twins = settings, topics, outbox, twins
         self._deliver, self._version, self._now, self._timing = deliver, version, now, timing
-        self._connect = connect
-        self._backoff = Backoff(base_s=timing.backoff_base_s, cap_s=timing.backoff_cap_s, dice=dice or SystemRandom())
+        self._connect, self._emit = connect, emit
+        self._reconnection = Reconnection(
+            base_s=timing.backoff_base_s, cap_s=timing.backoff_cap_s, dice=dice or SystemRandom()
+        )
         self._keepalive = KeepAlive(settings.keepalive_s)
         self.budget = Budget(settings.budget_bytes_day, settings.beat_s)
         self.nonce = ""
-        self.faults: dict[str, int] = {}
+        self.faults: Counter[str] = Counter() if faults is None else faults
         self._protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
         self._unanswered = 0  # connections in a row that ended before CONNACK
         self._elsewhere: tuple[str, int] | None = None
@@ -95,9 +101,6 @@ class Session:
         self._farewell = "offline"
         self._cost = Cost()
         self._state = SessionState()
-        self.on_change: Callable[[SessionState], None] = lambda state: None
-        self.on_forgotten: Callable[[], None] = lambda: None  # the broker has nothing of what was retained
-        self.on_wire: Callable[[int, int], None] = lambda received_bytes, sent_bytes: None  # what it cost just now
 
     # -- what others see ---------------------------------------------------------------------------------------------
 
@@ -111,10 +114,11 @@ class Session:
         values["agent_bytes"], values["budget_bytes"] = self.budget.today_bytes, self.budget.limit_bytes
         values["keepalive_s"] = self._keepalive.seconds
         self._state = SessionState(**values)
-        self.on_change(self._state)
+        if self._state != before:
+            self._emit(SessionChanged(self._state))
 
     def _fault(self, name: str) -> None:
-        self.faults[name] = self.faults.get(name, 0) + 1
+        self.faults[f"operator.{name}"] += 1
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -129,7 +133,7 @@ class Session:
             self._note(outcome)
             if self._stop.is_set():
                 break
-            delay_s = self._backoff.after(outcome)
+            delay_s = self._reconnection.after(outcome)
             log.info("broker: %s: %s; again in %.0f s", outcome.end.value, outcome.reason or outcome.code, delay_s)
             with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), delay_s)
@@ -217,7 +221,7 @@ class Session:
             self._keepalive.died_in_silence()
         elif outcome.end in (End.LOST, End.STOPPED):
             self._keepalive.lived(outcome.lasted_s)
-        if outcome.code in backoff.ELSEWHERE and outcome.server:
+        if outcome.code in reconnection.ELSEWHERE and outcome.server:
             host, _, port = outcome.server.rpartition(":")
             self._elsewhere = (host, int(port)) if host and port.isdigit() else None
         elif outcome.lasted_s == 0:
@@ -230,14 +234,14 @@ class Session:
             proved=False,
             since_boot_s=self._now().boot_s if self._state.connected else self._state.since_boot_s,
             last_error="" if outcome.end is End.STOPPED else reason,
-            attempts=self._backoff.attempts + 1,
+            attempts=self._reconnection.attempts + 1,
         )
 
     def _other_protocol(self, outcome: Outcome) -> None:
         """A broker that speaks 3.1.1 alone refuses MQTT 5 by code, or just closes."""
         if outcome.end is End.UNREACHABLE and outcome.reason.startswith(("closed before CONNACK", "no CONNACK")):
             self._unanswered += 1
-        if outcome.code == backoff.UNSUPPORTED_PROTOCOL or self._unanswered >= 2:
+        if outcome.code == reconnection.UNSUPPORTED_PROTOCOL or self._unanswered >= 2:
             self._unanswered = 0
             self._protocol = "3.1.1" if self._protocol == "5" else "5"
 
@@ -295,7 +299,7 @@ class Session:
             log.warning("twins: %s", error)
             known = accepted.session_present
         if not known:
-            self.on_forgotten()
+            self._emit(RetainedLost())
 
     def _ended_early(self, task: asyncio.Task[None], connection: Connection) -> None:
         """A task of the session that ends by itself leaves a connection that nobody serves: cut it."""
@@ -360,7 +364,7 @@ class Session:
         self._cost = cost
         self.budget.add(received + sent, self._now().boot_s)
         if received or sent:
-            self.on_wire(received, sent)
+            self._emit(Charged(received, sent))
         self._change(beat_s=self.budget.beat_s(self._now().boot_s))
 
     async def _say_farewell(self, sender: Sender) -> None:

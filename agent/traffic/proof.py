@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from agent.errors import KernelError
+from agent.events import Emit, ShapingJudged
 from agent.plan import Rates
 from agent.traffic.layout import carriers, shares
 from agent.traffic.model import Link, ShaperState
@@ -161,17 +162,21 @@ class Proof:
     def __init__(
         self,
         kernel: Kernel,
-        current: Callable[[], tuple[Sequence[Link], ShaperState]],
-        report: Callable[[Verdict], None],
+        emit: Emit,
         *,
         sleep: Callable[[float], Awaitable[object]],
         now: Callable[[], float] = boot_s,
     ) -> None:
-        self._kernel, self._current, self._report, self._now, self._sleep = kernel, current, report, now, sleep
+        self._kernel, self._emit, self._now, self._sleep = kernel, emit, now, sleep
+        self._shaped: tuple[Sequence[Link], ShaperState] = (), ShaperState("off")
         self._subject: tuple[object, ...] | None = None
         self._due_s = 0.0
         self._window: dict[int, Reading] = {}
         self.latest: Verdict | None = None
+
+    def shaped(self, links: Sequence[Link], state: ShaperState) -> None:
+        """What is shaped now, and how."""
+        self._shaped = links, state
 
     async def run(self) -> None:
         """Watch for ever; the daemon's task."""
@@ -187,7 +192,7 @@ class Proof:
 
     async def tick(self) -> None:
         """One look: begins a window when one is due, and judges it when it is over."""
-        links, state = self._current()
+        links, state = self._shaped
         links = carriers(links)
         subject = (tuple(link.ifindex for link in links), state.rates)
         if state.state != "enforced":
@@ -226,7 +231,7 @@ class Proof:
 
     def _conclude(self, verdict: Verdict) -> None:
         self.latest = verdict
-        self._report(verdict)
+        self._emit(ShapingJudged(verdict))
 
 
 __all__ = ["ALARM", "Passed", "Proof", "Reading", "Verdict", "judge", "read"]

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from agent import system
+from agent.backoff import Backoff
 from agent.config import ShaperSettings
 from agent.errors import KernelError
 from agent.plan import Rates
@@ -35,7 +36,7 @@ class _Pause:
 
     subject: tuple[object, ...]
     until_s: float
-    length_s: float
+    backoff: Backoff
     foreign_at: int | None = None  # the generation at which a stranger's qdisc was in the way: when it goes, at once
 
     def holds(self, subject: tuple[object, ...], now_s: float, generation: int) -> bool:
@@ -234,5 +235,7 @@ class Shaper:
             self._pause = None
             return
         again = self._pause is not None and self._pause.subject == subject
-        length = min(self._pause.length_s * 2, LONGEST_PAUSE_S) if again and self._pause else FIRST_PAUSE_S
-        self._pause = _Pause(subject, self._now() + length, length, generation if state.state == "foreign" else None)
+        backoff = self._pause.backoff if again and self._pause else Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._pause = _Pause(
+            subject, self._now() + backoff.next_s(), backoff, generation if state.state == "foreign" else None
+        )

@@ -16,6 +16,7 @@ from agent.commands.config_trial import ConfigTrials
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.config import Config
+from agent.events import Occurrence, RetainedLost
 from agent.keeper import Keeper
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
 from agent.plan import Ledger, charge_management, decide, period_at, usage
@@ -61,12 +62,17 @@ class VirtualAgent:
         )  # fmt: skip
         self.session = Session(
             config.operator, topics, self.outbox, self.twins, self.runner.deliver,
-            version=version, now=now, timing=timing, **session,
+            version=version, now=now, timing=timing, emit=self.dispatch, **session,
         )  # fmt: skip
         self.reporter = Reporter(
             self.outbox, self.twins, self.session, topics, look=lambda: self.snapshot().to_dict(),
             config=lambda: self.config, commands=sorted(COMMANDS), now=now,
         )  # fmt: skip
+
+    def dispatch(self, event: Occurrence) -> None:
+        """As agent.daemon.app does it, of what a session emits."""
+        if isinstance(event, RetainedLost):
+            self.reporter.raise_again()
 
     @property
     def ledger(self) -> Ledger:

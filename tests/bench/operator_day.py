@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.config import OperatorSettings
+from agent.events import Charged, Occurrence
 from tests.bench.operator_ledger import Received
 from tests.bench.rows import Bench
 from tests.commands.standin import DEVICE, StandIn, config_for
@@ -104,14 +105,16 @@ async def day(folder: Path) -> tuple[int, int, int, Curve]:
     files = {"ca_file": pki.path("ca.pem"), "cert_file": pki.path("device.pem"), "key_file": pki.path("device.key")}
     total, curve = 0, Curve()
 
-    def add(received_bytes: int, sent_bytes: int) -> None:
+    def hear(event: Occurrence) -> None:
         nonlocal total
-        total += received_bytes + sent_bytes
+        if not isinstance(event, Charged):
+            return
+        total += event.received_bytes + event.sent_bytes
         curve.append(((agent.clock.boot_s - began_s) / 3600, total / 1000))
 
     with broker:
         agent = Household(folder, config_for(f"mqtts://127.0.0.1:{broker.port}", **files))
-        agent.session.on_wire, began_s = add, agent.clock.boot_s
+        agent.session._emit, began_s = hear, agent.clock.boot_s
         # The agent's clock runs hundreds of times faster than the broker: no PUBACK is late by it.
         agent.session._timing = replace(agent.session._timing, puback_s=1e9, connack_s=1e9)
         async with Desk(plain) as desk:

@@ -28,6 +28,7 @@ from agent.daemon.tasks.counting import Counting
 from agent.daemon.tasks.reporting import Reporting
 from agent.daemon.tasks.shaping import Shaping
 from agent.errors import StoreError
+from agent.events import Decided, LedgerChanged, Noticed, Occurrence
 from agent.keeper import Event, Keeper
 from agent.mqtt import Outbox, SessionState, Topics
 from agent.plan import Ledger, Sample
@@ -62,7 +63,6 @@ class Life:
         self._delivering: set[asyncio.Task[None]] = set()
         self._judging: set[asyncio.Task[None]] = set()
         self.changed: Callable[[Ledger], None] = lambda ledger: None
-        self.reborn: Callable[[], None] = lambda: None
 
     @property
     def lock_name(self) -> str:
@@ -80,16 +80,15 @@ class Life:
             self.config = pushed_config.effective(self.file_config, database, world.boot_id, world.boot_s())
         self.clock = Clock(self.config.clock, floor=ledger.latest if ledger else None, system=Kernel(world))
         first = ledger or Ledger.new(self.config.plan, self.clock.now())
-        self.keeper = Keeper(self.disk, self.clock, self.config.plan, first, self.faults, outbox_comes=True)
-        self.accounting = Accounting(self.config.plan, self.clock, self.keeper, self.faults)
-        self.keeper.on_ledger = self._ledger_changed
+        plan, emit = self.config.plan, self.dispatch
+        self.keeper = Keeper(self.disk, self.clock, plan, first, self.faults, outbox_comes=True, emit=emit)
+        self.accounting = Accounting(plan, self.clock, self.keeper, self.faults, emit)
         self._open_line()
         self.topics = Topics(self.config.operator.root, DEVICE)
         now = self.clock.now
         self.box = Outbox(self.keeper, self.disk, self.config.operator, self.topics, boot=world.boot_id, now=now)
         self.reporting = Reporting(cast(LiveAgent, self))
         self.reporting._outbox = self.box
-        self.accounting.on_notice = self.reporting.notice
         self.runner = Runner(
             self, self.box, BrokerAuthority(), device=DEVICE, instance=f"{world.loop.time()}", nonce=lambda: "n",
             commands={"test.once": Command("test.once", "runs once", self._once, resource="once", repeatable=False)},
@@ -109,7 +108,7 @@ class Life:
         self.kernel.start(asyncio.get_running_loop(), self.link_event)
         shaper = Shaper(self.kernel, self.config.shaper, now=self.world.boot_s)
         shaper._capabilities = CAN
-        self.shaping = Shaping(self.kernel, shaper, patterns, lambda: self.accounting.decision.rates)
+        self.shaping = Shaping(self.kernel, shaper, patterns, self.accounting.decision.rates)
         self.counting = Counting(self.kernel, patterns, self.accounting)
         self.recovering = Line(cast(LiveAgent, self), self.world)
 
@@ -250,7 +249,8 @@ class Life:
 
     # -- agent.commands.Agent
 
-    def session_state(self) -> SessionState:
+    @property
+    def session(self) -> SessionState:
         connected = self.connected_s is not None
         return SessionState(
             connected,
@@ -267,15 +267,22 @@ class Life:
         now = self.clock.now()
         return Snapshot(
             moment=now, device=DEVICE, version="0", started_boot_s=now.boot_s, usage=self.accounting.usage(),
-            period=self.accounting.period, decision=self.accounting.decision, session=self.session_state(),
+            period=self.accounting.period, decision=self.accounting.decision, session=self.session,
         )  # fmt: skip
 
     async def refresh(self) -> None:
         await self.read()
 
-    def _ledger_changed(self) -> None:
-        self.accounting.changed()
-        self.changed(self.keeper.ledger)
+    def dispatch(self, event: Occurrence) -> None:
+        """As agent.daemon.app does it, of what is run here."""
+        match event:
+            case LedgerChanged():
+                self.accounting.changed()
+                self.changed(self.keeper.ledger)
+            case Noticed(notice):
+                self.reporting.notice(notice)
+            case Decided(decision):
+                self.shaping.want(decision.rates)
 
     def charge(self, received_bytes: int, sent_bytes: int) -> None:
         self.accounting.charge(received_bytes, sent_bytes)

@@ -132,7 +132,7 @@ def test_nonsense_for_every_command_is_refused_by_the_whole_path(tmp_path: Path)
             assert not agent.runner._tasks
             assert agent.ledger == before
             assert agent.asked == []
-            assert agent.runner.faults["command-rejected"] == sent
+            assert agent.runner.faults["commands.command-rejected"] == sent
             rows = await agent.store.run(lambda db: db.outbox.head(0, after=0, limit=2 * sent))
             answers = [json.loads(row.payload) for row in rows if row.topic.endswith("/res")]
             assert sorted(a["id"] for a in answers) == sorted(f"n{number + 1}" for number in range(sent))

@@ -215,7 +215,7 @@ def test_too_many_commands_are_refused_then_ignored(tmp_path: Path) -> None:
         await channel.settle()
         finals = [await channel.states(f"s{number}") for number in range(20)]
         assert [f[-1] for f in finals if f] == ["succeeded"] * 5 + ["rejected"] * 5
-        assert agent.runner.faults["command-flood"] == 10
+        assert agent.runner.faults["commands.command-flood"] == 10
         agent.clock.boot_s += 300
         await channel.send("status", "later")
         await channel.settle()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import cast
 
 from agent.clock import ManualClock
 from agent.daemon.accounting import Accounting
-from agent.daemon.line_speed import QUIET_S, REASON, Details, LineSpeed
+from agent.daemon.line_speed import QUIET_S, REASON, LineSpeed
+from agent.events import Occurrence, SpeedJudged
 from agent.keeper import Keeper
 from agent.plan import Epoch, Ledger, Plan, Sample, Survey
 from agent.store import Store
@@ -22,12 +24,14 @@ class Meter:
         self.clock, self.faults = ManualClock(), Counter[str]()
         self.received = 0
         fresh = Ledger.new(Plan(), self.clock.now())
-        self.accounting = Accounting(
-            Plan(), self.clock, Keeper(cast(Store, None), self.clock, Plan(), fresh, self.faults), self.faults
-        )
-        self.alarms: list[Details | None] = []
-        self.accounting.speed.on_change = self.alarms.append
+        self.alarms: list[Mapping[str, str | int] | None] = []
+        keeper = Keeper(cast(Store, None), self.clock, Plan(), fresh, self.faults)
+        self.accounting = Accounting(Plan(), self.clock, keeper, self.faults, self.hear)
         self.read(0, 0)
+
+    def hear(self, event: Occurrence) -> None:
+        if isinstance(event, SpeedJudged):
+            self.alarms.append(event.details)
 
     def read(self, received: int, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -52,8 +56,7 @@ def test_a_line_faster_than_the_plan_says_is_counted_and_raises_an_alarm() -> No
 def test_what_passed_before_the_start_is_no_speed() -> None:
     """An hour's bytes come with the first reading."""
     meter = Meter()
-    meter.accounting.speed = LineSpeed(Plan(), meter.faults)
-    meter.accounting.speed.on_change = meter.alarms.append
+    meter.accounting.speed = LineSpeed(Plan(), meter.faults, meter.hear)
     meter.read(60 * GIGABIT, 3600)
     meter.read(GIGABIT, 30)
     assert meter.accounting.ledger.total_received_bytes == 61 * GIGABIT

@@ -18,7 +18,9 @@ from agent.daemon.startup import open_line
 from agent.daemon.tasks import modem as module_under_test
 from agent.daemon.tasks.modem import Watching
 from agent.daemon.watchdog import Watchdog
+from agent.events import ModemChanged, ModemRead, Occurrence, SessionChanged
 from agent.modem import Modem, transport
+from agent.mqtt import SessionState
 from agent.plan import Moment
 from agent.plan.model import Trust
 from tests.modem.scripted import OK, ScriptedModem
@@ -45,12 +47,17 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_module_that_goes_on_searching_stays_ready_and_says_what_it_does(tmp_path: Path) -> None:
     async def whole() -> None:
         script = ScriptedModem()
-        watching = Watching(ModemSettings(port=script.path, poll_s=0.01), cast(Any, Clock()), Counter())
-        watching.module = Modem(ModemSettings(port=script.path), lock_directory=tmp_path)
         states: list[str] = []
         read = asyncio.Event()
-        watching.on_change = lambda: states.append(watching.state)
-        watching.on_reading = lambda reading: read.set()
+
+        def hear(event: Occurrence) -> None:
+            if isinstance(event, ModemChanged):
+                states.append(watching.state)
+            elif isinstance(event, ModemRead):
+                read.set()
+
+        watching = Watching(ModemSettings(port=script.path, poll_s=0.01), cast(Any, Clock()), Counter(), hear)
+        watching.module = Modem(ModemSettings(port=script.path), lock_directory=tmp_path)
         task = asyncio.create_task(watching.run())
         try:
             await read.wait()
@@ -85,14 +92,20 @@ def test_a_module_that_goes_on_searching_stays_ready_and_says_what_it_does(tmp_p
 def test_a_port_that_leaves_the_bus_is_noticed_before_the_next_poll(tmp_path: Path) -> None:
     async def whole() -> None:
         script = ScriptedModem()
-        watching = Watching(ModemSettings(port=script.path, poll_s=86_400.0), cast(Any, Clock()), Counter())
-        watching.module._dialogue._lock_directory = tmp_path
         read, changed = asyncio.Event(), asyncio.Event()
-        watching.on_reading = lambda reading: read.set()
+
+        def hear(event: Occurrence) -> None:
+            if isinstance(event, ModemRead):
+                read.set()
+            elif isinstance(event, ModemChanged):
+                changed.set()
+
+        watching = Watching(ModemSettings(port=script.path, poll_s=86_400.0), cast(Any, Clock()), Counter(), hear)
+        watching.module._dialogue._lock_directory = tmp_path
         task = asyncio.create_task(watching.run())
         try:
             await read.wait()
-            watching.on_change = changed.set
+            changed.clear()
             script.unplug()
             await asyncio.wait_for(changed.wait(), 60)
             assert watching.state == "absent"
@@ -116,9 +129,9 @@ def test_a_change_of_the_module_s_state_is_judged_at_once(tmp_path: Path) -> Non
             daemon = assemble(line, Watchdog())
             looked: list[str] = []
             daemon._recovering.wake.set = lambda: looked.append("now")  # type: ignore[method-assign]
-            daemon._session_changed(daemon._agent.session_state())
+            daemon.dispatch(SessionChanged(SessionState()))
             assert looked == []
-            daemon._agent.watching.on_change()
+            daemon.dispatch(ModemChanged())
             assert looked == ["now"]
         finally:
             line.close()

@@ -87,7 +87,7 @@ def live(store: Kept, looks: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Modu
         accounting=SimpleNamespace(decision=SimpleNamespace(state="normal")),
         event=lambda name, data: events.append(data) if name in ("modem-reset", "modem-context") else None,
         samples=nothing,
-        session_state=SessionState,
+        session=SessionState(),
     )
     recovering = Recovering(cast(LiveAgent, agent))
 

@@ -9,8 +9,9 @@ import pytest
 
 from agent.config import ShaperSettings
 from agent.daemon.tasks.shaping import Shaping, upstream_name_servers
+from agent.events import Charged, Occurrence
 from agent.plan import Rates
-from agent.traffic import LinkEvent, Management, Shaper
+from agent.traffic import LinkEvent, Shaper
 from tests.netns import Wire
 from tests.traffic.conftest import cable, kernel_in, question, until
 
@@ -29,12 +30,13 @@ def test_the_servers_beyond_the_device_are_those_that_count(tmp_path: Path) -> N
 @pytest.mark.root
 @pytest.mark.parametrize("rate_bps", [512_000, None], ids=["slow", "not shaped"])
 def test_what_the_device_s_names_cost_is_told_once(cable: Wire, rate_bps: int | None) -> None:
-    told: list[Management] = []
+    told: list[Occurrence] = []
 
     async def scenario() -> None:
         async with kernel_in(cable) as kernel:
-            shaping = Shaping(kernel, Shaper(kernel, ShaperSettings()), ["wan0"], lambda: Rates(rate_bps, rate_bps))
-            shaping.on_names = told.append
+            shaping = Shaping(
+                kernel, Shaper(kernel, ShaperSettings()), ["wan0"], Rates(rate_bps, rate_bps), told.append
+            )
             await shaping.reconcile()
             await shaping.count_names()
             await asyncio.to_thread(question, cable.far, cable.near, 53, 100)
@@ -43,7 +45,7 @@ def test_what_the_device_s_names_cost_is_told_once(cable: Wire, rate_bps: int | 
             await shaping.count_names()
 
     asyncio.run(scenario())
-    assert told == [Management(128, 128)]
+    assert [event for event in told if isinstance(event, Charged)] == [Charged(128, 128)]
 
 
 @pytest.mark.root
@@ -54,7 +56,7 @@ def test_only_what_may_concern_the_wan_has_the_kernel_looked_at_at_once(cable: W
     async def scenario() -> None:
         heard: list[LinkEvent] = []
         async with kernel_in(cable, heard) as kernel:
-            shaping = Shaping(kernel, Shaper(kernel, ShaperSettings()), ["wan0"], lambda: Rates(None, None))
+            shaping = Shaping(kernel, Shaper(kernel, ShaperSettings()), ["wan0"], Rates(None, None))
             await shaping.reconcile()
 
             async def do(*command: str) -> None:

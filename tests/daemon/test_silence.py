@@ -17,6 +17,7 @@ from agent.daemon.live_agent import LiveAgent
 from agent.daemon.tasks import recovery as module_under_test
 from agent.daemon.tasks.recovery import LOOK_S, Recovering
 from agent.errors import StoreError
+from agent.events import LineJudged, Occurrence, Progressed
 from agent.modem.reading import Reading, Registration, Sim
 from agent.mqtt import SessionState
 from agent.net import probes
@@ -81,11 +82,17 @@ class World:
         watching = Watching()
         watching.module  # noqa: B018  `occupied` is set
         self.watching = watching
-        return cast(LiveAgent, SimpleNamespace(
+
+        class Agent(SimpleNamespace):
+            @property
+            def session(self) -> SessionState:
+                return SessionState(connected=world.connected(world.boot_s), broker="broker:8883")
+
+        return cast(LiveAgent, Agent(
             clock=self, config=Config(), watching=watching, samples=self.samples,
             accounting=SimpleNamespace(decision=SimpleNamespace(state="normal")), store=self,
             event=lambda name, data: self.events.append((self.boot_s, name, data)),
-            session_state=lambda: SessionState(connected=self.connected(self.boot_s), broker="broker:8883"),
+
         ))  # fmt: skip
 
     async def run(self, fn: Callable[[Any], Any]) -> Any:
@@ -126,10 +133,16 @@ class World:
         monkeypatch.setattr(Recovering, "_probe", lambda task: self.probe(task))
 
         async def whole() -> Recovering:
-            task = Recovering(self.agent())
+            agent = self.agent()
+
+            def hear(event: Occurrence) -> None:
+                if isinstance(event, LineJudged):
+                    self.causes.append((self.boot_s, event.cause))
+                elif isinstance(event, Progressed):
+                    self.online.append((self.boot_s, task.online))
+
+            task = Recovering(agent, hear)
             task.wake = cast(Any, self)
-            task.on_change = lambda: self.causes.append((self.boot_s, task.cause))
-            task.on_beat = lambda within_s: self.online.append((self.boot_s, task.online))
             with pytest.raises(Over):
                 await task.run()
             return task

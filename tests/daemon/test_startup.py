@@ -12,7 +12,8 @@ import pytest
 
 from agent import config as configuration
 from agent.clock import Clock
-from agent.daemon.startup import DATABASE, LinkEvents, open_line
+from agent.daemon.startup import DATABASE, open_line
+from agent.events import Events, Occurrence
 from agent.plan import Ledger, decide, period_at
 from agent.store import Database
 from agent.traffic import Link, LinkEvent
@@ -83,10 +84,10 @@ def test_a_damaged_ledger_shapes_nobody(cable: Wire, tmp_path: Path) -> None:
 
 
 def test_what_the_kernel_tells_before_anybody_listens_is_told_then_and_in_order() -> None:
-    events, heard = LinkEvents(), list[str]()
+    events, heard = Events(), list[Occurrence]()
     told = [LinkEvent(kind, LINK, None) for kind in ("new", "changed", "deleted")]
     for event in told[:2]:
-        events.hear(event)
-    events.lead_to(lambda event: heard.append(event.kind))
-    events.hear(told[2])
-    assert heard == ["new", "changed", "deleted"]
+        events.emit(event)
+    events.dispatch_to(heard.append)
+    events.emit(told[2])
+    assert heard == told

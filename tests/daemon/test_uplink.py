@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.daemon.tasks.uplink import HELD_S, LOOK_S, Uplink
+from agent.events import Occurrence, UplinkJudged
 from agent.traffic.uplink import Mismatch
 
 USB = Mismatch("other-link", ("usb0",), ("wwan0",))
@@ -15,8 +16,11 @@ class Watched:
         self.seen: Mismatch | None = None
         self.now_s = 0.0
         self.told: list[tuple[float, Mismatch | None]] = []
-        self.uplink = Uplink(lambda: self.seen, lambda: self.now_s)
-        self.uplink.on_change = lambda mismatch: self.told.append((self.now_s, mismatch))
+        self.uplink = Uplink(lambda: self.seen, lambda: self.now_s, self.hear)
+
+    def hear(self, event: Occurrence) -> None:
+        assert isinstance(event, UplinkJudged)
+        self.told.append((self.now_s, event.mismatch))
 
     def watch(self, seconds: float) -> None:
         until = self.now_s + seconds

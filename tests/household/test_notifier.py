@@ -15,6 +15,7 @@ from agent.config import Household as Settings
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.tasks.recovery import Recovering
 from agent.errors import PortAbsent, StoreError
+from agent.events import LineJudged, Occurrence
 from agent.household.notifier import Household, Led, message_of
 from agent.household.texts import KINDS, TEXTS, text_of
 from agent.plan import Notice, Plan, Rates
@@ -188,11 +189,11 @@ def test_nobody_is_told_without_a_number(tmp_path: Path) -> None:
 
 
 def test_the_sign_follows_the_cause_that_the_ladder_finds() -> None:
-    recovering, seen = Recovering(cast(LiveAgent, None)), list[str]()
-    recovering.on_change = lambda: seen.append(recovering.cause)
+    seen = list[Occurrence]()
+    recovering = Recovering(cast(LiveAgent, None), seen.append)
     for cause in ("none", "operator-outage", "operator-outage", "none"):
         recovering._note(cause)
-    assert seen == ["operator-outage", "none"]
+    assert seen == [LineJudged("operator-outage"), LineJudged("none")]
 
 
 @pytest.fixture

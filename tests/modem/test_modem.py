@@ -12,6 +12,7 @@ import pytest
 
 from agent.config import ModemSettings
 from agent.errors import CommandTimeout, PortAbsent, PortBusy
+from agent.events import Occurrence, UnsolicitedLine
 from agent.modem import Modem
 from agent.modem.lock import lock_name
 from agent.modem.reading import Reading
@@ -102,15 +103,15 @@ def test_the_state_of_the_sim(tmp_path: Path, answer: str, state: str, usable: b
 
 def test_news_between_answers_reaches_the_listener_and_no_answer(tmp_path: Path) -> None:
     async def story(script: ScriptedModem, modem: Modem) -> None:
-        heard: list[str] = []
-        modem.on_urc = heard.append
+        heard: list[Occurrence] = []
+        modem._dialogue._emit = heard.append
         await modem.open()
         script.answers["AT+CSQ"] = '\r\n+CMTI: "ME",1\r\n\r\n+CSQ: 9,99\r\n\r\nOK\r\n\r\n+CEREG: 2\r\n'
         response = await modem.execute("AT+CSQ")
         assert (response.final, response.lines) == ("OK", ("+CSQ: 9,99",))
-        assert '+CMTI: "ME",1' in heard
+        assert UnsolicitedLine('+CMTI: "ME",1') in heard
         await modem.execute("AT")
-        assert "+CEREG: 2" in heard
+        assert UnsolicitedLine("+CEREG: 2") in heard
 
     run(story, tmp_path)
 

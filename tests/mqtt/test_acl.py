@@ -148,7 +148,7 @@ def test_a_certificate_cannot_touch_another_devices_session(
                 async with fleet.device("other", client_id=DEVICE, clean=clean, protocol=protocol):
                     desk.send(f"modem-agent/v1/{DEVICE}/cmd/status/now/req", {"v": 1, "id": "now", "type": "status"})
                     await desk.until(lambda: desk.answers("now"))
-                assert "session-lost" not in agent.session.faults
+                assert "operator.session-lost" not in agent.session.faults
         assert f"as {OTHER} " in fleet.log()
 
     asyncio.run(story())

@@ -13,8 +13,8 @@ import pytest
 
 from agent.config import Config
 from agent.keeper import Report
-from agent.mqtt import backoff
-from agent.mqtt.backoff import End
+from agent.mqtt import reconnection
+from agent.mqtt.reconnection import End
 from tests.commands.standin import BOOT, StandIn, config_for
 from tests.mqtt.scripted import RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM, Says, Scripted, reference, two_bytes
 
@@ -37,7 +37,7 @@ async def until(done: Callable[[], Any]) -> None:
     raise AssertionError("it never came to be")
 
 
-@pytest.mark.parametrize("code", [backoff.USE_ANOTHER_SERVER, backoff.SERVER_MOVED])
+@pytest.mark.parametrize("code", [reconnection.USE_ANOTHER_SERVER, reconnection.SERVER_MOVED])
 @pytest.mark.parametrize("when", ["at CONNACK", "later"])
 def test_another_server_is_gone_to(tmp_path: Path, code: int, when: str) -> None:
     async def run() -> None:
@@ -55,7 +55,7 @@ def test_another_server_is_gone_to(tmp_path: Path, code: int, when: str) -> None
 def test_a_server_that_does_not_answer_where_we_were_sent_is_given_up(tmp_path: Path) -> None:
     """The configured one is tried again."""
     nobody = reference("127.0.0.1:9")
-    broker = Scripted((Says(code=backoff.USE_ANOTHER_SERVER, properties=nobody), Says()))
+    broker = Scripted((Says(code=reconnection.USE_ANOTHER_SERVER, properties=nobody), Says()))
 
     async def story(agent: StandIn) -> None:
         await until(lambda: agent.session.state.connected)
@@ -67,14 +67,14 @@ def test_a_server_that_does_not_answer_where_we_were_sent_is_given_up(tmp_path: 
 @pytest.mark.parametrize(
     ("says", "end", "at_least_s"),
     [
-        (Says(code=backoff.SERVER_BUSY), End.REFUSED, 450),
-        (Says(code=backoff.QUOTA_EXCEEDED), End.REFUSED, 450),
-        (Says(code=backoff.BAD_CREDENTIALS), End.REFUSED, 1_800),
-        (Says(code=backoff.NOT_AUTHORIZED), End.REFUSED, 1_800),
-        (Says(code=backoff.BANNED), End.REFUSED, 1_800),
-        (Says(ends=backoff.SERVER_BUSY), End.LOST, 450),
-        (Says(ends=backoff.RATE_EXCEEDED), End.LOST, 450),
-        (Says(ends=backoff.QUOTA_EXCEEDED), End.LOST, 450),
+        (Says(code=reconnection.SERVER_BUSY), End.REFUSED, 450),
+        (Says(code=reconnection.QUOTA_EXCEEDED), End.REFUSED, 450),
+        (Says(code=reconnection.BAD_CREDENTIALS), End.REFUSED, 1_800),
+        (Says(code=reconnection.NOT_AUTHORIZED), End.REFUSED, 1_800),
+        (Says(code=reconnection.BANNED), End.REFUSED, 1_800),
+        (Says(ends=reconnection.SERVER_BUSY), End.LOST, 450),
+        (Says(ends=reconnection.RATE_EXCEEDED), End.LOST, 450),
+        (Says(ends=reconnection.QUOTA_EXCEEDED), End.LOST, 450),
     ],
 )
 def test_a_broker_that_wants_peace_gets_it(tmp_path: Path, says: Says, end: End, at_least_s: float) -> None:
@@ -84,7 +84,7 @@ def test_a_broker_that_wants_peace_gets_it(tmp_path: Path, says: Says, end: End,
                 await agent.outbox.open()
                 outcome = await agent.session._attempt()
                 assert (outcome.end, outcome.code) == (end, says.code or says.ends)
-                assert backoff.Backoff(dice=Random(1)).after(outcome) >= at_least_s
+                assert reconnection.Reconnection(dice=Random(1)).after(outcome) >= at_least_s
 
     asyncio.run(run())
 
@@ -130,7 +130,7 @@ def test_a_broker_that_owes_its_puback_is_left(tmp_path: Path) -> None:
         assert agent.session.state.connected
         agent.clock.boot_s += 61
         await until(lambda: broker.connections == 2 and agent.session.state.connected and not agent.outbox.rows)
-        assert agent.session.faults["session-silent"] == 1
+        assert agent.session.faults["operator.session-silent"] == 1
         assert agent.session.state.keepalive_s == 500  # it died in silence
 
     tell(tmp_path, broker, story)
@@ -142,7 +142,7 @@ def test_a_refused_report_is_given_up_and_told(tmp_path: Path) -> None:
 
     async def story(agent: StandIn) -> None:
         agent.event("secret", {})
-        await until(lambda: agent.session.faults.get("refused-publish"))
+        await until(lambda: agent.session.faults.get("operator.refused-publish"))
         agent.event("other", {})
         await until(lambda: any(topic.endswith(b"/e/lost") for topic in broker.published))
         assert broker.connections == 1
@@ -159,7 +159,7 @@ def test_a_refused_report_of_an_earlier_boot_is_told_too(tmp_path: Path) -> None
             await agent.outbox.add(Report(agent.topics.event("secret"), {}))
             await agent.outbox.flush(last=True)
         async with Scripted((says,)) as broker, StandIn(tmp_path, config_for(broker.url), boot=LATER) as agent:
-            await until(lambda: agent.session.faults.get("refused-publish"))
+            await until(lambda: agent.session.faults.get("operator.refused-publish"))
             agent.event("other", {})
             await until(lambda: broker.bodies(b"/e/lost"))
             assert broker.bodies(b"/e/lost")[0]["ranges"] == [[BOOT[:8], 1, 1]]
@@ -169,7 +169,7 @@ def test_a_refused_report_of_an_earlier_boot_is_told_too(tmp_path: Path) -> None
 
 def test_a_broker_out_of_room_ends_the_session_and_the_report_is_kept(tmp_path: Path) -> None:
     """PUBACK 0x97 (quota): not for ever, so the report is sent again after a wait."""
-    says = Says(puback=lambda body: backoff.QUOTA_EXCEEDED if b"/e/mark" in body else 0)
+    says = Says(puback=lambda body: reconnection.QUOTA_EXCEEDED if b"/e/mark" in body else 0)
 
     async def run() -> None:
         async with Scripted((says,)) as broker:
@@ -177,8 +177,8 @@ def test_a_broker_out_of_room_ends_the_session_and_the_report_is_kept(tmp_path: 
                 await agent.outbox.open()
                 await agent.outbox.add(Report(agent.topics.event("mark"), {}))
                 outcome = await agent.session._attempt()
-                assert (outcome.end, outcome.code) == (End.LOST, backoff.QUOTA_EXCEEDED)
-                assert backoff.Backoff(dice=Random(1)).after(outcome) >= 450
+                assert (outcome.end, outcome.code) == (End.LOST, reconnection.QUOTA_EXCEEDED)
+                assert reconnection.Reconnection(dice=Random(1)).after(outcome) >= 450
                 assert agent.outbox.rows == 1
 
     asyncio.run(run())

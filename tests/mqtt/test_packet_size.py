@@ -124,7 +124,7 @@ def test_the_limit_itself(broker: Mosquitto, tmp_path: Path, protocol: str, over
             await desk.until(lambda: desk.answers("after"))
             heard = protocol == "3.1.1" or over < 0
             assert [a["state"] for a in desk.answers("edge")] == (["rejected"] if heard else [])
-            assert "session-lost" not in agent.session.faults
+            assert "operator.session-lost" not in agent.session.faults
 
     asyncio.run(story())
 
@@ -141,7 +141,7 @@ def test_a_command_of_qos_0_is_answered_and_not_acknowledged(broker: Mosquitto, 
             await desk.until(lambda: desk.answers("once"))
             desk.ask("after")
             await desk.until(lambda: desk.answers("after"))
-            assert "session-lost" not in agent.session.faults
+            assert "operator.session-lost" not in agent.session.faults
 
     asyncio.run(story())
 
@@ -162,10 +162,10 @@ def test_a_flood_of_qos_0_does_not_pile_up(broker: Mosquitto, tmp_path: Path) ->
             agent.session._deliver = slow
             for _ in range(6 * MOST_WAITING):
                 desk.connection.publish(Message(f"{REQUESTS}/status/flood/req", b"{}", qos=0))
-            await until(lambda: agent.session.faults.get("inbound-dropped", 0) >= MOST_WAITING)
+            await until(lambda: agent.session.faults.get("operator.inbound-dropped", 0) >= MOST_WAITING)
             held.set()
-            await until(lambda: agent.runner.faults.get("command-rejected", 0) > 0)
-            assert "session-lost" not in agent.session.faults
+            await until(lambda: agent.runner.faults.get("commands.command-rejected", 0) > 0)
+            assert "operator.session-lost" not in agent.session.faults
 
     asyncio.run(story())
 

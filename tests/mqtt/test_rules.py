@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.mqtt.backoff import BAD_CREDENTIALS, SERVER_BUSY, SESSION_TAKEN_OVER, Backoff, End, Outcome
 from agent.mqtt.budget import DAY_S, LONGEST_S, Budget
 from agent.mqtt.keepalive import KeepAlive
+from agent.mqtt.reconnection import BAD_CREDENTIALS, SERVER_BUSY, SESSION_TAKEN_OVER, End, Outcome, Reconnection
 from agent.mqtt.schedule import FULL_S, Rhythm
 from agent.mqtt.target import split_url
 from agent.mqtt.topics import Topics
@@ -22,7 +22,7 @@ GONE = Outcome(End.UNREACHABLE)
 
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_back_off_is_full_jitter_under_a_doubling_ceiling(seed: int, attempts: int) -> None:
-    backoff = Backoff(base_s=1, cap_s=900, dice=Random(seed))
+    backoff = Reconnection(base_s=1, cap_s=900, dice=Random(seed))
     for number in range(attempts):
         assert 0 <= backoff.after(GONE) <= min(900, 2**number)
 
@@ -30,7 +30,7 @@ def test_back_off_is_full_jitter_under_a_doubling_ceiling(seed: int, attempts: i
 def test_back_off_spreads_a_fleet() -> None:
     waits = []
     for seed in range(1_000):
-        backoff = Backoff(dice=Random(seed))
+        backoff = Reconnection(dice=Random(seed))
         waits.append([backoff.after(GONE) for _ in range(12)][-1])
     assert max(waits) > 850
     assert min(waits) < 50
@@ -38,7 +38,7 @@ def test_back_off_spreads_a_fleet() -> None:
 
 
 def test_back_off_obeys_the_broker_and_forgets_after_a_stable_session() -> None:
-    backoff = Backoff(dice=Random(1))
+    backoff = Reconnection(dice=Random(1))
     assert 450 <= backoff.after(Outcome(End.REFUSED, SERVER_BUSY)) <= 900
     assert 1_800 <= backoff.after(Outcome(End.REFUSED, BAD_CREDENTIALS)) <= 3_600
     for _ in range(10):
@@ -48,7 +48,7 @@ def test_back_off_obeys_the_broker_and_forgets_after_a_stable_session() -> None:
 
 
 def test_two_clients_with_one_id_do_not_fight_for_ever() -> None:
-    backoff = Backoff(dice=Random(1))
+    backoff = Reconnection(dice=Random(1))
     short = Outcome(End.LOST, SESSION_TAKEN_OVER, lasted_s=2)
     waits = [backoff.after(short) for _ in range(4)]
     assert max(waits[:2]) <= 2

@@ -116,7 +116,7 @@ def test_nonsense_is_rejected_with_a_reason(broker: Mosquitto, tmp_path: Path, p
             assert says in desk.answers("bad")[0]["reason"]
             desk.send(f"{BASE}/cmd/status/good/req", envelope("status", "good"))
             await desk.until(lambda: [a for a in desk.answers("good") if a["state"] == "succeeded"])
-            assert agent.runner.faults["command-rejected"] == 1
+            assert agent.runner.faults["commands.command-rejected"] == 1
 
     asyncio.run(story())
 

@@ -16,7 +16,7 @@ import pytest
 from agent.config import OperatorSettings
 from agent.errors import ConfigError
 from agent.mqtt import tls
-from agent.mqtt.backoff import End
+from agent.mqtt.reconnection import End
 from agent.mqtt.transport import Closed
 from agent.net.wire_cost import Meter
 from agent.plan import Trust
@@ -183,7 +183,7 @@ def test_psk_opens_a_session_without_certificates(tmp_path: Path, protocol: str)
                     await asyncio.sleep(0.01)
                 assert agent.session.state.connected, agent.session.state.last_error
                 assert agent.outbox.rows == 0  # the broker took what this user may write
-                assert "refused-publish" not in agent.session.faults
+                assert "operator.refused-publish" not in agent.session.faults
 
         asyncio.run(story())
         assert "u'device1'" in broker.log()
@@ -254,7 +254,7 @@ def test_a_larger_packet_than_the_broker_takes_is_given_up_and_told(tmp_path: Pa
                 await desk.until(lambda: desk.bodies("/e/lost"))
                 (lost,) = desk.bodies("/e/lost")[0]["ranges"]
                 assert lost[1] == lost[2] == desk.bodies("/e/stalled")[0]["seq"] - 1
-                assert agent.session.faults["too-large"] == 1
+                assert agent.session.faults["operator.too-large"] == 1
 
         asyncio.run(story())
 

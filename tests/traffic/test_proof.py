@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from agent.config import ShaperSettings
+from agent.events import Occurrence, ShapingJudged, unheard
 from agent.plan import Rates
 from agent.traffic import Kernel, Shaper, ShaperState
 from agent.traffic.netlink.thread import boot_s
@@ -82,17 +83,23 @@ def test_an_unshaped_direction_may_be_as_fast_as_it_likes() -> None:
     assert verdict.up_bps is None
 
 
+class Verdicts(list[Verdict]):
+    def emit(self, event: Occurrence) -> None:
+        assert isinstance(event, ShapingJudged)
+        self.append(event.verdict)
+
+
 @pytest.mark.root
 def test_a_real_bypass_is_found_and_a_sound_line_is_not_accused(cable: Wire) -> None:
-    clock, verdicts = ManualSeconds(), list[Verdict]()
+    clock, verdicts = ManualSeconds(), Verdicts()
 
     async def scenario() -> None:
         async with kernel_in(cable) as kernel:
             shaper = Shaper(kernel, ShaperSettings())
             links = await kernel.links(["wan0"])
             state = await shaper.reconcile(links, SLOW)
-            states = [state]
-            proof = Proof(kernel, lambda: (links, states[-1]), verdicts.append, now=clock, sleep=asyncio.sleep)
+            proof = Proof(kernel, verdicts.emit, now=clock, sleep=asyncio.sleep)
+            proof.shaped(links, state)
 
             async def window(*bypass: str) -> None:
                 await proof.tick()
@@ -112,7 +119,7 @@ def test_a_real_bypass_is_found_and_a_sound_line_is_not_accused(cable: Wire) -> 
             )
             assert verdicts[-1].cause == "bypass"
             assert "wan0 download" in verdicts[-1].text
-            states.append(ShaperState("off"))
+            proof.shaped(links, ShaperState("off"))
             await proof.tick()
             await proof.tick()
             assert [v.effective for v in verdicts] == [True, False, True]  # lifted: the alarm is taken back, once
@@ -150,14 +157,15 @@ BLOCKS: dict[str, Callable[[Wire], None]] = {
 @pytest.mark.root
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_line_that_passes_nothing_because_of_our_objects_is_found_and_made_anew(cable: Wire, block: str) -> None:
-    clock, verdicts = ManualSeconds(), list[Verdict]()
+    clock, verdicts = ManualSeconds(), Verdicts()
 
     async def scenario() -> None:
         async with kernel_in(cable) as kernel:
             shaper = Shaper(kernel, ShaperSettings(qdisc="tbf"))
             links = await kernel.links(["wan0"])
             state = await shaper.reconcile(links, SLOW)
-            proof = Proof(kernel, lambda: (links, state), verdicts.append, now=clock, sleep=asyncio.sleep)
+            proof = Proof(kernel, verdicts.emit, now=clock, sleep=asyncio.sleep)
+            proof.shaped(links, state)
             BLOCKS[block](cable)
             assert not (await shaper.reconcile(links, SLOW)).changed  # it reads as it should
             await proof.tick()
@@ -194,7 +202,7 @@ def test_a_redirect_that_leads_nowhere_counts_and_passes_nothing(cable: Wire) ->
 
 @pytest.mark.root
 def test_the_verdict_of_one_link_does_not_hide_that_of_another(cable: Wire) -> None:
-    clock, verdicts = ManualSeconds(), list[Verdict]()
+    clock, verdicts = ManualSeconds(), Verdicts()
     cable.near.ip("link", "add", "wan1", "type", "veth", "peer", "name", "isp1")
 
     async def scenario() -> None:
@@ -202,7 +210,8 @@ def test_the_verdict_of_one_link_does_not_hide_that_of_another(cable: Wire) -> N
             shaper = Shaper(kernel, ShaperSettings())
             links = await kernel.links(["wan*"])
             state = await shaper.reconcile(links, SLOW)
-            proof = Proof(kernel, lambda: (links, state), verdicts.append, now=clock, sleep=asyncio.sleep)
+            proof = Proof(kernel, verdicts.emit, now=clock, sleep=asyncio.sleep)
+            proof.shaped(links, state)
             await proof.tick()
             cable.near.ip("link", "set", "ifb4wan0", "down")
             await asyncio.to_thread(_pings, cable)
@@ -221,7 +230,6 @@ def test_windows_follow_each_change_and_then_the_hour() -> None:
     """Nothing is read while nothing is due; a state that is not enforced is not watched."""
 
     async def scenario() -> None:
-        states = [ShaperState("off")]
         reads: list[str] = []
 
         class CountingKernel:
@@ -234,10 +242,10 @@ def test_windows_follow_each_change_and_then_the_hour() -> None:
 
         link = Link(4, "wan0", "veth", True, 14, 1500)
         kernel = cast(Kernel, CountingKernel())
-        proof = Proof(kernel, lambda: ([link], states[-1]), lambda verdict: None, now=clock, sleep=asyncio.sleep)
+        proof = Proof(kernel, unheard, now=clock, sleep=asyncio.sleep)
         await proof.tick()
         assert reads == []
-        states.append(ShaperState("enforced", "tbf", SLOW))
+        proof.shaped([link], ShaperState("enforced", "tbf", SLOW))
         await proof.tick()
         assert reads == ["wan0"]
 
@@ -246,7 +254,7 @@ def test_windows_follow_each_change_and_then_the_hour() -> None:
 
 @pytest.mark.root
 def test_between_two_looks_it_sleeps_until_there_is_something_to_see_or_the_shaping_changes(cable: Wire) -> None:
-    clock, pauses, states = ManualSeconds(), list[float](), [ShaperState("off")]
+    clock, pauses = ManualSeconds(), list[float]()
     behind_s = 0.0  # by so much at most the clock is behind the kernel's, which the first reading has
 
     class EnoughError(Exception):
@@ -264,14 +272,14 @@ def test_between_two_looks_it_sleeps_until_there_is_something_to_see_or_the_shap
                 match len(pauses):
                     case 1:
                         clock.seconds = boot_s()
-                        states.append(await shaper.reconcile(links, SLOW))
+                        proof.shaped(links, await shaper.reconcile(links, SLOW))
                     case 2 | 3:
                         behind_s = behind_s or boot_s() - clock.seconds
                         clock.seconds += seconds + 0.5
                     case _:
                         raise EnoughError
 
-            proof = Proof(kernel, lambda: (links, states[-1]), lambda verdict: None, now=clock, sleep=sleep)
+            proof = Proof(kernel, unheard, now=clock, sleep=sleep)
             with pytest.raises(EnoughError):
                 await proof.run()
 

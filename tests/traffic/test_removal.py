@@ -300,7 +300,7 @@ def test_what_a_stranger_leaves_behind_is_found_by_the_daemon_without_a_tick(cab
     async def scenario() -> None:
         events: list[LinkEvent] = []
         async with kernel_in(cable, events) as kernel:
-            shaping = Shaping(kernel, Shaper(kernel, ShaperSettings()), [named], lambda: OFF)
+            shaping = Shaping(kernel, Shaper(kernel, ShaperSettings()), [named], OFF)
             running = asyncio.ensure_future(shaping.run())
             try:
                 await until(lambda: shaping.state.state == "off" and not shaping.state.changed)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from agent.daemon.accounting import Accounting
+from agent.events import Emit, Progressed, unheard
 from agent.traffic import Kernel, LinkEvent, matches
 
 log = logging.getLogger(__name__)
@@ -18,11 +19,10 @@ LONGEST_SAVE_S = 300.0  # far beyond what a card that is busy with itself takes
 class Counting:
     """Feeds the accounting from the kernel: on a beat, and with the last counters of a link that goes."""
 
-    def __init__(self, kernel: Kernel, patterns: Sequence[str], accounting: Accounting) -> None:
-        self._kernel, self._patterns, self._accounting = kernel, tuple(patterns), accounting
+    def __init__(self, kernel: Kernel, patterns: Sequence[str], accounting: Accounting, emit: Emit = unheard) -> None:
+        self._kernel, self._patterns, self._accounting, self._emit = kernel, tuple(patterns), accounting, emit
         self._saving: asyncio.Task[None] | None = None
         self._saving_since_s = 0.0
-        self.on_beat: Callable[[float], None] = lambda within_s: None
 
     async def run(self) -> None:
         """Sample for ever. A KernelError ends it; the supervisor starts it again."""
@@ -31,7 +31,7 @@ class Counting:
             self._save_if_due()
             pause_s = self._accounting.interval_s()
             if not self._save_hangs():
-                self.on_beat(pause_s + PROMISE_S)
+                self._emit(Progressed("counting", pause_s + PROMISE_S))
             await self._accounting.wake.wait(pause_s)
 
     def _save_if_due(self) -> None:

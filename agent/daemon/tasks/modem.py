@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
 
 from agent.at.engine.urc import changes
+from agent.backoff import Backoff
 from agent.clock import Clock
 from agent.config import ModemSettings
-from agent.daemon.wait import Backoff, Wake
+from agent.daemon.wait import Wake
 from agent.errors import ModemError, ModemOccupied, PortAbsent, PortBusy
+from agent.events import Emit, ModemChanged, ModemRead, Occurrence, PortLost, Progressed, UnsolicitedLine, unheard
 from agent.modem import Modem, Reading
 
 log = logging.getLogger(__name__)
@@ -39,19 +40,14 @@ def essence(reading: Reading) -> tuple[object, ...]:
 class Watching:
     """The module as it was last read; `state` is absent, busy, hung or ready."""
 
-    def __init__(self, settings: ModemSettings, clock: Clock, faults: Counter[str]) -> None:
-        self._settings, self._clock = settings, clock
-        self.module = Modem(settings, boot_clock=lambda: clock.now().boot_s, faults=faults)
-        self.module.on_urc = self._heard
+    def __init__(self, settings: ModemSettings, clock: Clock, faults: Counter[str], emit: Emit = unheard) -> None:
+        self._settings, self._clock, self._emit = settings, clock, emit
+        self.module = Modem(settings, boot_clock=lambda: clock.now().boot_s, faults=faults, emit=self._heard)
         self.modem: Modem | None = None  # the module while its port is open
         self.reading: Reading | None = None
         self.state = "absent"
         self.reason = ""
         self.wake = Wake()
-        self.module.when_lost(self.wake.set)
-        self.on_change: Callable[[], None] = lambda: None
-        self.on_reading: Callable[[Reading], None] = lambda reading: None
-        self.on_beat: Callable[[float], None] = lambda within_s: None
 
     async def run(self) -> None:
         """Open, poll, and begin again for ever."""
@@ -62,7 +58,8 @@ class Watching:
             except ModemError as error:
                 self._lost(error)
             pause_s = backoff.next_s()
-            self.on_beat(pause_s + LONGEST_POLL_S)  # to open the port and to greet the module take their time too
+            # To open the port and to greet the module take their time too.
+            self._emit(Progressed("modem", pause_s + LONGEST_POLL_S))
             await self.wake.wait(pause_s)
 
     async def _attend(self, backoff: Backoff) -> None:
@@ -72,7 +69,7 @@ class Watching:
             self.modem = modem
             await modem.wake_radio()
             while True:
-                self.on_beat(self._settings.poll_s + LONGEST_POLL_S)
+                self._emit(Progressed("modem", self._settings.poll_s + LONGEST_POLL_S))
                 try:
                     self._read(await modem.poll())
                 except ModemOccupied:  # not hung: what was read last stands until it hears us again
@@ -88,7 +85,7 @@ class Watching:
     async def _let_finish(self, modem: Modem) -> None:
         """Wait until the module is done with what nobody waits for any more; it may have been the radio going off."""
         while True:
-            self.on_beat(OCCUPIED_S + LONGEST_POLL_S)
+            self._emit(Progressed("modem", OCCUPIED_S + LONGEST_POLL_S))
             await asyncio.sleep(OCCUPIED_S)
             try:
                 await modem.wake_radio()
@@ -96,10 +93,13 @@ class Watching:
                 continue
             return
 
-    def _heard(self, line: str) -> None:
-        """An unsolicited line: what it says is read properly by polling at once."""
-        if changes(line):
-            self.wake.set()
+    def _heard(self, event: Occurrence) -> None:
+        """What an unsolicited line says is read properly by polling at once."""
+        match event:
+            case UnsolicitedLine(line) if changes(line):
+                self.wake.set()
+            case PortLost():
+                self.wake.set()
 
     def _read(self, reading: Reading) -> None:
         if reading.network_time is not None and reading.network_time_boot_s is not None:
@@ -108,9 +108,9 @@ class Watching:
         if self.state != "ready":
             log.info("modem ready: %s", reading.identity.model)
         self.reading, self.state, self.reason = reading, "ready", ""
-        self.on_reading(reading)
+        self._emit(ModemRead(reading))
         if changed:
-            self.on_change()
+            self._emit(ModemChanged())
 
     def _lost(self, error: ModemError) -> None:
         state = "busy" if isinstance(error, PortBusy) else "absent" if isinstance(error, PortAbsent) else "hung"
@@ -119,4 +119,4 @@ class Watching:
         changed = state != self.state
         self.state, self.reason, self.reading = state, str(error), None
         if changed:
-            self.on_change()
+            self._emit(ModemChanged())

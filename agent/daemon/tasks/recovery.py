@@ -22,6 +22,7 @@ from agent.daemon.liveness import Liveness, Verdict
 from agent.daemon.wait import Wake
 from agent.doctor import access_point
 from agent.errors import AgentError, KernelError, ModemError
+from agent.events import Emit, LineJudged, PinRefused, Progressed, unheard
 from agent.modem import Evidence, Recovery, evidence_of
 from agent.modem.cause import cause_of
 from agent.net import probes, resolv
@@ -67,18 +68,16 @@ SHOWN = Found(hosts=(True,))  # bytes came in
 class Recovering:
     """The ladder's task. `cause` is what the last look found, whether the ladder may act on it or not."""
 
-    def __init__(self, agent: LiveAgent) -> None:
-        self._agent = agent
+    def __init__(self, agent: LiveAgent, emit: Emit = unheard) -> None:
+        self._agent, self._emit = agent, emit
         self._found = Found()
         self._passing = False  # bytes came in at the last look
         self._incident: Incident | None = None
         self.cause = "none"
         self.wake = Wake()  # the module's state has changed: look now
-        self.pin_refusal = ""
+        self._pin_refusal = ""
         self._diallers = False
         self._diallers_asked_s: float | None = None
-        self.on_change: Callable[[], None] = lambda: None
-        self.on_beat: Callable[[float], None] = lambda within_s: None
 
     @property
     def online(self) -> bool:
@@ -96,7 +95,7 @@ class Recovering:
         liveness = Liveness(self._now_s(), dead=self._incident is not None)
         liveness.rest(self._now_s(), await self._samples())  # what the counters stand at
         while True:
-            self.on_beat(LOOK_S + LONGEST_STEP_S)
+            self._emit(Progressed("recovery", LOOK_S + LONGEST_STEP_S))
             await asyncio.sleep(min(LEAST_S, LOOK_S))
             await self.wake.wait(max(0.0, LOOK_S - LEAST_S))
             if module.occupied is not None:  # a scan takes the line away: no fault of the line
@@ -111,7 +110,7 @@ class Recovering:
             if not settings.recovery or (self._passing and cause != "none"):
                 continue
             decision = await recovery.consider(evidence)
-            self.pin_refusal = recovery.pin_refusal
+            self._note_pin(recovery.pin_refusal)
             if decision.rung:
                 agent.event("modem-reset", {"level": decision.rung, "cause": decision.cause, "reason": decision.reason})
 
@@ -138,7 +137,12 @@ class Recovering:
         if cause != self.cause:
             log.log(logging.INFO if cause == "none" else logging.WARNING, "line: %s", cause)
             self.cause = cause
-            self.on_change()
+            self._emit(LineJudged(cause))
+
+    def _note_pin(self, refusal: str) -> None:
+        if refusal != self._pin_refusal:
+            self._pin_refusal = refusal
+            self._emit(PinRefused(refusal))
 
     async def _follow(self, cause: str, silent_since_s: float | None) -> None:
         """Tell when a trouble begins and when it ends; what goes on stands in the store, for the next start."""
@@ -192,7 +196,7 @@ class Recovering:
         self._found = found
 
     async def _judge(self, liveness: Liveness, contradicted: bool) -> Verdict:
-        heard_s = self._agent.session_state().heard_boot_s
+        heard_s = self._agent.session.heard_boot_s
         return liveness.look(self._now_s(), await self._samples(), heard_s=heard_s, contradicted=contradicted)
 
     async def _samples(self) -> tuple[Sample, ...]:
@@ -204,7 +208,7 @@ class Recovering:
 
     def _contradicted(self) -> bool:
         """Whether the broker is away, or the module says that there is no data connection: a reason to ask, no more."""
-        session, reading = self._agent.session_state(), self._agent.watching.reading
+        session, reading = self._agent.session, self._agent.watching.reading
         away = bool(session.broker) and not session.connected
         if reading is None:
             return away

@@ -10,8 +10,7 @@ import contextlib
 import json
 import math
 import secrets
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from agent import __version__
 from agent.commands.authority import authority_of
@@ -20,7 +19,8 @@ from agent.commands.table import COMMANDS
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.wait import Wake
 from agent.errors import StoreError
-from agent.mqtt import Outbox, Reporter, Session, SessionState, Topics, Twins
+from agent.events import AlarmsChanged, Emit, Progressed, SessionChanged, unheard
+from agent.mqtt import Outbox, Reporter, Session, Topics, Twins
 from agent.plan import Notice
 
 IDENTITY_WAIT_S = 5.0
@@ -32,21 +32,15 @@ EVENT_NAMES = {"throttled": "throttle", "restored": "throttle", "warning": "warn
 class Reporting:
     """Everything between the agent's state and the session with the broker."""
 
-    def __init__(self, agent: LiveAgent) -> None:
-        self._agent = agent
+    def __init__(self, agent: LiveAgent, emit: Emit = unheard) -> None:
+        self._agent, self._emit = agent, emit
         self._outbox: Outbox | None = None
         self._session: Session | None = None
         self._reporter: Reporter | None = None
-        self._first_alarms: dict[str, dict[str, Any] | None] = {}
-        self._runner: Runner | None = None
+        self._first_alarms: dict[str, Mapping[str, object] | None] = {}
         self._sessions_task: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.wake = Wake()
-        self.on_beat: Callable[[float], None] = lambda within_s: None
-        self.on_session: Callable[[SessionState], None] = lambda state: None
-        agent.reborn, agent.session_state = self.rebirth, lambda: self.session
-        agent.outbox, agent.alarms = self._outbox_state, lambda: self.alarms
-        agent.faults_told = lambda: self.faults
 
     # -- what is told
 
@@ -65,14 +59,17 @@ class Reporting:
         if self._reporter is not None:
             self._reporter.changed()
 
-    def alarm(self, name: str, details: dict[str, Any] | None) -> None:
+    def alarm(self, name: str, details: Mapping[str, object] | None) -> None:
         """Raise an alarm, or clear it with None; before the device has a name it waits."""
+        before = set(self.alarms)
         if self._reporter is None:
             self._first_alarms[name] = details
+        else:
+            self._reporter.alarm(name, details)
+        if set(self.alarms) == before:
             return
-        before = set(self._reporter.alarms)
-        self._reporter.alarm(name, details)
-        if set(self._reporter.alarms) != before:
+        self._emit(AlarmsChanged(tuple(sorted(self.alarms))))
+        if self._reporter is not None:
             self._keeping = asyncio.create_task(self._keep_alarms())
 
     async def _keep_alarms(self) -> None:
@@ -87,6 +84,11 @@ class Reporting:
         if self._reporter is not None:
             self._reporter.rebirth()
 
+    def raise_again(self) -> None:
+        """The broker has lost what was retained."""
+        if self._reporter is not None:
+            self._reporter.raise_again()
+
     @property
     def alarms(self) -> Iterable[str]:
         """Names of the alarms that are raised, also where nobody hears of them."""
@@ -94,31 +96,14 @@ class Reporting:
             return self._reporter.alarms
         return [name for name, details in self._first_alarms.items() if details is not None]
 
-    @property
-    def faults(self) -> dict[str, int]:
-        """What went wrong with the session and with commands, counted since the start."""
-        told: dict[str, int] = {}
-        if self._session is not None:
-            told |= {f"operator.{name}": number for name, number in self._session.faults.items()}
-        if self._runner is not None:
-            told |= {f"commands.{name}": number for name, number in self._runner.faults.items()}
-        return told
-
-    @property
-    def session(self) -> SessionState:
-        return self._session.state if self._session is not None else SessionState()
-
-    def _outbox_state(self) -> tuple[int, int]:
-        """Rows not yet acknowledged, reports given up."""
-        return (self._outbox.rows, self._outbox.dropped) if self._outbox is not None else (0, 0)
-
     # -- life
 
     async def run(self) -> None:
         """Wait until the device knows its name, then report for ever."""
         agent, settings = self._agent, self._agent.config.operator
         await self._named()
-        self.on_beat(math.inf)  # from here on it waits for the disk and the broker, which have judges of their own
+        # From here on it waits for the disk and the broker, which have judges of their own.
+        self._emit(Progressed("operator", math.inf))
         if not settings.url:
             await asyncio.Event().wait()
         topics, now = Topics(settings.root, agent.device), agent.clock.now
@@ -128,13 +113,13 @@ class Reporting:
         twins = Twins(agent.store, outbox.wake.set)
         runner = Runner(
             agent, outbox, authority_of(agent.config.commands, agent.device), device=agent.device,
-            instance=secrets.token_hex(8), nonce=lambda: session.nonce,
+            instance=secrets.token_hex(8), nonce=lambda: session.nonce, faults=agent.faults,
         )  # fmt: skip
-        self._runner = runner
         await runner.resume()
-        session = Session(settings, topics, outbox, twins, runner.deliver, version=__version__, now=now)
-        session.on_wire = self.charge
-        session.on_change = lambda state: self.on_session(state)
+        session = Session(
+            settings, topics, outbox, twins, runner.deliver, version=__version__, now=now, faults=agent.faults,
+            emit=self._emit,
+        )  # fmt: skip
         reporter = Reporter(
             outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
             commands=sorted(COMMANDS), now=now,
@@ -144,7 +129,9 @@ class Reporting:
             dict.fromkeys(held) if self._reporter is None else {}
         )  # of an earlier process, not of this task's last run
         self._session, self._reporter = session, reporter
+        self._emit(SessionChanged(session.state))
         reporter.alarms |= {name: {} for name in held}
+        self._emit(AlarmsChanged(tuple(sorted(reporter.alarms))))
         for name, details in {**stale, **self._first_alarms}.items():
             self.alarm(name, details)
         self._first_alarms.clear()
@@ -162,10 +149,6 @@ class Reporting:
             if isinstance(problem, Exception):
                 raise problem
 
-    def charge(self, received_bytes: int, sent_bytes: int) -> None:
-        """What the session has cost the line so far; it goes to the disk with the next save."""
-        self._agent.accounting.charge(received_bytes, sent_bytes)
-
     async def _named(self) -> None:
         """The device's name: configured, remembered, or the module's IMEI once it is read."""
         agent = self._agent
@@ -176,7 +159,7 @@ class Reporting:
             if reading is not None and reading.identity.imei:
                 agent.device = f"imei::{reading.identity.imei}"
                 break
-            self.on_beat(IDENTITY_WAIT_S * 4)
+            self._emit(Progressed("operator", IDENTITY_WAIT_S * 4))
             await self.wake.wait(IDENTITY_WAIT_S)
         await agent.store.run(lambda database: database.meta.set("device", agent.device))
 

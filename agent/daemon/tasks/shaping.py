@@ -8,11 +8,12 @@ shaper's own matter.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from agent.daemon.wait import Wake
 from agent.errors import KernelError
+from agent.events import Charged, Emit, Progressed, Shaped, unheard
 from agent.net import resolv
 from agent.plan import Rates
 from agent.traffic import Endpoint, Kernel, Link, LinkEvent, Management, NamesMeter, Shaper, ShaperState, matches
@@ -31,16 +32,21 @@ RESOLV_CONFS = (
 class Shaping:
     """The wanted rates, and what became of them."""
 
-    def __init__(self, kernel: Kernel, shaper: Shaper, patterns: Sequence[str], wanted: Callable[[], Rates]) -> None:
-        self._kernel, self._shaper, self._patterns, self._wanted = kernel, shaper, tuple(patterns), wanted
+    def __init__(
+        self, kernel: Kernel, shaper: Shaper, patterns: Sequence[str], wanted: Rates, emit: Emit = unheard
+    ) -> None:
+        self._kernel, self._shaper, self._patterns = kernel, shaper, tuple(patterns)
+        self._wanted, self._emit = wanted, emit
         self.links: tuple[Link, ...] = ()
         self._endpoints: tuple[Endpoint, ...] = ()
         self._names = NamesMeter(kernel)
         self.state = ShaperState("off")
         self.wake = Wake()
-        self.on_change: Callable[[], None] = lambda: None
-        self.on_beat: Callable[[float], None] = lambda within_s: None
-        self.on_names: Callable[[Management], None] = lambda more: None
+
+    def want(self, rates: Rates) -> None:
+        """The plan has decided."""
+        self._wanted = rates
+        self.wake.set()
 
     def manage(self, peer: tuple[str, int] | None) -> None:
         """The broker's address: what goes there is management, and first on a full line."""
@@ -66,12 +72,12 @@ class Shaping:
         while True:
             await self.reconcile()
             await self.count_names()
-            self.on_beat(TICK_S * 4)
+            self._emit(Progressed("shaping", TICK_S * 4))
             await self.wake.wait(TICK_S if self.state.state in ("off", "enforced") else RETRY_S)
 
     async def reconcile(self) -> None:
         """Make the kernel as the plan wants it, once."""
-        wanted, links = self._wanted(), self.links
+        wanted, links = self._wanted, self.links
         try:
             links = tuple(await self._kernel.links(self._patterns))
             self._shaper.manage(self._endpoints, upstream_name_servers(RESOLV_CONFS))
@@ -81,13 +87,13 @@ class Shaping:
         changed = _essence(state) != _essence(self.state) or links != self.links
         self.state, self.links = state, links
         if changed:
-            self.on_change()
+            self._emit(Shaped(links, state))
 
     async def count_names(self) -> None:
         """What the device's names and time have cost since the last look."""
         more = await self._names.read(self.links, boot_s())
         if more != Management():
-            self.on_names(more)
+            self._emit(Charged(more.received_bytes, more.sent_bytes))
 
 
 def upstream_name_servers(files: Iterable[Path]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from agent.events import Emit, Progressed, UplinkJudged, unheard
 from agent.traffic.uplink import Mismatch
 
 log = logging.getLogger(__name__)
@@ -22,18 +23,16 @@ HELD_S = 60.0
 class Uplink:
     """What is wrong with wan.interfaces, if anything."""
 
-    def __init__(self, look: Callable[[], Mismatch | None], boot_s: Callable[[], float]) -> None:
-        self._look, self._boot_s = look, boot_s
+    def __init__(self, look: Callable[[], Mismatch | None], boot_s: Callable[[], float], emit: Emit = unheard) -> None:
+        self._look, self._boot_s, self._emit = look, boot_s, emit
         self._since_s: float | None = None
         self.mismatch: Mismatch | None = None
-        self.on_change: Callable[[Mismatch | None], None] = lambda mismatch: None
-        self.on_beat: Callable[[float], None] = lambda within_s: None
 
     async def run(self) -> None:
         """Look for ever."""
         while True:
             self.look()
-            self.on_beat(LOOK_S + 60)
+            self._emit(Progressed("uplink", LOOK_S + 60))
             await asyncio.sleep(LOOK_S)
 
     def look(self) -> None:
@@ -50,4 +49,4 @@ class Uplink:
                 log.warning("%s", self.mismatch.text)
             else:
                 log.warning("traffic leaves by the links that count again")
-            self.on_change(self.mismatch)
+            self._emit(UplinkJudged(self.mismatch))

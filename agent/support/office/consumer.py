@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 
+from agent.backoff import Backoff
 from agent.errors import OperatorError
 from agent.mqtt.transport import Accepted, Closed, Connection, Event, Inbound, Refused, Subscribed, Target
 from agent.support.office.database import Message, Office, Passing
@@ -18,7 +19,7 @@ from agent.support.office.database import Message, Office, Passing
 WINDOW = 2_000  # messages that the broker may have sent and not yet be acknowledged (MQTT 5, Receive Maximum)
 BATCH = 1_000
 _CONNECT_S = 30.0
-_LONGEST_WAIT_S = 30.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 _TAKEN_OVER = 0x8E  # MQTT 5, 3.14.2.1: another connection bears the same client id
 
 # With `share`, every message of these goes to one process of that name; without, each process gets all of them and what
@@ -52,26 +53,25 @@ class Consumer:
     async def run(self) -> None:
         """Raises OperatorError for what waiting does not mend: a newer schema, a name that is used twice."""
         await self._until_stored([])
-        wait_s = 1.0
+        backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
         while not self._stopping.is_set():
             events: asyncio.Queue[Event] = asyncio.Queue()
             connection = Connection(self._target, events.put_nowait)
             try:
                 await self._connect(connection, events)
                 self._tell("connected to the broker")
-                wait_s = 1.0
+                backoff.reset()
                 await self._session(connection, events)
             except (_LostError, OSError) as error:
-                self._tell(f"broker: {error}; again in {wait_s:g} s")
+                self._tell(f"broker: {error}; again in {backoff.pause_s:g} s")
             finally:
                 await connection.close(graceful=self._stopping.is_set())
-            wait_s = await self._wait(wait_s)
+            await self._wait(backoff.next_s())
 
-    async def _wait(self, seconds: float) -> float:
-        """Until then, or the end; how long to wait the next time."""
+    async def _wait(self, seconds: float) -> None:
+        """Until then, or the end."""
         with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-        return min(seconds * 2, _LONGEST_WAIT_S)
 
     async def _connect(self, connection: Connection, events: asyncio.Queue[Event]) -> None:
         await connection.open()
@@ -125,17 +125,17 @@ class Consumer:
                     raise _LostError(f"the connection ended: {reason}")
 
     async def _until_stored(self, messages: list[Message]) -> None:
-        wait_s, away = 1.0, False
+        backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
         while True:
             try:
                 refused = await asyncio.to_thread(self._store, messages)
             except Passing as error:
-                self._tell(f"{error}; again in {wait_s:g} s")
-                wait_s, away = await self._wait(wait_s), True
+                self._tell(f"{error}; again in {backoff.pause_s:g} s")
+                await self._wait(backoff.next_s())
                 if self._stopping.is_set():  # not acknowledged: it comes again
                     raise
                 continue
-            if away:
+            if backoff.attempts:
                 self._tell("the database is back")
             if refused:
                 self._tell(f"{refused} of {len(messages)} messages refused, see the table office.refused")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from random import Random
 
+from agent.backoff import Backoff
+
 # MQTT 5 reason codes, section 2.4 of the standard.
 UNSUPPORTED_PROTOCOL = 0x84
 BAD_CREDENTIALS = 0x86
@@ -51,7 +53,7 @@ class Outcome:
     server: str = ""  # MQTT 5 Server Reference
 
 
-class Backoff:
+class Reconnection:
     """Delays between attempts, growing from `base_s` to `cap_s`."""
 
     STABLE_S = 30.0  # a session that lived this long was a success
@@ -59,15 +61,20 @@ class Backoff:
 
     def __init__(self, *, base_s: float = 1.0, cap_s: float = 900.0, refused_s: float = 3600.0, dice: Random) -> None:
         self.base_s, self.cap_s, self.refused_s = base_s, cap_s, refused_s
-        self._dice = dice
-        self.attempts = 0  # failures since the last stable session
+        self._dice, self._ceiling = dice, Backoff(base_s, cap_s)
         self.short_sessions = 0
+
+    @property
+    def attempts(self) -> int:
+        """Failures since the last stable session."""
+        return self._ceiling.attempts
 
     def after(self, outcome: Outcome) -> float:
         """Seconds until the next attempt."""
         stable = outcome.end in (End.LOST, End.SILENT) and outcome.lasted_s >= self.STABLE_S
         if stable:
-            self.attempts = self.short_sessions = 0
+            self.short_sessions = 0
+            self._ceiling.reset()
         elif outcome.lasted_s > 0:
             self.short_sessions += 1
         if outcome.code in ELSEWHERE and outcome.server:
@@ -78,6 +85,4 @@ class Backoff:
             return self._dice.uniform(self.refused_s / 2, self.refused_s)
         if outcome.code == SESSION_TAKEN_OVER and self.short_sessions >= self.TAKEOVERS:
             return self._dice.uniform(self.cap_s / 2, self.cap_s)
-        ceiling = min(self.cap_s, self.base_s * 2 ** min(self.attempts, 30))
-        self.attempts += 1
-        return self._dice.uniform(0, ceiling)
+        return self._dice.uniform(0, self._ceiling.next_s())
