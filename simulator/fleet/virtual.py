@@ -63,6 +63,7 @@ class VirtualAgent:
             config.operator, topics, self.outbox, self.twins, self.runner.deliver,
             version=version, now=now, timing=timing, **session,
         )  # fmt: skip
+        self.runner.on_nonce_used_up = self.session.renew_nonce
         self.reporter = Reporter(
             self.outbox, self.twins, self.session, topics, look=lambda: self.snapshot().to_dict(),
             config=lambda: self.config, commands=sorted(COMMANDS), now=now,

@@ -134,6 +134,7 @@ class Reporting:
         await runner.resume()
         session = Session(settings, topics, outbox, twins, runner.deliver, version=__version__, now=now)
         session.on_wire = self.charge
+        runner.on_nonce_used_up = session.renew_nonce
         session.on_change = lambda state: self.on_session(state)
         reporter = Reporter(
             outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
