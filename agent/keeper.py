@@ -33,6 +33,7 @@ EVENT_EXPIRY_S = 30 * 86_400
 
 Body = Mapping[str, object]
 LedgerChange = Callable[[Ledger, Moment], Ledger]
+Tables = Callable[["Database"], object]
 
 
 class AlreadyFinished(Exception):
@@ -93,7 +94,7 @@ class Change:
     begun: Begun | None = None
     audit: Body | None = None
     reports: tuple[Report, ...] = ()
-    tables: Callable[[Database], object] | None = None  # the small tables, such as meta
+    tables: Tables | None = None  # the small tables, such as meta
     upkeep: Upkeep | None = None
     insists: bool = False
 

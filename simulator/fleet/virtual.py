@@ -120,7 +120,7 @@ class VirtualAgent:
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
         self.asked.append(f"sms {number}")
-        return {"reference": 1}
+        return {"parts": 1, "references": [1]}
 
     def trial_begun(self) -> None:
         if self._deciding is None or self._deciding.done():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from agent.commands import results
+from agent.commands import limits, results
 from agent.commands.agent import Agent, ModemPort
 from agent.commands.at_allowlist import allowed
 from agent.commands.command import Command, Progress
@@ -62,7 +62,12 @@ def networks(lines: Any) -> list[dict[str, Any]]:
 
 
 async def sms(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    return {"v": 1, **await agent.send_sms(args["number"], args["text"])}
+    if progress.id and (problem := limits.number_problem(args["number"], agent.config.commands.sms_allow)):
+        raise Rejected(results.PERMISSION_DENIED, problem)
+    await limits.take(agent, progress, limits.messages(agent), 1)
+    sent = await agent.send_sms(args["number"], args["text"])
+    await limits.settle(agent, progress, limits.messages(agent), sent["parts"] - 1)
+    return {"v": 1, **sent}
 
 
 ROWS = (
