@@ -88,6 +88,7 @@ class OperatorSettings:
     keepalive_s: int = 1_000  # above beat_s: then the beat keeps the session alive and no ping is paid for
     beat_s: int = 900  # a measurement at least this often
     budget_bytes_day: int = 100_000  # on the wire, enforced by stretching the beat
+    location: str = "faults"  # when the cell is told, which is where the home is: faults (only then), always, never
     outbox_rows: int = 5_000  # reports that wait for the broker, at most
     outbox_bytes: int = 4_000_000  # their size, at most
     outbox_days: int = 45  # their age, at most

@@ -100,6 +100,7 @@ RULES: dict[str, Rule] = {
     "shaper.qdisc": _one_of("auto", "cake", "tbf+fq_codel", "htb+fq_codel", "tbf"),
     "operator.url": _matching(r"|mqtts?://[^/\s:]+(:\d{1,5})?", "mqtts://HOST[:PORT] | mqtt://HOST[:PORT] | empty"),
     "operator.root": _matching(r"[A-Za-z0-9._-]{1,64}", "one topic level"),
+    "operator.location": _one_of("faults", "always", "never"),
     "operator.protocol": _one_of("auto", "5", "3.1.1"),
     **{f"operator.{name}_file": _PATH for name in ("password", "ca", "cert", "key", "psk")},
     "operator.keepalive_s": _between(10, 65_535),

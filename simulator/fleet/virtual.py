@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from typing import Any, Protocol
 
+from agent import redact
 from agent.commands.agent import Clock, Store
 from agent.commands.authority import Authority, BrokerAuthority
 from agent.commands.config_trial import ConfigTrials
@@ -65,7 +66,8 @@ class VirtualAgent:
         )  # fmt: skip
         self.runner.on_nonce_used_up = self.session.renew_nonce
         self.reporter = Reporter(
-            self.outbox, self.twins, self.session, topics, look=lambda: self.snapshot().to_dict(),
+            self.outbox, self.twins, self.session, topics,
+            look=lambda: redact.located(self.snapshot().to_dict(), self.config.operator.location),
             config=lambda: self.config, commands=sorted(COMMANDS), now=now,
         )  # fmt: skip
 

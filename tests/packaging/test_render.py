@@ -72,7 +72,7 @@ FITTING = {
     "plan.full_down_bps": 5_000_000, "plan.full_up_bps": 2_000_000,
     "plan.max_bps": 2_000_000, "plan.allowance_bytes": 5_000_000, "modem.poll_s": 30.0,
     "modem.baud": 9600, "operator.beat_s": 60, "operator.outbox_days": 7, "commands.rate_per_minute": 5,
-    "commands.sms_per_day": 5,
+    "commands.sms_per_day": 5, "operator.location": "never",
 }  # fmt: skip
 
 LISTS = {

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from agent import __version__
+from agent import __version__, redact
 from agent.commands.authority import authority_of
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
@@ -137,8 +137,8 @@ class Reporting:
         runner.on_nonce_used_up = session.renew_nonce
         session.on_change = lambda state: self.on_session(state)
         reporter = Reporter(
-            outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
-            commands=sorted(COMMANDS), now=now,
+            outbox, twins, session, topics, config=lambda: agent.config, commands=sorted(COMMANDS), now=now,
+            look=lambda: redact.located(agent.snapshot().to_dict(), agent.config.operator.location),
         )  # fmt: skip
         held = json.loads(await agent.store.run(lambda database: database.meta.get(ALARMS_KEY) or "[]"))
         stale = (
