@@ -88,6 +88,7 @@ class OperatorSettings:
     keepalive_s: int = 1_000  # above beat_s: then the beat keeps the session alive and no ping is paid for
     beat_s: int = 900  # a measurement at least this often
     budget_bytes_day: int = 100_000  # on the wire, enforced by stretching the beat
+    location: str = "faults"  # when the cell is told, which is where the home is: faults (only then), always, never
     outbox_rows: int = 5_000  # reports that wait for the broker, at most
     outbox_bytes: int = 4_000_000  # their size, at most
     outbox_days: int = 45  # their age, at most
@@ -101,6 +102,12 @@ class CommandSettings:
     require_signature: bool = False  # unsigned commands over MQTT are refused
     rate_per_minute: int = 30  # commands of one issuer, at most
     at_allow: tuple[str, ...] = ()  # further AT commands (patterns) besides the built-in read-only list
+    sms_allow: tuple[str, ...] = ()  # numbers (patterns) for sms.send; empty: all but short, premium and satellite ones
+    sms_per_day: int = 20  # messages by sms.send, at most
+    diag_bytes_day: int = 100_000_000  # what diagnosis from afar may move, at most
+    diag_allow: tuple[str, ...] = ()  # networks of the household's, as address/length, that diagnosis may reach
+    topups_month: int = 100  # top-ups that one issuer may grant, at most
+    topup_bytes_month: int = 200_000_000_000  # their bytes, at most
 
 
 @dataclass(frozen=True, slots=True)

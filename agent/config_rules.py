@@ -32,6 +32,16 @@ def _known_zone(name: str) -> bool:
     return zone_problem(name) is None
 
 
+def _is_network(text: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
 _PATH = _matching(r"|/.*", "an absolute path, or empty")
 _INTERFACE = r"[^/:\s]{1,15}"  # dev_valid_name() of net/core/dev.c
 _RATE = _between(8_000, 10_000_000_000)  # below 8 kbit/s a single packet takes more than a second
@@ -90,6 +100,7 @@ RULES: dict[str, Rule] = {
     "shaper.qdisc": _one_of("auto", "cake", "tbf+fq_codel", "htb+fq_codel", "tbf"),
     "operator.url": _matching(r"|mqtts?://[^/\s:]+(:\d{1,5})?", "mqtts://HOST[:PORT] | mqtt://HOST[:PORT] | empty"),
     "operator.root": _matching(r"[A-Za-z0-9._-]{1,64}", "one topic level"),
+    "operator.location": _one_of("faults", "always", "never"),
     "operator.protocol": _one_of("auto", "5", "3.1.1"),
     **{f"operator.{name}_file": _PATH for name in ("password", "ca", "cert", "key", "psk")},
     "operator.keepalive_s": _between(10, 65_535),
@@ -100,6 +111,18 @@ RULES: dict[str, Rule] = {
     "operator.outbox_days": _between(1, 3_650),
     "commands.keys_file": _PATH,
     "commands.rate_per_minute": _between(1, 10_000),
+    "commands.sms_allow": (
+        lambda numbers: all(re.fullmatch(r"\+?[0-9*?]{3,20}", number) for number in numbers),
+        "phone numbers, with * and ? for digits",
+    ),
+    "commands.sms_per_day": _between(0, 10_000),
+    "commands.diag_bytes_day": _between(0, 10**12),
+    "commands.diag_allow": (
+        lambda networks: all(map(_is_network, networks)),
+        "networks or addresses, such as 192.168.1.0/24",
+    ),
+    "commands.topups_month": _between(0, 100_000),
+    "commands.topup_bytes_month": _between(0, 10**15),
     "clock.source": _one_of("auto", "ntp", "modem", "system"),
     "household.sms_to": _matching(r"|\+?[0-9]{3,20}", "a phone number, or empty"),
     "household.sms_language": _one_of("fr", "nl", "de", "en"),

@@ -146,6 +146,11 @@ class SessionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class NonceUsedUp:
+    """It has let in as many commands as the journal can know again."""
+
+
+@dataclass(frozen=True, slots=True)
 class RetainedLost:
     """The broker has nothing of what was retained there."""
 
@@ -181,6 +186,7 @@ Occurrence: TypeAlias = Union[
     "LineJudged",
     "PinRefused",
     "SessionChanged",
+    "NonceUsedUp",
     "RetainedLost",
     "AlarmsChanged",
     "RebirthAsked",

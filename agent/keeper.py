@@ -34,6 +34,7 @@ EVENT_EXPIRY_S = 30 * 86_400
 
 Body = Mapping[str, object]
 LedgerChange = Callable[[Ledger, Moment], Ledger]
+Tables = Callable[["Database"], object]
 
 
 class AlreadyFinished(Exception):
@@ -70,6 +71,16 @@ class Upkeep:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A command that acts: kept also beside the database, so that damage to it makes no command run twice."""
+
+    id: str
+    type: str
+    issuer: str
+    counter: int | None = None  # of a signed one: it is used up
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What becomes true together, or not at all.
 
@@ -81,10 +92,10 @@ class Change:
     ledger: LedgerChange | None = None
     entries: tuple[Entry, ...] = ()
     out: Callable[[Ledger], Body] | None = None
-    counter: tuple[str, int] | None = None  # issuer, and the counter that is used up
+    begun: Begun | None = None
     audit: Body | None = None
     reports: tuple[Report, ...] = ()
-    tables: Callable[[Database], object] | None = None  # the small tables, such as meta
+    tables: Tables | None = None  # the small tables, such as meta
     upkeep: Upkeep | None = None
     insists: bool = False
 
@@ -348,8 +359,8 @@ def _save(
         if stored is not None and (stored.finished or stored.n >= entry.n):
             raise AlreadyFinished(entry.id)
         database.journal.put(entry)
-    if change.counter is not None:
-        database.use_counter(*change.counter)
+    if (begun := change.begun) is not None:
+        database.begin_command(begun.id, begun.type, begun.issuer, begun.counter)
     if change.audit is not None:
         database.audit.add(dict(change.audit))
     if sealed is not None:

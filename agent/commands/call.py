@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agent.keeper import LedgerChange
+from agent.keeper import LedgerChange, Tables
 from agent.plan import Ledger
 from agent.store.journal import Entry
 
@@ -39,8 +40,19 @@ class Call:
         self._told_s, self._percent = now_s, percent
         self._runner.tell_progress(self, percent, what)
 
-    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]]) -> dict[str, Any]:
-        concluded = self._runner.agent.keeper.put(self._runner.success(self.entry, ledger, out))
+    @property
+    def issuer(self) -> str:
+        return self.entry.issuer
+
+    @property
+    def role(self) -> str:
+        return self.entry.role
+
+    async def conclude(
+        self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]], tables: Tables | None = None
+    ) -> dict[str, Any]:
+        success = replace(self._runner.success(self.entry, ledger, out), tables=tables)
+        concluded = self._runner.agent.keeper.put(success)
         concluded.add_done_callback(self._concluded)
         return out(await asyncio.shield(concluded))
 

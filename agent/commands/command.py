@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.commands.agent import Agent
-from agent.keeper import Change, LedgerChange
+from agent.keeper import Change, LedgerChange, Tables
 from agent.plan import Ledger
 
 
@@ -21,12 +21,25 @@ class Progress(Protocol):
     @property
     def id(self) -> str: ...
 
+    @property
+    def issuer(self) -> str:
+        """Who asks; proved only where there are keys."""
+        ...
+
+    @property
+    def role(self) -> str: ...
+
     def __call__(self, percent: int, what: str) -> None:
         """How far it got, and what is being done."""
         ...
 
-    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]]) -> dict[str, Any]:
-        """Change the ledger and give the final answer in one transaction, which a cancelled command does not end."""
+    async def conclude(
+        self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]], tables: Tables | None = None
+    ) -> dict[str, Any]:
+        """Change the ledger and give the final answer in one transaction, which a cancelled command does not end.
+
+        `tables` has its part in it where the command came from afar.
+        """
         ...
 
     def cancel(self, id: str) -> bool:
@@ -37,7 +50,8 @@ class Progress(Protocol):
 class Quiet:
     """The caller keeps no journal: the control socket."""
 
-    id = ""
+    id = issuer = ""
+    role = "admin"
 
     def __init__(self, agent: Agent, tell: Callable[[int, str], None]) -> None:
         self._agent, self._tell = agent, tell
@@ -45,7 +59,9 @@ class Quiet:
     def __call__(self, percent: int, what: str) -> None:
         self._tell(percent, what)
 
-    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]]) -> dict[str, Any]:
+    async def conclude(
+        self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]], tables: Tables | None = None
+    ) -> dict[str, Any]:
         return out(await self._agent.keeper.do(Change(ledger=ledger)))
 
     def cancel(self, id: str) -> bool:

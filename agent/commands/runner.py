@@ -23,37 +23,28 @@ from agent.commands.call import Call
 from agent.commands.command import ROLES, Command, allows
 from agent.commands.envelope import Envelope, parse
 from agent.commands.execute import locks, lookup, perform, permitted
+from agent.commands.rate import Rate
 from agent.commands.results import answer
 from agent.errors import AgentError, Rejected, StoreError
-from agent.keeper import AlreadyFinished, Change, LedgerChange, Report
+from agent.events import Emit, NonceUsedUp, unheard
+from agent.keeper import AlreadyFinished, Begun, Change, LedgerChange, Report
 from agent.mqtt import Inbound, Outbox
 from agent.mqtt.topics import Request
 from agent.plan import Ledger, Moment
-from agent.store.journal import Entry
+from agent.store.counter_window import CounterWindow
+from agent.store.journal import KEPT, Entry
 
 log = logging.getLogger(__name__)
 
 CANCEL_AGAIN_S = 0.2
 REFUSED, REPEATED = " refused", " repeated"  # buckets that no issuer has
+ANSWER_LOST: dict[str, Any] = {
+    "state": results.FAILED,
+    "code": results.COMMAND_FAILURE,
+    "reason": "it was begun before the device's database was damaged; what came of it is not known",
+}
+NONCE_COMMANDS = KEPT // 2  # the journal still knows all that one nonce may have let in
 RESTART_LIMIT_S = 120.0  # a restart or reboot that has not happened by then has failed
-
-
-class Rate:
-    """So many commands a minute, a bucket that refills."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._size, self.left, self._at_s = float(per_minute), float(per_minute), 0.0
-
-    def take(self, now_s: float) -> float:
-        """Tokens left after this command; below 0 it is one too many, below -size not even an answer is due."""
-        self.left = min(self._size, self.left + max(0.0, now_s - self._at_s) * self._size / 60)
-        self._at_s = now_s
-        self.left = max(self.left - 1, -2 * self._size)
-        return self.left
-
-    @property
-    def silent_below(self) -> float:
-        return -self._size
 
 
 def _refused_state(refusal: Rejected) -> str:
@@ -74,13 +65,15 @@ class Runner:
         nonce: Callable[[], str],
         commands: Mapping[str, Command] | None = None,
         faults: Counter[str] | None = None,
+        emit: Emit = unheard,
     ) -> None:
-        self.agent, self.outbox, self._authority = agent, outbox, authority
+        self.agent, self.outbox, self._authority, self._emit = agent, outbox, authority, emit
         self._device, self.instance, self._nonce = device, instance, nonce
         self._commands = commands
         self._rates: dict[str, Rate] = {}  # one for each issuer with a key, and for what comes without
         self._calls: dict[str, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._since_nonce = 0  # commands kept since it was last renewed
         self.faults: Counter[str] = Counter() if faults is None else faults
 
     def _now(self) -> Moment:
@@ -124,7 +117,15 @@ class Runner:
         except Rejected as refusal:
             await self._refuse(entry, refusal, verified=grant is not None and grant.verified)
             return
+        self._count_for_nonce()
         await self._begin(entry, command, grant)
+
+    def _count_for_nonce(self) -> None:
+        """A command that the journal forgets must not come in again by the nonce that let it in."""
+        self._since_nonce += 1
+        if self._since_nonce >= NONCE_COMMANDS:
+            self._since_nonce = 0
+            self._emit(NonceUsedUp())
 
     def _take(self, bucket: str) -> float:
         """What one more command leaves in a bucket; see Rate."""
@@ -136,6 +137,7 @@ class Runner:
         nor the audit trail, nor the rate of others, and leaves its id free."""
         self._fault("command-rejected")
         if verified:
+            self._count_for_nonce()
             await self._end(entry, _refused_state(refusal), refusal.code, refusal.reason)
         elif self._take(REFUSED) >= 0:
             await self._tell_refusal(entry, refusal, self._rates[REFUSED])
@@ -172,11 +174,11 @@ class Runner:
             answer={},
         )
 
-    def _believed(self, envelope: Envelope, counters: Mapping[str, int]) -> Grant:
+    def _believed(self, envelope: Envelope, counters: Mapping[str, CounterWindow]) -> Grant:
         """Who asks, and whether in time. Raises Rejected."""
         timely(envelope, self._now())
-        counter = counters.get(envelope.issuer, -1)
-        return self._authority.grant(envelope, self._now(), nonce=self._nonce(), last_counter=counter)
+        used = counters.get(envelope.issuer, CounterWindow())
+        return self._authority.grant(envelope, self._now(), nonce=self._nonce(), used=used)
 
     def _admitted(self, envelope: Envelope, command: Command, grant: Grant) -> dict[str, Any]:
         """The arguments, once all is checked that can be before anything is done. Raises Rejected."""
@@ -188,7 +190,9 @@ class Runner:
     async def _repeat(self, known: Entry) -> None:
         """The same id again: the answer that is stored, and nothing is done."""
         self._fault("command-repeated")
-        await self.outbox.add(Report(known.topic, known.answer, correlation=known.correlation))
+        told = known.answer or answer(id=known.id, type=known.type, n=known.n, **ANSWER_LOST)
+        topic = known.topic or self.outbox.topics.response(known.type, known.id)
+        await self.outbox.add(Report(topic, told, correlation=known.correlation))
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -205,11 +209,13 @@ class Runner:
         steps = [self._next(entry, results.ACCEPTED)]
         if command.resource is None or not locks().of(command.resource).locked():
             steps.append(self._next(steps[0], results.RUNNING))
-        counter = (grant.issuer, grant.counter) if grant.counter is not None else None
-        begun = self.agent.keeper.put(Change(entries=tuple(steps), counter=counter, audit=self._audit(steps[-1])))
+        acts = command.role != ROLES[0] or grant.counter is not None
+        begun = Begun(entry.id, entry.type, grant.issuer, grant.counter) if acts else None
+        change = Change(entries=tuple(steps), begun=begun, audit=self._audit(steps[-1]))
+        started = self.agent.keeper.put(change)
         # By the change and not by this task, which a lost session cancels: what is accepted is carried out.
-        begun.add_done_callback(partial(self._begun, steps[-1], command))
-        await asyncio.shield(begun)
+        started.add_done_callback(partial(self._begun, steps[-1], command))
+        await asyncio.shield(started)
 
     def _begun(self, entry: Entry, command: Command, done: asyncio.Future[Ledger]) -> None:
         if not done.cancelled() and done.exception() is None:

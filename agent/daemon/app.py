@@ -40,6 +40,7 @@ from agent.events import (
     LineJudged,
     ModemChanged,
     ModemRead,
+    NonceUsedUp,
     Noticed,
     Occurrence,
     PinRefused,
@@ -172,6 +173,8 @@ class Daemon:
                 agent.session = state
                 agent.shaping.manage(state.peer)
                 self._changed()
+            case NonceUsedUp():
+                reporting.renew_nonce()
             case RetainedLost():
                 reporting.raise_again()
             case AlarmsChanged(names):

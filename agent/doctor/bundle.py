@@ -12,7 +12,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors import AgentError
 from agent.modem.mask import masked
+from agent.redact import Found, redact
 
 if TYPE_CHECKING:
     import tarfile
 
 FILE_BYTES = 256_000  # of one collector, before compression; the end is kept, where the news is
 BUNDLE_BYTES = 2_000_000  # of all of them together
-IDENTIFIERS = frozenset({"imei", "imsi", "iccid", "msisdn", "sms_to"})
-
-Found = Any  # text, or anything JSON can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +79,6 @@ def write(data: bytes, path: Path) -> None:
     except BaseException:
         os.unlink(name)
         raise
-
-
-def redact(found: Found) -> Found:
-    """The same, without what tells a person, a SIM or a module apart: by the name of the field and by its form."""
-    if isinstance(found, Mapping):
-        return {str(k): _hidden(v) if str(k) in IDENTIFIERS else redact(v) for k, v in found.items()}
-    if isinstance(found, (list, tuple)):
-        return [redact(item) for item in found]
-    return masked(found) if isinstance(found, str) else found
-
-
-def _hidden(value: Found) -> Found:
-    return None if value in (None, "") else "***"
 
 
 def _run(collector: Collector, room: int) -> tuple[Entry, bytes]:

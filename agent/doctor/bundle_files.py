@@ -6,6 +6,7 @@ then missing and index.json says so.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -19,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from agent import __version__
+from agent.at.cells import tells_cell
 from agent.config import Config, to_dict
 from agent.doctor.bundle import Collector
 from agent.errors import AgentError
 from agent.net.probes import default_routes, wan_links
 from agent.net.resolv import name_servers
+from agent.redact import without_places
 from agent.store import Database
 
 LIBRARIES = ("pyserial", "pyroute2", "paho-mqtt", "click")
@@ -36,9 +39,17 @@ LOGS = (
 
 
 def collectors(
-    config: Config, database: Path, status: Mapping[str, Any] | None, diagnosis: Mapping[str, Any] | None
+    config: Config,
+    database: Path,
+    status: Mapping[str, Any] | None,
+    diagnosis: Mapping[str, Any] | None,
+    *,
+    location: bool = True,
 ) -> tuple[Collector, ...]:
-    """All files of a bundle. `status` and `diagnosis` come from whoever has asked the agent and the doctor."""
+    """All files of a bundle. `status` and `diagnosis` come from whoever has asked the agent and the doctor.
+
+    Without `location` the readings lose the cell, and the log its lines that tell one.
+    """
     return (
         Collector("doctor.json", 1.0, lambda: diagnosis or "the doctor was not asked"),
         Collector("status.json", 1.0, lambda: status or "the agent was not running"),
@@ -46,11 +57,11 @@ def collectors(
         Collector("versions.json", 10.0, versions),
         Collector("events.json", 20.0, lambda: _stored(database, lambda db: db.events.recent(500))),
         Collector("usage.json", 20.0, lambda: _stored(database, _usage)),
-        Collector("readings.jsonl", 5.0, lambda: readings(Path(config.device.run_dir))),
+        Collector("readings.jsonl", 5.0, lambda: _readings(Path(config.device.run_dir), location)),
         Collector("links.json", 10.0, lambda: links(config)),
         Collector("qdiscs.json", 20.0, qdiscs),
         Collector("system.json", 10.0, system),
-        Collector("log.txt", 20.0, system_log),
+        Collector("log.txt", 20.0, lambda: system_log() if location else _without_cells(system_log())),
     )
 
 
@@ -98,6 +109,26 @@ def readings(run_dir: Path) -> str:
     if not texts:
         raise AgentError("no readings are kept: the agent has not run since the device started")
     return "".join(texts)
+
+
+def _readings(run_dir: Path, location: bool) -> str:
+    if location:
+        return readings(run_dir)
+    lines = [json.dumps(without_places(_line(line))) for line in readings(run_dir).splitlines()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _line(text: str) -> Any:
+    """A line that a power cut has shortened is left out."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _without_cells(text: str) -> str:
+    """At log level debug the log has what the module said."""
+    return "".join(line for line in text.splitlines(keepends=True) if not tells_cell(line))
 
 
 def links(config: Config) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import quality
-from agent.doctor.bundle import redact
+from agent.redact import redact
 
 log = logging.getLogger(__name__)
 

@@ -146,10 +146,17 @@ class Session:
 
     def rebirth(self) -> None:
         """Publish presence and twins anew; the reporter adds the measurements."""
+        self._publish_presence()
+        self._twins.again()
+
+    def renew_nonce(self) -> None:
+        self.nonce = secrets.token_hex(8)
+        self._publish_presence()
+
+    def _publish_presence(self) -> None:
         if self._sender is not None:
             with contextlib.suppress(OSError):
                 self._sender.publish_presence(self._presence("online"))
-        self._twins.again()
 
     async def _store_retried(self, act: Callable[[], Awaitable[Any]]) -> Any:
         while True:

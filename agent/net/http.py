@@ -6,6 +6,7 @@ import http.client
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
@@ -42,10 +43,19 @@ class _Timed:
         return time.monotonic() >= self._end
 
 
-def fetch(url: str, spent: Spent, *, most_bytes: int, limit_s: float, upload_bytes: int = 0) -> Fetched:
+def fetch(
+    url: str,
+    spent: Spent,
+    *,
+    most_bytes: int,
+    limit_s: float,
+    upload_bytes: int = 0,
+    permit: Callable[[str], None] = lambda address: None,
+) -> Fetched:
     """GET (or POST so many zeros), read at most so many bytes. Raises AgentError that says what failed.
 
-    What it cost is entered in `spent`, whatever comes of it.
+    `permit` is shown each address before it is connected to, and raises where it may not be. What it cost is entered in
+    `spent`, whatever comes of it. Redirections are not followed.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -57,6 +67,7 @@ def fetch(url: str, spent: Spent, *, most_bytes: int, limit_s: float, upload_byt
     except (OSError, UnicodeError, ValueError) as error:
         raise _failed(parts, error) from error
     for place, (family, _, _, _, address) in enumerate(found):
+        permit(str(address[0]))
         with socket.socket(family, socket.SOCK_STREAM) as raw:
             meter = Meter(raw)
             spent.opened(meter)

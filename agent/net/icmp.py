@@ -30,7 +30,7 @@ class Address:
 
 
 def resolve(host: str, *, ipv4_only: bool = False) -> Address:
-    """The first address of a name. Raises AgentError."""
+    """The first address of a name, which is then asked, whatever the name leads to later. Raises AgentError."""
     try:
         family = socket.AF_INET if ipv4_only else socket.AF_UNSPEC
         found = socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PROC_NET, SYS_NET = Path("/proc/net"), Path("/sys/class/net")
@@ -36,6 +36,7 @@ class KernelRoute:
     metric: int  # the lowest counts
     default: bool
     host: bool = False  # to one address
+    network: str = field(default="", compare=False)  # where it leads to, as address/length
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,9 @@ def ipv4_routes(text: str) -> list[KernelRoute]:
             continue
         default, host = words[1] == words[7] == "00000000", words[7] == "FFFFFFFF"
         gateway = socket.inet_ntoa(struct.pack("=I", int(words[2], 16)))
-        routes.append(KernelRoute(4, words[0], "" if gateway == "0.0.0.0" else gateway, int(words[6]), default, host))
+        network = f"{socket.inet_ntoa(struct.pack('=I', int(words[1], 16)))}/{int(words[7], 16).bit_count()}"
+        gateway = "" if gateway == "0.0.0.0" else gateway
+        routes.append(KernelRoute(4, words[0], gateway, int(words[6]), default, host, network))
     return routes
 
 
@@ -74,7 +77,9 @@ def ipv6_routes(text: str) -> list[KernelRoute]:
             continue
         default, host = words[0] == "0" * 32 and words[1] == "00", words[1] == "80"
         gateway = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[4]))
-        routes.append(KernelRoute(6, words[9], "" if gateway == "::" else gateway, int(words[5], 16), default, host))
+        network = f"{socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0]))}/{int(words[1], 16)}"
+        gateway = "" if gateway == "::" else gateway
+        routes.append(KernelRoute(6, words[9], gateway, int(words[5], 16), default, host, network))
     return routes
 
 

@@ -16,11 +16,13 @@ from agent.errors import PlanError, StoreError, StoreTooNew
 from agent.plan.ledger import Ledger, closed_hours
 from agent.plan.ledger_record import from_dict, to_dict
 from agent.store import files, generation, numbers
+from agent.store.counter_window import CounterWindow
 from agent.store.history import History
 from agent.store.journal import AuditTable, JournalTable, hash_of
 from agent.store.ledger import EventTable, LedgerTable, MetaTable
 from agent.store.outbox import Mark, OutboxTable
 
+TALLIES = "tallies"
 EPOCH = "epoch"  # how many damaged databases went before this one
 
 
@@ -77,26 +79,46 @@ class Database:
 
     def _begin_anew(self) -> None:
         """After damage: no number that may have been used comes again, no command that an issuer's counter bars."""
-        before = numbers.load(self.path)
-        now = replace(before, epoch=before.epoch + 1)
+        epoch = numbers.next_epoch(self.path, int(self.meta.get(EPOCH) or 0))
+        now = replace(numbers.load(self.path), epoch=epoch)
         numbers.save(self.path, now)
         with self.transaction():
             self.meta.set(EPOCH, str(now.epoch))
-            for issuer, counter in now.counters.items():
-                self.journal.set_counter(issuer, max(counter, self.journal.counter(issuer)))
+            if now.tallies:
+                self.meta.set(TALLIES, now.tallies)
+            for issuer, window in now.counters.items():
+                self.journal.use_counters(issuer, window)
+            for id, type in now.commands:
+                self.journal.bar(id, type)
             if self.outbox.mark() is None:
                 self.outbox.set_mark(Mark("", 0, 0, now.first))
             self.audit.begin_at(now.first)
 
-    def use_counter(self, issuer: str, counter: int) -> None:
-        """First in the file that outlives this database. Raises StoreError."""
-        if not self.in_memory:
-            kept = numbers.load(self.path)
-            try:
-                numbers.save(self.path, replace(kept, counters={**kept.counters, issuer: counter}))
-            except OSError as error:
-                raise StoreError(f"{self.path}: {error}") from error
-        self.journal.set_counter(issuer, counter)
+    def begin_command(self, id: str, type: str, issuer: str, counter: int | None) -> None:
+        """A command that acts is about to begin; its counter is used up. Raises StoreError."""
+        kept = numbers.load(self.path).begun(id, type)
+        if counter is not None:
+            kept = kept.used(issuer, counter)
+            self.journal.use_counters(issuer, CounterWindow().with_used(counter))
+        self._keep_beside(kept)
+
+    def tallies(self) -> str:
+        """What the limits by day and month have counted."""
+        return self.meta.get(TALLIES) or ""
+
+    def set_tallies(self, text: str) -> None:
+        """Raises StoreError."""
+        self.meta.set(TALLIES, text)
+        self._keep_beside(replace(numbers.load(self.path), tallies=text))
+
+    def _keep_beside(self, kept: numbers.Numbers) -> None:
+        """In the files that outlive this database, before its own transaction ends. Raises StoreError."""
+        if self.in_memory:
+            return
+        try:
+            numbers.save(self.path, kept)
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error}") from error
 
     def boot_name(self, boot_id: str) -> str:
         """The boot as reports name it: another one after damage, since their numbers begin anew then."""

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from agent.store.counter_window import CounterWindow
+
 SCHEMA = (
     """CREATE TABLE journal (
         id TEXT PRIMARY KEY, type TEXT NOT NULL, args TEXT NOT NULL, issuer TEXT NOT NULL, role TEXT NOT NULL,
@@ -30,12 +32,15 @@ ARRIVAL = (
     "CREATE INDEX journal_arrival ON journal (serial)",
 )
 
+COUNTERS = ("ALTER TABLE issuer ADD COLUMN used TEXT NOT NULL DEFAULT '[]'",)  # above `counter`, which is the floor
+
 KEPT = 2_000  # finished commands; a repeat of an older id is refused by its counter, nonce or expiry instead
 AUDIT_KEPT = 5_000
 # Numbers that rise for ever begin anew at a multiple of this after damage (numbers.py). 2**53, up to which every JSON
 # reader counts right (RFC 8259, 6), leaves room for 2**21 of them.
 SPAN = 2**32
 FIRST_HASH = "0" * 64
+LOST_N = 1_000  # number of the last answer to a command whose answers were lost: above all that it can have had
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +126,24 @@ class JournalTable:
                 (count - KEPT,),
             )
 
-    def counter(self, issuer: str) -> int:
-        """The highest counter seen of an issuer."""
-        row = self._db.execute("SELECT counter FROM issuer WHERE name = ?", (issuer,)).fetchone()
-        return -1 if row is None else int(row[0])
+    def counters(self) -> dict[str, CounterWindow]:
+        """The counters that each issuer has used."""
+        rows = self._db.execute("SELECT name, counter, used FROM issuer")
+        return {name: CounterWindow.from_list([floor, *json.loads(used)]) for name, floor, used in rows}
 
-    def counters(self) -> dict[str, int]:
-        return {name: int(counter) for name, counter in self._db.execute("SELECT name, counter FROM issuer")}
+    def use_counters(self, issuer: str, more: CounterWindow) -> None:
+        """These are used too."""
+        window = self.counters().get(issuer, CounterWindow()).joined(more)
+        row = (issuer, window.floor, json.dumps(window.used))
+        self._db.execute("INSERT OR REPLACE INTO issuer (name, counter, used) VALUES (?, ?, ?)", row)
 
-    def set_counter(self, issuer: str, counter: int) -> None:
-        self._db.execute("INSERT OR REPLACE INTO issuer VALUES (?, ?)", (issuer, counter))
+    def bar(self, id: str, type: str) -> None:
+        """A command that was begun before the database was damaged is known again, without its answer."""
+        if self.get(id) is None:
+            values = (id, type, "{}", "", "", "failed", LOST_N, "", 0.0, 0, "", "", b"", "{}", True)
+            columns = _COLUMNS.replace("ttl_s, ", "")
+            marks = ", ".join("?" * len(values))
+            self._db.execute(f"INSERT INTO journal ({columns}, serial) VALUES ({marks}, {_SERIAL})", (*values, id))
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

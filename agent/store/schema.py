@@ -18,4 +18,9 @@ LEDGER_AND_HISTORY = (
     " boot_s REAL NOT NULL, name TEXT NOT NULL, data TEXT NOT NULL)",
 )
 
-MIGRATIONS: list[tuple[str, ...]] = [LEDGER_AND_HISTORY, outbox.SCHEMA + journal.SCHEMA, journal.ARRIVAL]
+MIGRATIONS: list[tuple[str, ...]] = [
+    LEDGER_AND_HISTORY,
+    outbox.SCHEMA + journal.SCHEMA,
+    journal.ARRIVAL,
+    journal.COUNTERS,
+]

@@ -19,6 +19,7 @@ import click
 from agent import SUPPORTED_UNTIL, __version__
 from agent.cli import exits, screen
 from agent.errors import AgentError, ConfigError
+from agent.support.keys import keys
 from agent.support.office.cli import office
 from agent.support.words import (
     BROKER_HELP,
@@ -142,7 +143,7 @@ def watch(options: Options, devices: tuple[str, ...], for_s: float | None, as_js
 @click.argument("device", type=device_id)
 @click.argument("command", type=command_name)
 @click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--sign", metavar="FILE", help="Keys file (TOML) with one issuer: sign the command with its key.")
+@click.option("--sign", metavar="FILE", help="Keys file (TOML) with one issuer, its key or its master key.")
 @click.option("--issuer", default="support", show_default=True, type=mqtt_text, help="Who asks; a key names its own.")
 @click.option("--ttl", type=click.IntRange(1, 30 * 86_400), default=600, show_default=True, metavar="SECONDS")
 @click.option("--wait/--no-wait", default=True, help="Wait for the final answer (default) or only send.")
@@ -270,12 +271,13 @@ def screen_lines(result: Result) -> list[str]:
 def _signed(envelope: dict[str, Any], path: str) -> dict[str, Any]:
     import time
 
-    from agent.commands.authority import load, sign
+    from agent.commands.authority import sign
+    from agent.commands.keys_file import load
 
-    issuers = list(load(path).values())
+    issuers = list(load(path, desk_of=envelope["aud"]).values())
     if len(issuers) != 1:
         raise ConfigError(path, "", f"{len(issuers)} issuers; a command is signed by one")
-    # Milliseconds rise from command to command and from desk to desk; the device remembers the last one.
+    # No two desks take the same millisecond; where this clock is far behind, the nonce of the session counts.
     body = {**envelope, "iss": issuers[0].name, "ctr": time.time_ns() // 1_000_000}
     return sign(body, issuers[0].key_id, issuers[0].key)
 
@@ -343,6 +345,7 @@ async def _read(options: Options, seen: Fleet, asked: Sequence[str], listen_s: f
 
 
 group.add_command(office)
+group.add_command(keys)
 
 
 def fleet_lines(members: Sequence[Member], totals: dict[str, int], now: datetime) -> list[str]:

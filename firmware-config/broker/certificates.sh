@@ -1,6 +1,7 @@
 #!/bin/sh
 # Certificates for a first fleet: a CA of your own, the broker's certificate, and one for each device.
 #   ./certificates.sh FOLDER BROKER IMEI...     BROKER: the name or address that devices connect to
+# With FOLDER/issuers.toml (master keys of those who sign commands) each device also gets the keys file derived from it.
 # Run it again with more IMEIs at any time: what is there stays as it is. An expired or lost one: remove its folder first.
 # FOLDER/ca.key signs every device: keep the folder on a machine that is not the broker, and back it up.
 set -eu
@@ -12,7 +13,7 @@ die() {
 	exit 1
 }
 
-[ $# -ge 2 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 command -v openssl >/dev/null || die "openssl is not installed"
 folder=$1 broker=$2
 shift 2
@@ -21,6 +22,7 @@ for imei in "$@"; do
 	case $imei in *[!0-9]* | "") die "'$imei' is not an IMEI: 15 digits" ;; esac
 	[ ${#imei} = 15 ] || die "'$imei' is not an IMEI: 15 digits, not ${#imei}"
 done
+[ ! -f "$folder/issuers.toml" ] || command -v modem-support >/dev/null || die "modem-support is not installed: it derives the keys"
 umask 077
 mkdir -p "$folder"
 cd "$folder"
@@ -62,15 +64,26 @@ extendedKeyUsage=serverAuth"
 	echo "broker-$broker/: to /etc/mosquitto/certs on the broker"
 fi
 
-for imei in "$@"; do
-	[ ! -d "device-$imei" ] || continue
-	begin "device-$imei" device
+issue() {  # issue IMEI
+	begin "device-$1" device
 	# The common name becomes the user of the broker's ACL and its client id: the device id. RabbitMQ compares the
 	# client id with a subjectAltName.
-	sign "device-$imei" device "imei::$imei" "extendedKeyUsage=clientAuth
-subjectAltName=URI:imei::$imei"
-	cp ca/ca.pem "device-$imei.new/ca.pem"
-	chmod 640 "device-$imei.new/device.key"
-	made "device-$imei" device
-	echo "device-$imei/: to /etc/modem-agent on that device"
+	sign "device-$1" device "imei::$1" "extendedKeyUsage=clientAuth
+subjectAltName=URI:imei::$1"
+	cp ca/ca.pem "device-$1.new/ca.pem"
+	chmod 640 "device-$1.new/device.key"
+	made "device-$1" device
+	echo "device-$1/: to /etc/modem-agent on that device"
+}
+
+derive() {  # derive IMEI
+	modem-support keys derive issuers.toml "imei::$1" >"device-$1/keys.new"
+	chmod 640 "device-$1/keys.new"
+	mv "device-$1/keys.new" "device-$1/keys.toml"
+	echo "device-$1/keys.toml: likewise"
+}
+
+for imei in "$@"; do
+	[ -d "device-$imei" ] || issue "$imei"
+	[ ! -f issuers.toml ] || [ -f "device-$imei/keys.toml" ] || derive "$imei"
 done

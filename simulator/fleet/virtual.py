@@ -10,13 +10,14 @@ import asyncio
 from collections import Counter
 from typing import Any, Protocol
 
+from agent import redact
 from agent.commands.agent import Clock, Store
 from agent.commands.authority import Authority, BrokerAuthority
 from agent.commands.config_trial import ConfigTrials
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.config import Config
-from agent.events import Occurrence, RetainedLost
+from agent.events import NonceUsedUp, Occurrence, RetainedLost
 from agent.keeper import Keeper
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
 from agent.plan import Ledger, charge_management, decide, period_at, usage
@@ -58,21 +59,25 @@ class VirtualAgent:
         self.twins = Twins(store, self.outbox.wake.set)
         self.runner = Runner(
             self, self.outbox, authority or BrokerAuthority(),
-            device=device, instance=instance, nonce=lambda: self.nonce,
+            device=device, instance=instance, nonce=lambda: self.nonce, emit=self.dispatch,
         )  # fmt: skip
         self.session = Session(
             config.operator, topics, self.outbox, self.twins, self.runner.deliver,
             version=version, now=now, timing=timing, emit=self.dispatch, **session,
         )  # fmt: skip
         self.reporter = Reporter(
-            self.outbox, self.twins, self.session, topics, look=lambda: self.snapshot().to_dict(),
+            self.outbox, self.twins, self.session, topics,
+            look=lambda: redact.located(self.snapshot().to_dict(), self.config.operator.location),
             config=lambda: self.config, commands=sorted(COMMANDS), now=now,
         )  # fmt: skip
 
     def dispatch(self, event: Occurrence) -> None:
-        """As agent.daemon.app does it, of what a session emits."""
-        if isinstance(event, RetainedLost):
-            self.reporter.raise_again()
+        """As agent.daemon.app does it, of what session and runner emit."""
+        match event:
+            case RetainedLost():
+                self.reporter.raise_again()
+            case NonceUsedUp():
+                self.session.renew_nonce()
 
     @property
     def ledger(self) -> Ledger:
@@ -125,7 +130,7 @@ class VirtualAgent:
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
         self.asked.append(f"sms {number}")
-        return {"reference": 1}
+        return {"parts": 1, "references": [1]}
 
     def trial_begun(self) -> None:
         if self._deciding is None or self._deciding.done():

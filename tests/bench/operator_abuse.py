@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.commands.authority import Issuer, KeyAuthority, sign
+from agent.commands.authority import KeyAuthority, sign
 from agent.commands.command import Command, Progress
+from agent.commands.keys_file import Issuer
 from agent.commands.results import CANCELLED, EXPIRED, FAILED, FINAL, REJECTED, SUCCEEDED
 from agent.store import Database
 from tests.bench.operator_ear import Ear, Proxy

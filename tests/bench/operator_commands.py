@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.bench.operator_abuse import abused
 from tests.bench.operator_nursery import memory
 from tests.bench.rows import Bench
-from tests.commands.standin import DEVICE, StandIn, config_for
+from tests.commands.standin import DEVICE, StandIn, config_for, unlimited
 from tests.mqtt.broker import Mosquitto
 from tests.mqtt.desk import Desk
 
@@ -33,7 +33,7 @@ async def round_trips(folder: Path, samples: int) -> list[float]:
     took: list[float] = []
     with Mosquitto(broker_folder) as broker:
         config = config_for(broker.url)
-        config = replace(config, commands=replace(config.commands, rate_per_minute=10_000))
+        config = replace(config, commands=unlimited(10_000))
         async with Desk(broker.port, f"modem-agent/v1/{DEVICE}/cmd/+/+/res") as desk, StandIn(folder, config) as agent:
             await asyncio.sleep(2)  # connected, and the first reports are out: the broker is idle
             for number in range(samples):

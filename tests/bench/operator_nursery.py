@@ -35,7 +35,7 @@ from agent.commands.authority import Authority, BrokerAuthority
 from agent.mqtt.transport import Connection, Event, Message, Published
 from agent.plan import Moment
 from agent.store.outbox import OutboxTable, Row
-from tests.commands.standin import HandClock, StandIn, config_for
+from tests.commands.standin import HandClock, StandIn, config_for, unlimited
 
 # Every place where a life can end, in the order of a report's: none of them leaves anything to a destructor.
 STEPS = (
@@ -132,7 +132,7 @@ class Mortal(StandIn):
 
     def __init__(self, life: Life, authority: Authority | None = None) -> None:
         config = config_for(f"mqtt://127.0.0.1:{life.port}")
-        config = replace(config, commands=replace(config.commands, rate_per_minute=1_000_000))
+        config = replace(config, commands=unlimited(1_000_000))
         super().__init__(
             Path(life.folder),
             config,

@@ -38,6 +38,7 @@ from tests.bench.operator_ledger import Received
 from tests.campaign.line import READY, Line
 from tests.campaign.netlink import CAN
 from tests.campaign.world import Broker, Cut, Disk, Kernel, World
+from tests.commands.standin import unlimited
 
 DEVICE = "imei::990000862471854"
 LONGEST_STEP_S = 30.0
@@ -303,7 +304,7 @@ class Life:
         return {"done": level}
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
-        return {"reference": 1}
+        return {"parts": 1, "references": [1]}
 
     def trial_begun(self) -> None:
         self.trials.begun()
@@ -320,5 +321,5 @@ def campaign_config(billing_day: int) -> Config:
         modem=replace(base.modem, recovery=False),  # no module to reset
         plan=replace(base.plan, allowance_bytes=4_000_000_000, max_bps=20_000_000, billing_day=billing_day),
         operator=replace(base.operator, url="mqtt://broker.test"),
-        commands=replace(base.commands, rate_per_minute=10_000),
+        commands=unlimited(10_000),
     )

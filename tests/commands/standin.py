@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.commands.authority import Authority
-from agent.config import Config
+from agent.config import CommandSettings, Config
 from agent.mqtt import Timing
 from agent.plan import Moment, Trust
 from agent.store import Store
@@ -87,3 +87,8 @@ class StandIn(VirtualAgent):
 def config_for(url: str, **operator: Any) -> Config:
     base = Config()
     return replace(base, operator=replace(base.operator, url=url, **operator))
+
+
+def unlimited(per_minute: int) -> CommandSettings:
+    """More top-ups than any story grants."""
+    return CommandSettings(rate_per_minute=per_minute, topups_month=100_000, topup_bytes_month=10**15)

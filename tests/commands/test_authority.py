@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent.commands.authority import Issuer, KeyAuthority, sign
+from agent.commands.authority import KeyAuthority, sign
+from agent.commands.keys_file import Issuer
 from agent.plan import Trust
 from agent.store import Database
 from agent.store.journal import KEPT, Entry

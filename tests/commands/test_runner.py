@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from agent.commands.authority import Authority, Issuer, KeyAuthority, sign
+from agent.commands import runner
+from agent.commands.authority import Authority, KeyAuthority, sign
 from agent.commands.command import Command, Progress
+from agent.commands.keys_file import Issuer
 from agent.config import Config
 from agent.mqtt.transport import Inbound
 from agent.plan import Trust
+from agent.store.journal import KEPT
 from tests.commands.standin import DEVICE, StandIn
 from tests.mqtt import contract
 
@@ -286,12 +289,14 @@ def test_counter_and_nonce_make_a_replay_fail_at_1970(tmp_path: Path) -> None:
         agent.session.nonce = "1111111111111111"
         await channel.raw("plan.topup", "a", signed("plan.topup", "a", GB5, ctr=7))
         await channel.raw("plan.topup", "b", signed("plan.topup", "b", GB5, ctr=7))  # the counter again
-        await channel.raw("plan.topup", "c", signed("plan.topup", "c", GB5, ctr=6))
+        await channel.raw("plan.topup", "c", signed("plan.topup", "c", GB5, ctr=6))  # another desk's, behind this one
         await channel.raw("plan.topup", "d", signed("plan.topup", "d", GB5, nonce="1111111111111111"))
         await channel.raw("plan.topup", "e", signed("plan.topup", "e", GB5, ctr=8, exp=1))  # cannot be judged here
+        fall_back = {"ctr": 7, "nonce": "1111111111111111"}
+        await channel.raw("plan.topup", "n", signed("plan.topup", "n", GB5, **fall_back))
         await channel.settle()
-        last = [(await channel.states(id))[-1] for id in "abcde"]
-        assert last == ["succeeded", "rejected", "rejected", "succeeded", "rejected"]
+        last = [(await channel.states(id))[-1] for id in "abcden"]
+        assert last == ["succeeded", "rejected", "succeeded", "succeeded", "rejected", "succeeded"]
         agent.session.nonce = "2222222222222222"  # another session: the old nonce is worth nothing
         await channel.raw("plan.topup", "f", signed("plan.topup", "f", GB5, nonce="1111111111111111"))
         assert await channel.states("f") == ["rejected"]
@@ -302,11 +307,48 @@ def test_counter_and_nonce_make_a_replay_fail_at_1970(tmp_path: Path) -> None:
 def test_a_replay_sent_again_is_refused_in_the_same_words(tmp_path: Path) -> None:
     async def story(agent: StandIn, channel: Channel) -> None:
         await channel.raw("status", "a", signed("status", "a", ctr=7))
-        for id, counter in (("b", 6), ("c", 8), ("b", 6)):
+        for id, counter in (("b", 7), ("c", 8), ("b", 7)):
             await channel.raw("status", id, signed("status", id, ctr=counter))
             await channel.settle()
         first, again = [answer["reason"] for answer in await channel.answers("b")]
         assert first == again
+
+    tell(tmp_path, story, authority=keys())
+
+
+@pytest.mark.parametrize("counter", [2**53 - 1, 2**53, -1, 10**400, 1.5, True, "7"])
+def test_a_counter_is_bounded_and_locks_nobody_out(tmp_path: Path, counter: Any) -> None:
+    async def story(agent: StandIn, channel: Channel) -> None:
+        body = signed("plan.topup", "far", GB5, ctr=1)
+        if counter == 2**53 - 1:
+            body = signed("plan.topup", "far", GB5, ctr=counter)
+        await channel.raw("plan.topup", "far", {**body, "ctr": counter})
+        await channel.raw("plan.topup", "next", signed("plan.topup", "next", GB5, ctr=8))
+        await channel.settle()
+        assert (await channel.states("far"))[-1] == ("succeeded" if counter == 2**53 - 1 else "rejected")
+        assert (await channel.states("next"))[-1] == "succeeded"
+
+    tell(tmp_path, story, authority=keys())
+
+
+def test_a_nonce_is_renewed_before_the_journal_forgets_what_it_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert runner.NONCE_COMMANDS < KEPT
+    monkeypatch.setattr(runner, "NONCE_COMMANDS", 4)
+
+    async def story(agent: StandIn, channel: Channel) -> None:
+        agent.session.nonce = first = "1111111111111111"
+        captured = signed("plan.topup", "captured", GB5, nonce=first)
+        await channel.raw("plan.topup", "captured", captured)
+        for number in range(4):
+            agent.clock.boot_s += 60
+            await channel.raw("status", f"s{number}", signed("status", f"s{number}", ctr=number))
+        await channel.settle()
+        assert agent.session.nonce != first
+        await agent.store.run(lambda db: db.connection.execute("DELETE FROM journal WHERE id = 'captured'").rowcount)
+        await channel.raw("plan.topup", "captured", captured)
+        assert (await channel.answers("captured"))[-1]["code"] == 7804
 
     tell(tmp_path, story, authority=keys())
 

@@ -15,9 +15,10 @@ import pytest
 
 from agent.config import Config, parse
 from agent.doctor import bundle
-from agent.doctor.bundle import Collector, make, redact, write
+from agent.doctor.bundle import Collector, make, write
 from agent.doctor.bundle_files import collectors
 from agent.plan import Ledger, Moment, Plan, Trust
+from agent.redact import redact
 from agent.store import Database
 
 IMEI, IMSI, ICCID, NUMBER = "990000862471854", "206010000000017", "8932010000000000017", "+32470123456"

@@ -6,10 +6,12 @@ import asyncio
 import os
 import ssl
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from agent.commands.keys_file import derived, load
 from agent.mqtt import tls
 from tests.commands.standin import config_for
 from tests.mqtt.broker import Mosquitto, free_port
@@ -22,7 +24,11 @@ IMEIS = [f"99000086247{number:04d}" for number in range(10)]
 
 
 def script(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([BROKER / "certificates.sh", *words], capture_output=True, text=True, timeout=60)
+    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # modem-support is among them
+    environment = {**os.environ, "PATH": tools}
+    return subprocess.run(
+        [BROKER / "certificates.sh", *words], capture_output=True, text=True, timeout=60, env=environment
+    )
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +118,17 @@ def test_wrong_words_make_nothing(tmp_path: Path, words: list[str], said: str) -
     assert done.returncode != 0
     assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_device_gets_its_own_keys_beside_its_certificate(tmp_path: Path) -> None:
+    folder = tmp_path / "fleet"
+    assert script(str(folder), "127.0.0.1", IMEIS[0]).returncode == 0
+    masters = folder / "issuers.toml"
+    masters.write_text(f'[desk]\nmaster = "{"5a" * 32}"\nrole = "act"\n')
+    masters.chmod(0o600)
+    for _ in range(2):  # what is there stays
+        done = script(str(folder), "127.0.0.1", *IMEIS[:2])
+        assert done.returncode == 0, done.stderr
+    keys = [load(str(folder / f"device-{imei}" / "keys.toml"))["desk"] for imei in IMEIS[:2]]
+    assert [key.key for key in keys] == [derived(b"\x5a" * 32, f"imei::{imei}") for imei in IMEIS[:2]]
+    assert (folder / f"device-{IMEIS[0]}" / "keys.toml").stat().st_mode & 0o777 == 0o640

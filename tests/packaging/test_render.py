@@ -72,6 +72,7 @@ FITTING = {
     "plan.full_down_bps": 5_000_000, "plan.full_up_bps": 2_000_000,
     "plan.max_bps": 2_000_000, "plan.allowance_bytes": 5_000_000, "modem.poll_s": 30.0,
     "modem.baud": 9600, "operator.beat_s": 60, "operator.outbox_days": 7, "commands.rate_per_minute": 5,
+    "commands.sms_per_day": 5, "operator.location": "never",
 }  # fmt: skip
 
 LISTS = {
@@ -80,6 +81,8 @@ LISTS = {
     "wan.interfaces": ["usb0", "ww*"],
     "probe.hosts": ["1.2.3.4:443", "5.6.7.8:53"],
     "probe.name_servers": ["1.2.3.4"],
+    "commands.sms_allow": ["+3247*", "0470000000"],
+    "commands.diag_allow": ["192.168.1.0/24", "fd00::/8"],
 }
 
 

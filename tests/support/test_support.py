@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.commands.authority import load
+from agent.commands.keys_file import load
 from agent.support.fleet import Fleet
 from agent.support.messages import read
 from tests.commands.standin import DEVICE, StandIn, config_for

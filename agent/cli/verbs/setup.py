@@ -21,6 +21,7 @@ from agent.system import OPENWRT_OPKG
 NET = Path("/sys/class/net")
 RESTART_S = 30.0
 FILES = ("ca", "cert", "key")
+COMMAND_KEYS = "keys.toml"  # beside the configuration, where certificates.sh's files are put
 KEYS = {
     "port": "modem.port",
     "apn": "modem.apn",
@@ -28,6 +29,7 @@ KEYS = {
     "billing_day": "plan.billing_day",
     "broker": "operator.url",
     **{name: f"operator.{name}_file" for name in FILES},
+    "keys": "commands.keys_file",
 }
 
 
@@ -39,6 +41,7 @@ KEYS = {
 @click.option("--ca", metavar="FILE", help="Certificate of the authority that signed the broker's.")
 @click.option("--cert", metavar="FILE", help="This device's certificate.")
 @click.option("--key", metavar="FILE", help="Its key.")
+@click.option("--keys", metavar="FILE", help="Who may command by signature: what modem-support keys derive prints.")
 @click.option("--apn", metavar="NAME", help="The operator's access point name.")
 @click.option("--wan", metavar="NAME", multiple=True, help="Mobile link, a name or pattern; may be repeated.")
 @click.option("--port", metavar="DEVICE", help="AT port of the module; auto finds it.")
@@ -56,8 +59,9 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     _check_permission(call.config_path)
     table = config_file.read_table(call.config_path)
     silent = yes or call.json or not sys.stdin.isatty()
-    answers = _answers(table, yes=silent, wan=wan, given=given)
-    missing = [problem for name in FILES if (problem := _file_problem(answers[name]))]
+    beside = str(call.config_path.parent / COMMAND_KEYS)
+    answers = _answers(table, yes=silent, wan=wan, given=given, keys_beside=beside)
+    missing = [problem for name in (*FILES, "keys") if (problem := _file_problem(answers[name]))]
     if missing:
         raise click.UsageError(missing[0])
     changes = _changes(answers)
@@ -79,14 +83,18 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     return _examine(call) or int(not changed)
 
 
-def _answers(table: dict[str, Any], *, yes: bool, wan: tuple[str, ...], given: dict[str, Any]) -> dict[str, Any]:
+def _answers(
+    table: dict[str, Any], *, yes: bool, wan: tuple[str, ...], given: dict[str, Any], keys_beside: str
+) -> dict[str, Any]:
     """Flags first, then what the file says or the machine shows; a person may change it."""
     operator, modem = table.get("operator", {}), table.get("modem", {})
+    beside = keys_beside if os.path.exists(keys_beside) else ""
     found = {
         "broker": given["broker"] or operator.get("url", ""),
         "ca": given["ca"] or operator.get("ca_file", ""),
         "cert": given["cert"] or operator.get("cert_file", ""),
         "key": given["key"] or operator.get("key_file", ""),
+        "keys": given["keys"] or table.get("commands", {}).get("keys_file", beside),
         "apn": given["apn"] or modem.get("apn", "") or access_point.suggested(),
         "port": given["port"] or modem.get("port", "auto"),
         "wan": list(wan) or table.get("wan", {}).get("interfaces") or links() or ["wwan0"],

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from agent import config as configuration
-from agent.commands import config_trial, pushed_config, results
+from agent.commands import config_trial, limits, pushed_config, results
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
 from agent.errors import ConfigError, Rejected, StoreError
@@ -52,6 +52,9 @@ async def set_keys(agent: Agent, args: dict[str, Any], progress: Progress) -> di
     for key in args["changes"]:
         if key in LOCAL_KEYS or key.startswith(LOCAL_SECTIONS) or key.endswith("_file"):
             raise Rejected(results.PERMISSION_DENIED, f"{key} can be changed on the device only")
+    number = args["changes"].get("household.sms_to")
+    if number and (problem := limits.number_problem(str(number), agent.config.commands.sms_allow)):
+        raise Rejected(results.PERMISSION_DENIED, f"household.sms_to: {problem}")
     config, whole = await pushed_config.checked(agent, args["changes"])
     now = agent.clock.now()
     id = progress.id or f"local-{secrets.token_hex(4)}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent import redact
 from agent.commands import results
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
@@ -92,7 +93,9 @@ async def _make(agent: Agent, progress: Progress) -> bytes:
     from agent.doctor.bundle_files import collectors
 
     database = Path(agent.config.device.state_dir) / "agent.db"
-    files = collectors(agent.config, database, agent.snapshot().to_dict(), None)
+    status, rule = agent.snapshot().to_dict(), agent.config.operator.location
+    told = not progress.id or redact.shows_location(status, rule)
+    files = collectors(agent.config, database, status if told else redact.located(status, "never"), None, location=told)
     progress(10, "collecting")
     data, _ = await asyncio.to_thread(make, files, lambda percent, what: None)
     return bytes(data)

@@ -1,33 +1,86 @@
 """`diag.*`: is the line there, how far does it reach, how fast is it. All bounded in packets, bytes and time.
 
 What they move is booked as the operator's own traffic (`spending`), so that it does not use up the household's
-allowance.
+allowance. From afar it is limited by the day, and reaches the internet alone (`targets`): names are resolved once, and
+the address that was judged is the one that is asked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from agent.commands import limits, results
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
-from agent.errors import AgentError
+from agent.errors import AgentError, Rejected, StoreError
 from agent.net import dns as dns_query
-from agent.net import icmp, resolv
-from agent.net.spending import spend
+from agent.net import icmp, resolv, targets
+from agent.net.routes import read_routes
+from agent.net.spending import Payer, spend
 
+if TYPE_CHECKING:
+    from agent.net.http import Fetched
+
+# At most, there and back, headers included: what is taken from the day's bytes before it is known what was moved.
+ECHO_BYTES, HOP_BYTES, QUESTION_BYTES, OVERHEAD_BYTES = 208, 184, 9_000, 65_536
 PING_S, HOP_S, DNS_S, HTTP_S, SPEED_S = 3.0, 2.0, 5.0, 20.0, 30.0
+
+
+def _permit(agent: Agent, progress: Progress) -> Callable[[str], None]:
+    """Raises Rejected for an address that support may not reach. A technician on the device is in the LAN himself."""
+
+    def permit(address: str) -> None:
+        allowed = agent.config.commands.diag_allow
+        found = targets.problem(address, allowed, read_routes() or (), agent.config.wan.interfaces)
+        if not found and targets.is_own(address) and targets.problem(address, allowed, (), ()):
+            found = f"{address} is this device's"
+        if found:
+            raise Rejected(results.PERMISSION_DENIED, f"{found}; commands.diag_allow may name networks")
+
+    return permit if progress.id else lambda address: None
+
+
+@contextlib.asynccontextmanager
+async def _account(agent: Agent, progress: Progress, most_bytes: int) -> AsyncIterator[Payer]:
+    """Of the day's bytes so many are taken at first, and what was moved in the end. Raises Rejected."""
+    limit, moved = limits.diagnosis(agent), Moved(agent)
+    await limits.take(agent, progress, limit, most_bytes)
+    try:
+        yield moved
+    finally:
+        with contextlib.suppress(StoreError):  # the day then has a little less
+            await limits.settle(agent, progress, limit, moved.total_bytes - most_bytes)
+
+
+class Moved:
+    """Whose ledger it is, and how much was booked there."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent, self.total_bytes = agent, 0
+
+    def charge(self, received_bytes: int, sent_bytes: int) -> None:
+        self.total_bytes += received_bytes + sent_bytes
+        self._agent.charge(received_bytes, sent_bytes)
 
 
 async def ping(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     address = await asyncio.to_thread(icmp.resolve, args["host"])
+    _permit(agent, progress)(address.host)
+    async with _account(agent, progress, args["count"] * ECHO_BYTES) as payer:
+        return await _ping(payer, address, args, progress)
+
+
+async def _ping(payer: Payer, address: icmp.Address, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     times: list[float | None] = []
     for number in range(args["count"]):
         progress(100 * number // args["count"], f"asking {address.host}")
         try:
-            took = await spend(agent, partial(icmp.echo, address, number=number, timeout_s=PING_S))
+            took = await spend(payer, partial(icmp.echo, address, number=number, timeout_s=PING_S))
         except OSError as error:
             raise AgentError(f"{args['host']}: {error.strerror or error}") from error
         times.append(took)
@@ -53,12 +106,18 @@ def _ms(value: float | None) -> float | None:
 
 async def traceroute(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     address = await asyncio.to_thread(icmp.resolve, args["host"], ipv4_only=True)
+    _permit(agent, progress)(address.host)
+    async with _account(agent, progress, args["hops"] * HOP_BYTES) as payer:
+        return await _traceroute(payer, address, args, progress)
+
+
+async def _traceroute(payer: Payer, address: icmp.Address, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     hops: list[dict[str, Any]] = []
     reached = False
     for ttl in range(1, args["hops"] + 1):
         progress(100 * ttl // args["hops"], f"hop {ttl}")
         try:
-            found = await spend(agent, partial(icmp.hop, address.host, ttl=ttl, timeout_s=HOP_S))
+            found = await spend(payer, partial(icmp.hop, address.host, ttl=ttl, timeout_s=HOP_S))
         except OSError as error:
             raise AgentError(f"{args['host']}: {error.strerror or error}") from error
         hops.append({"ttl": ttl, "host": found.host or None, "ms": _ms(found.ms)})
@@ -69,9 +128,13 @@ async def traceroute(agent: Agent, args: dict[str, Any], progress: Progress) -> 
 
 
 async def dns(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    permit = _permit(agent, progress)
+    if args.get("server"):
+        permit(args["server"])
     servers = [args["server"]] if args.get("server") else list(resolv.name_servers() or ())
     if not servers:
         raise AgentError("the device has no name server (resolv.conf is empty)")
+    await limits.take(agent, progress, limits.diagnosis(agent), len(servers) * QUESTION_BYTES)
     out: list[dict[str, Any]] = []
     for server in servers:
         try:
@@ -79,14 +142,26 @@ async def dns(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[st
         except AgentError as error:
             out.append({"server": server, "error": str(error)})
         else:
-            out.append({**asdict(found), "addresses": list(found.addresses), "ms": _ms(found.ms)})
+            addresses = [_shown(address, permit) for address in found.addresses]
+            out.append({**asdict(found), "addresses": addresses, "ms": _ms(found.ms)})
     return {"v": 1, "name": args["name"], "answers": out}
+
+
+def _shown(address: str, permit: Callable[[str], None]) -> str:
+    """The household's name server knows its devices by name: that there is one is all that support learns."""
+    try:
+        permit(address)
+    except Rejected:
+        return "local"
+    return address
 
 
 async def http(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     from agent.net import http as http_fetch  # http.client and ssl, which the command line has no use for
 
-    found = await spend(agent, partial(http_fetch.fetch, args["url"], most_bytes=args["bytes"], limit_s=HTTP_S))
+    fetch = partial(http_fetch.fetch, args["url"], permit=_permit(agent, progress))
+    async with _account(agent, progress, args["bytes"] + OVERHEAD_BYTES) as payer:
+        found = await spend(payer, partial(fetch, most_bytes=args["bytes"], limit_s=HTTP_S))
     return {
         "v": 1,
         "url": args["url"],
@@ -102,8 +177,17 @@ async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     """Download, and upload where a second address is given; the answer's rates are of the body alone."""
     from agent.net import http as http_fetch
 
+    ways = 2 if args.get("upload_url") else 1
+    permit = _permit(agent, progress)
+    async with _account(agent, progress, ways * (args["bytes"] + args["bytes"] // 10 + OVERHEAD_BYTES)) as payer:
+        return await _speed(payer, partial(http_fetch.fetch, permit=permit), args, progress)
+
+
+async def _speed(
+    payer: Payer, fetch: Callable[..., Fetched], args: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
     progress(5, "download")
-    down = await spend(agent, partial(http_fetch.fetch, args["url"], most_bytes=args["bytes"], limit_s=SPEED_S))
+    down = await spend(payer, partial(fetch, args["url"], most_bytes=args["bytes"], limit_s=SPEED_S))
     out: dict[str, Any] = {
         "v": 1,
         # What was buffered before the first look came in no time: then the wait for it counts too.
@@ -116,8 +200,8 @@ async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     }
     if args.get("upload_url"):
         progress(50, "upload")
-        fetch = partial(http_fetch.fetch, args["upload_url"], most_bytes=65_536, upload_bytes=args["bytes"])
-        up = await spend(agent, partial(fetch, limit_s=SPEED_S))
+        sent = partial(fetch, args["upload_url"], most_bytes=65_536, upload_bytes=args["bytes"])
+        up = await spend(payer, partial(sent, limit_s=SPEED_S))
         out["up_bps"] = _rate(args["bytes"], (up.first_byte_ms - up.connect_ms) / 1000)
         out["wire_bytes"] += up.cost.total_bytes
     return out

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from agent.commands import results
+from agent import redact
+from agent.at.cells import tells_cell
+from agent.commands import limits, results
 from agent.commands.agent import Agent, ModemPort
 from agent.commands.at_allowlist import allowed
 from agent.commands.command import Command, Progress
@@ -31,6 +33,10 @@ async def at(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str
         raise Rejected(results.PERMISSION_DENIED, "force is for a technician on the device")
     if not args["force"] and not allowed(text, agent.config.commands.at_allow):
         raise Rejected(results.PERMISSION_DENIED, f"{text[:60]!r} is not in the list of allowed AT commands")
+    if progress.id and tells_cell(text):
+        status = agent.snapshot().to_dict()
+        if not redact.shows_location(status, agent.config.operator.location):
+            raise Rejected(results.PERMISSION_DENIED, f"{text[:60]!r} tells the cell, and the line has no fault now")
     try:
         response = await present(agent).execute(text)
     except CommandError as error:
@@ -62,7 +68,12 @@ def networks(lines: Any) -> list[dict[str, Any]]:
 
 
 async def sms(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    return {"v": 1, **await agent.send_sms(args["number"], args["text"])}
+    if progress.id and (problem := limits.number_problem(args["number"], agent.config.commands.sms_allow)):
+        raise Rejected(results.PERMISSION_DENIED, problem)
+    await limits.take(agent, progress, limits.messages(agent), 1)
+    sent = await agent.send_sms(args["number"], args["text"])
+    await limits.settle(agent, progress, limits.messages(agent), sent["parts"] - 1)
+    return {"v": 1, **sent}
 
 
 ROWS = (

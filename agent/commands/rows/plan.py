@@ -8,22 +8,24 @@ from datetime import datetime, timezone
 from typing import Any
 
 from agent import plan
-from agent.commands import pushed_config, results
+from agent.commands import limits, pushed_config, results
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
 from agent.errors import Rejected
-from agent.keeper import LedgerChange
+from agent.keeper import LedgerChange, Tables
 from agent.plan import Ledger, Moment
 from agent.status import timestamp, usage_dict
 
 
-async def _change(agent: Agent, progress: Progress, change: LedgerChange, **more: Any) -> dict[str, Any]:
+async def _change(
+    agent: Agent, progress: Progress, change: LedgerChange, tables: Tables | None = None, **more: Any
+) -> dict[str, Any]:
     """Apply a pure change to the ledger; the answer is in its transaction."""
 
     def out(ledger: Ledger) -> dict[str, Any]:
         return {"v": 1, **more, "usage": usage_dict(plan.usage(ledger, agent.config.plan))}
 
-    return await progress.conclude(change, out)
+    return await progress.conclude(change, out, tables)
 
 
 async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -46,7 +48,19 @@ async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
         )
         return plan.top_up(ledger, granted, agent.config.plan)
 
-    return await _change(agent, progress, change, id=identity)
+    return await _change(agent, progress, change, _counted(agent, progress, args["bytes"]), id=identity)
+
+
+def _counted(agent: Agent, progress: Progress, amount: int) -> Tables:
+    """What its issuer grants this month, in the transaction of the ledger: what is not granted is not counted."""
+    moment = agent.clock.now()
+    number, size = limits.topups(agent, progress.issuer)
+
+    def count(database: Any) -> None:
+        limits.counting(number, 1, moment)(database)
+        limits.counting(size, amount, moment)(database)
+
+    return count
 
 
 def _override(mode: str) -> Callable[[Agent, dict[str, Any], Progress], Any]:
@@ -66,7 +80,7 @@ def _override(mode: str) -> Callable[[Agent, dict[str, Any], Progress], Any]:
             )
             return plan.override(ledger, wanted, moment.wall)
 
-        return await _change(agent, progress, change, mode=mode, **_end(expires, ENDS[mode]))
+        return await _change(agent, progress, change, None, mode=mode, **_end(expires, ENDS[mode]))
 
     return run
 

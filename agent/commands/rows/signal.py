@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
+from agent import redact
 from agent.at import read
 from agent.at.merge import SIGNAL_SOURCES
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
-from agent.commands.rows.status import NO_MODEM
+from agent.commands.rows.status import NO_MODEM, WHOLE, shown
 from agent.errors import CommandTimeout, Rejected
 from agent.modem.poll import assemble
 from agent.modem.profiles import Profile
@@ -53,13 +54,16 @@ async def listen(modem: Listening) -> Reading:
 
 async def signal(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     modem: Any = agent.modem
-    status = agent.snapshot().to_dict()
+    status = shown(agent, args, progress)
     if modem is None:
         raise Rejected(NO_MODEM, f"modem {status['modem']['state']}: it cannot be asked")
     heard = (await listen(modem)).to_dict()
+    rule = agent.config.operator.location
+    if progress.id and not redact.shows_location(status, "always" if args["whole"] and rule != "never" else rule):
+        heard = redact.without_places(heard)
     known = status["modem"]["reading"] or heard
     heard["operator"] = known["operator"]  # its name costs a command and changes with the registration at most
     return {"v": 1, "time": status["time"], **{name: heard.get(name) for name in PARTS}}
 
 
-ROWS = (Command("modem.signal", "what the antenna hears now, and on which cell", signal),)
+ROWS = (Command("modem.signal", "what the antenna hears now, and on which cell", signal, args=WHOLE),)

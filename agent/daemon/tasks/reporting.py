@@ -12,7 +12,7 @@ import math
 import secrets
 from collections.abc import Iterable, Mapping
 
-from agent import __version__
+from agent import __version__, redact
 from agent.commands.authority import authority_of
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
@@ -84,6 +84,11 @@ class Reporting:
         if self._reporter is not None:
             self._reporter.rebirth()
 
+    def renew_nonce(self) -> None:
+        """Another nonce for the session that goes on."""
+        if self._session is not None:
+            self._session.renew_nonce()
+
     def raise_again(self) -> None:
         """The broker has lost what was retained."""
         if self._reporter is not None:
@@ -114,6 +119,7 @@ class Reporting:
         runner = Runner(
             agent, outbox, authority_of(agent.config.commands, agent.device), device=agent.device,
             instance=secrets.token_hex(8), nonce=lambda: session.nonce, faults=agent.faults,
+            emit=self._emit,
         )  # fmt: skip
         await runner.resume()
         session = Session(
@@ -121,8 +127,8 @@ class Reporting:
             emit=self._emit,
         )  # fmt: skip
         reporter = Reporter(
-            outbox, twins, session, topics, look=lambda: agent.snapshot().to_dict(), config=lambda: agent.config,
-            commands=sorted(COMMANDS), now=now,
+            outbox, twins, session, topics, config=lambda: agent.config, commands=sorted(COMMANDS), now=now,
+            look=lambda: redact.located(agent.snapshot().to_dict(), agent.config.operator.location),
         )  # fmt: skip
         held = json.loads(await agent.store.run(lambda database: database.meta.get(ALARMS_KEY) or "[]"))
         stale = (
