@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from typing import Any, Protocol
 
+from agent.commands import pushed_config
 from agent.commands.agent import Clock, Store
 from agent.commands.authority import Authority, BrokerAuthority
 from agent.commands.config_trial import ConfigTrials
@@ -47,6 +48,7 @@ class VirtualAgent:
         **session: Any,
     ) -> None:
         self.config, self.store, self.device, self.version = config, store, device, version
+        self._file_config = config
         self.clock, now = clock, clock.now
         self.asked: list[str] = []
         self.trials = ConfigTrials(self)
@@ -114,7 +116,10 @@ class VirtualAgent:
         self.reporter.rebirth()
 
     async def restart(self) -> None:
+        """What a new process would start on: the file, and what is pushed by now."""
         self.asked.append("restart")
+        pushed = await self.store.run(pushed_config.overlay)
+        self.config = pushed_config.merged(self._file_config, pushed)
 
     async def reboot(self, reason: str) -> None:
         self.asked.append(f"reboot {reason}")
@@ -131,6 +136,3 @@ class VirtualAgent:
         if self._deciding is None or self._deciding.done():
             self._deciding = asyncio.ensure_future(self.trials.run())
         self.trials.begun()
-
-    async def adopt(self, config: Config) -> None:
-        self.config = config

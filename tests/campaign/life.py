@@ -308,9 +308,6 @@ class Life:
     def trial_begun(self) -> None:
         self.trials.begun()
 
-    async def adopt(self, config: Config) -> None:
-        self.wants_restart = True
-
 
 def campaign_config(billing_day: int) -> Config:
     base = Config()

@@ -52,14 +52,14 @@ async def set_keys(agent: Agent, args: dict[str, Any], progress: Progress) -> di
     for key in args["changes"]:
         if key in LOCAL_KEYS or key.startswith(LOCAL_SECTIONS) or key.endswith("_file"):
             raise Rejected(results.PERMISSION_DENIED, f"{key} can be changed on the device only")
-    config, whole = await pushed_config.checked(agent, args["changes"])
+    whole = await pushed_config.checked(agent, args["changes"])
     now = agent.clock.now()
     id = progress.id or f"local-{secrets.token_hex(4)}"
     made = pushed_config.Trial(id, whole, now.boot_id, now.boot_s, float(args["confirm_s"]))
     await agent.store.run(partial(pushed_config.begin, made=made))
     agent.trial_begun()
     progress(30, "applied; waiting for the broker")
-    await agent.adopt(config)
+    await agent.restart()
     return await _verdict(agent, id)
 
 
@@ -111,8 +111,7 @@ async def drop(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
         raise Rejected(results.PERMISSION_DENIED, "pushed keys are dropped on the device only; here: config.rollback")
     keys = [args["key"]] if args["key"] else []
     gone = await agent.store.run(partial(pushed_config.drop, keys=keys))
-    config, _ = await pushed_config.checked(agent, {})
-    await agent.adopt(config)
+    await agent.restart()
     return {"v": 1, "dropped": gone}
 
 
@@ -125,10 +124,10 @@ async def rollback(agent: Agent, args: dict[str, Any], progress: Progress) -> di
     earlier = await pushed_config.before(agent)
     present = await agent.store.run(pushed_config.overlay)
     try:
-        config = await pushed_config.keep(agent, {**dict.fromkeys(present), **earlier})
+        await pushed_config.keep(agent, {**dict.fromkeys(present), **earlier})
     except ConfigError as error:
         raise Rejected(results.INVALID_VALUE, str(error)) from error
-    await agent.adopt(config)
+    await agent.restart()
     return {"v": 1, "pushed": sorted(earlier)}
 
 
