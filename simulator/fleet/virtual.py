@@ -17,8 +17,8 @@ from agent.commands.config_trial import ConfigTrials
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.config import Config
-from agent.events import Occurrence, RetainedLost
-from agent.keeper import Keeper
+from agent.events import LedgerChanged, Occurrence, RetainedLost, SessionChanged
+from agent.keeper import Event, Keeper
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
 from agent.plan import Ledger, charge_management, decide, period_at, usage
 from agent.status import Snapshot
@@ -53,9 +53,13 @@ class VirtualAgent:
         self.asked: list[str] = []
         self.trials = ConfigTrials(self)
         self._deciding: asyncio.Task[None] | None = None
+        self._saving: asyncio.Future[None] | None = None
         self.started_boot_s = now().boot_s
         self.topics = topics = Topics(config.operator.root, device)
-        self.keeper = Keeper(store, clock, config.plan, Ledger.new(config.plan, now()), Counter(), outbox_comes=True)
+        fresh = Ledger.new(config.plan, now())
+        self.keeper = Keeper(
+            store, clock, config.plan, fresh, Counter(), outbox_comes=True, emit=self.dispatch,
+        )  # fmt: skip
         self.outbox = Outbox(self.keeper, store, config.operator, topics, boot=clock.boot_id, now=now)
         self.twins = Twins(store, self.outbox.wake.set)
         self.runner = Runner(
@@ -73,8 +77,11 @@ class VirtualAgent:
 
     def dispatch(self, event: Occurrence) -> None:
         """As agent.daemon.app does it, of what a session emits."""
-        if isinstance(event, RetainedLost):
-            self.reporter.raise_again()
+        match event:
+            case RetainedLost():
+                self.reporter.raise_again()
+            case SessionChanged() | LedgerChanged():
+                self.reporter.changed()
 
     @property
     def ledger(self) -> Ledger:
@@ -83,6 +90,7 @@ class VirtualAgent:
     @ledger.setter
     def ledger(self, counted: Ledger) -> None:
         self.keeper.count(counted)
+        self.reporter.changed()
 
     @property
     def nonce(self) -> str:
@@ -110,7 +118,8 @@ class VirtualAgent:
         self.ledger = charge_management(self.ledger, received_bytes, sent_bytes)
 
     def event(self, name: str, details: dict[str, Any]) -> None:
-        self.reporter.event(name, details)
+        self.keeper.event(Event(name, details))
+        self._saving = asyncio.ensure_future(self.keeper.commit())
 
     async def rebirth(self) -> None:
         self.reporter.rebirth()

@@ -151,7 +151,7 @@ class Life:
         if self.keeper.commit_due():
             before = self.keeper.saved
             await self.keeper.commit()
-            if self.keeper.saved is not before and not self.keeper.events_waiting:
+            if self.keeper.saved is not before and not self.keeper._events:
                 self.promised += self._numbers
                 self._numbers.clear()
 
@@ -241,7 +241,7 @@ class Life:
     async def _farewell(self) -> None:
         await self.read()
         await self.keeper.commit()
-        if not self.disk.full and not self.keeper.events_waiting:
+        if not self.disk.full and not self.keeper._events:
             self.promised += self._numbers
             self._numbers.clear()
         await self.runner.stop()
