@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agent.config import OperatorSettings
 from agent.events import Charged, Occurrence
@@ -67,7 +67,7 @@ class Household(StandIn):
     reading = Reading(-98, "0A1B2C3")
 
     def snapshot(self) -> Any:
-        return replace(super().snapshot(), modem_state="ready", reading=self.reading)
+        return replace(super().snapshot(), modem_state="ready", reading=cast(Any, self.reading))
 
     def minute(self, number: int) -> None:
         """The signal of a modem that stands still: it wavers by some decibels; now and then another cell serves."""

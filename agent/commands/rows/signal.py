@@ -7,6 +7,7 @@ come from the last whole poll.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Protocol
 
 from agent.at import read
@@ -18,6 +19,7 @@ from agent.errors import CommandTimeout, Rejected
 from agent.modem.poll import assemble
 from agent.modem.profiles import Profile
 from agent.modem.reading import Reading
+from agent.status import timestamp
 
 PARTS = ("signal", "registration", "operator", "access_technology")
 CELL = ("+CEREG", "+C5GREG", "+CGREG")
@@ -53,13 +55,13 @@ async def listen(modem: Listening) -> Reading:
 
 async def signal(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     modem: Any = agent.modem
-    status = agent.snapshot().to_dict()
+    look = agent.snapshot()
     if modem is None:
-        raise Rejected(NO_MODEM, f"modem {status['modem']['state']}: it cannot be asked")
-    heard = (await listen(modem)).to_dict()
-    known = status["modem"]["reading"] or heard
-    heard["operator"] = known["operator"]  # its name costs a command and changes with the registration at most
-    return {"v": 1, "time": status["time"], **{name: heard.get(name) for name in PARTS}}
+        raise Rejected(NO_MODEM, f"modem {look.modem_state}: it cannot be asked")
+    heard = await listen(modem)
+    # The operator's name costs a command and changes with the registration at most.
+    told = replace(heard, operator=(look.reading or heard).operator).to_dict()
+    return {"v": 1, "time": timestamp(look.moment.wall), **{name: told.get(name) for name in PARTS}}
 
 
 ROWS = (Command("modem.signal", "what the antenna hears now, and on which cell", signal),)

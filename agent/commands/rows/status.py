@@ -28,10 +28,10 @@ async def usage(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
 
 
 async def modem_info(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    modem = agent.snapshot().to_dict()["modem"]
-    if modem["reading"] is None:
-        raise Rejected(NO_MODEM, f"modem {modem['state']}: nothing was read from it yet")
-    return {"v": 1, **modem}
+    look = agent.snapshot()
+    if look.reading is None:
+        raise Rejected(NO_MODEM, f"modem {look.modem_state}: nothing was read from it yet")
+    return {"v": 1, **look.modem()}
 
 
 COUNT = {"type": "integer", "minimum": 1, "maximum": 400}
