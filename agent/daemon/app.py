@@ -170,9 +170,10 @@ class Daemon:
             case PinRefused(reason):
                 agent.pin_refusal = reason
             case SessionChanged(state):
-                agent.session = state
+                before, agent.session = agent.session, state
                 agent.shaping.manage(state.peer)
-                self._changed()
+                if state.standing != before.standing:
+                    self._changed()
             case RetainedLost():
                 reporting.raise_again()
             case AlarmsChanged(names):
