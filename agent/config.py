@@ -6,6 +6,7 @@ A section is a dataclass; what a value must satisfy stands in config_rules.py.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import types
 import typing
@@ -191,10 +192,37 @@ def parse(text: str, name: str = "<string>", *, meaning: bool = True) -> Config:
         where = "" if place is None else last if place[1] == "end of document" else place[1]
         raise ConfigError(name, where, f"not TOML: {problem}") from error
     config = typing.cast(Config, _section(Config, table, name, "", skip=BESIDE))
-    found = _meaning(config) if meaning else None
+    return replace(_meaningful(config, name) if meaning else config, file=name)
+
+
+def with_keys(config: Config, changes: Mapping[str, object], name: str) -> Config:
+    """The configuration with single keys replaced, named `section.key`; `name` stands for them in errors.
+
+    Raises ConfigError like a file with these keys would.
+    """
+    sections: dict[str, dict[str, object]] = {}
+    for key, value in changes.items():
+        section, _, rest = key.partition(".")
+        if not section or not rest:
+            raise ConfigError(name, key, "not a key", allowed="section.key, such as operator.beat_s")
+        sections.setdefault(section, {})[rest] = value
+    made = config
+    for section, hint in _hints(Config, sections, name, "", skip=BESIDE).items():
+        values = sections[section]
+        typed = {
+            key: _value(inner, values[key], name, f"{section}.{key}")
+            for key, inner in _hints(hint, values, name, section + ".").items()
+        }
+        whole = _allowed(replace(getattr(made, section), **typed), values, name, section)
+        made = replace(made, **{section: whole})
+    return _meaningful(made, name)
+
+
+def _meaningful(config: Config, name: str) -> Config:
+    found = _meaning(config)
     if found is not None:
         raise ConfigError(name, found.key, found.text, value=found.value, allowed=found.allowed)
-    return replace(config, file=name)
+    return config
 
 
 def _meaning(config: Config) -> config_meaning.Problem | None:
@@ -223,17 +251,28 @@ def salvage(path: Path | str) -> Config:
 
 
 def _section(cls: type, table: Mapping[str, Any], name: str, prefix: str, skip: frozenset[str] = frozenset()) -> object:
+    hints = _hints(cls, table, name, prefix, skip)
+    return cls(**{key: _value(hint, table[key], name, prefix + key) for key, hint in hints.items()})
+
+
+def _hints(
+    cls: type, table: Mapping[str, object], name: str, prefix: str, skip: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The types of the keys in `table`, in the order of the dataclass."""
     hints = typing.get_type_hints(cls)
     known = [f.name for f in fields(cls) if f.name not in skip]
     for key in table:
         if key not in known:
             raise ConfigError(name, prefix + key, "unknown key", allowed=", ".join(known))
-    values = {key: _value(hints[key], table[key], name, prefix + key) for key in known if key in table}
-    return cls(**values)
+    return {key: hints[key] for key in known if key in table}
 
 
 def _value(hint: Any, value: Any, name: str, key: str) -> Any:
-    result = _typed(hint, value, name, key)
+    return _allowed(_typed(hint, value, name, key), value, name, key)
+
+
+def _allowed(result: Any, value: Any, name: str, key: str) -> Any:
+    """The typed value, if its rule holds; `value` is what was written."""
     rule = RULES.get(key)
     if rule is not None and result is not None and not rule[0](result):
         problem = "out of range" if isinstance(value, (int, float)) else "not allowed"
@@ -256,6 +295,9 @@ def _typed(hint: Any, value: Any, name: str, key: str) -> Any:
         return tuple(_typed(item, v, name, key) for v in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if hint is date and isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):  # JSON has no dates
+        with contextlib.suppress(ValueError):
+            return date.fromisoformat(value)
     if hint is date and isinstance(value, datetime):
         raise ConfigError(name, key, "wrong type", value=str(value), allowed="a date such as 2027-01-31")
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):

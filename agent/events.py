@@ -49,7 +49,7 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The plan's state or its rates are others."""
+    """The plan's state, its rates or the period are others."""
 
     decision: Decision
 

@@ -216,10 +216,6 @@ class Keeper:
         """Something happened: it is saved with the ledger at the next turn, since one is not true without the other."""
         self._events.append(event)
 
-    @property
-    def events_waiting(self) -> int:
-        return len(self._events)
-
     async def do(self, change: Change) -> Ledger:
         """Carry out a change; the ledger after it.
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.mqtt.session_state import SessionState
 
 if TYPE_CHECKING:
-    from agent.plan.model import Moment
+    from agent.modem.reading import Reading
+    from agent.plan import BillingPeriod, Decision, Moment, Rates, Usage
+    from agent.traffic.model import Link, ShaperState
     from agent.traffic.uplink import Mismatch
 
 VERSION = 1  # of the status schema; a field may be added under it, never renamed or given a new meaning
@@ -35,7 +37,7 @@ class SimHistory:
     before: str = ""  # another card, in whose place it came
     since: datetime | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return {"foreign": self.foreign, "now": self.now, "before": self.before, "since": timestamp(self.since)}
 
 
@@ -47,18 +49,18 @@ class Snapshot:
     device: str
     version: str
     started_boot_s: float
+    usage: Usage
+    period: BillingPeriod
+    decision: Decision
     modem_state: str = "absent"  # ready, absent, busy or hung
     cause: str = "none"  # what is wrong with the line: a name of agent.modem.cause.CAUSES
     modem_reason: str = ""  # why it is not ready, for a technician
     modem_tried: Sequence[str] = ()  # what the last opening found on each port that it asked
     pin_refusal: str = ""  # why the configured PIN is not tried, or what came of it
     sim: SimHistory = field(default_factory=SimHistory)
-    reading: Any = None  # modem.Reading, or None when nothing was ever read
-    links: Sequence[Any] = ()  # traffic.Link
-    usage: Any = None  # plan.Usage
-    period: Any = None  # plan.BillingPeriod
-    decision: Any = None  # plan.Decision
-    shaper: Any = None  # traffic.ShaperState
+    reading: Reading | None = None  # None when nothing was ever read
+    links: Sequence[Link] = ()
+    shaper: ShaperState | None = None
     session: SessionState = field(default_factory=SessionState)
     outbox_rows: int = 0  # reports not yet acknowledged by the broker
     outbox_dropped: int = 0  # measurements given up since the start of the agent
@@ -68,7 +70,7 @@ class Snapshot:
     mismatch: Mismatch | None = None  # the links that count are not those that carry the traffic
     config_refused: str = ""  # why a newer configuration is not in force
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         moment = self.moment
         return {
             "v": VERSION,
@@ -79,15 +81,7 @@ class Snapshot:
             "device": self.device,
             "version": self.version,
             "agent_up_s": round(moment.boot_s - self.started_boot_s),
-            "modem": {
-                "state": self.modem_state,
-                "reason": self.modem_reason,
-                "cause": self.cause,
-                "tried": list(self.modem_tried),
-                "pin": self.pin_refusal,
-                "sim": self.sim.to_dict(),
-                "reading": self.reading.to_dict() if self.reading else None,
-            },
+            "modem": self.modem(),
             "links": [_link(link) for link in self.links],
             "usage": usage_dict(self.usage),
             "period": _period(self.period),
@@ -102,8 +96,20 @@ class Snapshot:
             "config_refused": self.config_refused or None,
         }
 
+    def modem(self) -> dict[str, object]:
+        """The module's part of it."""
+        return {
+            "state": self.modem_state,
+            "reason": self.modem_reason,
+            "cause": self.cause,
+            "tried": list(self.modem_tried),
+            "pin": self.pin_refusal,
+            "sim": self.sim.to_dict(),
+            "reading": self.reading.to_dict() if self.reading else None,
+        }
 
-def _link(link: Any) -> dict[str, Any]:
+
+def _link(link: Link) -> dict[str, object]:
     return {"ifname": link.ifname, "ifindex": link.ifindex, "kind": link.kind, "up": link.up, "mtu": link.mtu}
 
 
@@ -121,23 +127,19 @@ _USAGE = (
 )
 
 
-def usage_dict(usage: Any) -> dict[str, Any] | None:
-    return None if usage is None else {name: getattr(usage, name) for name in _USAGE}
+def usage_dict(usage: Usage) -> dict[str, object]:
+    return {name: getattr(usage, name) for name in _USAGE}
 
 
-def _period(period: Any) -> dict[str, Any] | None:
-    if period is None:
-        return None
+def _period(period: BillingPeriod) -> dict[str, object]:
     return {"label": period.label, "start": timestamp(period.start), "end": timestamp(period.end)}
 
 
-def _rates(rates: Any) -> dict[str, int | None]:
+def _rates(rates: Rates) -> dict[str, int | None]:
     return {"down_bps": rates.down_bps, "up_bps": rates.up_bps}
 
 
-def _decision(decision: Any) -> dict[str, Any] | None:
-    if decision is None:
-        return None
+def _decision(decision: Decision) -> dict[str, object]:
     return {
         "state": str(decision.state),
         "reason": decision.reason,
@@ -146,7 +148,7 @@ def _decision(decision: Any) -> dict[str, Any] | None:
     }
 
 
-def _shaper(shaper: Any) -> dict[str, Any] | None:
+def _shaper(shaper: ShaperState | None) -> dict[str, object] | None:
     if shaper is None:
         return None
     return {

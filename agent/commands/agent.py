@@ -81,7 +81,8 @@ class Agent(Protocol):
         ...
 
     async def restart(self) -> None:
-        """Ask for an orderly end of the process, which the service manager starts again. Returns at once."""
+        """Ask for an orderly end of the process, which the service manager starts again: two seconds, in which the
+        kernel goes on shaping. So another configuration is taken up. Returns at once."""
         ...
 
     async def reboot(self, reason: str) -> None:
@@ -96,8 +97,4 @@ class Agent(Protocol):
 
     def trial_begun(self) -> None:
         """A configuration is on trial: decide it (config_trial.py), whatever becomes of who asked."""
-        ...
-
-    async def adopt(self, config: Config) -> None:
-        """Go on with another configuration without a restart where that is possible, else restart in order."""
         ...

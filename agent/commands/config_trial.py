@@ -66,6 +66,5 @@ async def roll_back(agent: Agent, id: str, reason: str) -> bool:
     """End this trial and go back to the good configuration; False when it is not on trial (any more)."""
     if not await agent.store.run(partial(pushed_config.give_up, id=id, reason=reason)):
         return False
-    config, _ = await pushed_config.checked(agent, {})
-    await agent.adopt(config)
+    await agent.restart()
     return True

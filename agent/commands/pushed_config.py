@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent import config as configuration
@@ -18,7 +18,6 @@ from agent.commands.agent import Agent
 from agent.config import Config
 from agent.config_rules import SECRETS
 from agent.errors import ConfigError, Rejected
-from agent.toml import dumps, tomllib
 
 GOOD, BEFORE, TRIAL, LAST = "config.good", "config.before", "config.trial", "config.last"
 CONFIRMED, ROLLED_BACK = "confirmed", "rolled back"
@@ -132,26 +131,7 @@ def start(db: Any, boot: str, boot_s: float) -> dict[str, Any]:
 
 def merged(config: Config, changes: Mapping[str, Any]) -> Config:
     """The file's configuration with single keys replaced (`section.key`). Raises ConfigError like the file would."""
-    if not changes:
-        return config
-    table = _table(config)
-    for name, value in changes.items():
-        section, _, key = name.partition(".")
-        if not section or not key:
-            raise ConfigError("pushed configuration", name, "not a key", allowed="section.key, such as operator.beat_s")
-        table.setdefault(section, {})[key] = value
-    pushed = configuration.parse(dumps(table), "pushed configuration")
-    return replace(pushed, file=config.file, problem=config.problem)
-
-
-def _table(config: Config) -> dict[str, Any]:
-    if not config.file:  # made in memory
-        return {name: section for name, section in asdict(config).items() if name not in configuration.BESIDE}
-    try:
-        with open(config.file, "rb") as file:
-            return dict(tomllib.load(file))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(config.file, "", f"cannot be read again: {error}") from error
+    return configuration.with_keys(config, changes, "pushed configuration") if changes else config
 
 
 def effective(config: Config, db: Any, boot: str, boot_s: float) -> Config:
@@ -184,20 +164,21 @@ def shown(overlay: Mapping[str, Any]) -> dict[str, Any]:
 # -- on the loop ---------------------------------------------------------------------------------------------------
 
 
-async def checked(agent: Agent, changes: Mapping[str, Any]) -> tuple[Config, dict[str, Any]]:
-    """The configuration with more keys changed, and the whole overlay. Raises Rejected that says what is wrong."""
+async def checked(agent: Agent, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole overlay with more keys changed. Raises Rejected that says what of it is wrong."""
     whole = {**await agent.store.run(overlay), **changes}
     whole = {key: value for key, value in whole.items() if value is not None}  # null takes a key back
     try:
         file = configuration.load(agent.config.file) if agent.config.file else agent.config
-        return merged(file, whole), whole
+        merged(file, whole)
     except ConfigError as error:
         raise Rejected(results.INVALID_VALUE, str(error)) from error
+    return whole
 
 
-async def keep(agent: Agent, changes: Mapping[str, Any]) -> Config:
+async def keep(agent: Agent, changes: Mapping[str, Any]) -> None:
     """Change keys for good, without a trial. Raises Rejected, also while a trial would become good with them."""
-    config, whole = await checked(agent, changes)
+    whole = await checked(agent, changes)
 
     def save(db: Any) -> None:
         _none_on_trial(db)
@@ -205,7 +186,6 @@ async def keep(agent: Agent, changes: Mapping[str, Any]) -> Config:
         db.meta.set(GOOD, json.dumps(whole))
 
     await agent.store.run(save)
-    return config
 
 
 async def before(agent: Agent) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from agent.clock import ClockLike
 from agent.daemon.line_speed import LineSpeed
-from agent.daemon.wait import Wake
 from agent.events import Decided, Emit, Noticed, unheard
 from agent.keeper import Keeper
 from agent.plan import (
@@ -36,6 +35,7 @@ from agent.plan import (
     survey,
     usage,
 )
+from agent.wake import Wake
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Accounting:
     def review(self, moment: Moment | None = None) -> None:
         """Roll the period if it is time, decide, and emit what changed."""
         moment = moment or self._clock.now()
-        before = self.decision
+        before, label = self.decision, self.ledger.period.label
         ledger, told = notices(settle(self.ledger, moment, self.plan), self.plan, moment)
         self.decision = decide(ledger, self.plan, moment)
         self.keeper.count(ledger)
@@ -107,7 +107,9 @@ class Accounting:
             self._emit(Noticed(notice))
         if (self.decision.state, self.decision.rates) != (before.state, before.rates):
             log.warning("plan: %s, %s", self.decision.state, self.decision.reason)
-            self._emit(Decided(self.decision))
+        elif ledger.period.label == label:
+            return
+        self._emit(Decided(self.decision))
 
     def changed(self) -> None:
         """The ledger was changed by somebody else: a top-up, the operator's word."""

@@ -28,7 +28,6 @@ from agent.daemon.tasks.modem import Watching
 from agent.daemon.tasks.recovery import Recovering
 from agent.daemon.tasks.reporting import Reporting
 from agent.daemon.tasks.uplink import Uplink
-from agent.daemon.wait import Wake
 from agent.daemon.watchdog import END_S, LOOK_S, Endings, Patience, Watchdog
 from agent.doctor.readings_log import Diary
 from agent.errors import AgentError
@@ -61,6 +60,7 @@ from agent.keeper import Change
 from agent.modem import Reading
 from agent.traffic import Link, LinkEvent, ShaperState, uplink
 from agent.traffic.proof import ALARM, Proof, Verdict
+from agent.wake import Wake
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +140,7 @@ class Daemon:
                 agent.shaping.link_event(event)
             case LedgerChanged():
                 agent.accounting.changed()
+                reporting.changed()
             case Saved():
                 self._saved()
             case Charged(received_bytes, sent_bytes):
@@ -170,9 +171,10 @@ class Daemon:
             case PinRefused(reason):
                 agent.pin_refusal = reason
             case SessionChanged(state):
-                agent.session = state
+                before, agent.session = agent.session, state
                 agent.shaping.manage(state.peer)
-                self._changed()
+                if state.standing != before.standing:
+                    self._changed()
             case NonceUsedUp():
                 reporting.renew_nonce()
             case RetainedLost():
@@ -202,6 +204,7 @@ class Daemon:
         drift = {"reason": "the module counts other bytes than the kernel"}
         self._reporting.alarm("counter-drift", drift if self._agent.accounting.drifting else None)
         self._diary.note(self._agent.snapshot().to_dict())
+        self._reporting.changed()
 
     def _card(self, reading: Reading) -> None:
         """Usage is the contract's, and the contract's card may have been taken out."""

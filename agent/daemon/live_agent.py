@@ -12,7 +12,7 @@ from typing import Any
 
 from agent import __version__
 from agent.commands.config_trial import ConfigTrials
-from agent.config import Config, refused
+from agent.config import refused
 from agent.daemon import host
 from agent.daemon.startup import Line
 from agent.daemon.tasks.modem import Watching
@@ -135,10 +135,6 @@ class LiveAgent:
 
     def trial_begun(self) -> None:
         self.trials.begun()
-
-    async def adopt(self, config: Config) -> None:
-        """Another configuration is taken up by an orderly restart: two seconds, in which the kernel goes on shaping."""
-        await self.restart()
 
     def _present_modem(self) -> Modem:
         if self.watching.modem is None:

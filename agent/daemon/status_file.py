@@ -30,8 +30,8 @@ class StatusFile:
         try:
             descriptor = os.open(side, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                json.dump(status, file, separators=(",", ":"), default=str)
-                file.write("\n")
+                # At once: dump() writes piece by piece, in Python and not in C.
+                file.write(json.dumps(status, separators=(",", ":"), default=str) + "\n")
             os.replace(side, self._path)
         except OSError as error:
             if not self._complained:

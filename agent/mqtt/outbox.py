@@ -9,6 +9,7 @@ within a lane the order of numbers is the order on the wire.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -176,12 +177,19 @@ class Outbox:
         return rows + [row for lane in self._lanes.values() for row in lane.unsaved()]
 
     def flush_due(self) -> bool:
-        """Whether measurements have waited long enough, or acknowledged rows are many enough, for a flash write."""
+        """Whether a flash write is worth it now."""
+        return self.flush_in_s() <= 0
+
+    def flush_in_s(self) -> float:
+        """How long until measurements have waited long enough, or rows are many enough, for a flash write."""
         unsaved = len(self._unsaved())
         if not unsaved:
             self._oldest_unsaved_s = None
-        waited = self._now().boot_s - self._oldest_unsaved_s if self._oldest_unsaved_s is not None else 0.0
-        return unsaved >= UNSAVED_ROWS or waited >= UNSAVED_S or len(self._done) >= DELETE_ROWS
+        if unsaved >= UNSAVED_ROWS or len(self._done) >= DELETE_ROWS:
+            return 0.0
+        if self._oldest_unsaved_s is None:
+            return math.inf
+        return self._oldest_unsaved_s + UNSAVED_S - self._now().boot_s
 
     async def flush(self, *, last: bool = False) -> None:
         """Put what memory alone holds on the flash, and take off it what was delivered. Raises StoreError.

@@ -1,7 +1,7 @@
 """What is reported when: measurements on their rhythm, twins on change, events and alarms at once.
 
-One task of the daemon (`run`). It looks at the agent through `look`, which gives the status schema, and puts what is
-due into the outbox; it never waits for the broker.
+One task of the daemon (`run`). When something happened, or a measurement is due, it looks at the agent through `look`,
+which gives the status schema, and puts what is due into the outbox; it never waits for the broker.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from agent.mqtt.session import Session
 from agent.mqtt.topics import Topics
 from agent.mqtt.twins import Twins
 from agent.plan.model import Moment
+from agent.wake import Wake
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 5.0  # how often the agent is looked at when nobody calls `changed`
+LONGEST_PAUSE_S = 900.0  # the beat becomes shorter when the budget's day is over, and nobody says so
 STORE_RETRY_S = 5.0
-NEWS_KEPT = 1_000  # events in memory while the store cannot be written
+NEWS_KEPT = 1_000  # alarms in memory while the store cannot be written
 
 
 class Reporter:
@@ -51,7 +52,7 @@ class Reporter:
         self._rhythm = Rhythm()
         self._shown: tuple[Config, dict[str, Any]] | None = None  # a configuration, and how it is shown
         self._news: deque[tuple[Report, ...]] = deque(maxlen=NEWS_KEPT)
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._reporting = asyncio.Lock()
         self.alarms: dict[str, Mapping[str, Any]] = {}  # those that are raised, by name
 
@@ -59,11 +60,6 @@ class Reporter:
 
     def changed(self) -> None:
         """Something happened that a report may be due for; harmless when it is not."""
-        self._wake.set()
-
-    def event(self, name: str, details: Mapping[str, Any]) -> None:
-        """`e/{name}`: on the flash as soon as the store allows, then on its way."""
-        self._news.append((Report(self._topics.event(name), dict(details)),))
         self._wake.set()
 
     def alarm(self, name: str, details: Mapping[str, Any] | None) -> None:
@@ -109,17 +105,19 @@ class Reporter:
                 log.warning("outbox: %s", error)
                 await asyncio.sleep(STORE_RETRY_S)
         while True:
-            self._wake.clear()
             try:
                 await self.report()
             except StoreError as error:
                 log.warning("reports: %s", error)
                 await asyncio.sleep(STORE_RETRY_S)
                 continue
-            try:
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
-            except (asyncio.TimeoutError, TimeoutError):
-                continue
+            await self._wake.wait(self.pause_s())
+
+    def pause_s(self) -> float:
+        """Until something is due that no event announces."""
+        now_s = self._now().boot_s
+        due_s = self._rhythm.due_s(self._session.budget.beat_s(now_s))
+        return max(0.0, min(due_s - now_s, self._outbox.flush_in_s(), LONGEST_PAUSE_S))
 
     async def report(self) -> None:
         """Everything that is due now. Raises StoreError; what is due stays due."""

@@ -22,6 +22,12 @@ class Rhythm:
         """Everything is due: a rebirth."""
         self._traffic_s = self._state_s = None
 
+    def due_s(self, beat_s: float) -> float:
+        """When the next measurement is due if nothing happens, in boot time."""
+        if self._traffic_s is None or self._state_s is None:
+            return 0.0
+        return min(self._traffic_s + beat_s, self._state_s + FULL_S)
+
     def traffic_due(self, body: Mapping[str, Any], now_s: float, beat_s: float) -> bool:
         plan = (body["plan"]["State"], body["plan"]["PeriodStart"], body["plan"]["ShapingRate"])
         due = self._traffic_s is None or now_s - self._traffic_s >= beat_s or plan != self._plan

@@ -25,5 +25,10 @@ class SessionState:
     beat_s: float = 0.0  # the beat as the budget allows it now
     keepalive_s: int = 0  # as adapted or as the broker asked
 
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """What is worth a look at once; the rest are figures that move all day."""
+        return self.connected, self.proved, self.session, self.peer, self.last_error
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 
 from agent.errors import PlanError
 from agent.plan.model import Plan
@@ -106,6 +107,7 @@ def _local(when: datetime, offset: Offset) -> datetime:
     return (when + offset(when)).replace(tzinfo=None)
 
 
+@lru_cache(maxsize=8)  # asked for at every sample, which idle is every two seconds
 def _boundary(year: int, month: int, billing_day: int, zone: str) -> datetime:
     return midnight(date(year, month, min(billing_day, _last_day(year, month))), zone)
 

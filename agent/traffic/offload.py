@@ -41,7 +41,7 @@ FAST_PATH_MODULES = {  # as /proc/modules has them: whose they are
 }
 TIMEOUT_S = 20.0
 SIOCETHTOOL = 0x8946
-ETHTOOL_GGRO, ETHTOOL_SGRO = 0x2B, 0x2C
+ETHTOOL_SGRO = 0x2C
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +207,6 @@ async def _run(*command: str) -> tuple[int, str]:
 
 
 # -- GRO -----------------------------------------------------------------------------------------------------------
-
-
-def get_gro(ifname: str) -> bool | None:
-    """Whether a device merges received packets; None if it does not say."""
-    value = _ethtool(ifname, ETHTOOL_GGRO, 0)
-    return None if value is None else bool(value)
 
 
 def set_gro(ifname: str, enabled: bool) -> bool:

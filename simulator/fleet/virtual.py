@@ -11,14 +11,15 @@ from collections import Counter
 from typing import Any, Protocol
 
 from agent import redact
+from agent.commands import pushed_config
 from agent.commands.agent import Clock, Store
 from agent.commands.authority import Authority, BrokerAuthority
 from agent.commands.config_trial import ConfigTrials
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.config import Config
-from agent.events import NonceUsedUp, Occurrence, RetainedLost
-from agent.keeper import Keeper
+from agent.events import LedgerChanged, NonceUsedUp, Occurrence, RetainedLost, SessionChanged
+from agent.keeper import Event, Keeper
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
 from agent.plan import Ledger, charge_management, decide, period_at, usage
 from agent.status import Snapshot
@@ -48,13 +49,18 @@ class VirtualAgent:
         **session: Any,
     ) -> None:
         self.config, self.store, self.device, self.version = config, store, device, version
+        self._file_config = config
         self.clock, now = clock, clock.now
         self.asked: list[str] = []
         self.trials = ConfigTrials(self)
         self._deciding: asyncio.Task[None] | None = None
+        self._saving: asyncio.Future[None] | None = None
         self.started_boot_s = now().boot_s
         self.topics = topics = Topics(config.operator.root, device)
-        self.keeper = Keeper(store, clock, config.plan, Ledger.new(config.plan, now()), Counter(), outbox_comes=True)
+        fresh = Ledger.new(config.plan, now())
+        self.keeper = Keeper(
+            store, clock, config.plan, fresh, Counter(), outbox_comes=True, emit=self.dispatch,
+        )  # fmt: skip
         self.outbox = Outbox(self.keeper, store, config.operator, topics, boot=clock.boot_id, now=now)
         self.twins = Twins(store, self.outbox.wake.set)
         self.runner = Runner(
@@ -76,6 +82,8 @@ class VirtualAgent:
         match event:
             case RetainedLost():
                 self.reporter.raise_again()
+            case SessionChanged() | LedgerChanged():
+                self.reporter.changed()
             case NonceUsedUp():
                 self.session.renew_nonce()
 
@@ -86,6 +94,7 @@ class VirtualAgent:
     @ledger.setter
     def ledger(self, counted: Ledger) -> None:
         self.keeper.count(counted)
+        self.reporter.changed()
 
     @property
     def nonce(self) -> str:
@@ -113,13 +122,17 @@ class VirtualAgent:
         self.ledger = charge_management(self.ledger, received_bytes, sent_bytes)
 
     def event(self, name: str, details: dict[str, Any]) -> None:
-        self.reporter.event(name, details)
+        self.keeper.event(Event(name, details))
+        self._saving = asyncio.ensure_future(self.keeper.commit())
 
     async def rebirth(self) -> None:
         self.reporter.rebirth()
 
     async def restart(self) -> None:
+        """What a new process would start on: the file, and what is pushed by now."""
         self.asked.append("restart")
+        pushed = await self.store.run(pushed_config.overlay)
+        self.config = pushed_config.merged(self._file_config, pushed)
 
     async def reboot(self, reason: str) -> None:
         self.asked.append(f"reboot {reason}")
@@ -136,6 +149,3 @@ class VirtualAgent:
         if self._deciding is None or self._deciding.done():
             self._deciding = asyncio.ensure_future(self.trials.run())
         self.trials.begun()
-
-    async def adopt(self, config: Config) -> None:
-        self.config = config

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from agent.clock import ManualClock
 from agent.errors import StoreError
 from agent.plan import Epoch, Ledger, Plan, Sample, committed, observe
 from agent.store import Database
+from tests.manual_clock import ManualClock
 
 BYTES_A_COMMIT = 1_000  # so that the ledger's total tells which commit it is of
 STEP_S = 1_300  # a day, and with it a new generation, every 66 commits

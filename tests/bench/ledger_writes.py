@@ -21,7 +21,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from agent.clock import ManualClock
 from agent.plan import (
     Epoch,
     Ledger,
@@ -39,6 +38,7 @@ from agent.plan.sampling import LONGEST_INTERVAL_S
 from agent.store import Database
 from tests.bench.ledger_disk import Disk
 from tests.bench.rows import Bench
+from tests.manual_clock import ManualClock
 
 GB, DAY_S = 10**9, 86_400.0
 WARM_UP_DAYS = 3  # the first cycle of the WAL makes the file longer

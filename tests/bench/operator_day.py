@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agent.config import OperatorSettings
 from agent.events import Charged, Occurrence
@@ -67,7 +67,7 @@ class Household(StandIn):
     reading = Reading(-98, "0A1B2C3")
 
     def snapshot(self) -> Any:
-        return replace(super().snapshot(), modem_state="ready", reading=self.reading)
+        return replace(super().snapshot(), modem_state="ready", reading=cast(Any, self.reading))
 
     def minute(self, number: int) -> None:
         """The signal of a modem that stands still: it wavers by some decibels; now and then another cell serves."""
@@ -78,9 +78,9 @@ class Household(StandIn):
         used = int(self.dice.expovariate(1 / (2_000_000 if 7 <= hour < 23 else 100_000)))
         self.ledger = replace(self.ledger, received_bytes=self.ledger.received_bytes + used)
         if number == 600:
-            self.reporter.event("warning", notice("warning", 80))
+            self.event("warning", notice("warning", 80))
         if number == 1100:
-            self.reporter.event("throttle", notice("throttled", 100))
+            self.event("throttle", notice("throttled", 100))
 
 
 Curve = list[tuple[float, float]]
@@ -178,7 +178,7 @@ async def outage(folder: Path, days: int) -> dict[str, Any]:
         agent.clock.wall += timedelta(seconds=300)
         agent.minute(number % 1440)
         if number % 12 == 0:
-            agent.reporter.event("warning", {"number": number})
+            agent.event("warning", {"number": number})
             events += 1
         await agent.reporter.report()
         if number % 288 == 0:

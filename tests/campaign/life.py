@@ -152,7 +152,7 @@ class Life:
         if self.keeper.commit_due():
             before = self.keeper.saved
             await self.keeper.commit()
-            if self.keeper.saved is not before and not self.keeper.events_waiting:
+            if self.keeper.saved is not before and not self.keeper._events:
                 self.promised += self._numbers
                 self._numbers.clear()
 
@@ -242,7 +242,7 @@ class Life:
     async def _farewell(self) -> None:
         await self.read()
         await self.keeper.commit()
-        if not self.disk.full and not self.keeper.events_waiting:
+        if not self.disk.full and not self.keeper._events:
             self.promised += self._numbers
             self._numbers.clear()
         await self.runner.stop()
@@ -308,9 +308,6 @@ class Life:
 
     def trial_begun(self) -> None:
         self.trials.begun()
-
-    async def adopt(self, config: Config) -> None:
-        self.wants_restart = True
 
 
 def campaign_config(billing_day: int) -> Config:

@@ -4,9 +4,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from agent.clock import Clock, ManualClock, System, believable, boot_id, boot_s, disciplined
+from agent.clock import Clock, System, believable, boot_id, boot_s, disciplined
 from agent.config import ClockSettings
 from agent.plan.model import Trust
+from tests.manual_clock import ManualClock
 
 NOW = datetime(2026, 11, 10, 12, tzinfo=timezone.utc)
 FLOOR = NOW - timedelta(days=2)

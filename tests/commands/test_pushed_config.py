@@ -68,6 +68,42 @@ def test_merging_keeps_the_file_and_refuses_what_the_file_could_not_hold(config:
             pushed_config.merged(config, changes)
 
 
+@pytest.mark.parametrize("on_file", [True, False])
+def test_every_kind_of_value_can_be_pushed_and_reads_as_from_the_file(config: Config, on_file: bool) -> None:
+    pushed: dict[str, Any] = {
+        "plan.contract_start": "2026-12-01",
+        "plan.contract_end": "2027-11-30",
+        "plan.warn_percent": [70, 90],
+        "plan.steps": [{"at_percent": 80, "down_bps": 2_000_000}, {"at_percent": 100}],
+        "plan.full_down_bps": 50_000_000,
+        "wan.interfaces": ["wwan*", "usb0"],
+        "modem.poll_s": 30,
+        "modem.recovery": False,
+        "operator.url": "mqtts://broker.test",
+    }
+    text = (
+        "[plan]\nallowance_bytes = 30_000_000_000\ncontract_start = 2026-12-01\ncontract_end = 2027-11-30\n"
+        "warn_percent = [70, 90]\nfull_down_bps = 50_000_000\n"
+        "steps = [{at_percent = 80, down_bps = 2_000_000}, {at_percent = 100}]\n"
+        '[device]\nid = "x"\n[wan]\ninterfaces = ["wwan*", "usb0"]\n[modem]\npoll_s = 30\nrecovery = false\n'
+        '[operator]\nurl = "mqtts://broker.test"\n'
+    )
+    before = config if on_file else replace(config, file="")
+    assert pushed_config.merged(before, pushed) == replace(configuration.parse(text), file=before.file)
+
+
+@pytest.mark.parametrize("value", ["soon", "2027-02-30", "20271130", "2027-W48-2", 20271130, "2026-01-01T00:00:00"])
+def test_a_pushed_date_that_is_none_is_named(config: Config, value: object) -> None:
+    with pytest.raises(ConfigError, match=r"plan\.contract_end: .*a date such as"):
+        pushed_config.merged(config, {"plan.contract_end": value})
+
+
+def test_pushed_keys_are_judged_with_what_the_file_says(config: Config) -> None:
+    begun = pushed_config.merged(config, {"plan.contract_start": "2026-12-01"})
+    with pytest.raises(ConfigError, match="not before contract_start"):
+        pushed_config.merged(begun, {"plan.contract_end": "2026-11-30"})
+
+
 @pytest.mark.parametrize(
     "key",
     [

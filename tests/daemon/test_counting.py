@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from agent.clock import ManualClock
 from agent.daemon.accounting import Accounting
 from agent.daemon.tasks.counting import Counting
 from agent.keeper import Event, Keeper
 from agent.plan import Epoch, Ledger, Plan, Sample, Survey
 from agent.store import Store
 from agent.traffic import Kernel, Link, LinkEvent
+from tests.manual_clock import ManualClock
 
 
 def still(clock: ManualClock) -> Keeper:

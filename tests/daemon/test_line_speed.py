@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import cast
 
-from agent.clock import ManualClock
 from agent.daemon.accounting import Accounting
 from agent.daemon.line_speed import QUIET_S, REASON, LineSpeed
 from agent.events import Occurrence, SpeedJudged
 from agent.keeper import Keeper
 from agent.plan import Epoch, Ledger, Plan, Sample, Survey
 from agent.store import Store
+from tests.manual_clock import ManualClock
 
 GIGABIT = 125_000_000
 

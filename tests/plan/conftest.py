@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from agent.clock import ManualClock
 from agent.plan import Delta, Epoch, Ledger, Plan, Sample, Survey, observe, survey
+from tests.manual_clock import ManualClock
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=timezone.utc)
 

@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import ManualClock
 from agent.plan import Ledger, decide, notices, settle, usage
 from agent.plan.ledger import charged_bytes, limit_bytes
+from tests.manual_clock import ManualClock
 from tests.plan.conftest import Household
 
 GB = 10**9

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from agent.clock import ManualClock
 from agent.plan import Epoch, Ledger, Plan, Sample, Survey, observe, passed_over, survey
 from agent.plan.observing import REMEMBERED_CLOSED
+from tests.manual_clock import ManualClock
 from tests.plan.conftest import NOON
 
 MB = 10**6

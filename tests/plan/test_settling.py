@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from agent.clock import ManualClock
 from agent.plan import Override, Plan, TopUp, Trust, decide, override, settle, top_up, usage
+from tests.manual_clock import ManualClock
 from tests.plan.conftest import NOON, Household
 
 GB = 10**9

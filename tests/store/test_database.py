@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.clock import ManualClock
 from agent.errors import StoreError, StoreTooNew
 from agent.plan import Ledger, Plan, committed
 from agent.plan.ledger import HourBytes
 from agent.store import Database, generation
 from agent.store.outbox import Mark
 from agent.store.schema import MIGRATIONS
+from tests.manual_clock import ManualClock
 
 HOUR = datetime(2026, 11, 10, 11, tzinfo=timezone.utc)
 

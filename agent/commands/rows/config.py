@@ -55,14 +55,14 @@ async def set_keys(agent: Agent, args: dict[str, Any], progress: Progress) -> di
     number = args["changes"].get("household.sms_to")
     if number and (problem := limits.number_problem(str(number), agent.config.commands.sms_allow)):
         raise Rejected(results.PERMISSION_DENIED, f"household.sms_to: {problem}")
-    config, whole = await pushed_config.checked(agent, args["changes"])
+    whole = await pushed_config.checked(agent, args["changes"])
     now = agent.clock.now()
     id = progress.id or f"local-{secrets.token_hex(4)}"
     made = pushed_config.Trial(id, whole, now.boot_id, now.boot_s, float(args["confirm_s"]))
     await agent.store.run(partial(pushed_config.begin, made=made))
     agent.trial_begun()
     progress(30, "applied; waiting for the broker")
-    await agent.adopt(config)
+    await agent.restart()
     return await _verdict(agent, id)
 
 
@@ -114,8 +114,7 @@ async def drop(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
         raise Rejected(results.PERMISSION_DENIED, "pushed keys are dropped on the device only; here: config.rollback")
     keys = [args["key"]] if args["key"] else []
     gone = await agent.store.run(partial(pushed_config.drop, keys=keys))
-    config, _ = await pushed_config.checked(agent, {})
-    await agent.adopt(config)
+    await agent.restart()
     return {"v": 1, "dropped": gone}
 
 
@@ -128,10 +127,10 @@ async def rollback(agent: Agent, args: dict[str, Any], progress: Progress) -> di
     earlier = await pushed_config.before(agent)
     present = await agent.store.run(pushed_config.overlay)
     try:
-        config = await pushed_config.keep(agent, {**dict.fromkeys(present), **earlier})
+        await pushed_config.keep(agent, {**dict.fromkeys(present), **earlier})
     except ConfigError as error:
         raise Rejected(results.INVALID_VALUE, str(error)) from error
-    await agent.adopt(config)
+    await agent.restart()
     return {"v": 1, "pushed": sorted(earlier)}
 
 

@@ -97,9 +97,9 @@ async def automatic(agent: Agent, args: dict[str, Any], progress: Progress) -> d
 async def set_plan(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """The household's plan: at once and for good, since no plan can cut the way to the broker."""
     changes = {f"plan.{name}": value for name, value in args.items()}
-    config = await pushed_config.keep(agent, changes)
+    await pushed_config.keep(agent, changes)
     progress(90, "taking it up")
-    await agent.adopt(config)
+    await agent.restart()
     return {"v": 1, "changed": changes}
 
 

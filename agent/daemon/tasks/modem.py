@@ -14,10 +14,10 @@ from agent.at.engine.urc import changes
 from agent.backoff import Backoff
 from agent.clock import Clock
 from agent.config import ModemSettings
-from agent.daemon.wait import Wake
 from agent.errors import ModemError, ModemOccupied, PortAbsent, PortBusy
 from agent.events import Emit, ModemChanged, ModemRead, Occurrence, PortLost, Progressed, UnsolicitedLine, unheard
 from agent.modem import Modem, Reading
+from agent.wake import Wake
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from agent.daemon import incident
 from agent.daemon.incident import Incident
 from agent.daemon.liveness import Liveness, Verdict
-from agent.daemon.wait import Wake
 from agent.doctor import access_point
 from agent.errors import AgentError, KernelError, ModemError
 from agent.events import Emit, LineJudged, PinRefused, Progressed, unheard
@@ -28,6 +27,7 @@ from agent.modem.cause import cause_of
 from agent.net import probes, resolv
 from agent.net.facts import Reach
 from agent.plan import Sample
+from agent.wake import Wake
 
 if TYPE_CHECKING:
     from agent.daemon.live_agent import LiveAgent

@@ -17,11 +17,11 @@ from agent.commands.authority import authority_of
 from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.daemon.live_agent import LiveAgent
-from agent.daemon.wait import Wake
 from agent.errors import StoreError
 from agent.events import AlarmsChanged, Emit, Progressed, SessionChanged, unheard
 from agent.mqtt import Outbox, Reporter, Session, Topics, Twins
 from agent.plan import Notice
+from agent.wake import Wake
 
 IDENTITY_WAIT_S = 5.0
 FAREWELL_S = 0.4

@@ -11,13 +11,13 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from agent.daemon.wait import Wake
 from agent.errors import KernelError
 from agent.events import Charged, Emit, Progressed, Shaped, unheard
 from agent.net import resolv
 from agent.plan import Rates
 from agent.traffic import Endpoint, Kernel, Link, LinkEvent, Management, NamesMeter, Shaper, ShaperState, matches
 from agent.traffic.netlink.thread import boot_s
+from agent.wake import Wake
 
 TICK_S = 30.0
 RETRY_S = 1.0
