@@ -43,6 +43,11 @@ class Candidate:
         """Whether it may be spoken to."""
         return self.kind in (AT, UNKNOWN)
 
+    @property
+    def origin(self) -> str:
+        """For a technician: which product no table knows, " (abcd:0001, interface 2, not listed)"; "" otherwise."""
+        return f" ({self.ids}, interface {self.interface}, not listed)" if self.ids and not self.certain else ""
+
 
 def candidates(sysfs: Path = SYSFS, dev: Path = Path("/dev"), table: Sequence[UsbIds] | None = None) -> list[Candidate]:
     """All ports worth trying, the surest first."""

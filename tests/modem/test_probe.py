@@ -49,9 +49,10 @@ class Offered(Modem):
     """A Modem that is offered these ports, none of which any table knows."""
 
     ports: tuple[str, ...] = ()
+    found: tuple[Candidate, ...] | list[Candidate] = ()
 
     def _where(self) -> list[Candidate]:
-        return [Candidate(port) for port in self.ports]
+        return [*self.found, *map(Candidate, self.ports)]
 
 
 async def opened(modem: Offered, *ports: str) -> str:
@@ -158,6 +159,22 @@ def test_ports_that_nobody_knows_get_so_much_time_together(tmp_path: Path, monke
         modem = Offered(ModemSettings(), sysfs=tmp_path, lock_directory=tmp_path)
         assert "not tried, 0 s are over" in await opened(modem, port.path)
         assert port.heard == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_product_that_no_table_knows_is_named_with_the_port_that_answered(tmp_path: Path) -> None:
+    async def story() -> None:
+        silent, module = Silent(), ScriptedModem()
+        modem = Offered(ModemSettings(), sysfs=tmp_path, lock_directory=tmp_path)
+        modem.found = [
+            Candidate(silent.path, "1-1:0", "abcd:0001", 0),
+            Candidate(module.path, "1-1:2", "abcd:0001", 2),
+        ]
+        assert await opened(modem) == ""
+        assert "answers nothing" in modem.tried[0]
+        assert modem.tried[1] == f"{module.path}: speaks AT (abcd:0001, interface 2, not listed)"
 
     asyncio.run(story())
 
