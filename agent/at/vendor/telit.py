@@ -190,7 +190,8 @@ def read_servinfo(lines: Sequence[str], command: Command) -> Reading | None:
     code = unquote(at(f, 3) or "")
     if len(f) < 6 or not re.fullmatch(r"[0-9]{5,6}", code):
         return None
-    head: Reading = {"rssi_dbm": _db(f[1]), "operator": name(f[2]) if quoted(f[2]) else text(f[2]), "plmn": code}
+    power = plain(real(f[1], -140, -1))  # "-0" without a cell
+    head: Reading = {"rssi_dbm": power, "operator": name(f[2]) if quoted(f[2]) else text(f[2]), "plmn": code}
     channel = eutra_channel(f[0])
     strength = plain(real(at(f, 8), -160, -30))
     if strength is not None and not any(number(f[0], low, high) is not None for low, high in _UARFCN):
