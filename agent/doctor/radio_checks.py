@@ -57,7 +57,9 @@ def check_port(evidence: Evidence) -> Finding:
     port = str(evidence.reading.get("port") or "the port is there and ours")
     if port.startswith("mmcli:"):
         return ok(f"ModemManager has it: the module is read through mmcli ({port[6:]}), and resets are asked of it")
-    before = [str(line) for line in modem.get("tried") or ()][:-1]
+    *before, chosen = [str(line) for line in modem.get("tried") or ("",)]
+    if "not listed" in chosen:  # by nothing but its answer: what support needs to list the product
+        port = chosen
     return ok(port if not before else f"{port}; tried before it: {'; '.join(before)}")
 
 

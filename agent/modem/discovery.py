@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.modem.usb import AT, UNKNOWN, Descriptor, UsbIds, described, layout, usb_table
+from agent.modem.usb import AT, GUESSED, NAMED, UNKNOWN, Descriptor, UsbIds, described, layout, usb_table
 
 SYSFS = Path("/sys")
 
@@ -20,8 +20,9 @@ MODEM_DRIVERS = frozenset({"option", "option1", "qcserial", "sierra"})
 # Character devices without a terminal behind them that speak AT: Huawei's NCM control channel, and the device
 # management channel of Ericsson's modules (drivers/net/usb/huawei_cdc_ncm.c, drivers/usb/class/cdc-wdm.c).
 AT_CHANNELS = frozenset({"huawei_cdc_ncm", "cdc_wdm"})
-_LAST_RANK = 7  # mostly no AT port at this maker
-_CHANNEL_RANK = 8  # after every serial port of the same module
+_USUAL_RANK = NAMED + 1  # what the maker mostly does is after what the descriptors say, before what they let guess
+_LAST_RANK = GUESSED + 3  # mostly no AT port at this maker
+_CHANNEL_RANK = _LAST_RANK + 1  # after every serial port of the same module
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Candidate:
     def offered(self) -> bool:
         """Whether it may be spoken to."""
         return self.kind in (AT, UNKNOWN)
+
+    @property
+    def origin(self) -> str:
+        """For a technician: which product no table knows, " (abcd:0001, interface 2, not listed)"; "" otherwise."""
+        return f" ({self.ids}, interface {self.interface}, not listed)" if self.ids and not self.certain else ""
 
 
 def candidates(sysfs: Path = SYSFS, dev: Path = Path("/dev"), table: Sequence[UsbIds] | None = None) -> list[Candidate]:
@@ -105,10 +111,10 @@ def _kind(row: UsbIds, number: int, seen: Descriptor) -> tuple[str, int]:
     if listed and number in row.at:
         return AT, row.at.index(number)
     kind, rank = described(row.vendor, seen)
-    if listed or kind != UNKNOWN:
+    if listed or kind != UNKNOWN or rank <= NAMED:
         return kind, rank
     if number in row.at:  # as the maker mostly does it
-        return UNKNOWN, row.at.index(number)
+        return UNKNOWN, _USUAL_RANK + row.at.index(number)
     return UNKNOWN, _LAST_RANK if number in row.never else rank
 
 

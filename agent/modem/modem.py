@@ -117,7 +117,7 @@ class Modem:
                     await self._dialogue.open(candidate.device)
                     await self._greet(known=candidate.certain)
                     self.place = candidate.place or self.place
-                    tried.append(f"{candidate.device}: speaks AT")
+                    tried.append(f"{candidate.device}: speaks AT{candidate.origin}")
                     return
                 except ModemError as error:
                     self.faults["modem.open"] += 1

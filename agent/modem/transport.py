@@ -175,13 +175,18 @@ class Dialogue:
 
     async def _resync(self) -> None:
         """Drop what comes late: AT until an OK, and quiet behind it."""
-        response = await self._exchange("AT", PROBE_S)
+        self._sample = bytearray()
+        try:
+            response = await self._exchange("AT", PROBE_S)
+            heard = bytes(self._sample)
+        finally:
+            self._sample = None
         if response.result is None:
             if (occupied := self.occupied) is not None:
                 raise ModemOccupied(f"the modem is busy: {occupied[0]}, for {occupied[1]:.0f} s so far")
             if self.hung:
                 self.faults["modem.hung"] += 1
-            raise CommandTimeout("AT", PROBE_S)
+            raise NotAtPort(self.where, judge(heard), PROBE_S) if heard else CommandTimeout("AT", PROBE_S)
         self._needs_resync, self._left = False, None
         self.faults["modem.resync"] += 1
         await asyncio.sleep(SETTLE_S)
@@ -237,7 +242,8 @@ class Dialogue:
             self._needs_resync, self._suspect_until = True, now + SUSPICION_S
             return
         self.faults["modem.missing-final" if response.ok else "modem.timeout"] += 1
-        self.silent = 0 if response.lines else self.silent + 1
+        said = response.lines and response.command.name  # what answers AT alone without an OK has lost its language
+        self.silent = 0 if said else self.silent + 1
         self._needs_resync = not response.ok
         self._suspect_until = now + SUSPICION_S
 

@@ -52,14 +52,22 @@ def layout(vendor: str, product: str, table: Sequence[UsbIds]) -> UsbIds | None:
 # -- what the descriptors of an interface say ----------------------------------------------------------------------
 
 AT, UNKNOWN = "at", "unknown"
+NAMED, GUESSED = 2, 7  # ranks: up to NAMED the descriptors say that it is AT, from GUESSED on the endpoints let it be
 
-# Class, subclass and protocol of an interface. ff/ff/30, 40 and 60 are Qualcomm's DIAG, AT and NMEA (usb-devices
-# listings of MeiG SRM825, Telit FN990B and SIMCom 8230C in the commits that added them to the kernel's option driver);
-# ff/10/xx are MeiG's own on SLM828 (the same driver, comments of the patch); ff/42/01 is ADB everywhere.
+# Class, subclass and protocol of an interface, from the usb-devices listings in the commits that added the modules to
+# the kernel's option driver. ff/ff/10, 30, 40, 60, 70 and 80 are Qualcomm's download mode, DIAG, AT, NMEA, and data and
+# trace logs (MeiG SRM825, Telit FN990B, SIMCom 8230C, Quectel EM060K); ff/00/40 is NMEA or GNSS on Quectel RM500Q and
+# EM060K, NetPrisma LCUK54 and Fibocom FM101, a pipe on Rolling RW101, and nowhere AT; ff/fe/ff is the second AT port of
+# MDM9x07 (Telit LE910C4-WWX, u-blox LARA-R6); ff/10/xx are MeiG's own on SLM828; ff/42/01 is ADB everywhere.
 CLASSES: Mapping[tuple[str, str, str], str] = {
+    ("ff", "ff", "10"): "download",
     ("ff", "ff", "30"): "diag",
     ("ff", "ff", "40"): AT,
     ("ff", "ff", "60"): "nmea",
+    ("ff", "ff", "70"): "log",
+    ("ff", "ff", "80"): "log",
+    ("ff", "00", "40"): "nmea",
+    ("ff", "fe", "ff"): AT,
     ("ff", "10", "01"): "diag",
     ("ff", "10", "02"): AT,
     ("ff", "10", "03"): AT,
@@ -90,7 +98,7 @@ class Descriptor:
 
 
 def described(vendor: str, seen: Descriptor) -> tuple[str, int]:
-    """What the interface is by its own descriptors, and how late it is tried: 0 first.
+    """What the interface is by its own descriptors, and how late it is tried: 0 first, up to 2 where they name it.
 
     A name counts most, then the class. An AT port has an interrupt endpoint besides the two bulk ones, for the modem
     signals; DIAG and NMEA ports mostly have none (RG650V, SIM8230C; NUMEP2 in option.c).
@@ -110,4 +118,4 @@ def described(vendor: str, seen: Descriptor) -> tuple[str, int]:
     if seen.klass == "02":  # the communication class: a modem by definition (CDC PSTN120)
         return UNKNOWN, 2
     bare = (seen.klass, seen.subclass, seen.protocol) == ("ff", "ff", "ff")
-    return UNKNOWN, 3 + (seen.endpoints < 3) + (bare and seen.endpoints < 3)
+    return UNKNOWN, GUESSED + (seen.endpoints < 3) + (bare and seen.endpoints < 3)

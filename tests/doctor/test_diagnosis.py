@@ -232,6 +232,13 @@ def test_what_was_tried_before_the_port_that_answered_is_shown() -> None:
     assert finding.text == "/dev/ttyUSB2; tried before it: /dev/ttyUSB0 answers nothing"
 
 
+def test_a_module_that_no_table_knows_is_shown_with_what_was_found_tried_and_chosen() -> None:
+    chosen = "/dev/ttyUSB2: speaks AT (abcd:0001, interface 2, not listed)"
+    seen = {**modem(port="/dev/ttyUSB2"), "tried": ["/dev/ttyUSB0 answers nothing", chosen]}
+    finding = dict(diagnose(healthy(modem=seen)).findings)["port"]
+    assert finding.text == f"{chosen}; tried before it: /dev/ttyUSB0 answers nothing"
+
+
 def test_a_module_read_through_modemmanager_is_told() -> None:
     seen = modem(port="mmcli:/org/freedesktop/ModemManager1/Modem/0")
     finding = dict(diagnose(healthy(modem=seen)).findings)["port"]

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from agent.config import ModemSettings
-from agent.errors import ModemError, NotAtPort, PortAbsent
+from agent.errors import CommandTimeout, ModemError, NotAtPort, PortAbsent
 from agent.modem import Modem, transport
 from agent.modem.discovery import Candidate
 from agent.modem.probe import judge
 from agent.modem.serial_port import Port
+from agent.modem.transport import HUNG_AFTER
 from tests.modem.scripted import ScriptedModem
 
 NMEA = "$GPGGA,,,,,,0,,,,,,,,*66\r\n$GPRMC,,V,,,,,,,,,,N*53\r\n"
@@ -48,9 +49,10 @@ class Offered(Modem):
     """A Modem that is offered these ports, none of which any table knows."""
 
     ports: tuple[str, ...] = ()
+    found: tuple[Candidate, ...] | list[Candidate] = ()
 
     def _where(self) -> list[Candidate]:
-        return [Candidate(port) for port in self.ports]
+        return [*self.found, *map(Candidate, self.ports)]
 
 
 async def opened(modem: Offered, *ports: str) -> str:
@@ -162,6 +164,22 @@ def test_ports_that_nobody_knows_get_so_much_time_together(tmp_path: Path, monke
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_product_that_no_table_knows_is_named_with_the_port_that_answered(tmp_path: Path) -> None:
+    async def story() -> None:
+        silent, module = Silent(), ScriptedModem()
+        modem = Offered(ModemSettings(), sysfs=tmp_path, lock_directory=tmp_path)
+        modem.found = [
+            Candidate(silent.path, "1-1:0", "abcd:0001", 0),
+            Candidate(module.path, "1-1:2", "abcd:0001", 2),
+        ]
+        assert await opened(modem) == ""
+        assert "answers nothing" in modem.tried[0]
+        assert modem.tried[1] == f"{module.path}: speaks AT (abcd:0001, interface 2, not listed)"
+
+    asyncio.run(story())
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_configured_port_that_streams_is_named(tmp_path: Path) -> None:
     async def story() -> None:
         gps = Silent()
@@ -170,6 +188,43 @@ def test_a_configured_port_that_streams_is_named(tmp_path: Path) -> None:
         with pytest.raises(NotAtPort, match="streams NMEA sentences: a GPS port"):
             await modem.open()
         timer.cancel()
+
+    asyncio.run(story())
+
+
+class Estranged(ScriptedModem):
+    """A module that another program has set to words of its own, to echo alone or to NMEA, after it was known."""
+
+    instead: str | None = None
+
+    def _answer(self, command: str) -> None:
+        if self.instead is None:
+            return super()._answer(command)
+        self.send(self.instead.format(command))
+        return None
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [("\r\nBON\r\n", "but 'BON'"), ("{}\r", "an echo"), (NMEA, "streams NMEA"), ("", "no answer within")],
+)
+def test_a_module_that_changes_its_language_is_named_within_a_few_commands(
+    instead: str, said: str, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        port = Estranged()
+        modem = Modem(ModemSettings(port=port.path), sysfs=tmp_path, lock_directory=tmp_path)
+        await modem.open()
+        port.instead = instead
+        for _ in range(HUNG_AFTER + 1):
+            with pytest.raises(CommandTimeout) as refused:
+                await modem.execute("AT+CSQ", timeout_s=0.05)
+        assert said in str(refused.value)
+        with pytest.raises(CommandTimeout):  # and a poll does not go through all its commands any more
+            await modem.poll()
+        assert modem.faults["modem.hung"] >= 1
+        modem.close()
 
     asyncio.run(story())
 

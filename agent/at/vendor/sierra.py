@@ -33,6 +33,7 @@ _GSTATUS: dict[str, re.Pattern[str]] = {
 _NR: dict[str, re.Pattern[str]] = {
     "band": re.compile(r"NR5G(?:\(sub6\))? band:\s*n?([0-9]+)"),
     "earfcn": re.compile(r"NR5G (?:Rx|dl) chan(?:nel)?:\s*([0-9]+)"),
+    "bandwidth": re.compile(r"NR5G dl bw:\s*([0-9]+)"),
     "rsrp": re.compile(r"NR5G\(?\w*\)? RSRP \(dBm\):\s*(-?[0-9.]+)"),
     "rsrq": re.compile(r"NR5G\(?\w*\)? RSRQ \(dB\):\s*(-?[0-9.]+)"),
     "sinr": re.compile(r"NR5G\(?\w*\)? SINR \(dB\):\s*(-?[0-9.]+)"),
@@ -74,7 +75,13 @@ def read_gstatus(lines: Sequence[str], command: Command) -> Reading | None:
         "ci": cell(found.get("ci")),
         "temperature_c": plain(real(found.get("temperature_c"), -60, 150)),
         "attached": found["ps_state"].strip() == "Attached" if "ps_state" in found else None,
-        "nr": known({"band": number(nr.get("band"), 1, 1024), **_strengths(nr, nr_channel(nr.get("earfcn")))}),
+        "nr": known(
+            {
+                "band": number(nr.get("band"), 1, 1024),
+                "bandwidth_mhz": number(nr.get("bandwidth"), 5, 400),
+                **_strengths(nr, nr_channel(nr.get("earfcn"))),
+            }
+        ),
         **({"carriers": carriers} if carriers else {}),
     }
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agent.at.engine.charset import name
 from agent.at.engine.grammar import (
@@ -29,11 +29,11 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import eutra_band, eutra_channel, eutra_number
+from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_channel
 from agent.at.standard.operator_names import joined, plmn
 
 _PSNT = {0: "GPRS", 1: "EDGE", 2: "UMTS", 3: "UMTSHSPA", 4: "LTE"}
-_MONI = re.compile(r"([A-Za-z]+):\s*([-0-9A-Fa-f.]+)")
+_MONI = re.compile(r"([A-Za-z_]+):\s*([-0-9A-Fa-f.]+)")
 
 
 def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
@@ -136,10 +136,12 @@ def _monitored(body: str) -> Reading | None:
         place: Reading = {"lac": area(row[3]), "ci": cell(row[4], 16), "arfcn": number(row[5], 0, 1023)}
         return {"access_technology": "GPRS", "operator": name(row[7]), "plmn": None, "rssi_dbm": _db(row[6]), **place}
     found = {key.upper(): value for key, value in _MONI.findall(body)}
+    label = re.split(r"(?:^|\s+)[\[A-Za-z_]+:", body, maxsplit=1)[0]
+    nr = _monitored_nr(found)
     if not found.keys() & {"RSRP", "LAC", "RSCP", "ARFCN"}:
-        return None
+        place = {"operator": name(label), "plmn": joined(found.get("CC"), found.get("NC"))}
+        return {"access_technology": "NR", **place, **nr} if nr else None
     earfcn = eutra_channel(found.get("EARFCN"))
-    label = re.split(r"(?:^|\s+)[\[A-Za-z]+:", body, maxsplit=1)[0]
     technology = "LTE" if "RSRP" in found else "UMTS" if "PSC" in found or "RSCP" in found else "GPRS"
     return known(
         {
@@ -158,6 +160,23 @@ def _monitored(body: str) -> Reading | None:
             "earfcn": earfcn,
             "band": eutra_band(earfcn),
             "pci": number(found.get("PCI"), 0, 503),
+            "uarfcn": number(found.get("UARFCN"), 0, 16_383),
+            "arfcn": number(found.get("ARFCN"), 0, 1023),
+            "nr": nr or None,
+        }
+    )
+
+
+def _monitored_nr(found: Mapping[str, str]) -> Reading | None:
+    """FN980: NR_BAND:79 NR_CH:723360 NR_PWR:-60dbm NR_RSRP:-71 NR_RSRQ:-10 NR_PCI:11, behind LTE's figures in EN-DC.
+    NR_SINR:56 is no count of dB and its scale is documented nowhere we know."""
+    return known(
+        {
+            "band": number(found.get("NR_BAND"), 1, 512),
+            "earfcn": nr_channel(found.get("NR_CH")),
+            "rsrp_dbm": _db(found.get("NR_RSRP")),
+            "rsrq_db": _db(found.get("NR_RSRQ")),
+            "pci": number(found.get("NR_PCI"), 0, 1007),
         }
     )
 
@@ -190,7 +209,8 @@ def read_servinfo(lines: Sequence[str], command: Command) -> Reading | None:
     code = unquote(at(f, 3) or "")
     if len(f) < 6 or not re.fullmatch(r"[0-9]{5,6}", code):
         return None
-    head: Reading = {"rssi_dbm": _db(f[1]), "operator": name(f[2]) if quoted(f[2]) else text(f[2]), "plmn": code}
+    power = plain(real(f[1], -140, -1))  # "-0" without a cell
+    head: Reading = {"rssi_dbm": power, "operator": name(f[2]) if quoted(f[2]) else text(f[2]), "plmn": code}
     channel = eutra_channel(f[0])
     strength = plain(real(at(f, 8), -160, -30))
     if strength is not None and not any(number(f[0], low, high) is not None for low, high in _UARFCN):
@@ -239,7 +259,8 @@ def read_ecm(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 _MONITOR = (
-    "access_technology operator plmn rsrp_dbm rsrq_db rssi_dbm rscp_dbm ecio_db tac lac ci earfcn band pci neighbours"
+    "access_technology operator plmn rsrp_dbm rsrq_db rssi_dbm rscp_dbm ecio_db psc tac lac ci"
+    " earfcn band pci uarfcn arfcn nr neighbours"
 )
 _RF = "access_technology plmn earfcn band rsrp_dbm rssi_dbm rsrq_db sinr_db tac lac rac ci operator"
 ROWS = (
