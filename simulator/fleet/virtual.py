@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 from typing import Any, Protocol
 
 from agent import redact
@@ -19,6 +20,7 @@ from agent.commands.table import COMMANDS
 from agent.config import Config
 from agent.keeper import Keeper
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
+from agent.mqtt.credentials import FOLDER, Credentials
 from agent.plan import Ledger, charge_management, decide, period_at, usage
 from agent.status import Snapshot
 
@@ -62,7 +64,8 @@ class VirtualAgent:
         )  # fmt: skip
         self.session = Session(
             config.operator, topics, self.outbox, self.twins, self.runner.deliver,
-            version=version, now=now, timing=timing, **session,
+            version=version, now=now, timing=timing,
+            credentials=Credentials(config.operator, Path(config.device.state_dir) / FOLDER), **session,
         )  # fmt: skip
         self.runner.on_nonce_used_up = self.session.renew_nonce
         self.reporter = Reporter(

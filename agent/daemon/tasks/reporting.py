@@ -11,6 +11,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from agent import __version__, redact
@@ -21,6 +22,7 @@ from agent.daemon.live_agent import LiveAgent
 from agent.daemon.wait import Wake
 from agent.errors import StoreError
 from agent.mqtt import Outbox, Reporter, Session, SessionState, Topics, Twins
+from agent.mqtt.credentials import FOLDER, Credentials
 from agent.plan import Notice
 
 IDENTITY_WAIT_S = 5.0
@@ -132,7 +134,10 @@ class Reporting:
         )  # fmt: skip
         self._runner = runner
         await runner.resume()
-        session = Session(settings, topics, outbox, twins, runner.deliver, version=__version__, now=now)
+        pair = Credentials(settings, Path(agent.config.device.state_dir) / FOLDER)
+        session = Session(
+            settings, topics, outbox, twins, runner.deliver, version=__version__, now=now, credentials=pair
+        )
         session.on_wire = self.charge
         runner.on_nonce_used_up = session.renew_nonce
         session.on_change = lambda state: self.on_session(state)
