@@ -30,9 +30,7 @@ READING = Reading(
     at_boot_s=1.0,
     identity=Identity("Quectel", "EC25", "EC25EFAR06A03M4G", WHOLE[0]),
     sim=Sim("READY", "none", WHOLE[1], WHOLE[2], WHOLE[3]),
-    registration=Registration(
-        1, "home", lac=7_777, tac=40_961, ci=87_654_321, rac=9, domains={"eps": {"stat": 1, **CELL}}
-    ),
+    registration=Registration(1, "home", lac=7_777, tac=40_961, ci=87_654_321, rac=9, domains={"eps": dict(CELL)}),
     signal=Signal(
         rsrp_dbm=-99.0, band=20, earfcn=6_300, pci=421, nr={"pci": 422, "arfcn": 634_080},
         carriers=({"earfcn": 6_301, "pci": 423, "band": 3},),

@@ -113,15 +113,35 @@ def _configuration(call: Call) -> tuple[Config, Evidence]:
         config_problem=problem,
         config_warnings=tuple(_config_warnings(config)),
         config_refused=refused(config.device.run_dir),
+        certificate_days=_certificate_days(config),
         system=system.find(),
         wan_patterns=config.wan.interfaces,
     )
+
+
+def _certificate(config: Config) -> str:
+    """The one that the device shows the broker: that of the configuration, or a renewed one."""
+    from agent.mqtt.credentials import FOLDER, Credentials
+
+    path = config.operator.cert_file
+    try:
+        return str(Credentials(config.operator, Path(config.device.state_dir) / FOLDER).current() or path)
+    except OSError:  # not for this user
+        return path
+
+
+def _certificate_days(config: Config) -> int | None:
+    from agent.mqtt.tls import ends
+
+    end = ends(path) if (path := _certificate(config)) else None
+    return None if end is None else (end - datetime.now(timezone.utc)).days
 
 
 def _config_warnings(config: Config) -> list[str]:
     """Files that the configuration names and that are not there, and certificates that no broker will take."""
     from agent.mqtt.tls import file_problem
 
+    own = _certificate(config)
     named = {
         "modem.pin_file": config.modem.pin_file,
         "commands.keys_file": config.commands.keys_file,
@@ -131,7 +151,7 @@ def _config_warnings(config: Config) -> list[str]:
         },
     }
     missing = {key: path for key, path in named.items() if path and not Path(path).exists()}
-    certificates = {key: named[key] for key in ("operator.ca_file", "operator.cert_file")}
+    certificates = {"operator.ca_file": named["operator.ca_file"], "operator.cert_file": own}
     now = datetime.now(timezone.utc)
     return [f"{key}: {path} does not exist" for key, path in missing.items()] + [
         f"{key}: {path}: {problem}"

@@ -23,6 +23,7 @@ class Evidence:
     config_warnings: tuple[str, ...] = ()
     config_denied: str = ""  # this user may not read it: what is below is the defaults
     config_refused: str = ""  # why a newer configuration is not in force
+    certificate_days: int | None = None  # until this device's certificate ends; None: it has none
     system: System = DEBIAN
     wan_patterns: tuple[str, ...] = ("wwan0",)
     agent_problem: str = ""  # empty: it runs and answers

@@ -130,6 +130,9 @@ def check_internet(evidence: Evidence) -> Finding:
     )
 
 
+RENEW_DAYS = 30  # a device that is switched off for a holiday still has a week left when it comes back
+
+
 def check_broker(evidence: Evidence) -> Finding:
     """A session that stands is no proof: TCP notices a dead line after a quarter of an hour."""
     session, broker = evidence.of_status("session"), evidence.broker
@@ -142,12 +145,25 @@ def check_broker(evidence: Evidence) -> Finding:
         )
     stale = " (the last session has not been closed yet)" if connected else ""
     if broker is not None and broker.answered:
-        return ok(f"connected to {session.get('broker')}") if connected else _not_connected(evidence, broker)
+        return _connected(evidence) if connected else _not_connected(evidence, broker)
     if evidence.hosts is not None and not evidence.online:
         return unknown(f"not asked: nothing can be reached{stale}")
     if broker is None:
-        return ok(f"connected to {session.get('broker')}")
+        return _connected(evidence)
     return _unreachable(broker, stale)
+
+
+def _connected(evidence: Evidence) -> Finding:
+    words, days = f"connected to {evidence.of_status('session').get('broker')}", evidence.certificate_days
+    if days is None:
+        return ok(words)
+    if days >= RENEW_DAYS:
+        return ok(f"{words}; this device's certificate ends in {days} days")
+    return warning(
+        f"{words}; this device's certificate ends in {max(0, days)} days",
+        "Tell support: the operator renews it from afar (device.certificate). Later it can only be done here.",
+        "certificate",
+    )
 
 
 def _not_connected(evidence: Evidence, broker: Reach) -> Finding:

@@ -21,9 +21,11 @@ from typing import Any
 from agent.config import OperatorSettings
 from agent.errors import AgentError, ConfigError, StoreError
 from agent.events import Charged, Emit, RetainedLost, SessionChanged, unheard
-from agent.mqtt import reconnection, tls
+from agent.mqtt.approach import Approach
 from agent.mqtt.batch import encode
 from agent.mqtt.budget import Budget
+from agent.mqtt.certificate_dates import CertificateDates
+from agent.mqtt.credentials import Credentials
 from agent.mqtt.keepalive import KeepAlive
 from agent.mqtt.outbox import Outbox
 from agent.mqtt.reconnection import End, Outcome, Reconnection
@@ -76,6 +78,7 @@ class Session:
         timing: Timing = PATIENT,
         dice: Random | None = None,
         connect: Callable[..., Connection] = Connection,
+        credentials: Credentials | None = None,
         faults: Counter[str] | None = None,
         emit: Emit = unheard,
     ) -> None:
@@ -89,9 +92,9 @@ class Session:
         self.budget = Budget(settings.budget_bytes_day, settings.beat_s)
         self.nonce = ""
         self.faults: Counter[str] = Counter() if faults is None else faults
-        self._protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
-        self._unanswered = 0  # connections in a row that ended before CONNACK
-        self._elsewhere: tuple[str, int] | None = None
+        self._approach = Approach(settings.protocol)
+        self._credentials = credentials or Credentials(settings)
+        self._dates = CertificateDates(None)
         self._number = 0
         self._proof = set[type]()  # what the broker has taken in this session: Subscribed, Published
         self._connection: Connection | None = None
@@ -179,7 +182,8 @@ class Session:
         self._events = asyncio.Queue()
         will = Message(self._topics.status, self._presence("lost"), retain=True)
         connection = self._connection = self._connect(target, self._events.put_nowait, will=will)
-        self._change(broker=f"{target.host}:{target.port}", protocol=target.protocol, session=self._number)
+        broker, ends = f"{target.host}:{target.port}", self._credentials.ends
+        self._change(broker=broker, protocol=target.protocol, session=self._number, certificate_ends=ends)
         ticker = asyncio.create_task(self._tick())
         try:
             return await self._converse(connection)
@@ -200,7 +204,7 @@ class Session:
         while True:
             match await self._events.get():
                 case Accepted() as accepted:
-                    self._unanswered = 0
+                    self._approach.answered()
                     return await self._serve(connection, accepted)
                 case Refused(code, reason, server):
                     return Outcome(End.REFUSED, code, reason, server=server)
@@ -217,9 +221,9 @@ class Session:
             self._events.put_nowait(Tick())
 
     def _target(self) -> Target:
-        found = target_of(self._settings, self._topics.device, clock_trusted=self._now().trusted)
-        host, port = self._elsewhere or (found.host, found.port)
-        return replace(found, host=host, port=port, keepalive_s=self._keepalive.seconds, protocol=self._protocol)
+        settings, trusted = self._credentials.applied(self._settings), self._now().trusted
+        found = self._approach.of(target_of(settings, self._topics.device, clock_trusted=trusted))
+        return replace(found, keepalive_s=self._keepalive.seconds)
 
     def _note(self, outcome: Outcome) -> None:
         """Learn from how an attempt ended."""
@@ -228,14 +232,9 @@ class Session:
             self._keepalive.died_in_silence()
         elif outcome.end in (End.LOST, End.STOPPED):
             self._keepalive.lived(outcome.lasted_s)
-        if outcome.code in reconnection.ELSEWHERE and outcome.server:
-            host, _, port = outcome.server.rpartition(":")
-            self._elsewhere = (host, int(port)) if host and port.isdigit() else None
-        elif outcome.lasted_s == 0:
-            self._elsewhere = None
-        if self._settings.protocol == "auto" and outcome.lasted_s == 0:
-            self._other_protocol(outcome)
+        self._approach.note(outcome)
         reason = outcome.reason or (f"reason code 0x{outcome.code:02x}" if outcome.code else outcome.end.value)
+        self._credentials.over(reason)
         self._change(
             connected=False,
             proved=False,
@@ -243,14 +242,6 @@ class Session:
             last_error="" if outcome.end is End.STOPPED else reason,
             attempts=self._reconnection.attempts + 1,
         )
-
-    def _other_protocol(self, outcome: Outcome) -> None:
-        """A broker that speaks 3.1.1 alone refuses MQTT 5 by code, or just closes."""
-        if outcome.end is End.UNREACHABLE and outcome.reason.startswith(("closed before CONNACK", "no CONNACK")):
-            self._unanswered += 1
-        if outcome.code == reconnection.UNSUPPORTED_PROTOCOL or self._unanswered >= 2:
-            self._unanswered = 0
-            self._protocol = "3.1.1" if self._protocol == "5" else "5"
 
     # -- one session -------------------------------------------------------------------------------------------------
 
@@ -264,6 +255,7 @@ class Session:
         inbound: asyncio.Queue[Inbound] = asyncio.Queue()
         await self._remember(connection.target, accepted)
         self._proof.clear()
+        self._dates = CertificateDates(connection.target.tls)
         try:
             connection.subscribe(self._topics.requests)
             sender.publish_presence(self._presence("online"))
@@ -340,15 +332,18 @@ class Session:
                     if self._stop.is_set():
                         await self._say_farewell(sender)
                         return Outcome(End.STOPPED, lasted_s=lasted_s)
-                    problem = await self._look_after(connection, sender)
-                    if problem:
+                    if problem := await self._look_after(connection, sender):
                         return Outcome(End.SILENT, 0, problem, lasted_s)
+                    if problem := self._credentials.waiting or self._dates.problem(connection, self._now()):
+                        return Outcome(End.LOST, 0, problem, lasted_s)
 
     def _taken(self, event: Subscribed | Published, code: int) -> None:
         """Good below 0x80 (MQTT 5, 2.4). Both kinds prove that the device can be reached."""
         if code < 0x80 and type(event) not in self._proof:
             self._proof.add(type(event))
-            self._change(proved=len(self._proof) == 2)
+            if len(self._proof) == 2:
+                self._credentials.proved()
+                self._change(proved=True)
 
     async def _look_after(self, connection: Connection, sender: Sender) -> str:
         """Count what it costs, judge whether it lives; why it must end, or nothing."""
@@ -360,8 +355,6 @@ class Session:
                 sender.wait_anew(now.boot_s)  # PUBACKs come after what is skipped
         if sender.oldest_s(now.boot_s) > self._timing.puback_s:
             return "no PUBACK"
-        if now.trusted and (problem := tls.expired(connection.peer_certificate(), now.wall)):
-            return problem
         return ""
 
     def _count(self, cost: Cost) -> None:

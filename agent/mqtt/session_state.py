@@ -24,6 +24,7 @@ class SessionState:
     budget_bytes: int = 0  # what a day may cost
     beat_s: float = 0.0  # the beat as the budget allows it now
     keepalive_s: int = 0  # as adapted or as the broker asked
+    certificate_ends: str | None = None  # of this device's own, RFC 3339; none: it has none, or it cannot be read
 
     @property
     def standing(self) -> tuple[object, ...]:

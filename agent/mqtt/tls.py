@@ -11,11 +11,13 @@ import os
 import ssl
 import stat
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from agent.config import OperatorSettings
 from agent.errors import ConfigError
+
+Certificate = Mapping[str, Any]  # as the ssl module decodes it
 
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL; the ssl module has no name for it
 
@@ -106,6 +108,21 @@ def file_problem(path: str, now: datetime) -> str:
         return expired(decode(path), now, "the certificate")
     except (OSError, ssl.SSLError) as error:
         return f"cannot be read as a certificate: {getattr(error, 'strerror', None) or error}"
+
+
+def ends(path: str) -> datetime | None:
+    """Until when the first certificate of a file is valid; None where that cannot be read."""
+    found = _decoded(path)
+    text = str(found.get("notAfter", "")) if found else ""
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), timezone.utc) if text else None
+
+
+def _decoded(path: str) -> Certificate | None:
+    decode = getattr(ssl, "_ssl", None) and getattr(ssl._ssl, "_test_decode_cert", None)  # type: ignore[attr-defined]
+    try:
+        return None if decode is None else dict(decode(path))
+    except (OSError, ssl.SSLError):
+        return None
 
 
 def expired(certificate: Mapping[str, Any] | None, now: datetime, whose: str = "the broker's certificate") -> str:

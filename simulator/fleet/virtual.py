@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 from typing import Any, Protocol
 
 from agent import redact
@@ -21,6 +22,7 @@ from agent.config import Config
 from agent.events import LedgerChanged, NonceUsedUp, Occurrence, RetainedLost, SessionChanged
 from agent.keeper import Event, Keeper
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
+from agent.mqtt.credentials import FOLDER, Credentials
 from agent.plan import Ledger, charge_management, decide, period_at, usage
 from agent.status import Snapshot
 
@@ -69,7 +71,8 @@ class VirtualAgent:
         )  # fmt: skip
         self.session = Session(
             config.operator, topics, self.outbox, self.twins, self.runner.deliver,
-            version=version, now=now, timing=timing, emit=self.dispatch, **session,
+            version=version, now=now, timing=timing, emit=self.dispatch,
+            credentials=Credentials(config.operator, Path(config.device.state_dir) / FOLDER), **session,
         )  # fmt: skip
         self.reporter = Reporter(
             self.outbox, self.twins, self.session, topics,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from agent.cli import exits
+from agent.cli.verbs.status import _broker
 from agent.commands.rows import signal as signal_row
 from agent.commands.rows import status as status_row
 from agent.errors import Rejected
@@ -127,3 +128,12 @@ def test_without_an_agent_it_says_so(cli: Run, tmp_path: Path) -> None:
     assert done.returncode == exits.NOT_RUNNING
     assert done.stderr.count("\n") == 1
     assert "the agent is not running" in done.stderr
+
+
+def test_how_long_the_devices_certificate_lasts() -> None:
+    def words(ends: str | None) -> str:
+        status = sample.status(session={**sample.status()["session"], "certificate_ends": ends})
+        return _broker({**status, "time": "2026-11-30T00:00:00Z"}).partition("; ")[2]
+
+    told = [words(ends) for ends in (None, "2026-11-29T00:00:00Z", "2027-01-01T12:00:00Z")]
+    assert told == ["", "certificate for 0 more days", "certificate for 32 more days"]

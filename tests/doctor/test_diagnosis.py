@@ -153,6 +153,17 @@ def test_a_broker_that_is_away_and_one_that_refuses() -> None:
     assert diagnose(healthy(status=status, broker=None)).cause == "no-broker"
 
 
+@pytest.mark.parametrize(("days", "level", "says"), [
+    (None, "ok", "broker.example:8883"), (400, "ok", "in 400 days"), (30, "ok", "in 30 days"),
+    (29, "warning", "in 29 days"), (-3, "warning", "in 0 days"),
+])  # fmt: skip
+def test_how_long_the_devices_certificate_lasts(days: int | None, level: str, says: str) -> None:
+    session = {**sample.status()["session"], "connected": True}
+    finding = dict(diagnose(healthy(status=sample.status(session=session), certificate_days=days)).findings)["broker"]
+    assert finding.level == level
+    assert finding.text.endswith(says)
+
+
 UNCLOSED = "(the last session has not been closed yet)"
 AWAY = Reach("broker.example:8883", False, None, "no answer")
 NO_CARRIER = (replace(LINK, carrier=False),)

@@ -217,4 +217,6 @@ def _broker(status: Mapping[str, Any]) -> str:
     else:
         words = f"not connected to {session['broker']}{lasting}"
         words += f": {session['last_error']}" if session.get("last_error") else ""
-    return f"{words}; {waiting} reports waiting" if waiting else words
+    words += f"; {waiting} reports waiting" if waiting else ""
+    left_s = seconds_between(status["time"], session.get("certificate_ends"))
+    return words if left_s is None else f"{words}; certificate for {max(0, int(left_s // 86_400))} more days"

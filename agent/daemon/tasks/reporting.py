@@ -11,6 +11,7 @@ import json
 import math
 import secrets
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from agent import __version__, redact
 from agent.commands.authority import authority_of
@@ -20,6 +21,7 @@ from agent.daemon.live_agent import LiveAgent
 from agent.errors import StoreError
 from agent.events import AlarmsChanged, Emit, Progressed, SessionChanged, unheard
 from agent.mqtt import Outbox, Reporter, Session, Topics, Twins
+from agent.mqtt.credentials import FOLDER, Credentials
 from agent.plan import Notice
 from agent.wake import Wake
 
@@ -122,9 +124,10 @@ class Reporting:
             emit=self._emit,
         )  # fmt: skip
         await runner.resume()
+        pair = Credentials(settings, Path(agent.config.device.state_dir) / FOLDER)
         session = Session(
-            settings, topics, outbox, twins, runner.deliver, version=__version__, now=now, faults=agent.faults,
-            emit=self._emit,
+            settings, topics, outbox, twins, runner.deliver, version=__version__, now=now, credentials=pair,
+            faults=agent.faults, emit=self._emit,
         )  # fmt: skip
         reporter = Reporter(
             outbox, twins, session, topics, config=lambda: agent.config, commands=sorted(COMMANDS), now=now,
