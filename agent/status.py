@@ -66,6 +66,7 @@ class Snapshot:
     store_state: str = "ok"  # ok, read-only, full or damaged
     alarms: Sequence[str] = ()  # names of the alarms that are raised
     mismatch: Mismatch | None = None  # the links that count are not those that carry the traffic
+    announced: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # household.metered.Announced
     config_refused: str = ""  # why a newer configuration is not in force
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,6 +100,7 @@ class Snapshot:
             "alarms": list(self.alarms),
             "store": self.store_state,
             "uplink": self.mismatch.to_dict() if self.mismatch else None,
+            "announced": {name: dict(signal) for name, signal in self.announced.items()},
             "config_refused": self.config_refused or None,
         }
 

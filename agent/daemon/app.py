@@ -24,6 +24,7 @@ from agent.daemon.live_agent import LiveAgent
 from agent.daemon.startup import Line
 from agent.daemon.status_file import StatusFile
 from agent.daemon.supervisor import Supervisor
+from agent.daemon.tasks.announcing import Announcing
 from agent.daemon.tasks.modem import Watching
 from agent.daemon.tasks.recovery import Recovering
 from agent.daemon.tasks.reporting import Reporting
@@ -99,6 +100,9 @@ class Daemon:
         self._household = Household(
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
+        self._announcing = Announcing(
+            config.household, lambda: agent.accounting.decision.state, lambda: agent.clock.now().boot_s
+        )
         self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s)
         self._diary = Diary(Path(config.device.run_dir))
         self._status_file = StatusFile(Path(config.device.run_dir))
@@ -114,6 +118,7 @@ class Daemon:
         agent, reporting, recovering = self._agent, self._reporting, self._recovering
         agent.cause = lambda: recovering.cause
         agent.mismatch = lambda: self._uplink.mismatch
+        agent.announced = lambda: self._announcing.announced
         self._uplink.on_change = lambda found: reporting.alarm(uplink.ALARM, found.to_dict() if found else None)
         agent.pin_refusal = lambda: recovering.pin_refusal
         recovering.on_change = self._show
@@ -190,6 +195,7 @@ class Daemon:
 
     def _decided(self) -> None:
         self._agent.shaping.wake.set()
+        self._announcing.wake.set()
         self._changed()
 
     def _shaped(self) -> None:
@@ -226,6 +232,7 @@ class Daemon:
             "operator": self._reporting,
             "recovery": self._recovering,
             "uplink": self._uplink,
+            "announcing": self._announcing,
         }
         for name, part in parts.items():
             part.on_beat = functools.partial(supervisor.beat, name)

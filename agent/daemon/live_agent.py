@@ -17,6 +17,7 @@ from agent.daemon import host
 from agent.daemon.startup import Line
 from agent.daemon.tasks.modem import Watching
 from agent.errors import AgentError
+from agent.household.metered import Announced
 from agent.keeper import Event
 from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
@@ -39,6 +40,7 @@ class LiveAgent:
         self.reborn: Callable[[], None] = lambda: None
         self.cause: Callable[[], str] = lambda: "none"
         self.mismatch: Callable[[], Mismatch | None] = lambda: None
+        self.announced: Callable[[], Announced] = Announced
         self.pin_refusal: Callable[[], str] = lambda: ""
         self.faults_told: Callable[[], dict[str, int]] = dict
         self.alarms: Callable[[], Iterable[str]] = tuple
@@ -76,6 +78,7 @@ class LiveAgent:
             store_state=self.store.state,
             alarms=sorted(self.alarms()),
             mismatch=self.mismatch(),
+            announced=self.announced().to_dict(),
             config_refused=refused(self.config.device.run_dir),
         )
 

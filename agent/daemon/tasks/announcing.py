@@ -1,0 +1,114 @@
+"""Keeps the devices of the house informed that the line is metered: the beacon's element, and the DHCP options.
+
+A reconciliation like the shaping: what is wanted is compared with what is there, at every decision, when hostapd was
+restarted, and at every tick. It hinders nothing: what cannot be announced is shown by `status` and the doctor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.config import Household
+from agent.daemon.wait import Backoff, Wake
+from agent.errors import AgentError
+from agent.household import dnsmasq, dnsmasq_conf, hostapd, metered
+from agent.household.hostapd import AccessPoint
+from agent.household.metered import NO, NONE, OFF, YES, Announced, Signal
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0  # a look is one stat of each socket; an element is back within 2 s of hostapd
+TICK_S = 30.0  # a hostapd that reads its configuration anew keeps its socket
+FIRST_RETRY_S, LONGEST_RETRY_S = 60.0, 3_600.0  # of a dnsmasq that cannot be changed
+
+
+class Announcing:
+    """What is announced, and what became of it."""
+
+    def __init__(
+        self, settings: Household, plan_state: Callable[[], str], boot_s: Callable[[], float], root: Path = Path("/")
+    ) -> None:
+        self._settings, self._plan_state, self._boot_s, self._root = settings, plan_state, boot_s, root
+        self._options = metered.dhcp_options(settings.metered, settings.captive_portal_url)
+        self._written: dict[AccessPoint, tuple[bytes, str]] = {}  # the element, and what was wrong
+        self._next_tick_s = self._next_change_s = 0.0
+        self._problem = ""  # of the last change of dnsmasq
+        self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        self.announced = Announced()
+        self.wake = Wake()
+        self.on_beat: Callable[[float], None] = lambda within_s: None
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            await self.look()
+            self.on_beat(4 * dnsmasq.TIMEOUT_S + 60)
+            await self.wake.wait(LOOK_S)
+
+    async def look(self) -> None:
+        """Look once, and put right what is not as wanted."""
+        now_s = self._boot_s()
+        ticked = now_s >= self._next_tick_s
+        if ticked:
+            self._next_tick_s = now_s + TICK_S
+            if self._settings.metered != "off":
+                self._written.clear()
+        wifi = await self._wifi()
+        cable = await asyncio.to_thread(self._cable, now_s) if ticked else self.announced.cable
+        self._show(Announced(wifi, cable))
+
+    def _show(self, announced: Announced) -> None:
+        for name in ("wifi", "cable"):
+            before, now = getattr(self.announced, name), getattr(announced, name)
+            if now != before:
+                level = logging.WARNING if now.state == NO else logging.INFO
+                log.log(level, "devices are told that the line is metered, by %s: %s %s", name, now.state, now.reason)
+        self.announced = announced
+
+    async def _wifi(self) -> Signal:
+        wanted = metered.element(self._plan_state()) if self._settings.metered != "off" else b""
+        try:
+            points = hostapd.access_points(self._root)
+        except AgentError as error:
+            return Signal(NO if wanted else OFF, str(error))
+        self._written = {point: written for point, written in self._written.items() if point in points}
+        for point in points:
+            if self._written.get(point, (None, ""))[0] != wanted:
+                self._written[point] = wanted, await asyncio.to_thread(self._announce, point, wanted)
+        problems = "; ".join(problem for _, problem in self._written.values() if problem)
+        if not wanted:
+            return Signal(OFF, problems)
+        if not points:
+            return Signal(NONE, "no access point of hostapd here")
+        return Signal(NO, problems) if problems else Signal(YES)
+
+    def _announce(self, point: AccessPoint, element: bytes) -> str:
+        try:
+            hostapd.announce(point, element, self._root)
+        except AgentError as error:
+            return str(error)
+        return ""
+
+    def _cable(self, now_s: float) -> Signal:
+        """Off the loop: programs are run where something is to be changed."""
+        try:
+            found = dnsmasq_conf.look(self._root)
+            if dnsmasq_conf.settled(found, self._options):
+                self._problem, self._next_change_s = "", 0.0
+                self._backoff.reset()
+            elif now_s >= self._next_change_s:
+                self._problem = self._change()
+                self._next_change_s = now_s + self._backoff.next_s()
+                found = dnsmasq_conf.look(self._root)
+        except AgentError as error:
+            return Signal(NO, str(error))
+        return dnsmasq_conf.signal(found, self._options, self._problem)
+
+    def _change(self) -> str:
+        try:
+            return dnsmasq.settle(self._options, self._root)
+        except AgentError as error:
+            return str(error)
