@@ -28,7 +28,10 @@ TEST_DEBIAN = (
     "--conf-dir={root}/etc/dnsmasq.d,.dpkg-dist,.dpkg-old,.dpkg-new",
 )
 RESTART_DEBIAN = ("/bin/systemctl", "try-restart", "dnsmasq.service")  # one that does not run is not started
-RELOAD_OPENWRT = ("/etc/init.d/dnsmasq", "reload")
+RELOADED_OPENWRT = ("/etc/init.d/dnsmasq", "/etc/init.d/odhcpd")
+# odhcpd's name for RFC 8910's option of router advertisements and DHCPv6 (src/config.c, since November 2025); an older
+# one passes over it.
+ROUTER_ADVERTISEMENT = "captive_portal_uri"
 UCI = "/sbin/uci"
 TIMEOUT_S = 30.0
 
@@ -43,10 +46,20 @@ def settle(wanted: Sequence[DhcpOption], root: Path = conf.ROOT) -> str:
     Raises AgentError, and nothing is changed."""
     if not conf.is_openwrt(root):
         return ask(wanted)
-    found = conf.look(root)
-    if not conf.settled(found, wanted):
-        _on_openwrt(conf.target(found, wanted), root)
+    settle_as_root(wanted, root)
     return ""
+
+
+def settle_as_root(wanted: Sequence[DhcpOption], root: Path = conf.ROOT) -> None:
+    """Raises AgentError, and nothing is changed."""
+    found = conf.look(root)
+    if conf.settled(found, wanted):
+        return
+    change = _on_openwrt if conf.is_openwrt(root) else _on_debian
+    try:
+        change(conf.target(found, wanted), root)
+    except OSError as error:
+        raise AgentError(f"{error.filename}: {error.strerror}") from error
 
 
 # -- Debian: systemd is asked ------------------------------------------------------------------------------------------
@@ -67,11 +80,12 @@ def ask(wanted: Sequence[DhcpOption], watcher: str = WATCHER, request: str = REQ
 def requested(path: Path) -> tuple[DhcpOption, ...]:
     """The options of a request, which is removed. Raises AgentError: root writes nothing but what we would ask for."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), encoding="ascii") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="ascii") as file:
             lines = file.read(LONGEST_REQUEST).splitlines()
-        path.unlink()
     except (OSError, UnicodeDecodeError) as error:
         raise AgentError(f"{path}: {error}") from error
+    finally:
+        path.unlink(missing_ok=True)  # one that stays would start us again
     options = [line.partition(",")[::2] for line in lines]
     if not all(_allowed(number, value) for number, value in options):
         raise AgentError(f"{path}: not the options of [household]")
@@ -87,12 +101,7 @@ def _allowed(number: str, value: str) -> bool:
 # -- Debian: a file of its own ----------------------------------------------------------------------------------------
 
 
-def settle_debian(wanted: Sequence[DhcpOption], root: Path = conf.ROOT) -> None:
-    """As root. Raises AgentError, and nothing is changed."""
-    found = conf.look(root)
-    if conf.settled(found, wanted):
-        return
-    options = conf.target(found, wanted)
+def _on_debian(options: Sequence[DhcpOption], root: Path) -> None:
     path = root / conf.SNIPPET
     before = path.read_text("utf-8") if path.exists() else ""
     test = [word.format(root=str(root).rstrip("/")) for word in TEST_DEBIAN]
@@ -109,43 +118,47 @@ def settle_debian(wanted: Sequence[DhcpOption], root: Path = conf.ROOT) -> None:
 
 def _write(path: Path, text: str) -> None:
     """In one step; an empty text removes the file."""
-    try:
-        if not text:
-            path.unlink(missing_ok=True)
-            return
-        fresh = path.with_name(f".{path.name}.new")  # dnsmasq passes over what begins with a dot
-        fresh.write_text(text, "utf-8")
-        fresh.chmod(0o644)
-        fresh.replace(path)
-    except OSError as error:
-        raise AgentError(f"{path}: {error.strerror}") from error
+    if not text:
+        path.unlink(missing_ok=True)
+        return
+    fresh = path.with_name(f".{path.name}.new")  # dnsmasq passes over what begins with a dot
+    fresh.write_text(text, "utf-8")
+    fresh.chmod(0o644)
+    fresh.replace(path)
 
 
 # -- OpenWrt: UCI ------------------------------------------------------------------------------------------------------
 
 
 def _on_openwrt(options: Sequence[DhcpOption], root: Path) -> None:
+    uci_file = root / conf.UCI
     with tempfile.TemporaryDirectory() as side:
         lone = Path(side, "options.conf")
         lone.write_text(conf.snippet(options), "utf-8")
         _run(DNSMASQ, "--test", f"--conf-file={lone}", doing="dnsmasq refuses the options")
-        before = (root / conf.UCI).read_bytes()
-        _uci(side, options)
+        before = uci_file.read_bytes()
+        # -t: what is not committed yet in a folder of our own, so that changes of others stay staged.
+        _set_in_uci((UCI, "-t", side), options)
     try:
-        _run(*RELOAD_OPENWRT, doing="dnsmasq cannot be reloaded")
+        _reload()
         for made in root.glob(conf.OPENWRT[0]):
             _run(DNSMASQ, "--test", f"--conf-file={made}", doing="dnsmasq refuses what UCI makes of the options")
     except AgentError:
-        (root / conf.UCI).write_bytes(before)
-        _run(*RELOAD_OPENWRT, doing="dnsmasq cannot be reloaded any more")
+        uci_file.write_bytes(before)
+        _reload()
         raise
 
 
-def _uci(side: str, options: Sequence[DhcpOption]) -> None:
-    """Change and commit with a folder of our own for what is not committed yet (-t): others' changes stay staged."""
-    uci = (UCI, "-t", side)
+def _reload() -> None:
+    for service in RELOADED_OPENWRT:
+        if os.access(service, os.X_OK):
+            _run(service, "reload", doing="it cannot be reloaded")
+
+
+def _set_in_uci(uci: tuple[str, ...], options: Sequence[DhcpOption]) -> None:
+    urls = [option.value for option in options if option.number == CAPTIVE_PORTAL]
     for section in _served(_run(*uci, "show", "dhcp", doing="uci cannot show dhcp")):
-        noted = _run(*uci, "-q", "get", f"{section}.{conf.NOTED}", doing="uci get", may_fail=True).split()
+        noted = _values(uci, f"{section}.{conf.NOTED}")
         for value in noted:
             _run(*uci, "del_list", f"{section}.dhcp_option_force={value}", doing="uci del_list")
         if noted:
@@ -153,14 +166,27 @@ def _uci(side: str, options: Sequence[DhcpOption]) -> None:
         for option in options:
             for name in ("dhcp_option_force", conf.NOTED):
                 _run(*uci, "add_list", f"{section}.{name}={option}", doing="uci add_list")
+        present = _values(uci, f"{section}.{ROUTER_ADVERTISEMENT}")
+        if all(f"{CAPTIVE_PORTAL},{url}" in noted for url in present) and present != urls:  # none, or our own
+            value = f"={urls[0]}" if urls else ""
+            action = "set" if urls else "delete"
+            _run(*uci, action, f"{section}.{ROUTER_ADVERTISEMENT}{value}", doing=f"uci {action}")
     _run(*uci, "commit", "dhcp", doing="uci commit dhcp")
 
 
+def _values(uci: tuple[str, ...], name: str) -> list[str]:
+    """An option's or a list's values, none of which has a space; nothing where it is not set."""
+    return _run(*uci, "-q", "get", name, doing="uci get", may_fail=True).split()
+
+
 def _served(shown: str) -> list[str]:
-    """The sections of `uci show dhcp` that give addresses: dhcp.lan, not those with ignore."""
+    """The sections of `uci show dhcp` that give IPv4 addresses: dhcp.lan, not one with ignore as that of wan has."""
     settings = dict(line.partition("=")[::2] for line in shown.splitlines())
-    sections = [name for name, value in settings.items() if value == "dhcp"]
-    return [name for name in sections if settings.get(f"{name}.ignore") not in ("'1'", "'on'", "'true'", "'yes'")]
+    sections = [name for name, kind in settings.items() if kind == "dhcp"]
+    off = {
+        name for name in sections if settings.get(f"{name}.ignore") in ("'1'", "'on'", "'true'", "'yes'", "'enabled'")
+    }
+    return [name for name in sections if name not in off and settings.get(f"{name}.dhcpv4") != "'disabled'"]
 
 
 def _run(*command: str, doing: str, may_fail: bool = False) -> str:
@@ -178,7 +204,7 @@ def _run(*command: str, doing: str, may_fail: bool = False) -> str:
 def main() -> int:
     """Do what the request asks for, as root."""
     try:
-        settle_debian(requested(Path(sys.argv[1])))
+        settle_as_root(requested(Path(sys.argv[1])))
     except AgentError as error:
         print(f"modem-agent: {error}", file=sys.stderr)
         return 1

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.daemon.unshape import withdraw
 from agent.errors import AgentError
 from agent.household import dnsmasq
 from agent.household import dnsmasq_conf as conf
 from agent.household.metered import DhcpOption, dhcp_options
+from tests.household.test_hostapd import running
 
 URL = "https://operator.example/captive.json"
 BOTH = dhcp_options("auto", URL)
@@ -56,7 +58,7 @@ class Debian:
         return path.read_text() if path.exists() else ""
 
     def settle(self, wanted: tuple[DhcpOption, ...] = BOTH) -> None:
-        dnsmasq.settle_debian(wanted, self.root)
+        dnsmasq.settle_as_root(wanted, self.root)
 
     def state(self, wanted: tuple[DhcpOption, ...] = BOTH) -> tuple[str, str]:
         found = conf.signal(conf.look(self.root), wanted, "")
@@ -192,7 +194,7 @@ def test_a_folder_that_takes_nothing_is_named(debian: Debian, monkeypatch: pytes
         raise OSError(30, "Read-only file system", str(path))
 
     monkeypatch.setattr(Path, "write_text", refused)
-    with pytest.raises(AgentError, match=rf"{conf.SNIPPET}: Read-only file system"):
+    with pytest.raises(AgentError, match=r"modem-agent-metered\.conf\.new: Read-only file system"):
         debian.settle()
     assert (debian.snippet, debian.restarts) == ("", 0)
 
@@ -236,3 +238,16 @@ def test_root_follows_no_link(tmp_path: Path) -> None:
     (tmp_path / "dnsmasq").symlink_to(tmp_path / "other")
     with pytest.raises(AgentError, match="symbolic link"):
         dnsmasq.requested(tmp_path / "dnsmasq")
+    assert (tmp_path / "other").exists()
+    assert not (tmp_path / "dnsmasq").is_symlink()
+
+
+def test_what_the_agent_announced_goes_with_the_package(
+    debian: Debian, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    debian.settle()
+    with running(debian.root) as program:
+        withdraw(debian.root)
+        assert program.given == [""]
+    assert (debian.snippet, debian.restarts) == ("", 2)
+    assert capsys.readouterr().err == ""
