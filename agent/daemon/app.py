@@ -232,7 +232,6 @@ class Daemon:
             "operator": self._reporting,
             "recovery": self._recovering,
             "uplink": self._uplink,
-            "announcing": self._announcing,
         }
         for name, part in parts.items():
             part.on_beat = functools.partial(supervisor.beat, name)
@@ -241,6 +240,7 @@ class Daemon:
         supervisor.start("proof", self._proof.run)
         supervisor.start("trial", agent.trials.run)
         supervisor.start("household", self._household.run)
+        supervisor.start("announcing", self._announcing.run)
 
     async def _watch(self) -> None:
         """Look whether every task keeps what its last beat promised, and say that the loop itself lives."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -131,6 +130,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _on_openwrt(options: Sequence[DhcpOption], root: Path) -> None:
+    import tempfile  # 0.5 MB that no agent needs all day
+
     uci_file = root / conf.UCI
     with tempfile.TemporaryDirectory() as side:
         lone = Path(side, "options.conf")

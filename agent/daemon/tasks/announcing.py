@@ -1,7 +1,8 @@
 """Keeps the devices of the house informed that the line is metered: the beacon's element, and the DHCP options.
 
 A reconciliation like the shaping: what is wanted is compared with what is there, at every decision, when hostapd was
-restarted, and at every tick. It hinders nothing: what cannot be announced is shown by `status` and the doctor.
+restarted, and at every tick. It hinders nothing: what cannot be announced is shown by `status` and the doctor, and a
+program that hangs is no reason to end the daemon, hence no beat.
 """
 
 from __future__ import annotations
@@ -39,13 +40,11 @@ class Announcing:
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         self.announced = Announced()
         self.wake = Wake()
-        self.on_beat: Callable[[float], None] = lambda within_s: None
 
     async def run(self) -> None:
         """Look for ever."""
         while True:
             await self.look()
-            self.on_beat(4 * dnsmasq.TIMEOUT_S + 60)
             await self.wake.wait(LOOK_S)
 
     async def look(self) -> None:
