@@ -116,13 +116,16 @@ def _on_debian(options: Sequence[DhcpOption], root: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """In one step; an empty text removes the file."""
+    """In one step, whenever power fails; an empty text removes the file."""
     if not text:
         path.unlink(missing_ok=True)
         return
-    fresh = path.with_name(f".{path.name}.new")  # dnsmasq passes over what begins with a dot
-    fresh.write_text(text, "utf-8")
-    fresh.chmod(0o644)
+    fresh = path.with_name(f".{path.name}.new")  # dnsmasq and uci pass over what begins with a dot
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
     fresh.replace(path)
 
 
@@ -137,15 +140,16 @@ def _on_openwrt(options: Sequence[DhcpOption], root: Path) -> None:
         lone = Path(side, "options.conf")
         lone.write_text(conf.snippet(options), "utf-8")
         _run(DNSMASQ, "--test", f"--conf-file={lone}", doing="dnsmasq refuses the options")
-        before = uci_file.read_bytes()
-        # -t: what is not committed yet in a folder of our own, so that changes of others stay staged.
-        _set_in_uci((UCI, "-t", side), options)
+        if _run(UCI, "changes", "dhcp", doing="uci changes dhcp"):
+            raise AgentError("somebody's changes wait in UCI ('uci changes dhcp'): commit or revert them first")
+        before = uci_file.read_text("utf-8")
+        _set_in_uci((UCI, "-t", side), options)  # what is not committed yet, in a folder that goes
     try:
         _reload()
         for made in root.glob(conf.OPENWRT[0]):
             _run(DNSMASQ, "--test", f"--conf-file={made}", doing="dnsmasq refuses what UCI makes of the options")
     except AgentError:
-        uci_file.write_bytes(before)
+        _write(uci_file, before)
         _reload()
         raise
 

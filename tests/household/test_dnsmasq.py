@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -190,10 +191,12 @@ def test_a_dnsmasq_that_does_not_start_has_its_old_configuration_again(debian: D
 def test_a_folder_that_takes_nothing_is_named(debian: Debian, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a read-only root, where root itself is refused."""
 
-    def refused(path: Path, *_: object) -> int:
-        raise OSError(30, "Read-only file system", str(path))
+    def refused(path: Path, mode: str = "r", **options: Any) -> Any:
+        if mode == "w":
+            raise OSError(30, "Read-only file system", str(path))
+        return open(path, mode, **options)
 
-    monkeypatch.setattr(Path, "write_text", refused)
+    monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(AgentError, match=r"modem-agent-metered\.conf\.new: Read-only file system"):
         debian.settle()
     assert (debian.snippet, debian.restarts) == ("", 0)

@@ -36,6 +36,9 @@ UCI = """#!{python}
 import shlex, sys
 from pathlib import Path
 words = [word for word in sys.argv[1:] if word != "-q"]
+if words == ["changes", "dhcp"]:
+    print(Path("{root}/staged").read_text() if Path("{root}/staged").exists() else "", end="")
+    sys.exit(0)
 assert words.pop(0) == "-t"
 side, action, target = words
 file, staged = Path("{root}/etc/config/dhcp"), Path(side, "dhcp")
@@ -185,6 +188,14 @@ def test_options_of_somebody_else_stay_as_they_are(openwrt: OpenWrt) -> None:
     assert "DHCP option 43 is taken and left alone" in reason
 
 
+def test_what_somebody_is_about_to_change_is_not_committed_for_him(openwrt: OpenWrt) -> None:
+    before = openwrt.uci.read_text()
+    openwrt.write("staged", "dhcp.lan.start='20'\n")
+    with pytest.raises(AgentError, match="somebody's changes wait in UCI"):
+        openwrt.settle()
+    assert (openwrt.uci.read_text(), openwrt.reloads) == (before, [])
+
+
 def test_a_network_that_is_not_up_yet_changes_nothing(openwrt: OpenWrt) -> None:
     """At boot the init script writes no range before the LAN has its address."""
     openwrt.settle()
@@ -204,6 +215,7 @@ def test_a_change_that_was_cut_off_before_the_reload_is_finished(openwrt: OpenWr
 
 def test_what_dnsmasq_refuses_is_undone(openwrt: OpenWrt) -> None:
     before = openwrt.uci.read_text()
+    openwrt.uci.chmod(0o600)
     with pytest.raises(AgentError, match="dnsmasq refuses the options"):
         openwrt.settle((DhcpOption(114, "x" * 300),))
     assert (openwrt.uci.read_text(), openwrt.reloads) == (before, [])
@@ -211,5 +223,6 @@ def test_what_dnsmasq_refuses_is_undone(openwrt: OpenWrt) -> None:
     with pytest.raises(AgentError, match="dnsmasq refuses what UCI makes of the options"):
         openwrt.settle()
     assert openwrt.uci.read_text() == before
+    assert openwrt.uci.stat().st_mode & 0o777 == 0o600
     assert openwrt.reloads.count("dnsmasq reload") == 2
     assert "ANDROID" not in (openwrt.root / "var/etc/dnsmasq.conf.cfg01411c").read_text()
