@@ -195,7 +195,6 @@ class Daemon:
 
     def _decided(self) -> None:
         self._agent.shaping.wake.set()
-        self._announcing.wake.set()
         self._changed()
 
     def _shaped(self) -> None:

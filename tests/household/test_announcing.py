@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Household
+from agent.daemon.tasks import announcing
 from agent.daemon.tasks.announcing import FIRST_RETRY_S, LOOK_S, TICK_S, Announcing
 from agent.errors import AgentError
 from agent.household import dnsmasq, hostapd, metered
@@ -128,23 +129,20 @@ def test_what_is_done_needs_no_further_request(tmp_path: Path, monkeypatch: pyte
     assert len(systemd.asked) == 1
 
 
-def test_a_decision_wakes_the_task(tmp_path: Path) -> None:
-    """Well before its next look."""
+def test_the_task_looks_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcing, "LOOK_S", 0.01)
 
     async def story() -> None:
-        with running(tmp_path) as program:
-            house = House(tmp_path)
-            work = asyncio.create_task(house.task.run())
-            while len(program.given) < 1:  # noqa: ASYNC110  # another program's log
+        house = House(tmp_path)
+        work = asyncio.create_task(house.task.run())
+        for state in ("normal", "throttled"):
+            house.state = state
+            while program.given[-1:] != [element(state)]:  # noqa: ASYNC110  # another program's log
                 await asyncio.sleep(0.02)
-            house.state = "throttled"
-            house.task.wake.set()
-            while len(program.given) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-            work.cancel()
-            assert program.given[1] == element("throttled")
+        work.cancel()
 
-    asyncio.run(story())
+    with running(tmp_path) as program:
+        asyncio.run(story())
 
 
 def test_a_configuration_of_dnsmasq_that_may_not_be_read_is_named(tmp_path: Path) -> None:

@@ -54,6 +54,11 @@ class Hostapd:
         self._process.wait(30)
 
     @property
+    def updates(self) -> int:
+        """How often it was told to put what it has into its beacons."""
+        return len(re.findall(r"^ .*UPDATE_BEACON", self._log.read_text(), re.MULTILINE))
+
+    @property
     def given(self) -> list[str]:
         """What it was told to have as vendor elements, in order."""
         return re.findall(r"CTRL_IFACE SET 'vendor_elements'='(\w*)'", self._log.read_text())
@@ -84,7 +89,7 @@ def test_hostapd_takes_the_element_at_run_time_and_gives_it_up(tmp_path: Path) -
         for state in ("normal", "warned", "throttled"):
             hostapd.announce(point, metered.element(state), tmp_path)
         hostapd.announce(point, b"", tmp_path)
-        until(lambda: len(program.given) == 4)
+        until(lambda: program.updates == 4)
         assert program.given == [element("normal"), element("warned"), element("throttled"), ""]
 
 

@@ -124,10 +124,6 @@ class Plan:
     def _run(self) -> None:
         self._loop.run_until_complete(self._task.run())
 
-    def become(self, state: str) -> None:
-        self.state = state
-        self._loop.call_soon_threadsafe(self._task.wake.set)
-
 
 def until(true: Callable[[], bool], what: str) -> float:
     """How long it took."""
@@ -190,7 +186,7 @@ def main() -> int:
     seen.sent_away = 0
     for number in range(CHANGES):
         state = ("warned", "throttled", "normal")[number % 3]
-        plan.become(state)
+        plan.state = state
         seen.changes_s.append(air.await_element(metered.element(state)))
     changed = seen.sent_away
     hostapd.terminate()

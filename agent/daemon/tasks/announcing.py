@@ -1,7 +1,7 @@
 """Keeps the devices of the house informed that the line is metered: the beacon's element, and the DHCP options.
 
-A reconciliation like the shaping: what is wanted is compared with what is there, at every decision, when hostapd was
-restarted, and at every tick. It hinders nothing: what cannot be announced is shown by `status` and the doctor, and a
+A reconciliation like the shaping: what is wanted is compared with what is there, every second for a decision or another
+hostapd, and at every tick for all. It hinders nothing: what cannot be announced is shown by `status` and the doctor. A
 program that hangs is no reason to end the daemon, hence no beat.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.config import Household
-from agent.daemon.wait import Backoff, Wake
+from agent.daemon.wait import Backoff
 from agent.errors import AgentError
 from agent.household import dnsmasq, dnsmasq_conf, hostapd, metered
 from agent.household.hostapd import AccessPoint
@@ -21,7 +21,7 @@ from agent.household.metered import NO, NONE, OFF, YES, Announced, Signal
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 1.0  # a look is one stat of each socket; an element is back within 2 s of hostapd
+LOOK_S = 1.0  # a look is one stat of each socket; a decision, or a new hostapd, is followed within 2 s
 TICK_S = 30.0  # a hostapd that reads its configuration anew keeps its socket
 FIRST_RETRY_S, LONGEST_RETRY_S = 60.0, 3_600.0  # of a dnsmasq that cannot be changed
 
@@ -39,13 +39,12 @@ class Announcing:
         self._problem = ""  # of the last change of dnsmasq
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         self.announced = Announced()
-        self.wake = Wake()
 
     async def run(self) -> None:
         """Look for ever."""
         while True:
             await self.look()
-            await self.wake.wait(LOOK_S)
+            await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
         """Look once, and put right what is not as wanted."""
