@@ -125,6 +125,8 @@ class Household:
     led: str = ""  # a name in /sys/class/leds
     sms_to: str = ""  # phone number told at each warning, throttle and new month
     sms_language: str = "fr"  # of the texts to the household
+    metered: str = "auto"  # whether devices are told, by Wi-Fi and DHCP, that the line is metered: auto or off
+    captive_portal_url: str = ""  # the RFC 8908 document whose address DHCP gives to phones; empty: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,13 @@ RULES: dict[str, Rule] = {
     "clock.source": _one_of("auto", "ntp", "modem", "system"),
     "household.sms_to": _matching(r"|\+?[0-9]{3,20}", "a phone number, or empty"),
     "household.sms_language": _one_of("fr", "nl", "de", "en"),
+    "household.metered": _one_of("auto", "off"),
+    # RFC 8910, 2: https, and a DHCP option holds 255 bytes. No comma, quote or space: dnsmasq.conf and UCI give them a
+    # meaning of their own.
+    "household.captive_portal_url": _matching(
+        r"|(?=.{1,240}$)https://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~/%?&=:+-]*)?",
+        "https://HOST[:PORT][/PATH], or empty",
+    ),
     "probe.hosts": (
         lambda hosts: all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):\d{1,5}", h) for h in hosts),
         "a list of HOST:PORT",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 if TYPE_CHECKING:
+    from agent.household.metered import Announced
     from agent.modem.reading import Reading
     from agent.mqtt.session_state import SessionState
     from agent.plan import Decision, Notice
@@ -163,6 +164,13 @@ class AlarmsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalsAnnounced:
+    """What the devices of the house are told of the line's cost, and what is in the way of it."""
+
+    announced: Announced
+
+
+@dataclass(frozen=True, slots=True)
 class RebirthAsked:
     """The operator wants everything reported anew."""
 
@@ -189,6 +197,7 @@ Occurrence: TypeAlias = Union[
     "NonceUsedUp",
     "RetainedLost",
     "AlarmsChanged",
+    "SignalsAnnounced",
     "RebirthAsked",
 ]
 Emit = Callable[[Occurrence], None]

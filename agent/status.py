@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from agent.household.metered import Announced
 from agent.mqtt.session_state import SessionState
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Snapshot:
     store_state: str = "ok"  # ok, read-only, full or damaged
     alarms: Sequence[str] = ()  # names of the alarms that are raised
     mismatch: Mismatch | None = None  # the links that count are not those that carry the traffic
+    announced: Announced = field(default_factory=Announced)
     config_refused: str = ""  # why a newer configuration is not in force
 
     def to_dict(self) -> dict[str, object]:
@@ -93,6 +95,7 @@ class Snapshot:
             "alarms": list(self.alarms),
             "store": self.store_state,
             "uplink": self.mismatch.to_dict() if self.mismatch else None,
+            "announced": self.announced.to_dict(),
             "config_refused": self.config_refused or None,
         }
 

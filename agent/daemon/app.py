@@ -24,6 +24,7 @@ from agent.daemon.live_agent import LiveAgent
 from agent.daemon.startup import Line
 from agent.daemon.status_file import StatusFile
 from agent.daemon.supervisor import Supervisor
+from agent.daemon.tasks.announcing import Announcing
 from agent.daemon.tasks.modem import Watching
 from agent.daemon.tasks.recovery import Recovering
 from agent.daemon.tasks.reporting import Reporting
@@ -51,6 +52,7 @@ from agent.events import (
     SessionChanged,
     Shaped,
     ShapingJudged,
+    SignalsAnnounced,
     SpeedJudged,
     UnsolicitedLine,
     UplinkJudged,
@@ -121,6 +123,8 @@ class Daemon:
         self._household = Household(
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
+        self._announcing = Announcing(config.household, emit, lambda: agent.clock.now().boot_s)
+        self._announcing.want(agent.accounting.decision.state)
         self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s, emit)
         self._diary = Diary(Path(config.device.run_dir))
         self._status_file = StatusFile(Path(config.device.run_dir))
@@ -150,6 +154,7 @@ class Daemon:
                 self._household.notice(notice)
             case Decided(decision):
                 agent.shaping.want(decision.rates)
+                self._announcing.want(decision.state)
                 self._changed()
             case SpeedJudged(details):
                 reporting.alarm(line_speed.ALARM, details)
@@ -181,6 +186,8 @@ class Daemon:
                 reporting.raise_again()
             case AlarmsChanged(names):
                 agent.alarms = names
+            case SignalsAnnounced(announced):
+                agent.announced = announced
             case RebirthAsked():
                 reporting.rebirth()
             case UnsolicitedLine() | PortLost():
@@ -272,6 +279,7 @@ class Daemon:
         supervisor.start("proof", self._proof.run)
         supervisor.start("trial", agent.trials.run)
         supervisor.start("household", self._household.run)
+        supervisor.start("announcing", self._announcing.run)
 
     async def _watch(self) -> None:
         """Look whether every task keeps what its last beat promised, and say that the loop itself lives."""

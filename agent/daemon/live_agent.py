@@ -18,6 +18,7 @@ from agent.daemon.startup import Line
 from agent.daemon.tasks.modem import Watching
 from agent.errors import AgentError
 from agent.events import RebirthAsked
+from agent.household.metered import Announced
 from agent.keeper import Event
 from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
@@ -41,6 +42,7 @@ class LiveAgent:
         self.session = SessionState()
         self.cause = "none"
         self.mismatch: Mismatch | None = None
+        self.announced = Announced()
         self.pin_refusal = ""
         self.alarms: tuple[str, ...] = ()
         self.trials = ConfigTrials(self)
@@ -76,6 +78,7 @@ class LiveAgent:
             store_state=self.store.state,
             alarms=self.alarms,
             mismatch=self.mismatch,
+            announced=self.announced,
             config_refused=refused(self.config.device.run_dir),
         )
 

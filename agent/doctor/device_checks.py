@@ -130,6 +130,21 @@ def check_shaper(evidence: Evidence) -> Finding:
     return ok("no limit wanted" + (f"; {shaper['qdisc']} is there for it" if shaper.get("qdisc") else ""))
 
 
+def check_announced(evidence: Evidence) -> Finding:
+    """Whether the household's devices hear that the line is metered. Where nothing could carry it, nothing is wrong."""
+    signals = evidence.of_status("announced")
+    if not signals:
+        return unknown(_not_asked(evidence) if evidence.status is None else "the agent does not say")
+    wifi, cable = signals["wifi"], signals["cable"]
+    text = f"announced to the devices: Wi-Fi {wifi['state']}, cable {cable['state']}"
+    reasons = "; ".join(signal["reason"] for signal in (wifi, cable) if signal["reason"])
+    text = f"{text} ({reasons})" if reasons else text
+    if "no" in (wifi["state"], cable["state"]):
+        advice = "Put that right, or set household.metered to off: until then devices fetch updates as on any line."
+        return warning(text, advice, "announced")
+    return ok(text)
+
+
 def check_disk(evidence: Evidence) -> Finding:
     disk = evidence.disk
     if evidence.store_problem:

@@ -153,6 +153,13 @@ bind-dynamic
 except-interface=lo
 dhcp-range=$net.100,$net.250,12h
 dhcp-authoritative
+# The household's page.
+interface-name=internet.box,$lan
+TEXT
+# As the agent itself writes it, which it could not on a read-only root.
+put 644 /etc/dnsmasq.d/modem-agent-metered.conf <<'TEXT'
+# Written by modem-agent from [household] in its configuration: change that, not this.
+dhcp-option-force=43,ANDROID_METERED
 TEXT
 
 put 644 /etc/sysctl.d/90-modem-agent.conf <<'TEXT'

@@ -117,6 +117,18 @@ def fetch_kernel(package: str | None = None) -> Kernel:
     return _kernel(entry(f"kernel/{release}", lambda folder: _build(package, release, folder)))
 
 
+def simulated_radios(kernel: Kernel) -> Path:
+    """The driver of radios that are not there (mac80211_hwsim), fetched by itself: no other wireless driver is kept."""
+
+    def build(folder: Path) -> None:
+        archive = apt_download(f"linux-image-{kernel.release}", folder)
+        unpack(archive, folder, "--wildcards", "*/mac80211_hwsim.ko")
+        archive.unlink()
+        next(folder.rglob("mac80211_hwsim.ko")).rename(folder / "mac80211_hwsim.ko")
+
+    return entry(f"radios/{kernel.release}", build) / "mac80211_hwsim.ko"
+
+
 def _kernel(root: Path) -> Kernel:
     return Kernel(root, root.name)
 

@@ -76,6 +76,7 @@ _STATUS: dict[str, Any] = {
         "beat_s": 900.0,
         "keepalive_s": 1000,
     },
+    "announced": {"wifi": {"state": "yes", "reason": ""}, "cable": {"state": "yes", "reason": ""}},
     "outbox": {"rows": 0, "dropped": 0},
     "faults": {},
     "alarms": [],

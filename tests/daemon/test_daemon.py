@@ -29,6 +29,9 @@ def test_it_starts_with_nothing_and_picks_each_up_when_it_appears(line: Wire, tm
         status = running.ask("status")
         assert status["modem"]["state"] == "absent"
         assert status["links"] == []
+        until(
+            lambda: running.ask("status")["announced"]["cable"]["state"] != "off"
+        )  # what else is the machine's matter
         assert status["session"]["connected"] is False
         doctor = running.cli("doctor")
         assert doctor.returncode == 1

@@ -52,6 +52,20 @@ def test_a_healthy_device_has_no_root_cause() -> None:
     assert {finding.level for _, finding in diagnosis.findings} == {"ok"}
 
 
+def announced(wifi: str, cable: str) -> dict[str, dict[str, str]]:
+    """What the devices are told, as the agent's status has it."""
+    states = {"wifi": wifi, "cable": cable}
+    return {name: {"state": state, "reason": f"why {state}"} for name, state in states.items()}
+
+
+@pytest.mark.parametrize("states", [("yes", "yes"), ("none", "yes"), ("none", "none"), ("off", "off")])
+def test_what_is_announced_to_the_devices_is_one_line(states: tuple[str, str]) -> None:
+    """A router without Wi-Fi or without a DHCP server of its own is no fault."""
+    found = dict(diagnose(healthy(status=sample.status(announced=announced(*states)))).findings)["devices"]
+    assert found.level == "ok"
+    assert found.text.startswith("announced to the devices: Wi-Fi {}, cable {} (why".format(*states))
+
+
 DEAD = (Reach("1.1.1.1:443", False, None, "no answer"), Reach("9.9.9.9:443", False, None, "no answer"))
 SILENT = (Reach("10.64.0.53", False, None, "no answer"),)
 NO_SIGNAL = {"rsrp_dbm": None, "sinr_db": None, "rssi_dbm": None}
@@ -123,6 +137,8 @@ SLOW = {"state": "throttled", "reason": "40.00 GB used", "rates": {"down_bps": 5
         ("clock", "clock", "warning", {"wall_year": 1970}),
         ("counters", "counters", "fault", {"status": sample.status(links=[])}),
         ("shaper", "shaper", "fault", {"status": sample.status(shaper={"state": "unenforced", "reason": "no ifb"})}),
+        ("devices", "announced", "warning", {"status": sample.status(announced=announced("no", "yes"))}),
+        ("devices", "announced", "warning", {"status": sample.status(announced=announced("none", "no"))}),
         ("disk", "disk", "fault", {"disk": Disk("/var", 10_000)}),
         ("disk", "disk", "fault", {"disk": Disk("/var", 10_000_000, read_only=True)}),
         ("disk", "disk", "fault", {"store_problem": "file is not a database"}),

@@ -78,6 +78,8 @@ def test_files_are_roots_and_the_units_are_where_systemd_looks(package: Path) ->
     for place in (
         "./lib/systemd/system/modem-agent.service",
         "./lib/systemd/system/modem-agent-reboot.path",
+        "./lib/systemd/system/modem-agent-dnsmasq.path",
+        "./lib/systemd/system/modem-agent-dnsmasq.service",
         "./usr/lib/sysusers.d/modem-agent.conf",
         "./usr/lib/tmpfiles.d/modem-agent.conf",
         "./usr/lib/modules-load.d/modem-agent.conf",

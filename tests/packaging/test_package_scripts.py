@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.household.metered import element
+
 from .conftest import OPENWRT
 
 # As OpenWrt's default_prerm (lib/functions.sh) goes about it: the package's script is sourced in a subshell with the
@@ -87,6 +89,63 @@ def test_rpcd_reads_its_scripts_again(busybox: str, root: Path, name: str) -> No
     assert run(busybox, root, script(name, root), name) == ["rpcd reload"]
     (root / "etc/init.d/rpcd").unlink()
     assert run(busybox, root, script(name, root), name) == ["rpcd reload"], "a router without rpcd"
+
+
+# uci as far as the scripts use it: answers from a table, and notes what it is told to change.
+UCI = r"""#!/bin/sh
+root=${0%/bin/uci}
+[ "$1" != -q ] || shift
+case $1 in
+show) cat "$root/$2" ;;
+get) sed -n "s/^$2='\(.*\)'$/\1/p" "$root/wireless" "$root/network" | grep . ;;
+batch) sed 's/^/uci /' >>"$root/calls" ;;
+*) echo "uci $*" >>"$root/calls" ;;
+esac
+"""
+WIRELESS = f"""wireless.radio0=wifi-device
+wireless.default_radio0=wifi-iface
+wireless.default_radio0.mode='ap'
+wireless.@wifi-iface[1]=wifi-iface
+wireless.@wifi-iface[1].mode='ap'
+wireless.@wifi-iface[1].vendor_elements='dd0400112233'
+wireless.uplink=wifi-iface
+wireless.uplink.mode='sta'
+wireless.ours=wifi-iface
+wireless.ours.mode='ap'
+wireless.ours.vendor_elements='{element("normal").hex()}'
+"""
+
+
+@pytest.fixture
+def uci(root: Path) -> Path:
+    (root / "bin/uci").write_text(UCI)
+    (root / "bin/uci").chmod(0o755)
+    (root / "wireless").write_text(WIRELESS)
+    (root / "network").write_text("network.lan.ipaddr='192.168.8.1/24'\n")
+    return root
+
+
+def test_the_first_boot_has_each_access_point_say_that_the_line_is_metered(busybox: str, uci: Path) -> None:
+    text = (OPENWRT / "modem-agent.defaults").read_text().replace("/etc/modem-agent", f"{uci}/etc/modem-agent")
+    calls = run(busybox, uci, text, "defaults")
+    assert calls == [
+        f"uci set wireless.default_radio0.vendor_elements={element('normal').hex()}",
+        "uci commit wireless",
+        "uci set dhcp.internet_box=domain",
+        "uci set dhcp.internet_box.name=internet.box",
+        "uci set dhcp.internet_box.ip=192.168.8.1",
+        "uci commit dhcp",
+    ]
+
+
+def test_a_removal_takes_that_away_and_nothing_of_others(busybox: str, uci: Path) -> None:
+    calls = run(busybox, uci, APK.format(root=uci) + script("prerm", uci), "pre-deinstall", "0.1.0-r1")
+    assert [call for call in calls if call.startswith("uci")] == [
+        "uci delete wireless.ours.vendor_elements",
+        "uci commit wireless",
+        "uci delete dhcp.internet_box",
+        "uci commit dhcp",
+    ]
 
 
 @pytest.mark.parametrize("name", ["postinst", "prerm", "postrm"])

@@ -12,7 +12,11 @@ import pytest
 from .conftest import PROJECT
 
 SYSTEMD = PROJECT / "systemd"
-UNITS = ("modem-agent.service", "modem-agent-reboot.path", "modem-agent-reboot.service")
+UNITS = (
+    "modem-agent.service",
+    *("modem-agent-reboot.path", "modem-agent-reboot.service"),
+    *("modem-agent-dnsmasq.path", "modem-agent-dnsmasq.service"),
+)
 
 
 def tool(name: str) -> str:

@@ -50,6 +50,17 @@ def test_the_household_gets_an_address_and_reaches_the_internet(pi: Device) -> N
     assert "10.64.0.1" in names, names
 
 
+def test_the_household_s_devices_are_told_that_the_line_is_metered(pi: Device) -> None:
+    """From the first boot on, on a root that takes no changes."""
+    said = pi.run("modem-agent", "doctor", "--json", timeout_s=PATIENCE_S, check=False)
+    found = {row["link"]: row["text"] for row in json.loads(said.output.splitlines()[-1])["links"]}
+    assert found["devices"].startswith("announced to the devices: Wi-Fi none, cable yes")
+    script = "printf '#!/bin/sh\\n[ $1 != bound ] || echo $opt43\\n' >/tmp/option43; chmod 755 /tmp/option43"
+    ask = "ip netns exec household busybox udhcpc -i eth0 -n -q -f -s /tmp/option43 2>/dev/null"
+    assert b"ANDROID_METERED".hex() in pi.shell(f"{script}; {ask}", check=False)
+    assert "enabled" in pi.shell("systemctl is-enabled modem-agent-dnsmasq.path", check=False)
+
+
 def test_nothing_comes_in_from_the_mobile_side_uncalled(pi: Device) -> None:
     """What listens on the Pi towards the household (its name server) is not there for the operator's side."""
     ask = "busybox nslookup -type=a broker.example 10.64.0.2"
