@@ -67,7 +67,8 @@ class Announcing:
             before, now = getattr(self.announced, name), getattr(announced, name)
             if now != before:
                 level = logging.WARNING if now.state == NO else logging.INFO
-                log.log(level, "devices are told that the line is metered, by %s: %s %s", name, now.state, now.reason)
+                reason = f" ({now.reason})" if now.reason else ""
+                log.log(level, "announced to the devices by %s: %s%s", name, now.state, reason)
         if announced != self.announced:
             self.announced = announced
             self._emit(SignalsAnnounced(announced))
