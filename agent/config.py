@@ -112,11 +112,14 @@ class ClockSettings:
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """Signs for the household."""
+    """What the household sees: its page, a lamp, SMS."""
 
     led: str = ""  # a name in /sys/class/leds
     sms_to: str = ""  # phone number told at each warning, throttle and new month
-    sms_language: str = "fr"  # of the texts to the household
+    sms_language: str = "fr"  # of the texts to the household, and of its page where the browser asks for no other
+    page: bool = True  # whether the page for the household is written
+    help_phone: str = ""  # whom the page tells to call
+    help_text: str = ""  # where help is near, as the page shows it
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Accounting:
         self.speed = LineSpeed(plan, faults)
         self.wake = Wake()  # ends the pause between two samples
         self.on_decision: Callable[[Decision], None] = lambda decision: None
+        self.on_review: Callable[[], None] = lambda: None  # the ledger may be another
         self.on_notice: Callable[[Notice], None] = lambda notice: None
         self._clock, self._faults = clock, faults
         keeper.on_ledger = self.changed
@@ -110,6 +111,7 @@ class Accounting:
         if (self.decision.state, self.decision.rates) != (before.state, before.rates):
             log.warning("plan: %s, %s", self.decision.state, self.decision.reason)
             self.on_decision(self.decision)
+        self.on_review()
 
     def changed(self) -> None:
         """The ledger was changed by somebody else: a top-up, the operator's word."""

@@ -25,6 +25,7 @@ from agent.daemon.startup import Line
 from agent.daemon.status_file import StatusFile
 from agent.daemon.supervisor import Supervisor
 from agent.daemon.tasks.modem import Watching
+from agent.daemon.tasks.page import Page
 from agent.daemon.tasks.recovery import Recovering
 from agent.daemon.tasks.reporting import Reporting
 from agent.daemon.tasks.uplink import Uplink
@@ -99,6 +100,7 @@ class Daemon:
         self._household = Household(
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
+        self._page = Page(agent, lambda: self._recovering.online)
         self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s)
         self._diary = Diary(Path(config.device.run_dir))
         self._status_file = StatusFile(Path(config.device.run_dir))
@@ -118,6 +120,7 @@ class Daemon:
         agent.pin_refusal = lambda: recovering.pin_refusal
         recovering.on_change = self._show
         agent.accounting.on_notice = self._noticed
+        agent.accounting.on_review = self._page.wake.set
         agent.accounting.on_decision = lambda decision: self._decided()
         agent.keeper.on_saved = self._saved
         agent.accounting.speed.on_change = functools.partial(reporting.alarm, line_speed.ALARM)
@@ -138,7 +141,8 @@ class Daemon:
         self._changed()
 
     def _show(self) -> None:
-        """The household's sign."""
+        """The household's sign, and its page."""
+        self._page.wake.set()
         self._household.look(online=self._recovering.online, slow=self._agent.accounting.decision.slow)
 
     def _session_changed(self, state: SessionState) -> None:
@@ -226,6 +230,7 @@ class Daemon:
             "operator": self._reporting,
             "recovery": self._recovering,
             "uplink": self._uplink,
+            "page": self._page,
         }
         for name, part in parts.items():
             part.on_beat = functools.partial(supervisor.beat, name)
