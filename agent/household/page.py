@@ -29,7 +29,7 @@ body{color:var(--ink);background:#fff}
 h1{font-size:1.6rem;line-height:1.25;margin:.6rem 0}h2{font-size:1.25rem;margin:1.8rem 0 .4rem}p{margin:.4rem 0}
 .row{display:flex;gap:.8rem;align-items:center}.row>*{min-width:0;overflow-wrap:anywhere}
 .icon{flex:none;width:2.6rem;height:2.6rem}.battery{display:block;width:100%;height:auto;margin:.8rem 0}
-[dir=rtl] .battery{transform:scaleX(-1)}
+[dir=rtl] .battery,[dir=rtl] .speed .icon{transform:scaleX(-1)}
 .good{color:var(--good)}.little{color:var(--little)}.none{color:var(--none)}
 .speed{font-size:1.3rem;font-weight:700}.old{border:3px solid var(--none);padding:.6rem;font-weight:700}
 .age{color:var(--line)}nav{display:flex;flex-wrap:wrap;gap:.2rem .9rem;margin-top:.5rem}
@@ -180,4 +180,4 @@ def _gb(tenths: int, words: PageTexts) -> str:
 
 
 def _day(day: date, words: PageTexts) -> str:
-    return words.day.format(number=day.day, month=words.months[day.month - 1])
+    return words.day.format(number=words.first if day.day == 1 else day.day, month=words.months[day.month - 1])

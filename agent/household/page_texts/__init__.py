@@ -23,6 +23,7 @@ class PageTexts:
     decimal: str  # the sign between whole GB and tenths
     months: tuple[str, ...]
     day: str  # {number} and {month}
+    first: str  # the number of the first day
     title: str
     languages: str  # what the links to the others are
     # -- first screen
