@@ -2,7 +2,7 @@
 
 Written into memory by publication.py, shown by `modem-agent page`. What only the request knows (which device is the
 reader's own, how old the document is) stands in it as marks, each on a line of its own that the web server's script
-fills in or drops (firmware-config/page/internet.cgi). Everything that others wrote is escaped.
+fills in or drops (firmware-config/openwrt/modem-agent/files/modem-agent.page). Everything that others wrote is escaped.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The page as files in memory, for the router's own web server: a document a language, how fresh they are, and who used
-how much. Written by daemon/tasks/page.py; read by firmware-config/page/internet.cgi, which needs no Python.
+how much. Written by daemon/tasks/page.py; read by the web server's script, which needs no Python
+(firmware-config/openwrt/modem-agent/files/modem-agent.page).
 
     fr.html …   replaced in one step, and only when what they show has changed
     alive       seconds since boot at which the numbers were true, and the language where the browser asks for none

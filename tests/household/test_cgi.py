@@ -19,7 +19,7 @@ from agent.household.publication import Publication
 
 from .test_page import NORMAL, Outline
 
-SCRIPT = Path(__file__).parents[2] / "firmware-config/page/internet.cgi"
+SCRIPT = Path(__file__).parents[2] / "firmware-config/openwrt/modem-agent/files/modem-agent.page"
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def answer(busybox: str, publication: Publication, up_s: float = 1_030.0, **requ
 def test_the_language_is_the_readers(
     busybox: str, publication: Publication, asked: dict[str, str], language: str
 ) -> None:
-    headers, body = answer(busybox, publication, **asked)
+    headers, body = answer(busybox, publication, 1_030.0, **asked)
     assert headers["Status"] == "200 OK"
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     assert f'<html lang="{language}"' in body

@@ -12,7 +12,7 @@ import pytest
 from .conftest import PROJECT
 
 SYSTEMD = PROJECT / "systemd"
-UNITS = ("modem-agent.service", "modem-agent-reboot.path", "modem-agent-reboot.service")
+UNITS = ("modem-agent.service", "modem-agent-page.service", "modem-agent-reboot.path", "modem-agent-reboot.service")
 
 
 def tool(name: str) -> str:

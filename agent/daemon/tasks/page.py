@@ -17,7 +17,7 @@ from agent.household.publication import Publication
 
 log = logging.getLogger(__name__)
 
-CONFIRM_S = 60.0  # the page calls itself old after 150 s (firmware-config/page/internet.cgi)
+CONFIRM_S = 60.0  # the page calls itself old after 150 s (firmware-config/openwrt/modem-agent/files/modem-agent.page)
 
 
 class Page:
