@@ -11,7 +11,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent.doctor.device_checks import check_agent, check_clock, check_config, check_counters, check_disk, check_shaper
+from agent.doctor.device_checks import (
+    check_agent,
+    check_clock,
+    check_config,
+    check_counters,
+    check_disk,
+    check_page,
+    check_shaper,
+)
 from agent.doctor.evidence import Evidence
 from agent.doctor.finding import FAULT, LEVELS, OK, UNKNOWN, WARNING, Finding, unknown
 from agent.doctor.line_checks import (
@@ -46,6 +54,7 @@ CHECKS: tuple[tuple[str, Judge], ...] = (
     ("counters", check_counters),
     ("shaper", check_shaper),
     ("disk", check_disk),
+    ("page", check_page),
 )
 
 
