@@ -119,6 +119,7 @@ class Household:
     sms_language: str = "fr"  # of the texts to the household, and of its page where the browser asks for no other
     page: bool = True  # whether the page for the household is written
     help_phone: str = ""  # whom the page tells to call
+    devices: str = "own"  # use by device on the page: own (the reader's), list (all of them), or off
     help_text: str = ""  # where help is near, as the page shows it
 
 

@@ -104,6 +104,7 @@ RULES: dict[str, Rule] = {
     "household.sms_to": _matching(r"|\+?[0-9]{3,20}", "a phone number, or empty"),
     "household.sms_language": _one_of("fr", "nl", "de", "en"),
     "household.help_phone": _matching(r"|\+?[0-9][0-9 ()/.-]{2,23}", "a phone number, or empty"),
+    "household.devices": _one_of("own", "list", "off"),
     "household.help_text": (lambda text: len(text) <= 400, "up to 400 characters"),
     "probe.hosts": (
         lambda hosts: all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):\d{1,5}", h) for h in hosts),

@@ -23,6 +23,7 @@ from agent.mqtt.session_state import SessionState
 from agent.plan import Sample
 from agent.plan.period import local_clock
 from agent.status import SimHistory, Snapshot
+from agent.traffic import DeviceBytes
 from agent.traffic.uplink import Mismatch
 
 
@@ -90,6 +91,10 @@ class LiveAgent:
     async def samples(self) -> Sequence[Sample]:
         """The counters of the WAN links as the kernel has them now. Raises KernelError."""
         return await self._kernel.samples(self.config.wan.interfaces)
+
+    async def devices(self) -> DeviceBytes:
+        """What each device of the household has carried since the last call. Raises KernelError."""
+        return await self._kernel.devices(self.shaping.links)
 
     def _sim(self) -> SimHistory:
         ledger = self.accounting.ledger

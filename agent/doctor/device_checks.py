@@ -161,8 +161,8 @@ def check_page(evidence: Evidence) -> Finding:
     if evidence.page:
         return warning(
             f"the household does not find its page: {evidence.page}",
-            "Debian: 'systemctl status modem-agent-page' says why; OpenWrt: 'uci show uhttpd.main' must have the start page "
-            "internet.household. A device that is no router needs none: set household.page to false.",
+            "Debian: 'systemctl status modem-agent-page' says why; OpenWrt: the start page in 'uci show uhttpd.main' "
+            "must be internet.household. A device that is no router needs none: set household.page to false.",
             "page",
             rank=1,
         )

@@ -47,10 +47,13 @@ class Publication:
         return True
 
     def share(self, shares: Iterable[tuple[str, Shares]]) -> None:
-        """Write who used how much; `-` is the address of whoever is not among them."""
+        """Write who used how much; `-` is the address of whoever is not among them. Nobody: take it away."""
         lines = [" ".join((address, *(amount(tenths, COMMA) for tenths in parts))) for address, parts in shares]
         if lines != self._shares:
-            self._replace(DEVICES, "".join(f"{line}\n" for line in lines))
+            if lines:
+                self._replace(DEVICES, "".join(f"{line}\n" for line in lines))
+            else:
+                (self.folder / DEVICES).unlink(missing_ok=True)
             self._shares = lines
 
     def confirm(self, boot_s: float, language: str) -> None:

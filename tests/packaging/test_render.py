@@ -67,7 +67,7 @@ FITTING = {
     "plan.timezone": "UTC0", "plan.count": "link", "plan.charge": "sent",
     "shaper.qdisc": "tbf", "operator.url": "mqtt://h", "operator.protocol": "5", "commands.keys_file": "/x",
     "clock.source": "ntp", "household.sms_to": "+32470", "household.sms_language": "nl",
-    "household.help_phone": "+32 2 123", "log.level": "debug",
+    "household.help_phone": "+32 2 123", "household.devices": "list", "log.level": "debug",
     **{f"operator.{name}_file": "/x" for name in ("password", "ca", "cert", "key", "psk")},
     "probe.name": "a.example", "plan.billing_day": 15,
     "plan.full_down_bps": 5_000_000, "plan.full_up_bps": 2_000_000,
