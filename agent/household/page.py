@@ -18,7 +18,7 @@ from agent.household.picture import COLOURS, battery, icon
 # Marks that the web server's script fills in: minutes, and amounts of GB.
 AGE, OWN, OTHERS, UNKNOWN = "@AGE@", "@OWN@", "@OTHERS@", "@UNKNOWN@"
 # Lines that begin so are dropped where they do not hold.
-OLD_LINE, OWN_LINE, UNKNOWN_LINE = '<p class="old', '<p class="own', '<p class="unknown'
+OLD_LINE, OWN_HEAD, OWN_LINE, UNKNOWN_LINE = '<p class="old', '<h2 class="own', '<p class="own', '<p class="unknown'
 
 STYLE = (
     f""":root{{{"".join(f"--{name}:{value};" for name, value in COLOURS.items())}}}"""
@@ -65,7 +65,7 @@ def page(shown: View, language: str, devices: Sequence[tuple[str, int]] | None =
 
 def finished(document: str, minutes: int, *, old: bool) -> str:
     """The document with its marks filled in by ourselves, for the CLI: nobody's device is reading."""
-    dropped = (OWN_LINE, UNKNOWN_LINE) if old else (OLD_LINE, OWN_LINE, UNKNOWN_LINE)
+    dropped = (OWN_HEAD, OWN_LINE, UNKNOWN_LINE, *(() if old else (OLD_LINE,)))
     kept = [line for line in document.splitlines() if not line.startswith(dropped)]
     return "\n".join(kept).replace(AGE, str(minutes)) + "\n"
 
@@ -144,7 +144,7 @@ def _when_slow(shown: View, words: PageTexts) -> list[str]:
 def _use(words: PageTexts, devices: Sequence[tuple[str, int]] | None, *, count: bool) -> list[str]:
     if not count:
         return []
-    out = [f"<h2>{escaped(words.use)}</h2>"]
+    out = [f'{OWN_HEAD}">{escaped(words.use)}</h2>']
     out += [f'{OWN_LINE} row">{icon("device")}<span>{filled(words.this_device, amount=OWN)}</span></p>']
     out += [f'{OWN_LINE}">{filled(words.others, amount=OTHERS)}</p>']
     out += [f'{UNKNOWN_LINE}">{filled(words.unknown, amount=UNKNOWN)}</p>']

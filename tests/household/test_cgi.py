@@ -96,8 +96,8 @@ def test_an_agent_that_is_gone_is_told_within_three_minutes(
 def test_the_reader_sees_its_own_device(busybox: str, publication: Publication, reader: str) -> None:
     _, body = answer(busybox, publication, REMOTE_ADDR=reader, QUERY_STRING="lang=fr")
     text = Outline(body).text
-    assert "Cet appareil : 1,5\xa0Go" in text
-    assert "ensemble : 13,7\xa0Go" in text
+    assert "Cet appareil\xa0: 1,5\xa0Go" in text
+    assert "ensemble\xa0: 13,7\xa0Go" in text
     assert "ne sait pas" not in text
     assert "1.5\xa0GB" in answer(busybox, publication, REMOTE_ADDR=reader, QUERY_STRING="lang=en")[1].replace(
         "<bdi>", ""
@@ -107,15 +107,17 @@ def test_the_reader_sees_its_own_device(busybox: str, publication: Publication, 
 def test_a_stranger_sees_what_all_others_used(busybox: str, publication: Publication) -> None:
     _, body = answer(busybox, publication, REMOTE_ADDR="192.168.8.2", QUERY_STRING="lang=fr")
     text = Outline(body).text
-    assert "Cet appareil : 0\xa0Go" in text
-    assert "ensemble : 15,2\xa0Go" in text
-    assert "quel appareil : 0,3\xa0Go" in text
+    assert "Cet appareil\xa0: 0\xa0Go" in text
+    assert "ensemble\xa0: 15,2\xa0Go" in text
+    assert "quel appareil\xa0: 0,3\xa0Go" in text
     assert "192.168" not in body
 
 
 def test_without_counting_there_is_nothing_of_devices(busybox: str, publication: Publication) -> None:
     (publication.folder / "devices").unlink()
-    assert "Cet appareil" not in answer(busybox, publication, REMOTE_ADDR="192.168.8.23", QUERY_STRING="lang=fr")[1]
+    body = answer(busybox, publication, REMOTE_ADDR="192.168.8.23", QUERY_STRING="lang=fr")[1]
+    assert "Cet appareil" not in body
+    assert "Qui utilise" not in body
 
 
 def test_before_there_is_a_page_it_says_so_in_all_languages(busybox: str, publication: Publication) -> None:
