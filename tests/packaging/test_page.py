@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import AgentError
+from agent.net.dns import ask
+from tests.daemon.running import until
+from tests.netns import needs_namespaces, wire
+
 from .conftest import OPENWRT, PROJECT
 
 UNIT = PROJECT / "systemd/modem-agent-page.service"
@@ -114,3 +119,33 @@ def test_the_pages_unit_is_not_exposed() -> None:
     )
     assert found is not None
     assert float(found[1]) <= 2.0
+
+
+@pytest.mark.root
+def test_dnsmasq_names_the_router_itself(tmp_path: Path) -> None:
+    """The line that the Pi's script writes, read by the real dnsmasq: the address of the LAN, whatever it is."""
+    dnsmasq = shutil.which("dnsmasq") or pytest.skip("dnsmasq: not installed")
+    script = (PROJECT / "firmware-config/raspberry-pi/setup.sh").read_text()
+    found = re.search(r"put 644 /etc/dnsmasq.d/modem-agent-page.conf <<TEXT\n(.*?)TEXT\n", script, re.DOTALL)
+    assert found is not None
+    needs_namespaces()
+    with wire() as cable:
+        config = tmp_path / "dnsmasq.conf"
+        config.write_text(
+            found[1].replace("$lan", "wan0") + "interface=wan0\nbind-dynamic\nno-resolv\nno-hosts\nuser=root\n"
+        )
+        command = [dnsmasq, "--keep-in-foreground", f"--conf-file={config}", f"--pid-file={tmp_path}/pid"]
+        process = cable.near.popen(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            with cable.far.entered():
+                assert until(lambda: addresses(cable.near.address)) == (cable.near.address,)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def addresses(server: str) -> tuple[str, ...]:
+    try:
+        return ask(server, "internet.box", "A", timeout_s=1.0).addresses
+    except AgentError:  # dnsmasq is still starting
+        return ()
