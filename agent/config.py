@@ -115,7 +115,7 @@ class Household:
     """What the household sees: its page, a lamp, SMS."""
 
     led: str = ""  # a name in /sys/class/leds
-    sms_to: str = ""  # phone number told at each warning, throttle and new month
+    sms_to: str = ""  # phone number told at each warning, throttle and new month, and answered when it asks
     sms_language: str = "fr"  # of the texts to the household, and of its page where the browser asks for no other
     page: bool = True  # whether the page for the household is written
     help_phone: str = ""  # whom the page tells to call

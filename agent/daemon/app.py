@@ -33,6 +33,7 @@ from agent.daemon.wait import Wake
 from agent.daemon.watchdog import END_S, LOOK_S, Endings, Patience, Watchdog
 from agent.doctor.readings_log import Diary
 from agent.errors import AgentError
+from agent.household.balance import Balance
 from agent.household.notifier import Household
 from agent.keeper import Change
 from agent.modem import Reading
@@ -101,6 +102,9 @@ class Daemon:
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
         self._page = Page(agent, lambda: self._recovering.online)
+        self._balance = Balance(
+            config.household, agent, agent.send_sms, self._page.view, lambda: agent.clock.now().boot_s
+        )
         self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s)
         self._diary = Diary(Path(config.device.run_dir))
         self._status_file = StatusFile(Path(config.device.run_dir))
@@ -239,6 +243,7 @@ class Daemon:
         supervisor.start("proof", self._proof.run)
         supervisor.start("trial", agent.trials.run)
         supervisor.start("household", self._household.run)
+        supervisor.start("balance", self._balance.run)
 
     async def _watch(self) -> None:
         """Look whether every task keeps what its last beat promised, and say that the loop itself lives."""

@@ -18,7 +18,7 @@ from agent.daemon.startup import Line
 from agent.daemon.tasks.modem import Watching
 from agent.errors import AgentError
 from agent.keeper import Event
-from agent.modem import Modem
+from agent.modem import Modem, sms
 from agent.mqtt.session_state import SessionState
 from agent.plan import Sample
 from agent.plan.period import local_clock
@@ -137,6 +137,12 @@ class LiveAgent:
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
         return await self._present_modem().send_sms(number, text)
+
+    async def unread_sms(self) -> Sequence[sms.Incoming]:
+        return await sms.unread(self._present_modem())
+
+    async def delete_sms(self, index: int) -> None:
+        await sms.delete(self._present_modem(), index)
 
     def trial_begun(self) -> None:
         self.trials.begun()

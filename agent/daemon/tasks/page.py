@@ -58,7 +58,7 @@ class Page:
         use = self._use if self._counts else None
         listed = use.listed() if use and self._settings.devices == "list" else None
         try:
-            new = self._publication.publish(self._view(), listed, count=use is not None)
+            new = self._publication.publish(self.view(), listed, count=use is not None)
             self._publication.share(use.shares(self._agent.accounting.usage().charged_bytes) if use else ())
             if new or boot_s - self._confirmed_s >= CONFIRM_S - 1:
                 self._publication.confirm(boot_s, self._settings.sms_language)
@@ -101,7 +101,8 @@ class Page:
     def _settings(self) -> Household:
         return self._agent.config.household
 
-    def _view(self) -> View:
+    def view(self) -> View:
+        """What the household is shown now."""
         accounting, moment, settings = self._agent.accounting, self._agent.clock.now(), self._settings
         return view(
             accounting.usage(),
