@@ -42,7 +42,8 @@ def examine(call: Call, tell: Tell) -> Evidence:
     evidence = _reach_out(config, evidence)
     tell("looking at the household's page")
     if config.household.page:
-        evidence = replace(evidence, page=probes.bounded(page_server.look, 10.0, None))
+        look = partial(page_server.look, count=config.household.devices != "off")
+        evidence = replace(evidence, page=probes.bounded(look, 10.0, None))
     tell("looking at the disk")
     disk = probes.bounded(lambda: probes.disk(config.device.state_dir), 5.0, None)
     return replace(evidence, disk=disk, wall_year=datetime.now(timezone.utc).year)

@@ -160,7 +160,7 @@ def check_page(evidence: Evidence) -> Finding:
         return ok("the household's page is switched off, or nobody looked")
     if evidence.page:
         return warning(
-            f"the household does not find its page: {evidence.page}",
+            f"the household does not find its page, or not all of it: {evidence.page}",
             "Debian: 'systemctl status modem-agent-page' says why; OpenWrt: the start page in 'uci show uhttpd.main' "
             "must be internet.household. A device that is no router needs none: set household.page to false.",
             "page",

@@ -76,7 +76,8 @@ def test_the_sheet_names_the_homes_side_of_the_router_alone(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (b"HTTP/1.1 200 OK\r\nX-Household-Page: modem-agent\r\n\r\n", ""),
+        (b'HTTP/1.1 200 OK\r\nX-Household-Page: modem-agent\r\n\r\n<p class="own">', ""),
+        (b'HTTP/1.1 200 OK\r\nX-Household-Page: modem-agent\r\n\r\n<p class="old">', "lacks use by device"),
         (b"HTTP/1.1 503 No\r\nX-Household-Page: modem-agent\r\n\r\n", "there are no numbers"),
         (b"HTTP/1.1 200 OK\r\nServer: nginx\x1b[2J/1.22\r\n\r\n", "another web server's (nginx[2J/1.22)"),
         (b"SSH-2.0-OpenSSH\r\n", "no web server answers"),
@@ -93,7 +94,7 @@ def test_the_doctor_names_who_has_the_port(answer: bytes, said: str) -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        found = page_server.look(port=server.getsockname()[1])
+        found = page_server.look(port=server.getsockname()[1], count=True)
         thread.join()
     assert said in found
     assert bool(found) is bool(said)

@@ -17,7 +17,7 @@ from agent.daemon.wait import Wake
 from agent.errors import AgentError
 from agent.household.device_use import DeviceUse
 from agent.household.page_view import View, view
-from agent.household.publication import Publication
+from agent.household.publication import Publication, Shares
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class Page:
         self._confirmed_s = -CONFIRM_S
         self._use: DeviceUse | None = None  # read from the store by the first count
         self._count_s, self._counts, self._unsaved_bytes = 0.0, False, 0
+        self._shares: list[tuple[str, Shares]] = []
         self._complaints: set[str] = set()
         self.wake = Wake()
         self.on_beat: Callable[[float], None] = lambda within_s: None
@@ -59,7 +60,7 @@ class Page:
         listed = use.listed() if use and self._settings.devices == "list" else None
         try:
             new = self._publication.publish(self.view(), listed, count=use is not None)
-            self._publication.share(use.shares(self._agent.accounting.usage().charged_bytes) if use else ())
+            self._publication.share(self._shares if use else ())
             if new or boot_s - self._confirmed_s >= CONFIRM_S - 1:
                 self._publication.confirm(boot_s, self._settings.sms_language)
                 self._confirmed_s = boot_s
@@ -82,6 +83,7 @@ class Page:
         self._counts, self._count_s = True, now_s + CONFIRM_S - 1
         accounting = agent.accounting
         self._unsaved_bytes += self._use.take(more, accounting.period.label, accounting.plan.charge)
+        self._shares = self._use.shares(accounting.usage().charged_bytes)
         if self._unsaved_bytes >= SAVE_BYTES:
             await self._save(self._use.saved())
 
