@@ -14,7 +14,7 @@ from functools import cache
 LANGUAGES = ("fr", "nl", "de", "en", "ar")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)  # memory: what nobody compares or prints needs no code
 class PageTexts:
     """All of one language."""
 
