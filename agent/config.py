@@ -120,13 +120,17 @@ class ClockSettings:
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """Signs for the household."""
+    """What the household sees: its page, a lamp, SMS."""
 
     led: str = ""  # a name in /sys/class/leds
-    sms_to: str = ""  # phone number told at each warning, throttle and new month
-    sms_language: str = "fr"  # of the texts to the household
+    sms_to: str = ""  # phone number told at each warning, throttle and new month, and answered when it asks
+    sms_language: str = "fr"  # of the texts to the household, and of its page where the browser asks for no other
     metered: str = "auto"  # whether devices are told, by Wi-Fi and DHCP, that the line is metered: auto or off
     captive_portal_url: str = ""  # the RFC 8908 document whose address DHCP gives to phones; empty: none
+    page: bool = True  # whether the page for the household is written
+    help_phone: str = ""  # whom the page tells to call
+    devices: str = "own"  # use by device on the page: own (the reader's), list (all of them), or off
+    help_text: str = ""  # where help is near, as the page shows it
 
 
 @dataclass(frozen=True, slots=True)

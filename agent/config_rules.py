@@ -133,6 +133,9 @@ RULES: dict[str, Rule] = {
         r"|(?=.{1,240}$)https://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~/%?&=:+-]*)?",
         "https://HOST[:PORT][/PATH], or empty",
     ),
+    "household.help_phone": _matching(r"|\+?[0-9][0-9 ()/.-]{2,23}", "a phone number, or empty"),
+    "household.devices": _one_of("own", "list", "off"),
+    "household.help_text": (lambda text: len(text) <= 400, "up to 400 characters"),
     "probe.hosts": (
         lambda hosts: all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):\d{1,5}", h) for h in hosts),
         "a list of HOST:PORT",

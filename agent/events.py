@@ -56,6 +56,11 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The plan was held against the ledger: after each reading of the counters, and after a command."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeedJudged:
     """The line became faster than plan.max_bps says, or with None ceased to be."""
 
@@ -181,6 +186,7 @@ Occurrence: TypeAlias = Union[
     "Saved",
     "Noticed",
     "Decided",
+    "Reviewed",
     "SpeedJudged",
     "Charged",
     "LinkEvent",

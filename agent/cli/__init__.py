@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "usage": ("Look", "What was used this period, by day or by month."),
     "signal": ("Look", "The radio signal; --watch aims an antenna."),
     "modem": ("Look", "What the module is and says: identity, SIM, cell, contexts."),
+    "page": ("Look", "Print the household's page, or the sheet that leads there."),
     "log": ("Look", "What happened; --audit shows who commanded what."),
     "doctor": ("Find the fault", "Walk the chain from port to broker and name the root cause."),
     "ping": ("Find the fault", "Ask a host for echoes over the mobile line."),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.verb import SOCKET_NAME, Call
-from agent.doctor import access_point
+from agent.doctor import access_point, page_server
 from agent.doctor.evidence import Evidence
 from agent.errors import AgentError, AgentNotRunning, ConfigError, NotPermitted
 from agent.net import probes, resolv
@@ -40,6 +40,10 @@ def examine(call: Call, tell: Tell) -> Evidence:
     evidence = _look_around(config, evidence)
     tell("asking name servers, hosts and the broker")
     evidence = _reach_out(config, evidence)
+    tell("looking at the household's page")
+    if config.household.page:
+        look = partial(page_server.look, count=config.household.devices != "off")
+        evidence = replace(evidence, page=probes.bounded(look, 10.0, None))
     tell("looking at the disk")
     disk = probes.bounded(lambda: probes.disk(config.device.state_dir), 5.0, None)
     return replace(evidence, disk=disk, wall_year=datetime.now(timezone.utc).year)

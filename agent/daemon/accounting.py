@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from agent.clock import ClockLike
 from agent.daemon.line_speed import LineSpeed
-from agent.events import Decided, Emit, Noticed, unheard
+from agent.events import Decided, Emit, Noticed, Reviewed, unheard
 from agent.keeper import Keeper
 from agent.plan import (
     BillingPeriod,
@@ -105,11 +105,12 @@ class Accounting:
         for notice in told:
             log.warning("plan: %s (%d %% of %d bytes)", notice.kind, notice.percent, notice.limit_bytes)
             self._emit(Noticed(notice))
-        if (self.decision.state, self.decision.rates) != (before.state, before.rates):
+        decided = (self.decision.state, self.decision.rates) != (before.state, before.rates)
+        if decided:
             log.warning("plan: %s, %s", self.decision.state, self.decision.reason)
-        elif ledger.period.label == label:
-            return
-        self._emit(Decided(self.decision))
+        if decided or ledger.period.label != label:
+            self._emit(Decided(self.decision))
+        self._emit(Reviewed())
 
     def changed(self) -> None:
         """The ledger was changed by somebody else: a top-up, the operator's word."""

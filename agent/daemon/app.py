@@ -26,6 +26,7 @@ from agent.daemon.status_file import StatusFile
 from agent.daemon.supervisor import Supervisor
 from agent.daemon.tasks.announcing import Announcing
 from agent.daemon.tasks.modem import Watching
+from agent.daemon.tasks.page import Page
 from agent.daemon.tasks.recovery import Recovering
 from agent.daemon.tasks.reporting import Reporting
 from agent.daemon.tasks.uplink import Uplink
@@ -48,6 +49,7 @@ from agent.events import (
     Progressed,
     RebirthAsked,
     RetainedLost,
+    Reviewed,
     Saved,
     SessionChanged,
     Shaped,
@@ -57,6 +59,7 @@ from agent.events import (
     UnsolicitedLine,
     UplinkJudged,
 )
+from agent.household.balance import Balance
 from agent.household.notifier import Household
 from agent.keeper import Change
 from agent.modem import Reading
@@ -125,6 +128,10 @@ class Daemon:
         )
         self._announcing = Announcing(config.household, emit, lambda: agent.clock.now().boot_s)
         self._announcing.want(agent.accounting.decision.state)
+        self._page = Page(agent, emit, lambda: self._recovering.online)
+        self._balance = Balance(
+            config.household, agent, agent.send_sms, self._page.view, lambda: agent.clock.now().boot_s
+        )
         self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s, emit)
         self._diary = Diary(Path(config.device.run_dir))
         self._status_file = StatusFile(Path(config.device.run_dir))
@@ -156,6 +163,8 @@ class Daemon:
                 agent.shaping.want(decision.rates)
                 self._announcing.want(decision.state)
                 self._changed()
+            case Reviewed():
+                self._page.wake.set()
             case SpeedJudged(details):
                 reporting.alarm(line_speed.ALARM, details)
             case Shaped(links, state):
@@ -199,7 +208,8 @@ class Daemon:
         self._reporting.changed()
 
     def _show(self) -> None:
-        """The household's sign."""
+        """The household's sign, and its page."""
+        self._page.wake.set()
         self._household.look(online=self._recovering.online, slow=self._agent.accounting.decision.slow)
 
     def _read(self, reading: Reading) -> None:
@@ -272,6 +282,7 @@ class Daemon:
             "operator": self._reporting,
             "recovery": self._recovering,
             "uplink": self._uplink,
+            "page": self._page,
         }
         for name, part in parts.items():
             supervisor.start(name, part.run, fatal=part is self._counting)
@@ -280,6 +291,7 @@ class Daemon:
         supervisor.start("trial", agent.trials.run)
         supervisor.start("household", self._household.run)
         supervisor.start("announcing", self._announcing.run)
+        supervisor.start("balance", self._balance.run)
 
     async def _watch(self) -> None:
         """Look whether every task keeps what its last beat promised, and say that the loop itself lives."""

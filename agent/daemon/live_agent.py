@@ -20,11 +20,12 @@ from agent.errors import AgentError
 from agent.events import RebirthAsked
 from agent.household.metered import Announced
 from agent.keeper import Event
-from agent.modem import Modem
+from agent.modem import Modem, sms
 from agent.mqtt.session_state import SessionState
 from agent.plan import Sample
 from agent.plan.period import local_clock
 from agent.status import SimHistory, Snapshot
+from agent.traffic import DeviceBytes
 from agent.traffic.uplink import Mismatch
 
 
@@ -94,6 +95,10 @@ class LiveAgent:
         """The counters of the WAN links as the kernel has them now. Raises KernelError."""
         return await self._kernel.samples(self.config.wan.interfaces)
 
+    async def devices(self) -> DeviceBytes:
+        """What each device of the household has carried since the last call. Raises KernelError."""
+        return await self._kernel.devices(self.shaping.links)
+
     def _sim(self) -> SimHistory:
         ledger = self.accounting.ledger
         return SimHistory(
@@ -135,6 +140,12 @@ class LiveAgent:
 
     async def send_sms(self, number: str, text: str) -> dict[str, Any]:
         return await self._present_modem().send_sms(number, text)
+
+    async def unread_sms(self) -> Sequence[sms.Incoming]:
+        return await sms.unread(self._present_modem())
+
+    async def delete_sms(self, index: int) -> None:
+        await sms.delete(self._present_modem(), index)
 
     def trial_begun(self) -> None:
         self.trials.begun()

@@ -167,3 +167,18 @@ def check_disk(evidence: Evidence) -> Finding:
     if free < LOW_FREE_BYTES:
         return warning(f"{disk.path} has {free / 1e6:.1f} MB left", "Free some space.", "disk")
     return ok(f"{free / 1e6:.0f} MB free")
+
+
+def check_page(evidence: Evidence) -> Finding:
+    """Whether the household finds its page. Nothing of the line hangs on it."""
+    if evidence.page is None:
+        return ok("the household's page is switched off, or nobody looked")
+    if evidence.page:
+        return warning(
+            f"the household does not find its page, or not all of it: {evidence.page}",
+            "Debian: 'systemctl status modem-agent-page' says why; OpenWrt: the start page in 'uci show uhttpd.main' "
+            "must be internet.household. A device that is no router needs none: set household.page to false.",
+            "page",
+            rank=1,
+        )
+    return ok("the household's page is shown at http://internet.box/")

@@ -18,6 +18,7 @@ from agent.doctor.device_checks import (
     check_config,
     check_counters,
     check_disk,
+    check_page,
     check_shaper,
 )
 from agent.doctor.evidence import Evidence
@@ -55,6 +56,7 @@ CHECKS: tuple[tuple[str, Judge], ...] = (
     ("shaper", check_shaper),
     ("devices", check_announced),
     ("disk", check_disk),
+    ("page", check_page),
 )
 
 

@@ -42,6 +42,7 @@ class Evidence:
     clock: str | None = None  # a value of agent.plan.model.Trust
     wall_year: int | None = None
     disk: Disk | None = None
+    page: str | None = None  # what answers instead of the household's page; empty: the page; None: it is not wanted
     store_problem: str = ""
 
     def to_dict(self) -> dict[str, Any]:

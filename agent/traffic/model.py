@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import fnmatch
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from agent.plan import Rates, Sample
 
@@ -84,6 +84,14 @@ class Management:
 
     received_bytes: int = 0
     sent_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBytes:
+    """IP bytes of the household's devices over the WAN links, since the last reading."""
+
+    sent: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by Ethernet and IP address
+    received: Mapping[str, int] = field(default_factory=dict)  # by IP address
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,12 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 SYSTEMD = PROJECT / "systemd"
+PAGE = PROJECT / "firmware-config/openwrt/modem-agent/files/modem-agent.page"  # the same script on both systems
 
 # What of systemd/ goes where. The unit folder is bookworm's; a merged /usr makes it trixie's as well.
 PLACES = {
     "modem-agent.service": "lib/systemd/system/modem-agent.service",
+    "modem-agent-page.service": "lib/systemd/system/modem-agent-page.service",
     "modem-agent-reboot.path": "lib/systemd/system/modem-agent-reboot.path",
     "modem-agent-reboot.service": "lib/systemd/system/modem-agent-reboot.service",
     "modem-agent-dnsmasq.path": "lib/systemd/system/modem-agent-dnsmasq.path",
@@ -87,6 +89,7 @@ def lay_out(root: Path, number: str, when: int) -> None:
     for place, content in documents().items():
         put(root, place, content)
     put(root, "usr/lib/modem-agent/unshape", (HERE / "unshape").read_bytes(), 0o755)
+    put(root, "usr/lib/modem-agent/www/cgi-bin/index.cgi", PAGE.read_bytes(), 0o755)
     put(root, "usr/share/modem-agent/config.toml", (HERE / "config.toml").read_bytes())
     folder = "usr/share/doc/modem-agent"
     changes = filled("changelog", VERSION=number, DATE=formatdate(when), MAINTAINER=maintainer())

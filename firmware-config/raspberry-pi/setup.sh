@@ -88,7 +88,7 @@ export DEBIAN_FRONTEND=noninteractive
 if [ "$packages" = yes ]; then
 	say "installing packages"
 	within apt-get update -qq
-	within apt-get install -y -qq --no-install-recommends network-manager modemmanager dnsmasq nftables \
+	within apt-get install -y -qq --no-install-recommends network-manager modemmanager dnsmasq nftables busybox \
 		systemd-timesyncd python3-click python3-paho-mqtt python3-pyroute2 python3-serial kmod tzdata
 fi
 say "installing the agent"
@@ -160,6 +160,11 @@ TEXT
 put 644 /etc/dnsmasq.d/modem-agent-metered.conf <<'TEXT'
 # Written by modem-agent from [household] in its configuration: change that, not this.
 dhcp-option-force=43,ANDROID_METERED
+TEXT
+
+put 644 /etc/dnsmasq.d/modem-agent-page.conf <<TEXT
+# The household's page: the address of the LAN, whatever it is.
+interface-name=internet.box,$lan/4
 TEXT
 
 put 644 /etc/sysctl.d/90-modem-agent.conf <<'TEXT'

@@ -239,6 +239,7 @@ def evidence() -> Evidence:
         clock="sync",
         wall_year=2026,
         disk=Disk("/var/lib/modem-agent", 76_960_000_000),
+        page="",
     )
 
 

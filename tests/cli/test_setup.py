@@ -206,11 +206,13 @@ def test_a_wrong_answer_is_asked_again_and_the_others_are_kept(
             terminal.expect(r"\]: $|none\): $|knows it\): $|day.*: $")
             terminal.send(answer + "\n")
         terminal.expect(said)
-        for answer in right:
+        for answer in (*right, "call me", "+32470000001", "-"):
             terminal.send(answer + "\n")
+        terminal.expect("household.sms_to: not allowed")
         assert terminal.wait() == 0
     found = config.load(file)
     assert (found.wan.interfaces, found.plan.billing_day, found.operator.url) == (("wan0",), 15, "")
+    assert (found.household.sms_to, found.household.led) == ("+32470000001", "")
 
 
 def test_a_dash_empties_what_was_set(tmp_path: Path) -> None:
@@ -225,6 +227,7 @@ def test_a_dash_empties_what_was_set(tmp_path: Path) -> None:
         terminal.send("\n")
         terminal.expect(r"\[mqtt://h\]: ")
         terminal.send("-\n")
+        terminal.send("\n\n")
         assert terminal.wait() == 0
     found = config.load(file)
     assert (found.modem.apn, found.operator.url, found.operator.ca_file, found.operator.root) == ("", "", "", "kept")

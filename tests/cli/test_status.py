@@ -42,6 +42,7 @@ def answers(tmp_path: Path) -> Iterator[Answers]:
     table.rows = {
         "status": ("read", row("status")),
         "usage": ("read", row("usage")),
+        "config.get": ("read", row("config.get")),
         "modem.signal": ("read", signal),
     }
     with serving(tmp_path / "control.sock", table):

@@ -236,6 +236,7 @@ def test_a_configuration_that_kills_the_agent_is_given_up(tmp_path: Path, config
         {"modem.port": "/dev/mtd0"},
         {"modem.power_cycle": ["/bin/true"]},
         {"household.led": "green:status"},
+        {"household.devices": "list"},
         {"operator.beat_s": 1800, "household.led": "green:status"},
     ],
 )

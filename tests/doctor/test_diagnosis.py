@@ -34,6 +34,7 @@ def healthy(**changes: Any) -> Evidence:
         clock="sync",
         wall_year=2026,
         disk=Disk("/var/lib/modem-agent", 80_000_000),
+        page="",
     )
     return replace(evidence, **changes)
 
@@ -362,3 +363,13 @@ def test_a_refused_configuration_is_a_warning_with_its_sentence() -> None:
     assert (name, finding.level) == ("configuration", "warning")
     assert refused in finding.text
     assert "/etc/config/modem-agent" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("page", "level"), [("", "ok"), (None, "ok"), ("port 80 is another web server's (nginx)", "warning")]
+)
+def test_a_page_that_the_household_does_not_find_is_the_least_of_the_troubles(page: str | None, level: str) -> None:
+    found = diagnose(healthy(page=page))
+    assert dict(found.findings)["page"].level == level
+    worse = diagnose(healthy(page=page, clock="unsync"))
+    assert worse.cause == "clock"

@@ -77,6 +77,8 @@ def test_files_are_roots_and_the_units_are_where_systemd_looks(package: Path) ->
     assert all(" root/root " in line for line in listing.splitlines())
     for place in (
         "./lib/systemd/system/modem-agent.service",
+        "./lib/systemd/system/modem-agent-page.service",
+        "./usr/lib/modem-agent/www/cgi-bin/index.cgi",
         "./lib/systemd/system/modem-agent-reboot.path",
         "./lib/systemd/system/modem-agent-dnsmasq.path",
         "./lib/systemd/system/modem-agent-dnsmasq.service",

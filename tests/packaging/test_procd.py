@@ -296,6 +296,6 @@ def test_a_page_of_settings_may_read_and_write_the_configuration() -> None:
 
 
 def test_shellcheck_has_nothing_to_say(shellcheck: str) -> None:
-    scripts = [OPENWRT / f"modem-agent.{name}" for name in ("init", "rpcd", "defaults")]
+    scripts = [OPENWRT / f"modem-agent.{name}" for name in ("init", "rpcd", "defaults", "page")]
     result = subprocess.run([shellcheck, "-s", "dash", *scripts], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout

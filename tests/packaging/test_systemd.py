@@ -13,7 +13,7 @@ from .conftest import PROJECT
 
 SYSTEMD = PROJECT / "systemd"
 UNITS = (
-    "modem-agent.service",
+    *("modem-agent.service", "modem-agent-page.service"),
     *("modem-agent-reboot.path", "modem-agent-reboot.service"),
     *("modem-agent-dnsmasq.path", "modem-agent-dnsmasq.service"),
 )

@@ -11,7 +11,8 @@ import pytest
 from agent.config import ShaperSettings
 from agent.errors import KernelError
 from agent.traffic import Kernel, Management, NamesMeter, Shaper
-from agent.traffic.netlink.nftables import count, table
+from agent.traffic.netlink.nfnetlink import batch
+from agent.traffic.netlink.nftables import count, requests
 from agent.traffic.own_traffic import AGAIN_S
 from agent.traffic.tree import KINDS
 from tests.netns import Namespace, Wire, lan_and_wan, needs_namespaces
@@ -156,7 +157,7 @@ def test_no_more_of_it_is_free_than_a_device_needs() -> None:
 
 
 def test_a_rule_reads_back_as_it_is_made_and_has_counted_nothing() -> None:
-    begin, made, *_, rule, end = table("ours", ["wan0"])
+    begin, made, *_, rule, end = batch("ours", requests("ours", ["wan0"]))
     assert b"ours\0" in made
     assert count(rule[HEADER_BYTES:]) == ("sent", 0)
     with pytest.raises(OSError, match="no length"):

@@ -18,7 +18,7 @@ from agent.cli.verb import DEFAULT_CONFIG, Call, verb
 from agent.errors import AgentError, NotPermitted
 from agent.system import OPENWRT_OPKG
 
-NET = Path("/sys/class/net")
+NET, LEDS = Path("/sys/class/net"), Path("/sys/class/leds")
 RESTART_S = 30.0
 FILES = ("ca", "cert", "key")
 COMMAND_KEYS = "keys.toml"  # beside the configuration, where certificates.sh's files are put
@@ -28,6 +28,8 @@ KEYS = {
     "wan": "wan.interfaces",
     "billing_day": "plan.billing_day",
     "broker": "operator.url",
+    "sms": "household.sms_to",
+    "led": "household.led",
     **{name: f"operator.{name}_file" for name in FILES},
     "keys": "commands.keys_file",
 }
@@ -46,6 +48,8 @@ KEYS = {
 @click.option("--wan", metavar="NAME", multiple=True, help="Mobile link, a name or pattern; may be repeated.")
 @click.option("--port", metavar="DEVICE", help="AT port of the module; auto finds it.")
 @click.option("--billing-day", metavar="DAY", type=int, help="Day of the month on which the allowance is new.")
+@click.option("--sms", metavar="NUMBER", help="The household's phone: told by SMS, and answered when it asks.")
+@click.option("--led", metavar="NAME", help="A LED of the device for ok, slow and no service.")
 @click.option("--yes", is_flag=True, help="Ask nothing: flags, what is found, and the defaults.")
 @click.option("--no-doctor", is_flag=True, help="Write the file and leave it at that.")
 def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **given: Any) -> int:
@@ -87,7 +91,7 @@ def _answers(
     table: dict[str, Any], *, yes: bool, wan: tuple[str, ...], given: dict[str, Any], keys_beside: str
 ) -> dict[str, Any]:
     """Flags first, then what the file says or the machine shows; a person may change it."""
-    operator, modem = table.get("operator", {}), table.get("modem", {})
+    operator, modem, household = (table.get(name, {}) for name in ("operator", "modem", "household"))
     beside = keys_beside if os.path.exists(keys_beside) else ""
     found = {
         "broker": given["broker"] or operator.get("url", ""),
@@ -98,6 +102,8 @@ def _answers(
         "apn": given["apn"] or modem.get("apn", "") or access_point.suggested(),
         "port": given["port"] or modem.get("port", "auto"),
         "wan": list(wan) or table.get("wan", {}).get("interfaces") or links() or ["wwan0"],
+        "sms": given["sms"] or household.get("sms_to", ""),
+        "led": given["led"] or household.get("led", ""),
         "billing_day": given["billing_day"] or table.get("plan", {}).get("billing_day", 1),
     }
     if yes:
@@ -115,7 +121,15 @@ def _answers(
         found["key"] = _asked("key", "Its key, a file", found["key"]) if found["cert"] else ""
     else:
         found |= dict.fromkeys(FILES, "")
+    found["sms"] = _asked("sms", "The household's phone number for SMS (empty: none)", found["sms"])
+    found["led"] = _asked("led", f"LED for ok, slow and no service{_leds()} (empty: none)", found["led"])
     return found
+
+
+def _leds(folder: Path = LEDS) -> str:
+    """The first few of this device, to choose from."""
+    names = sorted(led.name for led in folder.iterdir()) if folder.is_dir() else []
+    return f", one of {screen.clean(' '.join(names[:6]))}" if names else ""
 
 
 def _asked(name: str, question: str, default: str) -> Any:

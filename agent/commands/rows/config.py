@@ -20,10 +20,11 @@ T = TypeVar("T")
 
 STORE_RETRY_S = 2.0  # after a disk that refused
 # Changed on the device alone: who may command it (and so every name by which the operator finds it), what it runs or
-# writes to as root, and files that hold its secrets.
+# writes to as root, files that hold its secrets, and whether people of one home see what the others use.
 LOCAL_SECTIONS = ("commands.", "device.")
 LOCAL_KEYS = frozenset(
     {
+        "household.devices",
         "household.led",
         "modem.port",
         "modem.power_cycle",

@@ -24,8 +24,9 @@ from typing import Any, TypeVar
 from agent.errors import KernelError
 from agent.plan import Epoch, Sample, Survey
 from agent.traffic.lower_links import completed, pppoe_devices
-from agent.traffic.model import IFB_PREFIX, Link, LinkEvent, Management, ifb_name, matches
+from agent.traffic.model import IFB_PREFIX, DeviceBytes, Link, LinkEvent, Management, ifb_name, matches
 from agent.traffic.netlink import ifinfomsg
+from agent.traffic.netlink.device_counters import DeviceCounters
 from agent.traffic.netlink.ifinfomsg import TcRow
 from agent.traffic.netlink.link_stats import StatsSocket
 from agent.traffic.netlink.messages import Counters, LinkRow
@@ -70,6 +71,7 @@ class Kernel:
         self._stats: StatsSocket | None = None
         self._events: socket.socket | None = None
         self._names = NamesTable()
+        self._devices = DeviceCounters()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_event: Callable[[LinkEvent], None] | None = None
         self._boot_id = boot_id()
@@ -116,6 +118,12 @@ class Kernel:
         kernel cannot count it."""
         ifnames = tuple(sorted(link.ifname for link in links))
         return await self.call(lambda route: self._names.more(ifnames))
+
+    async def devices(self, links: Iterable[Link]) -> DeviceBytes:
+        """What each device of the household has carried over these links since the last call. KernelError where the
+        kernel cannot count it."""
+        ifnames = tuple(sorted(link.ifname for link in links))
+        return await self.call(lambda route: self._devices.more(ifnames))
 
     async def generation(self) -> int:
         """A number that grows with every change of a link, qdisc, class or filter, whoever makes it."""
@@ -170,7 +178,7 @@ class Kernel:
             self._links = {row.link.ifindex: completed(row.link) for row in route.links()}
             self._serve(route)
         finally:
-            for resource in (route, self._stats, self._events, self._names):
+            for resource in (route, self._stats, self._events, self._names, self._devices):
                 if resource is not None:
                     resource.close()
 

@@ -20,7 +20,7 @@ BEGIN {
 	type("int", "commands.topups_month commands.topup_bytes_month")
 	type("float", "modem.poll_s")
 	type("bool", "modem.recovery shaper.replace_foreign shaper.offload_guard plan.charge_management plan.local_topup")
-	type("bool", "commands.require_signature")
+	type("bool", "commands.require_signature household.page")
 	type("date", "plan.contract_start plan.contract_end")
 	type("texts", "modem.power_cycle plan.sim wan.interfaces commands.at_allow probe.hosts probe.name_servers")
 	type("texts", "commands.sms_allow commands.diag_allow")
