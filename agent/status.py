@@ -58,6 +58,7 @@ class Snapshot:
     usage: Any = None  # plan.Usage
     period: Any = None  # plan.BillingPeriod
     decision: Any = None  # plan.Decision
+    operator_count: Any = None  # plan.OperatorCount, the newest of this period
     shaper: Any = None  # traffic.ShaperState
     session: SessionState = field(default_factory=SessionState)
     outbox_rows: int = 0  # reports not yet acknowledged by the broker
@@ -92,6 +93,7 @@ class Snapshot:
             "usage": usage_dict(self.usage),
             "period": _period(self.period),
             "plan": _decision(self.decision),
+            "operator_count": operator_count_dict(self.operator_count),
             "shaper": _shaper(self.shaper),
             "session": self.session.to_dict(),
             "outbox": {"rows": self.outbox_rows, "dropped": self.outbox_dropped},
@@ -117,12 +119,27 @@ _USAGE = (
     "topup_bytes",
     "limit_bytes",
     "remaining_bytes",
+    "correction_bytes",
     "percent",
 )
 
 
 def usage_dict(usage: Any) -> dict[str, Any] | None:
     return None if usage is None else {name: getattr(usage, name) for name in _USAGE}
+
+
+def operator_count_dict(count: Any) -> dict[str, Any] | None:
+    """`difference_bytes` is what the operator counted more; unknown while the clock here is not trusted."""
+    if count is None:
+        return None
+    return {
+        "source": count.source,
+        "as_of": timestamp(count.as_of),
+        "mode": "follow" if count.follow else "tell",
+        "used_bytes": count.used_bytes,
+        "own_bytes": count.own_bytes,
+        "difference_bytes": None if count.own_bytes is None else count.difference_bytes,
+    }
 
 
 def _period(period: Any) -> dict[str, Any] | None:

@@ -32,6 +32,10 @@ class Call:
     def id(self) -> str:
         return self.entry.id
 
+    @property
+    def role(self) -> str:
+        return self.entry.role
+
     def __call__(self, percent: int, what: str) -> None:
         now_s = self._runner.agent.clock.now().boot_s
         if percent <= self._percent or now_s - self._told_s < self.PROGRESS_S or self.finished:

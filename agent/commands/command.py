@@ -20,6 +20,10 @@ class Progress(Protocol):
 
     @property
     def id(self) -> str: ...
+    @property
+    def role(self) -> str:
+        """Of whoever asked."""
+        ...
 
     def __call__(self, percent: int, what: str) -> None:
         """How far it got, and what is being done."""
@@ -39,8 +43,8 @@ class Quiet:
 
     id = ""
 
-    def __init__(self, agent: Agent, tell: Callable[[int, str], None]) -> None:
-        self._agent, self._tell = agent, tell
+    def __init__(self, agent: Agent, tell: Callable[[int, str], None], role: str) -> None:
+        self._agent, self._tell, self.role = agent, tell, role
 
     def __call__(self, percent: int, what: str) -> None:
         self._tell(percent, what)

@@ -77,7 +77,7 @@ async def execute(
     command = lookup(name)
     ask = functools.partial(_checked, agent, command, args, role=role, source=source)
     if command.role == "read":
-        return await perform(agent, command, ask(), Quiet(agent, progress))
+        return await perform(agent, command, ask(), Quiet(agent, progress, role))
     trail = Trail(agent, name, source=source, role=role)
     try:
         checked = ask()
@@ -87,7 +87,7 @@ async def execute(
         raise
     agent.event("command", {"name": name, "source": source, "role": role, "reads": command.reads(checked)})
     await trail.note(results.RUNNING)
-    return await _noted(trail, perform(agent, command, checked, Quiet(agent, progress)))
+    return await _noted(trail, perform(agent, command, checked, Quiet(agent, progress, role)))
 
 
 def _checked(agent: Agent, command: Command, args: Mapping[str, Any], *, role: str, source: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from agent import __version__
 from agent.commands import audit
 from agent.commands.execute import execute
 from agent.control.server import ControlServer
-from agent.daemon import line_speed, memory, sd_notify
+from agent.daemon import line_speed, memory, meter_difference, sd_notify
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.startup import Line
 from agent.daemon.status_file import StatusFile
@@ -100,6 +100,7 @@ class Daemon:
             config.household, config.plan, agent.store, agent.send_sms, lambda: agent.accounting.period.label
         )
         self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s)
+        self._meters = meter_difference.MeterDifference()
         self._diary = Diary(Path(config.device.run_dir))
         self._status_file = StatusFile(Path(config.device.run_dir))
         self._shaped_anew = Wake()
@@ -155,6 +156,8 @@ class Daemon:
         if received is not None and sent is not None:
             self._agent.accounting.witness(received, sent, reading.at_boot_s)
         self._card(reading)
+        self._meters.note(reading.signal.rsrp_dbm, self._agent.clock.now())
+        self._reporting.alarm(meter_difference.ALARM, self._meters.details(self._agent.accounting.ledger))
         drift = {"reason": "the module counts other bytes than the kernel"}
         self._reporting.alarm("counter-drift", drift if self._agent.accounting.drifting else None)
         self._diary.note(self._agent.snapshot().to_dict())

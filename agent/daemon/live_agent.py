@@ -20,7 +20,7 @@ from agent.errors import AgentError
 from agent.keeper import Event
 from agent.modem import Modem
 from agent.mqtt.session_state import SessionState
-from agent.plan import Sample
+from agent.plan import Sample, newest
 from agent.plan.period import local_clock
 from agent.status import SimHistory, Snapshot
 from agent.traffic.uplink import Mismatch
@@ -68,6 +68,7 @@ class LiveAgent:
             usage=accounting.usage(),
             period=accounting.period,
             decision=accounting.decision,
+            operator_count=newest(accounting.ledger.operator_counts),
             shaper=self.shaping.state,
             session=self.session_state(),
             outbox_rows=outbox_rows,

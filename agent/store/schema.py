@@ -18,4 +18,9 @@ LEDGER_AND_HISTORY = (
     " boot_s REAL NOT NULL, name TEXT NOT NULL, data TEXT NOT NULL)",
 )
 
-MIGRATIONS: list[tuple[str, ...]] = [LEDGER_AND_HISTORY, outbox.SCHEMA + journal.SCHEMA, journal.ARRIVAL]
+FOREIGN_HOURS = (
+    "ALTER TABLE hours ADD COLUMN foreign_received INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE hours ADD COLUMN foreign_sent INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: list[tuple[str, ...]] = [LEDGER_AND_HISTORY, outbox.SCHEMA + journal.SCHEMA, journal.ARRIVAL, FOREIGN_HOURS]

@@ -60,7 +60,7 @@ def _ask(call: Call, *, days: bool, months: bool) -> dict[str, Any]:
 
         with offline_status.instead_of(absent):
             kept = offline_status.status(call)
-        out = {name: kept[name] for name in ("v", "time", "clk", "usage", "period", "plan", "stored")}
+        out = {name: kept[name] for name in ("v", "time", "clk", "usage", "period", "plan", "operator_count", "stored")}
         if days:
             out["days"] = offline_status.look(call, lambda db: db.history.days(DAYS_ASKED))
         if months:
@@ -93,6 +93,8 @@ def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Sent", screen.size(usage["sent_bytes"])),
         ("Foreign SIM", screen.size(usage["foreign_bytes"]) if usage.get("foreign_bytes") else None),
         ("Agent's own", screen.size(usage["management_bytes"]) if usage["management_bytes"] else None),
+        ("Operator", _operator(answer.get("operator_count"))),
+        ("Correction", _signed(usage["correction_bytes"]) if usage.get("correction_bytes") else None),
         ("Top-ups", screen.size(usage["topup_bytes"]) if usage["topup_bytes"] else None),
         ("Left", screen.size(max(0, usage["remaining_bytes"]))),
         ("Forecast", outlook(answer)),
@@ -106,6 +108,21 @@ def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
             f"from the store, written {screen.age(kept['age_s'])} ago; the agent is not running" if kept else None,
         ),
     ]
+
+
+def _operator(count: Mapping[str, Any] | None) -> str | None:
+    """The other meter, at the instant it is of."""
+    if count is None:
+        return None
+    used = f"counts {screen.size(count['used_bytes'])} at {local(count['as_of'])}"
+    if count["difference_bytes"] is None:
+        return f"{used}; compared once the clock is known"
+    more = "more" if count["difference_bytes"] >= 0 else "less"
+    return f"{used}, {screen.size(abs(count['difference_bytes']))} {more} than here"
+
+
+def _signed(amount_bytes: int) -> str:
+    return f"{'+' if amount_bytes > 0 else '-'}{screen.size(abs(amount_bytes))}, as the operator counts"
 
 
 def _unusual(plan: Mapping[str, Any] | None) -> str | None:

@@ -19,7 +19,7 @@ async def status(agent: Agent, args: dict[str, Any], progress: Progress) -> dict
 async def usage(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     await agent.refresh()
     shown = agent.snapshot().to_dict()
-    out = {name: shown[name] for name in ("v", "time", "clk", "usage", "period", "plan")}
+    out = {name: shown[name] for name in ("v", "time", "clk", "usage", "period", "plan", "operator_count")}
     if "days" in args:
         out["days"] = await agent.store.run(lambda db: db.history.days(args["days"]))
     if "months" in args:
