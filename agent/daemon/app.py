@@ -27,6 +27,7 @@ from agent.daemon.supervisor import Supervisor
 from agent.daemon.tasks.modem import Watching
 from agent.daemon.tasks.recovery import Recovering
 from agent.daemon.tasks.reporting import Reporting
+from agent.daemon.tasks.statement import Sealing
 from agent.daemon.tasks.uplink import Uplink
 from agent.daemon.wait import Wake
 from agent.daemon.watchdog import END_S, LOOK_S, Endings, Patience, Watchdog
@@ -229,6 +230,7 @@ class Daemon:
             "operator": self._reporting,
             "recovery": self._recovering,
             "uplink": self._uplink,
+            "statement": Sealing(self._agent),
         }
         for name, part in parts.items():
             part.on_beat = functools.partial(supervisor.beat, name)

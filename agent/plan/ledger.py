@@ -17,6 +17,7 @@ from agent.plan.model import Moment, Plan
 from agent.plan.period import BillingPeriod, plan_period
 
 REMEMBERED_IDS = 64
+MARKS_KEPT = 40  # of a period
 HOURS_TOGETHER = 12  # packed with so many the row still fits a page of the database
 
 
@@ -110,6 +111,24 @@ def correction_bytes(counts: tuple[OperatorCount, ...]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that the household was told, and when by a clock that was trusted: a line of its statement."""
+
+    kind: str  # warning, throttled or restored
+    percent: int
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What of a period could not be counted, at most."""
+
+    cause: str  # restart: what was not yet written; refused: more than the line can carry
+    number: int
+    at_most_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The period before this one, kept so that a roll on a wrong clock can be undone to the byte."""
 
@@ -126,6 +145,8 @@ class Closed:
     foreign_received_bytes: int = 0
     foreign_sent_bytes: int = 0
     operator_counts: tuple[OperatorCount, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     before: Closed | None = None  # and the one before it: a clock may be wrong by more than one
 
 
@@ -205,6 +226,8 @@ class Ledger:
     sim_before: str = ""
     sim_since: datetime | None = None  # when it took the other's place
     warned: tuple[int, ...] = ()  # percentages already told in this period
+    marks: tuple[Mark, ...] = ()  # and when, with what slowed the line and gave it back
+    gaps: tuple[Gap, ...] = ()  # of this period
     told_period: str = ""
     told_state: str = ""
     told_since: datetime | None = None  # when the line came to that state, by a trusted clock
@@ -247,6 +270,15 @@ class Ledger:
     def counted(self) -> tuple[int, int]:
         received = self.received_bytes + sum(s.received_bytes for s in self.pending)
         return received, self.sent_bytes + sum(s.sent_bytes for s in self.pending)
+
+
+def with_gap(gaps: tuple[Gap, ...], *more: Gap) -> tuple[Gap, ...]:
+    """Those of one cause together."""
+    by_cause = {gap.cause: gap for gap in gaps}
+    for gap in more:
+        old = by_cause.get(gap.cause, Gap(gap.cause, 0, 0))
+        by_cause[gap.cause] = Gap(gap.cause, old.number + gap.number, old.at_most_bytes + gap.at_most_bytes)
+    return tuple(by_cause.values())
 
 
 def rule_of(plan: Plan) -> str:

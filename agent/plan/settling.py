@@ -11,7 +11,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from agent.plan.grants import carried, carried_override, given_again, lapse, remaining
-from agent.plan.ledger import Anchor, Closed, HourBytes, Ledger, Span, added, beyond_bytes, charged_bytes, rule_of
+from agent.plan.ledger import (
+    MARKS_KEPT,
+    Anchor,
+    Closed,
+    HourBytes,
+    Ledger,
+    Span,
+    added,
+    beyond_bytes,
+    charged_bytes,
+    rule_of,
+    with_gap,
+)
 from agent.plan.model import Moment, Plan
 from agent.plan.period import BillingPeriod, local_date, next_period, plan_period
 from agent.plan.reconciliation import finished, placed
@@ -102,6 +114,8 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         ledger.foreign_received_bytes,
         ledger.foreign_sent_bytes,
         ledger.operator_counts,
+        ledger.marks,
+        ledger.gaps,
         _of_depth(ledger.previous, PERIODS_UNDONE - 1),
     )
     short_end, advance_bytes = _short(ledger, target, plan)
@@ -124,6 +138,8 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         operator_counts=(),
         previous=closed,
         warned=(),
+        marks=(),
+        gaps=(),
     )
     return _charged(ledger, after, moment, plan)
 
@@ -195,6 +211,8 @@ def _reopened(ledger: Ledger, plan: Plan) -> Ledger:
         advance_bytes=previous.advance_bytes,
         short_end=previous.short_end,
         operator_counts=previous.operator_counts,
+        marks=(*previous.marks, *wrong.marks)[-MARKS_KEPT:],
+        gaps=with_gap(previous.gaps, *wrong.gaps),
         warned=tuple(sorted({*wrong.warned, *previous.warned})),
         previous=previous.before,
         told_period=previous.period.label if wrong.told_period == wrong.period.label else wrong.told_period,

@@ -20,6 +20,7 @@ from agent.store.history import History
 from agent.store.journal import AuditTable, JournalTable, hash_of
 from agent.store.ledger import EventTable, LedgerTable, MetaTable
 from agent.store.outbox import Mark, OutboxTable
+from agent.store.statements import StatementTable
 
 EPOCH = "epoch"  # how many damaged databases went before this one
 
@@ -42,6 +43,7 @@ class Database:
         self.outbox = OutboxTable(connection)
         self.journal = JournalTable(connection)
         self.audit = AuditTable(connection)
+        self.statements = StatementTable(connection)
 
     # -- opening -----------------------------------------------------------------------------------------------
 

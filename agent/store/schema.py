@@ -23,4 +23,14 @@ FOREIGN_HOURS = (
     "ALTER TABLE hours ADD COLUMN foreign_sent INTEGER NOT NULL DEFAULT 0",
 )
 
-MIGRATIONS: list[tuple[str, ...]] = [LEDGER_AND_HISTORY, outbox.SCHEMA + journal.SCHEMA, journal.ARRIVAL, FOREIGN_HOURS]
+STATEMENTS = (
+    "CREATE TABLE statements (n INTEGER PRIMARY KEY, period TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL)",
+)
+
+MIGRATIONS: list[tuple[str, ...]] = [
+    LEDGER_AND_HISTORY,
+    outbox.SCHEMA + journal.SCHEMA,
+    journal.ARRIVAL,
+    FOREIGN_HOURS,
+    STATEMENTS,
+]

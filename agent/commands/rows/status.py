@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.commands import results
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
 from agent.errors import Rejected
+from agent.household import statement as composed
+from agent.keeper import Change, as_it_stands
+from agent.store.database import Database
 
 NO_MODEM = 7801  # vendor range: the cellular module is absent, busy or hung
 
@@ -27,6 +31,23 @@ async def usage(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     return out
 
 
+async def statement(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Of the month under way so far, of one that is over as it was sealed."""
+    await agent.refresh()
+    shown = agent.snapshot()
+    found: list[dict[str, Any] | None] = []
+
+    def look(database: Database) -> None:
+        """In the transaction that saves the ledger, so that days and sums are of one moment."""
+        month, who = args["month"], {"device": shown.device, "version": shown.version}
+        found.append(composed.look(database, agent.config.plan, month, **who))
+
+    await agent.keeper.do(Change(ledger=as_it_stands, tables=look))
+    if found[-1] is None:
+        raise Rejected(results.INVALID_VALUE, f"nothing is known of {args['month']}")
+    return {"v": 1, **found[-1]}
+
+
 async def modem_info(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     modem = agent.snapshot().to_dict()["modem"]
     if modem["reading"] is None:
@@ -43,6 +64,19 @@ ROWS = (
         "what the household has used, of how much, until when",
         usage,
         args={"days": {**COUNT, "help": "also so many days"}, "months": {**COUNT, "help": "also so many months"}},
+    ),
+    Command(
+        "usage.statement",
+        "a month for the household to put on a table: days, warnings, both meters, gaps",
+        statement,
+        args={
+            "month": {
+                "type": "string",
+                "pattern": r"^\d{4}-\d{2}(-\d{2})?$",
+                "required": True,
+                "help": "such as 2026-11, or its first day",
+            }
+        },
     ),
     Command("modem.info", "identity, SIM, registration and signal of the module", modem_info),
 )
