@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from agent.clock import ManualClock
 from agent.cli.verbs import usage
+from agent.clock import ManualClock
 from agent.household import statement, statement_page
 from agent.household.statement_texts import LANGUAGES
 from agent.plan import OperatorCount, Plan, TopUp, committed, measured, notices, reconcile, top_up
