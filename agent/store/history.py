@@ -1,4 +1,4 @@
-"""Traffic by hour (45 days), local day (25 months) and billing period (for ever): about 100 kB after ten years.
+"""Traffic by hour (45 days), local day (13 months) and billing period (for ever): about 100 kB after ten years.
 
 Called through `Database`, inside a transaction; rows come from the ledger's closed hours. Rows are added up, and what
 was added leaves the ledger in the same transaction, so that nothing is there twice.
@@ -14,7 +14,7 @@ from typing import Any
 from agent.plan.ledger import HourBytes
 
 HOURS_KEPT = timedelta(days=45)
-DAYS_KEPT = timedelta(days=25 * 31)
+DAYS_KEPT = timedelta(days=13 * 31)
 
 _ADD = (
     "INSERT INTO {table} ({key}, received, sent) VALUES (?, ?, ?)"
