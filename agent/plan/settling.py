@@ -184,7 +184,8 @@ def _step_back(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan
         wrong.append((right.period.label, (right.received_bytes, right.sent_bytes)))
         right = right.before
     if right is None:
-        wrong, ledger = wrong[:1], replace(ledger, period=target)
+        counts = tuple(count for count in ledger.operator_counts if target.contains(count.as_of))
+        wrong, ledger = wrong[:1], replace(ledger, period=target, operator_counts=counts)
     else:
         for _ in wrong:
             ledger = _reopened(ledger, plan)

@@ -242,6 +242,34 @@ def test_a_large_count_that_waited_is_shown_and_not_followed(metered: Metered) -
     assert metered.charged == metered.own
 
 
+def test_a_roll_that_is_undone_gives_the_counts_back(metered: Metered) -> None:
+    metered.use(GB, seconds=3600)
+    metered.reconcile(2 * GB, metered.clock.wall)
+    metered.use(0, seconds=3600)
+    counts, wall = metered.ledger.operator_counts, metered.clock.wall
+    metered.clock.set_wall(wall + timedelta(days=21))
+    metered.use(GB)
+    assert (metered.ledger.period.label, metered.charged) == ("2026-12-01", GB)
+    metered.clock.set_wall(wall)
+    for _ in range(30):
+        metered.use(0, seconds=60)
+    assert metered.ledger.period.label == MONTH
+    assert metered.ledger.operator_counts == counts
+    assert (metered.own, metered.charged) == (2 * GB, 3 * GB)
+
+
+def test_counts_of_a_period_that_was_none_are_dropped(metered: Metered) -> None:
+    """The first clock was wrong: what was said of its period says nothing of the right one."""
+    metered.use(GB, seconds=3600)
+    metered.reconcile(2 * GB, metered.clock.wall)
+    metered.clock.set_wall(metered.clock.wall - timedelta(days=90))
+    for _ in range(30):
+        metered.use(0, seconds=60)
+    assert metered.ledger.period.label == "2026-08-01"
+    assert metered.ledger.operator_counts == ()
+    assert metered.charged == metered.own == GB
+
+
 def test_an_instant_before_the_clock_was_lost_needs_not_wait(metered: Metered) -> None:
     metered.use(GB, seconds=1800)
     as_of = metered.clock.wall

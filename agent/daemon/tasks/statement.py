@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from agent import __version__
-from agent.daemon.live_agent import LiveAgent
+from agent.commands.agent import Agent
 from agent.errors import StoreError
 from agent.household import statement
 from agent.keeper import Change, as_it_stands
@@ -24,7 +24,7 @@ LOOK_S = 60.0
 class Sealing:
     """See the module docstring."""
 
-    def __init__(self, agent: LiveAgent) -> None:
+    def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._sealed: Closed | None = None  # as it was when it was looked at last
         self.on_beat: Callable[[float], None] = lambda within_s: None
@@ -41,11 +41,11 @@ class Sealing:
 
     async def look(self) -> None:
         """Seal what is over. Raises StoreError; it is tried again then."""
-        agent, closed = self._agent, self._agent.accounting.ledger.previous
-        if closed is None or closed is self._sealed or not agent.device:
+        agent, closed = self._agent, self._agent.keeper.ledger.previous
+        if closed is None or closed is self._sealed or not (device := agent.snapshot().device):
             return
         await agent.keeper.do(Change(ledger=as_it_stands))
-        plan, device = agent.config.plan, agent.device
+        plan = agent.config.plan
         drafted = await agent.store.run(lambda db: statement.draft(db, plan, device=device, version=__version__))
         if drafted is not None:
             sealed, told = drafted
