@@ -22,6 +22,7 @@ from agent.errors import AgentError, Rejected
 UNSUPPORTED = 7022  # USP: command failure; used for a command this agent does not have
 COMMAND_FAILURE = 7022
 PERMISSION_DENIED = 7006
+GIVE_AWAY = {"plan.topup": "top-ups", "plan.reconcile": "corrections"}
 TIMED_OUT = 7800  # vendor range: the time limit passed
 
 
@@ -57,8 +58,8 @@ def permitted(command: Command, role: str) -> None:
 
 def _allowed_here(agent: Agent, name: str, source: str) -> None:
     """Giving bytes away on the device itself is the operator's to allow (plan.local_topup), even to root."""
-    if name == "plan.topup" and source.startswith("local:") and not agent.config.plan.local_topup:
-        raise Rejected(PERMISSION_DENIED, "this plan allows no top-ups on the device; support grants them")
+    if name in GIVE_AWAY and source.startswith("local:") and not agent.config.plan.local_topup:
+        raise Rejected(PERMISSION_DENIED, f"this plan allows no {GIVE_AWAY[name]} on the device; support grants them")
 
 
 async def execute(

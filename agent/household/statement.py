@@ -80,11 +80,17 @@ def _days(ledger: Ledger, days: Sequence[Mapping[str, Any]], plan: Plan) -> list
 
 def look(database: Database, plan: Plan, month: str, *, device: str, version: str) -> dict[str, Any] | None:
     """The statement of a month, sealed or so far; None for one that nothing is known of."""
-    ledger = database.load_ledger()
-    if ledger is not None and ledger.period.label.startswith(month):
-        body = compose(ledger, database.history.days(), plan, device=device, version=version, final=False)
-        return {"n": None, "hash": None, "statement": body}
-    return database.statements.of(month)
+    ledger, sealed = database.load_ledger(), database.statements.of(month)
+    if ledger is None or sealed is not None:
+        return sealed
+    known = {ledger.period.label: ledger}
+    if ledger.previous is not None:  # over, and not yet sealed
+        known[ledger.previous.period.label] = as_ledger(ledger.previous)
+    of = next((of for label, of in known.items() if label.startswith(month)), None)
+    if of is None:
+        return None
+    body = compose(of, database.history.days(), plan, device=device, version=version, final=of is not ledger)
+    return {"n": None, "hash": None, "statement": body}
 
 
 def draft(database: Database, plan: Plan, *, device: str, version: str) -> tuple[Sealed, dict[str, Any]] | None:

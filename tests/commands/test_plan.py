@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 
 from agent.commands.authority import BrokerAuthority, Grant
 from agent.commands.envelope import Envelope
+from agent.commands.execute import execute
 from agent.commands.table import COMMANDS
+from agent.config import Config
+from agent.errors import Rejected
 from agent.plan import HourBytes, Ledger, Moment
 from tests.commands.standin import StandIn
 from tests.commands.test_runner import Channel, tell
@@ -112,3 +116,23 @@ def test_what_a_count_may_say_and_who_may_say_it(
 ) -> None:
     (answer,) = reconciled(tmp_path, {**COUNT, "mode": "follow", **changes}, role=role)
     assert answer["code"] == code, answer
+
+
+def test_the_month_of_a_replaced_modem_goes_on(tmp_path: Path) -> None:
+    """Another device's count, told to one that has counted nothing by then."""
+    moved = {**COUNT, "as_of": "2026-11-10T06:00:00Z", "used_bytes": 31_000_000_000, "source": "transfer"}
+    (answer,) = reconciled(tmp_path, {**moved, "mode": "follow"}, role="admin")
+    out = answer["out"]
+    assert out["count"]["own_bytes"] == 0  # type: ignore[index]
+    assert out["usage"]["charged_bytes"] == 41_000_000_000  # type: ignore[index]
+
+
+def test_a_technician_on_the_device_gives_nothing_away(tmp_path: Path) -> None:
+    """A low count of the operator's is as good as a top-up."""
+
+    async def ask(agent: StandIn) -> None:
+        with pytest.raises(Rejected, match="no corrections on the device"):
+            await execute(agent, "plan.reconcile", COUNT, role="admin", source="local:root (uid 0)")
+
+    with StandIn(tmp_path, Config()) as agent:
+        asyncio.run(ask(agent))

@@ -105,6 +105,7 @@ def test_a_month_is_the_truth_to_the_byte(month: Month) -> None:
     month.pass_hour(123, 4)
     truth, days = month.total, dict(month.days)
     month.pass_hour(5, 6)  # of December
+    assert month.answer()["statement"]["final"], "over, and not yet sealed"
     assert month.seal()
     body = month.answer()["statement"]
     assert body["own_bytes"] == truth
