@@ -156,7 +156,7 @@ def _of_period(ledger: Ledger, label: str) -> Ledger | Closed:
 def _news(count: OperatorCount, known: tuple[OperatorCount, ...]) -> bool:
     """False for one that was taken already. Raises PlanError for what is older, or says another number."""
     for old in known:
-        if (old.source, old.follow) != (count.source, count.follow) or old.period not in ("", count.period):
+        if _kind(old) != _kind(count) or old.period not in ("", count.period):
             continue
         if count.as_of < old.as_of:
             raise PlanError(f"{count.source} was taken as of {_shown(old.as_of)}; {_shown(count.as_of)} is older")
@@ -172,14 +172,14 @@ def _with(known: tuple[OperatorCount, ...], count: OperatorCount) -> tuple[Opera
     return tuple(sorted((*others, count), key=lambda one: (one.as_of, one.source, one.follow)))[-SOURCES_KEPT:]
 
 
-def _kind(count: OperatorCount) -> tuple[str, bool, str]:
-    return count.source, count.follow, count.period
+def _kind(count: OperatorCount) -> tuple[str, bool]:
+    return count.source, count.follow
 
 
 def _judged(count: OperatorCount, known: tuple[OperatorCount, ...]) -> OperatorCount:
     own_bytes = count.own_bytes or 0
     apart = abs(count.difference_bytes) > max(own_bytes // APART_SHARE, APART_BYTES)
-    before = next((old.apart for old in known if (old.source, old.follow) == (count.source, count.follow)), 0)
+    before = next((old.apart for old in known if _kind(old) == _kind(count)), 0)
     return replace(count, apart=before + 1 if apart else 0, period="", unlimited=False)
 
 
