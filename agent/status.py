@@ -17,7 +17,7 @@ from agent.mqtt.session_state import SessionState
 
 if TYPE_CHECKING:
     from agent.modem.reading import Reading
-    from agent.plan import BillingPeriod, Decision, Moment, Rates, Usage
+    from agent.plan import BillingPeriod, Decision, Moment, OperatorCount, Rates, Usage
     from agent.traffic.model import Link, ShaperState
     from agent.traffic.uplink import Mismatch
 
@@ -61,6 +61,7 @@ class Snapshot:
     sim: SimHistory = field(default_factory=SimHistory)
     reading: Reading | None = None  # None when nothing was ever read
     links: Sequence[Link] = ()
+    operator_count: OperatorCount | None = None  # the newest of this period
     shaper: ShaperState | None = None
     session: SessionState = field(default_factory=SessionState)
     outbox_rows: int = 0  # reports not yet acknowledged by the broker
@@ -88,6 +89,7 @@ class Snapshot:
             "usage": usage_dict(self.usage),
             "period": _period(self.period),
             "plan": _decision(self.decision),
+            "operator_count": operator_count_dict(self.operator_count),
             "shaper": _shaper(self.shaper),
             "session": self.session.to_dict(),
             "outbox": {"rows": self.outbox_rows, "dropped": self.outbox_dropped},
@@ -126,12 +128,27 @@ _USAGE = (
     "topup_bytes",
     "limit_bytes",
     "remaining_bytes",
+    "correction_bytes",
     "percent",
 )
 
 
 def usage_dict(usage: Usage) -> dict[str, object]:
     return {name: getattr(usage, name) for name in _USAGE}
+
+
+def operator_count_dict(count: OperatorCount | None) -> dict[str, object] | None:
+    """`difference_bytes` is what the operator counted more; unknown while the clock here is not trusted."""
+    if count is None:
+        return None
+    return {
+        "source": count.source,
+        "as_of": timestamp(count.as_of),
+        "mode": "follow" if count.follow else "tell",
+        "used_bytes": count.used_bytes,
+        "own_bytes": count.own_bytes,
+        "difference_bytes": None if count.own_bytes is None else count.difference_bytes,
+    }
 
 
 def _period(period: BillingPeriod) -> dict[str, object]:

@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "decode": ("Find the fault", "Tell what a modem's answer means."),
     "bundle": ("Find the fault", "Collect all that a ticket needs, redacted, in one file."),
     "reset": ("Act", "Reset the radio, the module or its power."),
+    "erase": ("Act", "Take everything of the household off the device."),
     "throttle": ("Act", "Lift, force or suspend the throttle, or leave it to the plan."),
     "topup": ("Act", "Add to this period's allowance, if the plan allows it here."),
     "run": ("Set up", "Run the agent in the foreground."),

@@ -73,6 +73,7 @@ def status(call: Call) -> dict[str, Any]:
         usage=plan.usage(ledger, config.plan),
         period=ledger.period,
         decision=plan.decide(ledger, config.plan, moment),
+        operator_count=plan.newest(ledger.operator_counts),
         config_refused=refused(config.device.run_dir),
     )
     unknown = {"version": None, "agent_up_s": None, "store": "ok"}

@@ -20,14 +20,15 @@ class Progress(Protocol):
 
     @property
     def id(self) -> str: ...
+    @property
+    def role(self) -> str:
+        """Of whoever asked."""
+        ...
 
     @property
     def issuer(self) -> str:
         """Who asks; proved only where there are keys."""
         ...
-
-    @property
-    def role(self) -> str: ...
 
     def __call__(self, percent: int, what: str) -> None:
         """How far it got, and what is being done."""
@@ -51,10 +52,9 @@ class Quiet:
     """The caller keeps no journal: the control socket."""
 
     id = issuer = ""
-    role = "admin"
 
-    def __init__(self, agent: Agent, tell: Callable[[int, str], None]) -> None:
-        self._agent, self._tell = agent, tell
+    def __init__(self, agent: Agent, tell: Callable[[int, str], None], role: str) -> None:
+        self._agent, self._tell, self.role = agent, tell, role
 
     def __call__(self, percent: int, what: str) -> None:
         self._tell(percent, what)

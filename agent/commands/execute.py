@@ -22,6 +22,7 @@ from agent.errors import AgentError, Rejected
 UNSUPPORTED = 7022  # USP: command failure; used for a command this agent does not have
 COMMAND_FAILURE = 7022
 PERMISSION_DENIED = 7006
+GIVE_AWAY = {"plan.topup": "top-ups", "plan.reconcile": "corrections"}
 TIMED_OUT = 7800  # vendor range: the time limit passed
 
 
@@ -57,8 +58,8 @@ def permitted(command: Command, role: str) -> None:
 
 def _allowed_here(agent: Agent, name: str, source: str) -> None:
     """Giving bytes away on the device itself is the operator's to allow (plan.local_topup), even to root."""
-    if name == "plan.topup" and source.startswith("local:") and not agent.config.plan.local_topup:
-        raise Rejected(PERMISSION_DENIED, "this plan allows no top-ups on the device; support grants them")
+    if name in GIVE_AWAY and source.startswith("local:") and not agent.config.plan.local_topup:
+        raise Rejected(PERMISSION_DENIED, f"this plan allows no {GIVE_AWAY[name]} on the device; support grants them")
 
 
 async def execute(
@@ -77,7 +78,7 @@ async def execute(
     command = lookup(name)
     ask = functools.partial(_checked, agent, command, args, role=role, source=source)
     if command.role == "read":
-        return await perform(agent, command, ask(), Quiet(agent, progress))
+        return await perform(agent, command, ask(), Quiet(agent, progress, role))
     trail = Trail(agent, name, source=source, role=role)
     try:
         checked = ask()
@@ -87,7 +88,7 @@ async def execute(
         raise
     agent.event("command", {"name": name, "source": source, "role": role, "reads": command.reads(checked)})
     await trail.note(results.RUNNING)
-    return await _noted(trail, perform(agent, command, checked, Quiet(agent, progress)))
+    return await _noted(trail, perform(agent, command, checked, Quiet(agent, progress, role)))
 
 
 def _checked(agent: Agent, command: Command, args: Mapping[str, Any], *, role: str, source: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from agent import __version__
 from agent.commands import audit
 from agent.commands.execute import execute
 from agent.control.server import ControlServer
-from agent.daemon import line_speed, memory, sd_notify
+from agent.daemon import line_speed, memory, meter_difference, sd_notify
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.startup import Line
 from agent.daemon.status_file import StatusFile
@@ -29,6 +29,7 @@ from agent.daemon.tasks.modem import Watching
 from agent.daemon.tasks.page import Page
 from agent.daemon.tasks.recovery import Recovering
 from agent.daemon.tasks.reporting import Reporting
+from agent.daemon.tasks.statement import Sealing
 from agent.daemon.tasks.uplink import Uplink
 from agent.daemon.watchdog import END_S, LOOK_S, Endings, Patience, Watchdog
 from agent.doctor.readings_log import Diary
@@ -133,6 +134,8 @@ class Daemon:
             config.household, agent, agent.send_sms, self._page.view, lambda: agent.clock.now().boot_s
         )
         self._uplink = Uplink(lambda: uplink.look(config.wan.interfaces), lambda: agent.clock.now().boot_s, emit)
+        self._sealing = Sealing(agent, emit)
+        self._meters = meter_difference.MeterDifference()
         self._diary = Diary(Path(config.device.run_dir))
         self._status_file = StatusFile(Path(config.device.run_dir))
         self._shaped_anew = Wake()
@@ -218,6 +221,8 @@ class Daemon:
         if received is not None and sent is not None:
             self._agent.accounting.witness(received, sent, reading.at_boot_s)
         self._card(reading)
+        self._meters.note(reading.signal.rsrp_dbm, self._agent.clock.now())
+        self._reporting.alarm(meter_difference.ALARM, self._meters.details(self._agent.accounting.ledger))
         drift = {"reason": "the module counts other bytes than the kernel"}
         self._reporting.alarm("counter-drift", drift if self._agent.accounting.drifting else None)
         self._diary.note(self._agent.snapshot().to_dict())
@@ -283,6 +288,7 @@ class Daemon:
             "recovery": self._recovering,
             "uplink": self._uplink,
             "page": self._page,
+            "statement": self._sealing,
         }
         for name, part in parts.items():
             supervisor.start(name, part.run, fatal=part is self._counting)

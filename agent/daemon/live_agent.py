@@ -22,7 +22,7 @@ from agent.household.metered import Announced
 from agent.keeper import Event
 from agent.modem import Modem, sms
 from agent.mqtt.session_state import SessionState
-from agent.plan import Sample
+from agent.plan import Sample, newest
 from agent.plan.period import local_clock
 from agent.status import SimHistory, Snapshot
 from agent.traffic import DeviceBytes
@@ -71,6 +71,7 @@ class LiveAgent:
             usage=accounting.usage(),
             period=accounting.period,
             decision=accounting.decision,
+            operator_count=newest(accounting.ledger.operator_counts),
             shaper=self.shaping.state,
             session=self.session,
             outbox_rows=outbox.rows if outbox else 0,

@@ -24,7 +24,7 @@ from agent.daemon.tasks.shaping import Shaping
 from agent.events import Events
 from agent.keeper import Keeper
 from agent.plan import Ledger
-from agent.store import Store
+from agent.store import Store, erasure
 from agent.traffic import Kernel, Shaper
 
 DATABASE, CAPABILITIES = config_start.DATABASE, "capabilities.json"
@@ -58,7 +58,9 @@ async def open_line(config: Config) -> Line:
         emit = events.emit
         undo.callback(kernel.close)
         kernel.start(asyncio.get_running_loop(), events.emit)
-        store = Store(Path(config.device.state_dir) / DATABASE)
+        database = Path(config.device.state_dir) / DATABASE
+        erasure.finish(database, Path(config.device.run_dir))
+        store = Store(database)
         undo.callback(store.close)
         ledger = await store.run(lambda database: database.load_ledger())
         floor = ledger.latest if ledger else None

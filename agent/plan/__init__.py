@@ -4,11 +4,13 @@ from agent.plan.counters import Delta, Epoch, Sample, Survey
 from agent.plan.ledger import (
     HourBytes,
     Ledger,
+    OperatorCount,
     Override,
     TopUp,
     charge_management,
     closed_hours,
     committed,
+    newest,
     override,
     top_up,
 )
@@ -25,6 +27,7 @@ from agent.plan.policy import (
     forecast,
     usage,
 )
+from agent.plan.reconciliation import is_large, measured, meters_apart, reconcile
 from agent.plan.sampling import (
     COMMIT_BYTES,
     LATENCY_S,
@@ -49,6 +52,7 @@ __all__ = [
     "Ledger",
     "Moment",
     "Notice",
+    "OperatorCount",
     "Override",
     "Plan",
     "Rates",
@@ -68,6 +72,10 @@ __all__ = [
     "compare",
     "decide",
     "forecast",
+    "is_large",
+    "measured",
+    "meters_apart",
+    "newest",
     "noticed",
     "notices",
     "observe",
@@ -75,6 +83,7 @@ __all__ = [
     "passed_over",
     "period_at",
     "read_card",
+    "reconcile",
     "sample_interval_s",
     "settle",
     "survey",

@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from agent.plan.ledger import Ledger, Override, TopUp, beyond_bytes, charged_bytes, limit_bytes
+from agent.plan.ledger import (
+    Ledger,
+    Override,
+    TopUp,
+    beyond_bytes,
+    correction_bytes,
+    limit_bytes,
+    own_charged_bytes,
+)
 from agent.plan.model import Moment, Plan
 
 LAPSED_KEPT = 8
@@ -58,18 +66,29 @@ def carried_override(wanted: Override | None, start: datetime, moment: Moment) -
 def given_again(right: Ledger, topups: tuple[TopUp, ...], plan: Plan) -> Ledger:
     """Top-ups that came in a period now undone, granted in the right one: each is whole, and forgives what was used
     beyond the limit by then."""
-    own, before = {t.id for t in right.topups}, charged_bytes(right, plan)
+    own, before = {t.id for t in right.topups}, own_charged_bytes(right, plan)
+    correction = correction_bytes(right.operator_counts)
     for topup in topups:
         if topup.id in own:
             continue
         charged = before + topup.charged_bytes
-        beyond = max(0, charged - limit_bytes(right, plan))
+        beyond = max(0, charged + correction - limit_bytes(right, plan))
         right = replace(
             right,
             topups=(*right.topups, replace(topup, charged_bytes=charged)),
             forgiven_bytes=right.forgiven_bytes + beyond,
         )
     return right
+
+
+def forgiven_bytes(topups: tuple[TopUp, ...], own_limit_bytes: int, correction: int) -> int:
+    """What these top-ups forgive of what was used beyond the limit, had the correction been known at each."""
+    forgiven, limit = 0, own_limit_bytes
+    for topup in sorted(topups, key=lambda t: t.charged_bytes):
+        beyond = max(0, topup.charged_bytes + correction - limit)
+        forgiven += beyond
+        limit += beyond + topup.amount_bytes
+    return forgiven
 
 
 def lapse(ledger: Ledger, now: datetime, plan: Plan, *, confirmed: bool) -> Ledger:

@@ -17,6 +17,7 @@ from agent.plan.model import Moment, Plan
 from agent.plan.period import BillingPeriod, plan_period
 
 REMEMBERED_IDS = 64
+MARKS_KEPT = 40  # of a period
 HOURS_TOGETHER = 12  # packed with so many the row still fits a page of the database
 
 
@@ -32,7 +33,7 @@ class TopUp:
     boot_id: str = ""  # and by boot time, since the wall clock of that moment may have been wrong
     boot_s: float = 0.0
     unsure: bool = False  # granted on a clock that was not trusted
-    charged_bytes: int = 0  # what the period had used by then
+    charged_bytes: int = 0  # what the period had used by then, by the own count
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,56 @@ class HourBytes:
     period: str
     received_bytes: int
     sent_bytes: int
+    foreign_received_bytes: int = 0  # of it over a card that is not the contract's
+    foreign_sent_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCount:
+    """What the operator's meter had counted of a period by one instant, and what was counted here by then."""
+
+    source: str  # which of the operator's meters
+    as_of: datetime
+    used_bytes: int
+    follow: bool  # the difference corrects what is used; else it is shown beside it
+    own_bytes: int | None = None  # None: not known before the clock is trusted
+    unfinished: bool = False  # the hour of `as_of` was not over: the own count is made exact when it is
+    apart: int = 0  # so many counts in a row were far from the own one
+    period: str = ""  # of one that waits for the clock
+    unlimited: bool = False  # an admin's, of one that waits
+
+    @property
+    def difference_bytes(self) -> int:
+        """What the operator counted more; negative where he counted less."""
+        return 0 if self.own_bytes is None else self.used_bytes - self.own_bytes
+
+
+def newest(counts: tuple[OperatorCount, ...]) -> OperatorCount | None:
+    return max(counts, key=lambda count: (count.as_of, count.source, count.follow), default=None)
+
+
+def correction_bytes(counts: tuple[OperatorCount, ...]) -> int:
+    """What the newest count that is to be followed adds to what is used, or takes off it."""
+    followed = newest(tuple(count for count in counts if count.follow))
+    return followed.difference_bytes if followed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that the household was told, and when by a clock that was trusted: a line of its statement."""
+
+    kind: str  # warning, throttled or restored
+    percent: int
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What of a period could not be counted, at most."""
+
+    cause: str  # restart: what was not yet written; refused: more than the line can carry
+    number: int
+    at_most_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +144,9 @@ class Closed:
     short_end: datetime | None = None
     foreign_received_bytes: int = 0
     foreign_sent_bytes: int = 0
+    operator_counts: tuple[OperatorCount, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     before: Closed | None = None  # and the one before it: a clock may be wrong by more than one
 
 
@@ -163,6 +217,8 @@ class Ledger:
     lapsed: tuple[TopUp, ...] = ()  # the last that expired, should the clock prove wrong by which they did
     topup_ids: tuple[str, ...] = ()
     override: Override | None = None
+    operator_counts: tuple[OperatorCount, ...] = ()  # of this period, the newest of each source and mode
+    waiting_counts: tuple[OperatorCount, ...] = ()  # of an instant that is not yet placed
     previous: Closed | None = None
     anchor: Anchor | None = None
     foreign: bool = False  # the card in the module is not the contract's
@@ -170,6 +226,8 @@ class Ledger:
     sim_before: str = ""
     sim_since: datetime | None = None  # when it took the other's place
     warned: tuple[int, ...] = ()  # percentages already told in this period
+    marks: tuple[Mark, ...] = ()  # and when, with what slowed the line and gave it back
+    gaps: tuple[Gap, ...] = ()  # of this period
     told_period: str = ""
     told_state: str = ""
     told_since: datetime | None = None  # when the line came to that state, by a trusted clock
@@ -214,6 +272,15 @@ class Ledger:
         return received, self.sent_bytes + sum(s.sent_bytes for s in self.pending)
 
 
+def with_gap(gaps: tuple[Gap, ...], *more: Gap) -> tuple[Gap, ...]:
+    """Those of one cause together."""
+    by_cause = {gap.cause: gap for gap in gaps}
+    for gap in more:
+        old = by_cause.get(gap.cause, Gap(gap.cause, 0, 0))
+        by_cause[gap.cause] = Gap(gap.cause, old.number + gap.number, old.at_most_bytes + gap.at_most_bytes)
+    return tuple(by_cause.values())
+
+
 def rule_of(plan: Plan) -> str:
     return f"{plan.billing_day} {plan.timezone} {plan.contract_start or ''}".strip()
 
@@ -231,13 +298,21 @@ def charge_management(ledger: Ledger, received_bytes: int, sent_bytes: int) -> L
 
 
 def charged_bytes(ledger: Ledger, plan: Plan) -> int:
-    """What of the period's bytes uses up the allowance."""
+    """What uses up the allowance: the own count, corrected by the operator's where that is followed."""
+    return max(0, own_charged_bytes(ledger, plan) + correction_bytes(ledger.operator_counts))
+
+
+def own_charged_bytes(ledger: Ledger, plan: Plan) -> int:
+    """What of the bytes counted here uses up the allowance."""
     received, sent = (all_ - foreign for all_, foreign in zip(ledger.counted(), ledger.foreign_bytes, strict=True))
     if not plan.charge_management:
         received -= ledger.management_received_bytes
         sent -= ledger.management_sent_bytes
-    by_direction = {"sum": received + sent, "received": received, "sent": sent}
-    return max(0, by_direction[plan.charge])
+    return max(0, by_direction(received, sent, plan))
+
+
+def by_direction(received_bytes: int, sent_bytes: int, plan: Plan) -> int:
+    return {"sum": received_bytes + sent_bytes, "received": received_bytes, "sent": sent_bytes}[plan.charge]
 
 
 def limit_bytes(ledger: Ledger, plan: Plan) -> int:
@@ -271,7 +346,7 @@ def top_up(ledger: Ledger, topup: TopUp, plan: Plan) -> Ledger:
     beyond = max(0, charged_bytes(ledger, plan) - limit_bytes(ledger, plan))
     return replace(
         ledger,
-        topups=(*ledger.topups, replace(topup, charged_bytes=charged_bytes(ledger, plan))),
+        topups=(*ledger.topups, replace(topup, charged_bytes=own_charged_bytes(ledger, plan))),
         topup_ids=(*ledger.topup_ids, topup.id)[-REMEMBERED_IDS:],
         forgiven_bytes=ledger.forgiven_bytes + beyond,
     )
@@ -294,14 +369,24 @@ def closed_hours(ledger: Ledger) -> tuple[HourBytes, ...]:
     return closed if len(closed) >= HOURS_TOGETHER else ()
 
 
+def added(old: HourBytes, new: HourBytes, sign: int = 1) -> HourBytes:
+    """Two counts of one hour together, or with -1 what the first has more."""
+    return replace(
+        old,
+        received_bytes=old.received_bytes + sign * new.received_bytes,
+        sent_bytes=old.sent_bytes + sign * new.sent_bytes,
+        foreign_received_bytes=old.foreign_received_bytes + sign * new.foreign_received_bytes,
+        foreign_sent_bytes=old.foreign_sent_bytes + sign * new.foreign_sent_bytes,
+    )
+
+
 def committed(ledger: Ledger, written: Ledger) -> Ledger:
     """The ledger after `written` reached the disk: its closed hours are in the history now, later bytes of them not."""
     gone = {(h.hour, h.day, h.period): h for h in closed_hours(written)}
     left = []
     for hour in ledger.hours:
         old = gone.get((hour.hour, hour.day, hour.period))
-        received = hour.received_bytes - (old.received_bytes if old else 0)
-        sent = hour.sent_bytes - (old.sent_bytes if old else 0)
-        if received or sent:
-            left.append(replace(hour, received_bytes=received, sent_bytes=sent))
+        rest = added(hour, old, -1) if old else hour
+        if rest.received_bytes or rest.sent_bytes:
+            left.append(rest)
     return replace(ledger, hours=tuple(left))

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from agent.plan.ledger import Ledger
+from agent.plan.ledger import MARKS_KEPT, Ledger, Mark
 from agent.plan.model import Moment, Plan, Rates
 from agent.plan.policy import Decision, decide, usage
+
+MARKED = ("warning", "throttled", "restored")  # what stands in the statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,11 @@ def notices(ledger: Ledger, plan: Plan, moment: Moment) -> tuple[Ledger, tuple[N
     since = ledger.told_since
     if state != ledger.told_state:
         since = moment.wall if moment.trusted else None
+    at = moment.wall if moment.trusted else None
+    marks_made = tuple(Mark(kind, percent, at) for kind, percent in kinds if kind in MARKED)
     told = replace(
         ledger,
+        marks=(*ledger.marks, *marks_made)[-MARKS_KEPT:],
         warned=tuple(sorted({*ledger.warned, *marks})),
         told_period=ledger.period.label,
         told_state=state,

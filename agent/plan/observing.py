@@ -15,8 +15,9 @@ from itertools import pairwise
 
 from agent.plan import counters
 from agent.plan.counters import Delta, Last, Sample, Survey
-from agent.plan.ledger import Ledger, Span, Watch
+from agent.plan.ledger import Gap, Ledger, Span, Watch, with_gap
 from agent.plan.model import Moment, Plan
+from agent.plan.sampling import COMMIT_BYTES
 from agent.plan.settling import settle
 
 REMEMBERED_CLOSED = 16  # deleted links: one may have moved to another network namespace, and come back
@@ -29,6 +30,8 @@ def survey(ledger: Ledger, found: Survey, moment: Moment, plan: Plan) -> tuple[L
     Should such a link count one day, it gives a baseline."""
     if _installed_now(ledger, found.boot_id):
         ledger = replace(ledger, watch=Watch(found.boot_id, found.boot_s, found.newest_ifindex))
+    if ledger.watch is not None and ledger.watch.boot_id != found.boot_id:
+        ledger = replace(ledger, gaps=with_gap(ledger.gaps, Gap("restart", 1, COMMIT_BYTES)))
     deltas = []
     for sample in found.samples:
         ledger, delta = observe(ledger, sample, moment, plan)
@@ -80,6 +83,8 @@ def observe(ledger: Ledger, sample: Sample, moment: Moment, plan: Plan) -> tuple
         refused_bytes=ledger.refused_bytes + delta.refused_bytes,
         refused_readings=ledger.refused_readings + (delta.refused_bytes > 0),
     )
+    if delta.refused_bytes:
+        ledger = replace(ledger, gaps=with_gap(ledger.gaps, Gap("refused", 1, delta.refused_bytes)))
     if delta.received_bytes or delta.sent_bytes:
         start_s = last.sample.boot_s if last else since_s
         counted = delta.received_bytes, delta.sent_bytes

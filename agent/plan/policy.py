@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from agent.plan.ledger import Ledger, charged_bytes, limit_bytes
+from agent.plan.ledger import Ledger, charged_bytes, correction_bytes, limit_bytes
 from agent.plan.model import Moment, Plan, Rates, Step
 from agent.plan.period import BillingPeriod, expired
 
@@ -30,6 +30,7 @@ class Usage:
     remaining_bytes: int
     percent: float
     foreign_bytes: int = 0  # over a card that is not the contract's
+    correction_bytes: int = 0  # of what is charged: what the operator counted more, where that is followed
     until_next_bytes: int = 0  # to the next warning or step: what paces the sampling
 
 
@@ -63,6 +64,7 @@ def usage(ledger: Ledger, plan: Plan) -> Usage:
         remaining_bytes=max(0, limit - charged),
         percent=charged * 100 / limit,
         foreign_bytes=sum(ledger.foreign_bytes),
+        correction_bytes=correction_bytes(ledger.operator_counts),
         until_next_bytes=bytes_to_next(ledger, plan),
     )
 

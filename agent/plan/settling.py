@@ -11,9 +11,22 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from agent.plan.grants import carried, carried_override, given_again, lapse, remaining
-from agent.plan.ledger import Anchor, Closed, HourBytes, Ledger, Span, beyond_bytes, charged_bytes, rule_of
+from agent.plan.ledger import (
+    MARKS_KEPT,
+    Anchor,
+    Closed,
+    HourBytes,
+    Ledger,
+    Span,
+    added,
+    beyond_bytes,
+    charged_bytes,
+    rule_of,
+    with_gap,
+)
 from agent.plan.model import Moment, Plan
 from agent.plan.period import BillingPeriod, local_date, next_period, plan_period
+from agent.plan.reconciliation import finished, placed
 
 CONFIRM_S = 600.0
 AGREEMENT_S = 120.0  # trusted sources closer than this tell the same time
@@ -50,6 +63,7 @@ def settle(ledger: Ledger, moment: Moment, plan: Plan) -> Ledger:
         end = min(ledger.period.end, target.end)
         ledger = replace(ledger, rule=rule_of(plan), period=replace(ledger.period, end=end))
     ledger = replace(ledger, latest=_newest(ledger.latest, moment.wall))
+    ledger = placed(finished(ledger, moment.wall, plan), moment.wall, plan)
     return lapse(ledger, moment.wall, plan, confirmed=_confirmed(ledger, moment))
 
 
@@ -85,6 +99,7 @@ def _adopt(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) ->
 def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> Ledger:
     before, after = _split(ledger.pending, moment, target.start)
     ledger = _charged(replace(ledger, pending=()), before, moment, plan)
+    ledger = placed(finished(ledger, ledger.period.end, plan), ledger.period.end, plan)
     closed = Closed(
         ledger.period,
         ledger.received_bytes,
@@ -98,6 +113,9 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         ledger.short_end,
         ledger.foreign_received_bytes,
         ledger.foreign_sent_bytes,
+        ledger.operator_counts,
+        ledger.marks,
+        ledger.gaps,
         _of_depth(ledger.previous, PERIODS_UNDONE - 1),
     )
     short_end, advance_bytes = _short(ledger, target, plan)
@@ -117,8 +135,11 @@ def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> 
         topups=carried(ledger.topups, beyond_bytes(ledger, plan), target.start, moment),
         lapsed=remaining(ledger),
         override=carried_override(ledger.override, target.start, moment),
+        operator_counts=(),
         previous=closed,
         warned=(),
+        marks=(),
+        gaps=(),
     )
     return _charged(ledger, after, moment, plan)
 
@@ -163,7 +184,8 @@ def _step_back(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan
         wrong.append((right.period.label, (right.received_bytes, right.sent_bytes)))
         right = right.before
     if right is None:
-        wrong, ledger = wrong[:1], replace(ledger, period=target)
+        counts = tuple(count for count in ledger.operator_counts if target.contains(count.as_of))
+        wrong, ledger = wrong[:1], replace(ledger, period=target, operator_counts=counts)
     else:
         for _ in wrong:
             ledger = _reopened(ledger, plan)
@@ -189,6 +211,9 @@ def _reopened(ledger: Ledger, plan: Plan) -> Ledger:
         topups=previous.topups,
         advance_bytes=previous.advance_bytes,
         short_end=previous.short_end,
+        operator_counts=previous.operator_counts,
+        marks=(*previous.marks, *wrong.marks)[-MARKS_KEPT:],
+        gaps=with_gap(previous.gaps, *wrong.gaps),
         warned=tuple(sorted({*wrong.warned, *previous.warned})),
         previous=previous.before,
         told_period=previous.period.label if wrong.told_period == wrong.period.label else wrong.told_period,
@@ -263,7 +288,9 @@ def _noted(ledger: Ledger, spans: tuple[Span, ...], moment: Moment, plan: Plan, 
         hour = wall.replace(minute=0, second=0, microsecond=0)
         day = local_date(wall, plan.timezone).isoformat()
         period = label or plan_period(plan, wall).label
-        ledger = _with_hour(ledger, HourBytes(hour, day, period, span.received_bytes, span.sent_bytes))
+        counted = span.received_bytes, span.sent_bytes
+        foreign = counted if span.foreign else (0, 0)
+        ledger = _with_hour(ledger, HourBytes(hour, day, period, *counted, *foreign))
     return ledger
 
 
@@ -272,9 +299,7 @@ def _with_hour(ledger: Ledger, row: HourBytes) -> Ledger:
     key = (row.hour, row.day, row.period)
     old = hours.get(key)
     if old is not None:
-        row = replace(
-            row, received_bytes=old.received_bytes + row.received_bytes, sent_bytes=old.sent_bytes + row.sent_bytes
-        )
+        row = added(old, row)
     hours[key] = row
     return replace(ledger, hours=tuple(hours.values())[-HOURS_KEPT:])
 

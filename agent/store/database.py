@@ -21,6 +21,7 @@ from agent.store.history import History
 from agent.store.journal import AuditTable, JournalTable, hash_of
 from agent.store.ledger import EventTable, LedgerTable, MetaTable
 from agent.store.outbox import Mark, OutboxTable
+from agent.store.statements import StatementTable
 
 TALLIES = "tallies"
 EPOCH = "epoch"  # how many damaged databases went before this one
@@ -44,6 +45,7 @@ class Database:
         self.outbox = OutboxTable(connection)
         self.journal = JournalTable(connection)
         self.audit = AuditTable(connection)
+        self.statements = StatementTable(connection)
 
     # -- opening -----------------------------------------------------------------------------------------------
 
@@ -71,13 +73,13 @@ class Database:
         try:
             database._restore()
             if aside is not None or database.restored or database.lost:
-                database._begin_anew()
+                database.begin_anew()
         except BaseException:
             database.close()
             raise
         return database
 
-    def _begin_anew(self) -> None:
+    def begin_anew(self) -> None:
         """After damage: no number that may have been used comes again, no command that an issuer's counter bars."""
         epoch = numbers.next_epoch(self.path, int(self.meta.get(EPOCH) or 0))
         now = replace(numbers.load(self.path), epoch=epoch)

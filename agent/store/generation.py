@@ -16,7 +16,7 @@ from agent.store.ledger import LedgerTable, MetaTable
 from agent.store.schema import MIGRATIONS
 
 # The months that cannot be had again. Not the outbox: it is large, and told twice does less harm than written daily.
-TABLES = ("meta", "ledger", "days", "months")
+TABLES = ("meta", "ledger", "days", "months", "statements")
 HISTORY = ("hours", "days", "months")
 
 

@@ -1,4 +1,4 @@
-"""Traffic by hour (45 days), local day (25 months) and billing period (for ever): about 100 kB after ten years.
+"""Traffic by hour (45 days), local day (13 months) and billing period (for ever): about 100 kB after ten years.
 
 Called through `Database`, inside a transaction; rows come from the ledger's closed hours. Rows are added up, and what
 was added leaves the ledger in the same transaction, so that nothing is there twice.
@@ -14,13 +14,18 @@ from typing import Any
 from agent.plan.ledger import HourBytes
 
 HOURS_KEPT = timedelta(days=45)
-DAYS_KEPT = timedelta(days=25 * 31)
+DAYS_KEPT = timedelta(days=13 * 31)
 
 _ADD = (
     "INSERT INTO {table} ({key}, received, sent) VALUES (?, ?, ?)"
     " ON CONFLICT ({key}) DO UPDATE SET received = received + excluded.received, sent = sent + excluded.sent"
 )
-_ADD_HOUR = _ADD.format(table="hours", key="hour")
+_ADD_HOUR = (
+    "INSERT INTO hours (hour, received, sent, foreign_received, foreign_sent) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (hour) DO UPDATE SET received = received + excluded.received, sent = sent + excluded.sent,"
+    " foreign_received = foreign_received + excluded.foreign_received,"
+    " foreign_sent = foreign_sent + excluded.foreign_sent"
+)
 _ADD_DAY = _ADD.format(table="days", key="day")
 _ADD_MONTH = _ADD.format(table="months", key="period")
 
@@ -35,7 +40,8 @@ class History:
         newest: datetime | None = None
         for row in rows:
             amount = (row.received_bytes, row.sent_bytes)
-            self._connection.execute(_ADD_HOUR, (int(row.hour.timestamp()), *amount))
+            foreign = (row.foreign_received_bytes, row.foreign_sent_bytes)
+            self._connection.execute(_ADD_HOUR, (int(row.hour.timestamp()), *amount, *foreign))
             self._connection.execute(_ADD_DAY, (row.day, *amount))
             self._connection.execute(_ADD_MONTH, (row.period, *amount))
             newest = row.hour if newest is None or row.hour > newest else newest
@@ -46,6 +52,14 @@ class History:
         """Drop what has passed its age. `now` is the newest hour counted, never an unchecked clock."""
         self._connection.execute("DELETE FROM hours WHERE hour < ?", (int((now - HOURS_KEPT).timestamp()),))
         self._connection.execute("DELETE FROM days WHERE day < ?", ((now - DAYS_KEPT).date().isoformat(),))
+
+    def since(self, when: datetime) -> list[HourBytes]:
+        """The hours that are no longer in the ledger, from that of an instant on."""
+        first = int(when.timestamp()) // 3600 * 3600
+        rows = self._connection.execute(
+            "SELECT hour, received, sent, foreign_received, foreign_sent FROM hours WHERE hour >= ?", (first,)
+        )
+        return [HourBytes(datetime.fromtimestamp(hour, timezone.utc), "", "", *counted) for hour, *counted in rows]
 
     def hours(self, number: int | None = None) -> list[dict[str, Any]]:
         sums = self._sums("SELECT hour, received, sent FROM hours ORDER BY hour DESC LIMIT ?", number)

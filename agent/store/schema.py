@@ -18,9 +18,20 @@ LEDGER_AND_HISTORY = (
     " boot_s REAL NOT NULL, name TEXT NOT NULL, data TEXT NOT NULL)",
 )
 
+FOREIGN_HOURS = (
+    "ALTER TABLE hours ADD COLUMN foreign_received INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE hours ADD COLUMN foreign_sent INTEGER NOT NULL DEFAULT 0",
+)
+
+STATEMENTS = (
+    "CREATE TABLE statements (n INTEGER PRIMARY KEY, period TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL)",
+)
+
 MIGRATIONS: list[tuple[str, ...]] = [
     LEDGER_AND_HISTORY,
     outbox.SCHEMA + journal.SCHEMA,
     journal.ARRIVAL,
     journal.COUNTERS,
+    FOREIGN_HOURS,
+    STATEMENTS,
 ]

@@ -23,7 +23,7 @@ from agent.events import LedgerChanged, NonceUsedUp, Occurrence, RetainedLost, S
 from agent.keeper import Event, Keeper
 from agent.mqtt import Outbox, Reporter, Session, Timing, Topics, Twins
 from agent.mqtt.credentials import FOLDER, Credentials
-from agent.plan import Ledger, charge_management, decide, period_at, usage
+from agent.plan import Ledger, charge_management, decide, newest, period_at, settle, usage
 from agent.status import Snapshot
 
 
@@ -115,11 +115,13 @@ class VirtualAgent:
             usage=usage(self.ledger, self.config.plan),
             period=period_at(now.wall, self.config.plan.billing_day, self.config.plan.timezone),
             decision=decide(self.ledger, self.config.plan, now),
+            operator_count=newest(self.ledger.operator_counts),
             session=self.session.state,
         )
 
     async def refresh(self) -> None:
         self.asked.append("refresh")
+        self.ledger = settle(self.ledger, self.clock.now(), self.config.plan)
 
     def charge(self, received_bytes: int, sent_bytes: int) -> None:
         self.ledger = charge_management(self.ledger, received_bytes, sent_bytes)

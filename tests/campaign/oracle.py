@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from agent.commands.results import FINAL
-from agent.plan import Ledger, period_at
+from agent.plan import Ledger, Plan, period_at
 from tests.bench.operator_ledger import Received
 from tests.campaign.life import Life
 from tests.campaign.world import World
@@ -42,6 +42,7 @@ class Oracle:
         self._period_clean = False
         self._nowhere_s = 0.0
         self._life: Life | None = None
+        self._said: dict[tuple[datetime, int], str] = {}  # the operator's counts, as they were sent
         self._granted: dict[str, None] = {}  # in the order in which they were carried out
         self._forgotten: set[str] = set()  # with a database
 
@@ -176,7 +177,7 @@ class Oracle:
         slack = 40_000_000  # what passed in the step in which the month began is shared out by time
         if abs(counted - self._period_truth) > slack:
             self.blame(f"the month counts {counted} bytes, truly {self._period_truth}")
-        limit = life.accounting.usage().limit_bytes
+        limit = life.accounting.usage().limit_bytes - life.accounting.usage().correction_bytes
         if self.world.link is None or not self.world.counted:
             return
         slowed = max(self.world.tables.rates(self.world.link)) <= 512_000
@@ -184,6 +185,32 @@ class Oracle:
             self.blame(f"slowed at {self._period_truth} of {limit} bytes")
         if not slowed and self._period_truth > limit + slack and life.accounting.ledger.override is None:
             self.blame(f"not slowed at {self._period_truth} of {limit} bytes")
+
+    def operators_count(self, plan: Plan, difference_bytes: int, mode: str) -> dict[str, object]:
+        """What the operator's meter says now, as the arguments of plan.reconcile."""
+        as_of = self.world.now.replace(microsecond=0)
+        used = max(0, self._period_truth + difference_bytes)
+        self._said[as_of, used] = mode
+        period = period_at(as_of, plan.billing_day, plan.timezone).label
+        told = as_of.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {"period": period, "used_bytes": used, "as_of": told, "source": "pcrf", "mode": mode}
+
+    def meters(self, life: Life) -> None:
+        """The operator's counts stand beside the own one, as they were said: used = own - exempt + correction."""
+        ledger, used = life.accounting.ledger, life.accounting.usage()
+        self.checks["meters"] += 1
+        for count in ledger.operator_counts:
+            if self._said.get((count.as_of, count.used_bytes)) != ("follow" if count.follow else "tell"):
+                self.blame(f"the operator never said {count.used_bytes} bytes as of {count.as_of}")
+            elif count.own_bytes is None or not 0 <= count.own_bytes <= ledger.counted_bytes:
+                self.blame(f"{count.own_bytes} bytes were counted by {count.as_of}, of {ledger.counted_bytes} by now")
+        followed = [count for count in ledger.operator_counts if count.follow]
+        correction = followed[-1].used_bytes - (followed[-1].own_bytes or 0) if followed else 0
+        own = ledger.counted_bytes - sum(ledger.foreign_bytes)
+        exempt = ledger.management_received_bytes + ledger.management_sent_bytes
+        if used.charged_bytes != max(0, max(0, own - exempt) + correction):
+            self.blame(f"{used.charged_bytes} bytes are used, of {own} - {exempt} + {correction}")
+        self.checks["correction"] += correction != 0
 
     def configuration(self, life: Life, seconds: float) -> None:
         """A pushed configuration that keeps the broker away goes back by itself."""

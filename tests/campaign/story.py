@@ -83,6 +83,9 @@ class Story:
         self.oracle.checks["command"] += 1
         if type == "plan.topup":
             args = {"bytes": self.dice.randrange(1, 60_000_000)}
+        if type == "plan.reconcile":
+            difference = self.dice.randrange(-500_000_000, 500_000_000)
+            args = self.oracle.operators_count(self.life.config.plan, difference, self.dice.choice(("tell", "follow")))
         self.sent.append(request(id, type, args or {}))
         self.broker.waiting.append(self.sent[-1])
 
@@ -142,6 +145,7 @@ class Story:
         self.oracle.counted(life)
         self.oracle.passes(life)
         self.oracle.month(life)
+        self.oracle.meters(life)
         self.oracle.configuration(life, world.loop.time() - began)
         if not self.usage or world.loop.time() - self.usage[-1][0] * 86_400 > 3600:
             self.usage.append((world.loop.time() / 86_400, world.truth_bytes, self.oracle.total(life)))

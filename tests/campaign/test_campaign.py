@@ -9,7 +9,7 @@ import pytest
 
 from agent.commands import pushed_config
 from agent.keeper import Change
-from agent.plan import Ledger
+from agent.plan import Ledger, OperatorCount
 from agent.store import Database
 from agent.traffic.netlink.messages import Filter, Node
 from agent.traffic.netlink.route import ETH_P_ALL, INGRESS_HANDLE, INGRESS_PARENT
@@ -31,6 +31,7 @@ def test_a_short_campaign_finds_nothing() -> None:
     assert story.oracle.checks["restart"] > 0
     assert story.oracle.checks["traffic"] > SHORT
     assert story.oracle.checks["line named"] > 0
+    assert story.oracle.checks["correction"] > 0
     assert story.oracle.finals
     assert {weather.kind_of(name) for name in story.faults} == set(weather.KINDS)
 
@@ -61,6 +62,13 @@ def swallow(story: Story) -> None:
     """A broker's message that never reached the operator."""
     for key in list(story.received._bodies)[:3]:
         del story.received._bodies[key]
+
+
+def invent(story: Story) -> None:
+    """A count that the operator never sent corrects what is used."""
+    ledger = story.life.accounting.ledger
+    count = OperatorCount("pcrf", story.world.now, 77, follow=True, own_bytes=0)
+    story.life.keeper.ledger = replace(ledger, operator_counts=(count,))
 
 
 def promise_only(story: Story) -> None:
@@ -111,6 +119,7 @@ def let_in(story: Story) -> None:
     (lead_nowhere, "nothing passes on"), (sweep, "ifb4eth1 of another program is gone"), (let_in, "a second agent"),
     (trust, "s, and is called none"), (despair, "s, and is called operator-outage"),
     (promise_only, "was answered succeeded, granted: False"),
+    (invent, "the operator never said 77"),
     (double_count, "1 phantom bytes"), (forget, "1 bytes lost"), (run_again, " times"), (swallow, "gap"),
 ])  # fmt: skip
 def test_the_oracle_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch, sabotage: weather.Strike, told: str) -> None:

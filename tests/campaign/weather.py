@@ -269,7 +269,7 @@ def network_time_wrong(story: Story) -> None:
 
 def command(story: Story) -> None:
     """Not a fault: what the faults are about."""
-    story.send(story.dice.choice(("plan.topup", "plan.topup", "test.once", "test.once", "status")))
+    story.send(story.dice.choice(("plan.topup", "plan.topup", "plan.reconcile", "test.once", "test.once", "status")))
 
 
 def command_doubled(story: Story) -> None:

@@ -157,7 +157,7 @@ def test_what_times_out_is_booked(
         with agent:
             with pytest.raises(Rejected):
                 await perform(
-                    agent, command, {"url": url, "bytes": 1_000_000}, Quiet(agent, lambda percent, what: None)
+                    agent, command, {"url": url, "bytes": 1_000_000}, Quiet(agent, lambda percent, what: None, "admin")
                 )
             assert await agent.booked() >= (HELD_BYTES if sent.is_set() else 0)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import jsonschema
 
-from agent.daemon import incident, line_speed
+from agent.daemon import incident, line_speed, meter_difference
 from agent.daemon.tasks.reporting import EVENT_NAMES
 from agent.traffic import proof, uplink
 
@@ -27,6 +27,7 @@ README = AGENT / "mqtt" / "README.md"
 CONSTANTS = {
     "incident.EVENT": incident.EVENT,
     "line_speed.ALARM": line_speed.ALARM,
+    "meter_difference.ALARM": meter_difference.ALARM,
     "uplink.ALARM": uplink.ALARM,
     "ALARM": proof.ALARM,
 }

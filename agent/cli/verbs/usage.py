@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
@@ -15,6 +16,7 @@ from agent.cli.times import MONTHS, local, parsed
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning, StoreError
 
+LANGUAGES = ("fr", "nl", "de", "en", "ar")  # of the statement; its words are not loaded for the rest
 DAYS_ASKED, MONTHS_ASKED = 62, 24
 
 
@@ -24,12 +26,21 @@ DAYS_ASKED, MONTHS_ASKED = 62, 24
 @click.option(
     "--csv", "as_csv", is_flag=True, help="The days, or with --months the periods, as comma-separated values."
 )
+@click.option("--statement", metavar="MONTH", help="A month to put on a table, such as 2026-11.")
+@click.option("--html", "as_html", is_flag=True, help="The statement as a page of A5 to print.")
+@click.option("--lang", type=click.Choice(LANGUAGES), default="en", help="Its language.")
 @click.option("--netjson", is_flag=True, help="The interfaces' counters as a NetJSON DeviceMonitoring object.")
-def command(call: Call, days: bool, months: bool, as_csv: bool, netjson: bool) -> int:
+def command(
+    call: Call, days: bool, months: bool, as_csv: bool, statement: str | None, as_html: bool, lang: str, netjson: bool
+) -> int:
     """What was used this period, by day or by month.
 
     Without a running agent the numbers come from its store, and say how old they are.
     """
+    if statement is not None:
+        return _statement(call, statement, lang, as_html=as_html)
+    if as_html:
+        raise click.UsageError("--html is the statement's: --statement MONTH --html")
     if netjson:
         from agent.cli.netjson import monitoring
 
@@ -50,6 +61,39 @@ def command(call: Call, days: bool, months: bool, as_csv: bool, netjson: bool) -
     return exits.OK
 
 
+def _statement(call: Call, month: str, language: str, *, as_html: bool) -> int:
+    from agent.household import statement_page
+
+    if re.fullmatch(r"\d{4}-\d{2}(-\d{2})?", month) is None:
+        raise click.UsageError(f"--statement {month!r}: not a month; such as 2026-11")
+    answer = _ask_statement(call, month)
+    if call.json:
+        screen.print_json(answer)
+    elif as_html:
+        sys.stdout.write(statement_page.page(answer, language))
+    else:
+        for line in statement_page.lines(answer, language):
+            print(screen.clean(line))
+    return exits.OK
+
+
+def _ask_statement(call: Call, month: str) -> dict[str, Any]:
+    try:
+        with call.client() as client:
+            return dict(client.call("usage.statement", {"month": month}))
+    except AgentNotRunning as absent:
+        from agent.cli import offline_status
+        from agent.household.statement import look
+
+        config = call.config()
+        with offline_status.instead_of(absent):
+            device = config.device.id or offline_status.look(call, lambda db: db.meta.get("device")) or ""
+            found = offline_status.look(call, lambda db: look(db, config.plan, month, device=device, version=""))
+    if found is None:
+        raise StoreError(f"nothing is known of {month}")
+    return {"v": 1, **found}
+
+
 def _ask(call: Call, *, days: bool, months: bool) -> dict[str, Any]:
     wanted = {**({"days": DAYS_ASKED} if days else {}), **({"months": MONTHS_ASKED} if months else {})}
     try:
@@ -60,7 +104,7 @@ def _ask(call: Call, *, days: bool, months: bool) -> dict[str, Any]:
 
         with offline_status.instead_of(absent):
             kept = offline_status.status(call)
-        out = {name: kept[name] for name in ("v", "time", "clk", "usage", "period", "plan", "stored")}
+        out = {name: kept[name] for name in ("v", "time", "clk", "usage", "period", "plan", "operator_count", "stored")}
         if days:
             out["days"] = offline_status.look(call, lambda db: db.history.days(DAYS_ASKED))
         if months:
@@ -93,6 +137,8 @@ def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Sent", screen.size(usage["sent_bytes"])),
         ("Foreign SIM", screen.size(usage["foreign_bytes"]) if usage.get("foreign_bytes") else None),
         ("Agent's own", screen.size(usage["management_bytes"]) if usage["management_bytes"] else None),
+        ("Operator", _operator(answer.get("operator_count"))),
+        ("Correction", _signed(usage["correction_bytes"]) if usage.get("correction_bytes") else None),
         ("Top-ups", screen.size(usage["topup_bytes"]) if usage["topup_bytes"] else None),
         ("Left", screen.size(max(0, usage["remaining_bytes"]))),
         ("Forecast", outlook(answer)),
@@ -106,6 +152,21 @@ def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
             f"from the store, written {screen.age(kept['age_s'])} ago; the agent is not running" if kept else None,
         ),
     ]
+
+
+def _operator(count: Mapping[str, Any] | None) -> str | None:
+    """The other meter, at the instant it is of."""
+    if count is None:
+        return None
+    used = f"counts {screen.size(count['used_bytes'])} at {local(count['as_of'])}"
+    if count["difference_bytes"] is None:
+        return f"{used}; compared once the clock is known"
+    more = "more" if count["difference_bytes"] >= 0 else "less"
+    return f"{used}, {screen.size(abs(count['difference_bytes']))} {more} than here"
+
+
+def _signed(amount_bytes: int) -> str:
+    return f"{'+' if amount_bytes > 0 else '-'}{screen.size(abs(amount_bytes))}, as the operator counts"
 
 
 def _unusual(plan: Mapping[str, Any] | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -13,7 +14,9 @@ from agent import redact
 from agent.commands import results
 from agent.commands.agent import Agent
 from agent.commands.command import Command, Progress
+from agent.config_start import DATABASE
 from agent.errors import Rejected
+from agent.store import erasure
 
 CHUNK_BYTES = 24_000  # of a bundle in one answer; base64 makes 32 kB of it
 BUNDLE_KEPT_S = 1_800.0
@@ -39,6 +42,18 @@ async def restart(agent: Agent, args: dict[str, Any], progress: Progress) -> dic
 async def reboot(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     await agent.reboot(args["reason"])
     return {"v": 1}
+
+
+async def erase(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """The next start erases, and answers; this one ends now."""
+    contract_runs = args["contract"] == "runs"
+    entry = await agent.store.run(lambda db: db.journal.get(progress.id)) if progress.id else None
+    if contract_runs:
+        await agent.refresh()
+    database = Path(agent.config.device.state_dir) / DATABASE
+    await asyncio.to_thread(erasure.ask, database, entry, agent.keeper.ledger if contract_runs else None)
+    await agent.restart()
+    return {"v": 1, "erased": "at the next start, which is now"}
 
 
 async def log(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -87,8 +102,6 @@ async def bundle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict
 
 async def _make(agent: Agent, progress: Progress) -> bytes:
     """The same bundle as `modem-agent bundle` writes, made off the loop."""
-    import asyncio
-
     from agent.doctor.bundle import make
     from agent.doctor.bundle_files import collectors
 
@@ -125,6 +138,22 @@ ROWS = (
         role="act",
         repeatable=False,
         survives="boot",
+        resource="device",
+    ),
+    Command(
+        "device.erase",
+        "everything of the household off the device, at the end of a contract",
+        erase,
+        args={
+            "contract": {
+                "type": "string",
+                "enum": ["ended", "runs"],
+                "default": "ended",
+                "help": "runs: what was used of the period under way is kept",
+            }
+        },
+        role="admin",
+        survives="process",
         resource="device",
     ),
     Command(

@@ -10,11 +10,12 @@ from typing import Any
 from agent import plan
 from agent.commands import limits, pushed_config, results
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Command, Progress, allows
 from agent.errors import Rejected
-from agent.keeper import LedgerChange, Tables
+from agent.keeper import Change, LedgerChange, Tables, as_it_stands
 from agent.plan import Ledger, Moment
-from agent.status import timestamp, usage_dict
+from agent.status import operator_count_dict, timestamp, usage_dict
+from agent.store.database import Database
 
 
 async def _change(
@@ -61,6 +62,41 @@ def _counted(agent: Agent, progress: Progress, amount: int) -> Tables:
         limits.counting(size, amount, moment)(database)
 
     return count
+
+
+async def reconcile(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Take the operator's own count. The same source and instant never count twice."""
+    count = plan.OperatorCount(
+        source=args["source"],
+        as_of=instant(args["as_of"]),
+        used_bytes=args["used_bytes"],
+        follow=args["mode"] == "follow",
+        period=args["period"],
+        unlimited=allows(progress.role, "admin"),
+    )
+    await agent.refresh()
+    found: list[plan.OperatorCount] = []
+
+    def measure(database: Database) -> None:
+        """In the transaction that saves the ledger: each hour stands either in it or in the history."""
+        ledger = database.load_ledger()
+        assert ledger is not None
+        hours = (*database.history.since(count.as_of), *ledger.hours)
+        found.append(plan.measured(ledger, count, hours, agent.config.plan))
+
+    await agent.keeper.do(Change(ledger=as_it_stands, tables=measure))
+    measured = found[-1]
+    if plan.is_large(measured, agent.config.plan) and not measured.unlimited:
+        more = f"a correction of {measured.difference_bytes} bytes at the household's expense"
+        raise Rejected(results.PERMISSION_DENIED, f"{more} needs the role admin, not {progress.role}")
+
+    def out(ledger: Ledger) -> dict[str, Any]:
+        usage = usage_dict(plan.usage(ledger, agent.config.plan))
+        return {"v": 1, "count": operator_count_dict(measured), "usage": usage}
+
+    return await progress.conclude(
+        lambda ledger, moment: plan.reconcile(ledger, measured, moment, agent.config.plan), out
+    )
 
 
 def _override(mode: str) -> Callable[[Agent, dict[str, Any], Progress], Any]:
@@ -133,6 +169,35 @@ ROWS = (
             "expires": EXPIRES,
             "id": {"type": "string", "minLength": 1, "maxLength": 64, "help": "the same id never counts twice"},
             "by": BY,
+        },
+        role="act",
+        resource="plan",
+    ),
+    Command(
+        "plan.reconcile",
+        "take the operator's own count: show it beside what was counted here, or correct what is used by it",
+        reconcile,
+        args={
+            "period": {
+                "type": "string",
+                "pattern": r"^\d{4}-\d{2}-\d{2}$",
+                "required": True,
+                "help": "first day of the billing period, such as 2026-11-01",
+            },
+            "used_bytes": {"type": "integer", "minimum": 0, "maximum": 10**15, "required": True},
+            "as_of": {"type": "string", "maxLength": 40, "required": True, "help": "RFC 3339 time of that count"},
+            "source": {
+                "type": "string",
+                "pattern": r"^[\w.-]{1,32}$",
+                "required": True,
+                "help": "which meter, such as pcrf: 1 to 32 letters, digits, '.', '_' or '-'",
+            },
+            "mode": {
+                "type": "string",
+                "enum": ["tell", "follow"],
+                "default": "tell",
+                "help": "tell: shown only; follow: the difference counts",
+            },
         },
         role="act",
         resource="plan",

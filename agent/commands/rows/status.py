@@ -10,6 +10,9 @@ from agent.commands import results
 from agent.commands.agent import Agent
 from agent.commands.command import ROLES, Command, Progress
 from agent.errors import Rejected
+from agent.household import statement as composed
+from agent.keeper import Change, as_it_stands
+from agent.store.database import Database
 
 NO_MODEM = 7801  # vendor range: the cellular module is absent, busy or hung
 
@@ -34,12 +37,29 @@ async def status(agent: Agent, args: dict[str, Any], progress: Progress) -> dict
 async def usage(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     await agent.refresh()
     found = agent.snapshot().to_dict()
-    out = {name: found[name] for name in ("v", "time", "clk", "usage", "period", "plan")}
+    out = {name: found[name] for name in ("v", "time", "clk", "usage", "period", "plan", "operator_count")}
     if "days" in args:
         out["days"] = await agent.store.run(lambda db: db.history.days(args["days"]))
     if "months" in args:
         out["months"] = await agent.store.run(lambda db: db.history.months(args["months"]))
     return out
+
+
+async def statement(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Of the month under way so far, of one that is over as it was sealed."""
+    await agent.refresh()
+    now = agent.snapshot()
+    found: list[dict[str, Any] | None] = []
+
+    def look(database: Database) -> None:
+        """In the transaction that saves the ledger, so that days and sums are of one moment."""
+        month, who = args["month"], {"device": now.device, "version": now.version}
+        found.append(composed.look(database, agent.config.plan, month, **who))
+
+    await agent.keeper.do(Change(ledger=as_it_stands, tables=look))
+    if found[-1] is None:
+        raise Rejected(results.INVALID_VALUE, f"nothing is known of {args['month']}")
+    return {"v": 1, **found[-1]}
 
 
 async def modem_info(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -65,6 +85,19 @@ ROWS = (
         "what the household has used, of how much, until when",
         usage,
         args={"days": {**COUNT, "help": "also so many days"}, "months": {**COUNT, "help": "also so many months"}},
+    ),
+    Command(
+        "usage.statement",
+        "a month for the household to put on a table: days, warnings, both meters, gaps",
+        statement,
+        args={
+            "month": {
+                "type": "string",
+                "pattern": r"^\d{4}-\d{2}(-\d{2})?$",
+                "required": True,
+                "help": "such as 2026-11, or its first day",
+            }
+        },
     ),
     Command("modem.info", "identity, SIM, registration and signal of the module", modem_info, args=WHOLE),
 )
