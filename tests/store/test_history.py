@@ -35,7 +35,7 @@ def test_three_years_of_hours_stay_bounded(db: Database) -> None:
         for day in range(0, hours, 24):
             db.history.add(hour(START + timedelta(hours=day + n)) for n in range(24))
     assert len(db.history.hours()) == 45 * 24 + 1
-    assert 25 * 30 <= len(db.history.days()) <= 25 * 31 + 1
+    assert 13 * 30 <= len(db.history.days()) <= 13 * 31 + 1
     assert len(db.history.months()) == 36
     assert sum(m["received_bytes"] for m in db.history.months()) == hours * 100
     db.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
