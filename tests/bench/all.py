@@ -65,6 +65,7 @@ PLANS = {
     "office_views": Plan(own="make bench-office"),
     "operator_commands": Plan(short="400", alone=True),
     "operator_cuts": Plan(short="300 300"),
+    "operator_damage": Plan(short="300 10"),
     "operator_fleet": Plan(short="3000", alone=True),
     "operator_plain": Plan(short="8"),
     # `make bench-shaping` takes longer for each number, and measures in a guest with cake too.
