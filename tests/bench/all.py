@@ -63,6 +63,7 @@ PLANS = {
     "office_kills": Plan(own="make bench-office"),  # these need PostgreSQL
     "office_replay": Plan(own="make bench-office"),
     "office_views": Plan(own="make bench-office"),
+    "operator_certificates": Plan(short="4 10"),
     "operator_commands": Plan(short="400", alone=True),
     "operator_cuts": Plan(short="300 300"),
     "operator_damage": Plan(short="300 10"),
