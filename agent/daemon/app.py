@@ -98,9 +98,11 @@ def _tell_damage(agent: LiveAgent, faults: Counter[str]) -> None:
     if not store.damaged:
         return
     faults["store.damaged"] += 1
-    now = "the last good generation is used" if store.restored else "there is no good generation: counting begins anew"
+    anew = "what it still holds is used" if store.went_back else "there is no good generation: counting begins anew"
+    now = "the last good generation is used" if store.restored else anew
     aside = store.set_aside.name if store.set_aside else ""
-    log.error("the database was damaged%s; %s", f", it is kept as {aside}" if aside else ", emptied or gone", now)
+    what = f"damaged, it is kept as {aside}" if aside else "damaged, emptied, gone or older than it was"
+    log.error("the database was %s; %s", what, now)
     noted = audit.entry(agent.clock.now(), "damaged", type="store", id=aside, issuer="agent", role="", reason=now)
     agent.keeper.put(Change(audit=noted))
     agent.event("store", {"state": "damaged", "reason": now, "set_aside": aside})

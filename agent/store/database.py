@@ -23,7 +23,7 @@ from agent.store.ledger import EventTable, LedgerTable, MetaTable
 from agent.store.outbox import Mark, OutboxTable
 from agent.store.statements import StatementTable
 
-TALLIES = "tallies"
+TALLIES, OPENED, CLOSED = "tallies", "opened", "closed"
 EPOCH = "epoch"  # how many damaged databases went before this one
 
 
@@ -37,6 +37,7 @@ class Database:
         self.set_aside: Path | None = None  # where a damaged predecessor went
         self.restored = False  # from the last good generation
         self.lost = False  # there was a ledger once, and no sound copy of it is left
+        self.went_back = False  # it is sound, and older than it was: SQLite leaves out the rest of a damaged WAL
         self._scratch = scratch
         self.ledger = LedgerTable(connection)
         self.history = History(connection)
@@ -61,6 +62,7 @@ class Database:
     @classmethod
     def _open_or_restore(cls, path: Path) -> Database:
         path.parent.mkdir(parents=True, exist_ok=True)
+        log_there = Path(f"{path}-wal").exists()
         aside = files.set_aside(path) if files.is_hollow(path) else None
         try:
             database = cls._open(path)
@@ -72,12 +74,34 @@ class Database:
         database.set_aside = aside
         try:
             database._restore()
-            if aside is not None or database.restored or database.lost:
+            database.went_back = database._is_older(log_there=log_there)
+            if database.damaged:
                 database.begin_anew()
+            database.note_opened()
         except BaseException:
             database.close()
             raise
         return database
+
+    @property
+    def damaged(self) -> bool:
+        """Whether this database, when it was opened, was not what the last run had left."""
+        return self.set_aside is not None or self.restored or self.lost or self.went_back
+
+    def _is_older(self, *, log_there: bool) -> bool:
+        """Whether its end is lost: it has not seen its last opening, or has no log and was not closed in order."""
+        opened = self.meta.get(OPENED)
+        if int(opened or 0) < numbers.load(self.path).opened:
+            return True
+        return opened is not None and not log_there and self.meta.get(CLOSED) != opened
+
+    def note_opened(self) -> None:
+        """Here first: a cut in between leaves the file behind, which shows nothing."""
+        kept = numbers.load(self.path)
+        opened = max(kept.opened, int(self.meta.get(OPENED) or 0)) + 1
+        with contextlib.suppress(OSError, sqlite3.Error):  # a full disk: it is noted with the next start
+            self.meta.set(OPENED, str(opened))
+            numbers.save_opened(self.path, replace(kept, opened=opened))
 
     def begin_anew(self) -> None:
         """After damage: no number that may have been used comes again, no command that an issuer's counter bars."""
@@ -92,8 +116,10 @@ class Database:
                 self.journal.use_counters(issuer, window)
             for id, type in now.commands:
                 self.journal.bar(id, type)
-            if self.outbox.mark() is None:
-                self.outbox.set_mark(Mark("", 0, 0, now.first))
+            mark = self.outbox.mark()
+            if mark is None or self.went_back:
+                mark = mark or Mark("", 0, 0, 0)
+                self.outbox.set_mark(replace(mark, session=max(mark.session, now.first)))
             self.audit.begin_at(now.first)
 
     def begin_command(self, id: str, type: str, issuer: str, counter: int | None) -> None:
@@ -200,6 +226,9 @@ class Database:
         return database
 
     def close(self) -> None:
+        if not self.in_memory and self._scratch is None:
+            with contextlib.suppress(sqlite3.Error):  # a full disk: the next start takes it for older than it was
+                self.meta.set(CLOSED, self.meta.get(OPENED) or "")
         self.connection.close()
         if self._scratch is not None:
             _remove(self._scratch)

@@ -30,6 +30,7 @@ class Numbers:
     epoch: int = 0
     counters: Mapping[str, CounterWindow] = field(default_factory=dict)
     commands: tuple[tuple[str, str], ...] = ()  # id and type, the newest last
+    opened: int = 0  # how often the database was: one that has not seen the last time went back
     tallies: str = ""  # JSON, as agent/commands/tally.py makes it
 
     @property
@@ -73,7 +74,8 @@ def _read(place: Path) -> Numbers | None:
         found = json.loads(place.read_bytes())
         counters = {str(name): _window(used) for name, used in found["counters"].items()}
         commands = tuple((str(id), str(type)) for id, type in found.get("commands", []))
-        return Numbers(int(found["epoch"]), counters, commands, str(found.get("tallies", "")))
+        opened, tallies = int(found.get("opened", 0)), str(found.get("tallies", ""))
+        return Numbers(int(found["epoch"]), counters, commands, opened, tallies)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -84,15 +86,24 @@ def _window(used: Any) -> CounterWindow:
 
 
 def save(path: Path, numbers: Numbers) -> None:
-    """On the flash when this returns; of each file all or nothing. Raises OSError."""
-    windows = {name: window.to_list() for name, window in numbers.counters.items()}
-    kept = {"epoch": numbers.epoch, "counters": windows, "commands": numbers.commands, "tallies": numbers.tallies}
-    text = json.dumps(kept, separators=(",", ":")).encode()
+    """On the flash when this returns, in both files; of each all or nothing. Raises OSError."""
     for place in places(path):
-        fresh = place.with_name(f"{place.name}.new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(place)
+        _write(place, numbers)
     files.sync_folder(path.parent)
+
+
+def save_opened(path: Path, numbers: Numbers) -> None:
+    """At each start, before the line is looked at: in the first file alone, and a cut may lose it. Raises OSError."""
+    _write(places(path)[0], numbers)
+
+
+def _write(place: Path, numbers: Numbers) -> None:
+    windows = {name: window.to_list() for name, window in numbers.counters.items()}
+    kept = {"epoch": numbers.epoch, "opened": numbers.opened, "counters": windows, "commands": numbers.commands}
+    text = json.dumps({**kept, "tallies": numbers.tallies}, separators=(",", ":")).encode()
+    fresh = place.with_name(f"{place.name}.new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(place)

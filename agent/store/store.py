@@ -48,10 +48,14 @@ class Store:
         return self._database.restored
 
     @property
+    def went_back(self) -> bool:
+        """Whether it is sound, and older than the last run had left it."""
+        return self._database.went_back
+
+    @property
     def damaged(self) -> bool:
         """Whether this database, when it was opened, was not what the last run had left."""
-        database = self._database
-        return database.set_aside is not None or database.restored or database.lost
+        return self._database.damaged
 
     @property
     def state(self) -> str:
@@ -111,6 +115,7 @@ class Store:
             return
         try:
             self._database.connection.backup(real.connection)
+            real.note_opened()  # the copy has not seen it
         except Exception as error:  # sqlite3 raises several kinds for a disk that fills up meanwhile
             real.close()
             self.problem = str(error)

@@ -63,8 +63,10 @@ PLANS = {
     "office_kills": Plan(own="make bench-office"),  # these need PostgreSQL
     "office_replay": Plan(own="make bench-office"),
     "office_views": Plan(own="make bench-office"),
+    "operator_certificates": Plan(short="4 10"),
     "operator_commands": Plan(short="400", alone=True),
     "operator_cuts": Plan(short="300 300"),
+    "operator_damage": Plan(short="300 10"),
     "operator_fleet": Plan(short="3000", alone=True),
     "operator_plain": Plan(short="8"),
     # `make bench-shaping` takes longer for each number, and measures in a guest with cake too.

@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 
-from agent.commands import runner
 from agent.commands.authority import Authority, KeyAuthority, sign
 from agent.commands.command import Command, Progress
 from agent.commands.keys_file import Issuer
 from agent.config import Config
 from agent.mqtt.transport import Inbound
 from agent.plan import Trust
-from agent.store.journal import KEPT
 from tests.commands.standin import DEVICE, StandIn
 from tests.mqtt import contract
 
@@ -312,43 +310,6 @@ def test_a_replay_sent_again_is_refused_in_the_same_words(tmp_path: Path) -> Non
             await channel.settle()
         first, again = [answer["reason"] for answer in await channel.answers("b")]
         assert first == again
-
-    tell(tmp_path, story, authority=keys())
-
-
-@pytest.mark.parametrize("counter", [2**53 - 1, 2**53, -1, 10**400, 1.5, True, "7"])
-def test_a_counter_is_bounded_and_locks_nobody_out(tmp_path: Path, counter: Any) -> None:
-    async def story(agent: StandIn, channel: Channel) -> None:
-        body = signed("plan.topup", "far", GB5, ctr=1)
-        if counter == 2**53 - 1:
-            body = signed("plan.topup", "far", GB5, ctr=counter)
-        await channel.raw("plan.topup", "far", {**body, "ctr": counter})
-        await channel.raw("plan.topup", "next", signed("plan.topup", "next", GB5, ctr=8))
-        await channel.settle()
-        assert (await channel.states("far"))[-1] == ("succeeded" if counter == 2**53 - 1 else "rejected")
-        assert (await channel.states("next"))[-1] == "succeeded"
-
-    tell(tmp_path, story, authority=keys())
-
-
-def test_a_nonce_is_renewed_before_the_journal_forgets_what_it_let_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert runner.NONCE_COMMANDS < KEPT
-    monkeypatch.setattr(runner, "NONCE_COMMANDS", 4)
-
-    async def story(agent: StandIn, channel: Channel) -> None:
-        agent.session.nonce = first = "1111111111111111"
-        captured = signed("plan.topup", "captured", GB5, nonce=first)
-        await channel.raw("plan.topup", "captured", captured)
-        for number in range(4):
-            agent.clock.boot_s += 60
-            await channel.raw("status", f"s{number}", signed("status", f"s{number}", ctr=number))
-        await channel.settle()
-        assert agent.session.nonce != first
-        await agent.store.run(lambda db: db.connection.execute("DELETE FROM journal WHERE id = 'captured'").rowcount)
-        await channel.raw("plan.topup", "captured", captured)
-        assert (await channel.answers("captured"))[-1]["code"] == 7804
 
     tell(tmp_path, story, authority=keys())
 
