@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.keeper import LedgerChange
 from agent.plan import Ledger
 from agent.store.journal import Entry
 
 if TYPE_CHECKING:
+    from agent.commands.command import Out
     from agent.commands.runner import Runner
 
 
@@ -39,7 +40,7 @@ class Call:
         self._told_s, self._percent = now_s, percent
         self._runner.tell_progress(self, percent, what)
 
-    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]]) -> dict[str, Any]:
+    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], Out]) -> Out:
         concluded = self._runner.agent.keeper.put(self._runner.success(self.entry, ledger, out))
         concluded.add_done_callback(self._concluded)
         return out(await asyncio.shield(concluded))

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import AgentError
 from agent.net import dns as dns_query
 from agent.net import icmp, resolv
@@ -21,7 +21,7 @@ from agent.net.spending import spend
 PING_S, HOP_S, DNS_S, HTTP_S, SPEED_S = 3.0, 2.0, 5.0, 20.0, 30.0
 
 
-async def ping(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def ping(agent: Agent, args: Args, progress: Progress) -> Out:
     address = await asyncio.to_thread(icmp.resolve, args["host"])
     times: list[float | None] = []
     for number in range(args["count"]):
@@ -51,7 +51,7 @@ def _ms(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-async def traceroute(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def traceroute(agent: Agent, args: Args, progress: Progress) -> Out:
     address = await asyncio.to_thread(icmp.resolve, args["host"], ipv4_only=True)
     hops: list[dict[str, Any]] = []
     reached = False
@@ -68,7 +68,7 @@ async def traceroute(agent: Agent, args: dict[str, Any], progress: Progress) -> 
     return {"v": 1, "host": args["host"], "address": address.host, "hops": hops, "reached": reached}
 
 
-async def dns(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def dns(agent: Agent, args: Args, progress: Progress) -> Out:
     servers = [args["server"]] if args.get("server") else list(resolv.name_servers() or ())
     if not servers:
         raise AgentError("the device has no name server (resolv.conf is empty)")
@@ -83,7 +83,7 @@ async def dns(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[st
     return {"v": 1, "name": args["name"], "answers": out}
 
 
-async def http(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def http(agent: Agent, args: Args, progress: Progress) -> Out:
     from agent.net import http as http_fetch  # http.client and ssl, which the command line has no use for
 
     found = await spend(agent, partial(http_fetch.fetch, args["url"], most_bytes=args["bytes"], limit_s=HTTP_S))
@@ -98,7 +98,7 @@ async def http(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
     }
 
 
-async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def speed(agent: Agent, args: Args, progress: Progress) -> Out:
     """Download, and upload where a second address is given; the answer's rates are of the body alone."""
     from agent.net import http as http_fetch
 

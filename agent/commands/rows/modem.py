@@ -8,7 +8,7 @@ from typing import Any
 from agent.commands import results
 from agent.commands.agent import Agent, ModemPort
 from agent.commands.at_allowlist import allowed
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import CommandError, Rejected
 
 SCAN_S = 200.0  # AT+COPS=? takes up to 180 s on most modules
@@ -23,7 +23,7 @@ def present(agent: Agent) -> ModemPort:
     return agent.modem
 
 
-async def at(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def at(agent: Agent, args: Args, progress: Progress) -> Out:
     text = args["command"].strip()
     if not text.isprintable() or not text.isascii():
         raise Rejected(results.INVALID_VALUE, "an AT command is one line of plain characters")
@@ -38,12 +38,12 @@ async def at(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str
     return {"v": 1, "final": str(response.final), "lines": list(response.lines), "code": response.code}
 
 
-async def reset(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def reset(agent: Agent, args: Args, progress: Progress) -> Out:
     progress(5, f"resetting: {args['level']}")
     return {"v": 1, **await agent.reset_modem(args["level"])}
 
 
-async def scan(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def scan(agent: Agent, args: Args, progress: Progress) -> Out:
     """Which networks the antenna hears. The line is away while the module searches."""
     modem = present(agent)
     progress(5, "searching; the line is away for up to three minutes")
@@ -61,7 +61,7 @@ def networks(lines: Any) -> list[dict[str, Any]]:
     return found
 
 
-async def sms(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def sms(agent: Agent, args: Args, progress: Progress) -> Out:
     return {"v": 1, **await agent.send_sms(args["number"], args["text"])}
 
 

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 from agent import plan
 from agent.commands import pushed_config, results
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress, Run
 from agent.errors import Rejected
 from agent.keeper import LedgerChange
 from agent.plan import Ledger, Moment
 from agent.status import timestamp, usage_dict
 
 
-async def _change(agent: Agent, progress: Progress, change: LedgerChange, **more: Any) -> dict[str, Any]:
+async def _change(agent: Agent, progress: Progress, change: LedgerChange, **more: Any) -> Out:
     """Apply a pure change to the ledger; the answer is in its transaction."""
 
-    def out(ledger: Ledger) -> dict[str, Any]:
+    def out(ledger: Ledger) -> Out:
         return {"v": 1, **more, "usage": usage_dict(plan.usage(ledger, agent.config.plan))}
 
     return await progress.conclude(change, out)
 
 
-async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def topup(agent: Agent, args: Args, progress: Progress) -> Out:
     """Grant extra bytes. The same top-up id never counts twice, so a repeat after a power cut is harmless."""
     if not progress.id and not agent.config.plan.local_topup:
         raise Rejected(results.PERMISSION_DENIED, "top-ups are the operator's here (plan.local_topup is off)")
@@ -49,8 +48,8 @@ async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     return await _change(agent, progress, change, id=identity)
 
 
-def _override(mode: str) -> Callable[[Agent, dict[str, Any], Progress], Any]:
-    async def run(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def _override(mode: str) -> Run:
+    async def run(agent: Agent, args: Args, progress: Progress) -> Out:
         expires = instant(args["expires"]) if "expires" in args else None
 
         def change(ledger: Ledger, moment: Moment) -> Ledger:
@@ -76,11 +75,11 @@ def _end(expires: datetime | None, otherwise: str) -> dict[str, str | None]:
     return {"ends": otherwise if expires is None else "time", "expires": timestamp(expires)}
 
 
-async def automatic(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def automatic(agent: Agent, args: Args, progress: Progress) -> Out:
     return await _change(agent, progress, lambda ledger, moment: plan.override(ledger, None), mode="auto")
 
 
-async def set_plan(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def set_plan(agent: Agent, args: Args, progress: Progress) -> Out:
     """The household's plan: at once and for good, since no plan can cut the way to the broker."""
     changes = {f"plan.{name}": value for name, value in args.items()}
     await pushed_config.keep(agent, changes)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import Rejected
 
 NO_MODEM = 7801  # vendor range: the cellular module is absent, busy or hung
 
 
-async def status(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def status(agent: Agent, args: Args, progress: Progress) -> Out:
     await agent.refresh()
     return agent.snapshot().to_dict()
 
 
-async def usage(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def usage(agent: Agent, args: Args, progress: Progress) -> Out:
     await agent.refresh()
     shown = agent.snapshot().to_dict()
     out = {name: shown[name] for name in ("v", "time", "clk", "usage", "period", "plan")}
@@ -27,7 +25,7 @@ async def usage(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     return out
 
 
-async def modem_info(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def modem_info(agent: Agent, args: Args, progress: Progress) -> Out:
     look = agent.snapshot()
     if look.reading is None:
         raise Rejected(NO_MODEM, f"modem {look.modem_state}: nothing was read from it yet")
