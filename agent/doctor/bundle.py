@@ -134,7 +134,7 @@ def _bounded(data: bytes, limit: int) -> tuple[bytes, str]:
     return kept, f"cut: the last {len(kept)} of {len(data)} bytes"
 
 
-def _line(entry: Entry) -> dict[str, Any]:
+def _line(entry: Entry) -> dict[str, object]:
     return {
         "file": entry.file,
         "ok": entry.ok,

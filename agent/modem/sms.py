@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from agent.at import read
 from agent.at.standard.error_codes import meaning
 from agent.at.standard.sms_submit import submit
@@ -11,7 +9,7 @@ from agent.errors import CommandError, ModemError
 from agent.modem.transport import Dialogue
 
 
-async def send(dialogue: Dialogue, number: str, text: str, *, reference: int) -> dict[str, Any]:
+async def send(dialogue: Dialogue, number: str, text: str, *, reference: int) -> dict[str, object]:
     """Raises ModemError; a refusal is a CommandError. `reference` joins the parts of one message."""
     try:
         parts = submit(number, text, reference=reference)

@@ -108,7 +108,7 @@ def file_problem(path: str, now: datetime) -> str:
         return f"cannot be read as a certificate: {getattr(error, 'strerror', None) or error}"
 
 
-def expired(certificate: Mapping[str, Any] | None, now: datetime, whose: str = "the broker's certificate") -> str:
+def expired(certificate: Mapping[str, object] | None, now: datetime, whose: str = "the broker's certificate") -> str:
     """Why a certificate cannot be valid at a trusted time; empty when it is, or when there is none (PSK)."""
     if not certificate:
         return ""

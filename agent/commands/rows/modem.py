@@ -51,7 +51,7 @@ async def scan(agent: Agent, args: Args, progress: Progress) -> Out:
     return {"v": 1, "networks": networks(response.lines)}
 
 
-def networks(lines: Any) -> list[dict[str, Any]]:
+def networks(lines: Any) -> list[dict[str, object]]:
     """The tuples of +COPS: (stat,"long","short","plmn",act)."""
     found = []
     for line in lines:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timezone
-from typing import Any
 
 from agent import plan
 from agent.commands import pushed_config, results
@@ -16,7 +15,7 @@ from agent.plan import Ledger, Moment
 from agent.status import timestamp, usage_dict
 
 
-async def _change(agent: Agent, progress: Progress, change: LedgerChange, **more: Any) -> Out:
+async def _change(agent: Agent, progress: Progress, change: LedgerChange, **more: object) -> Out:
     """Apply a pure change to the ledger; the answer is in its transaction."""
 
     def out(ledger: Ledger) -> Out:
