@@ -129,7 +129,9 @@ def test_reports_and_bundles(tmp_path: Path, device: type[Device], cause: str, p
     async def story(agent: StandIn, channel: Channel) -> None:
         body = reports.state(agent.reporter._look())
         assert bool(places_in(body)) is placed
-        assert body["cell"]["Band"] == 20
+        cell = body["cell"]
+        assert isinstance(cell, dict)
+        assert cell["Band"] == 20
         await channel.send("bundle.get", "b")
         await channel.settle()
         out = (await channel.answers("b"))[-1]["out"]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 GREEN, YELLOW, RED, BOLD, DIM = "32", "33", "31", "1", "2"
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """One object on one line; ASCII, so that no locale can break it."""
     import json
 

@@ -9,7 +9,6 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from agent.errors import AgentError
 from agent.system import OPENWRT_OPKG
@@ -30,7 +29,7 @@ def is_source_of(path: Path) -> bool:
     return path == Path("/etc/modem-agent/config.toml") and (ROOT / "etc/config" / PACKAGE).exists()
 
 
-def write(changes: Mapping[str, Any]) -> None:
+def write(changes: Mapping[str, object]) -> None:
     """`changes` maps "section.key" to a value. Raises AgentError, and UCI is as it was."""
     if not changes:
         return
@@ -49,7 +48,7 @@ def write(changes: Mapping[str, Any]) -> None:
         raise
 
 
-def commands(changes: Mapping[str, Any], names: Mapping[str, str | None]) -> list[list[str]]:
+def commands(changes: Mapping[str, object], names: Mapping[str, str | None]) -> list[list[str]]:
     """What uci is told; `names` has each section as UCI knows it, None for one that is to be made."""
     words: list[list[str]] = []
     for section in dict.fromkeys(key.partition(".")[0] for key in changes):

@@ -41,7 +41,7 @@ class Call:
         self.socket_given = socket
         self.json = json
         self.timeout_s = timeout
-        self._read: dict[str, Any] | None = None
+        self._read: dict[str, object] | None = None
         self._agent_version = ""
 
     @property
@@ -85,7 +85,7 @@ class Call:
             raise ConfigError(self.config_file, f"device.{key}", "not allowed", value=value, allowed="an absolute path")
         return value
 
-    def _sections(self) -> dict[str, Any]:
+    def _sections(self) -> dict[str, object]:
         """The file as it is, unchecked: a key that only a newer agent knows must not keep a technician from asking the
         agent that runs. An unreadable default file counts as absent, since the group that may read the socket need not
         be able to read the configuration."""
@@ -106,7 +106,7 @@ class Call:
             self.config()  # raises the sentence with the line
             raise
 
-    def _table(self, text: str) -> dict[str, Any]:
+    def _table(self, text: str) -> dict[str, object]:
         from agent.toml import tomllib
 
         try:
@@ -146,7 +146,11 @@ def verb(*examples: str, socket: bool = True, json: bool = True) -> Callable[[Ca
     def decorate(function: Callable[..., Any]) -> Verb:
         @functools.wraps(function)
         def run(
-            config: str | None, json: bool = False, socket: str | None = None, timeout: float | None = None, **rest: Any
+            config: str | None,
+            json: bool = False,
+            socket: str | None = None,
+            timeout: float | None = None,
+            **rest: Any,
         ) -> Any:
             call = Call(config=config, socket=socket, json=json, timeout=timeout)
             ZONE.reckon_by(call.plan_zone)

@@ -77,7 +77,7 @@ class Agent(Protocol):
         """So much of what the line carries is the operator's own traffic. In memory at once, on the disk soon after."""
         ...
 
-    def event(self, name: str, details: dict[str, Any]) -> None:
+    def event(self, name: str, details: dict[str, object]) -> None:
         """Put an event into the local log and into the operator's outbox (`e/{name}`)."""
         ...
 
@@ -94,11 +94,11 @@ class Agent(Protocol):
         """Ask the system to reboot. Returns at once."""
         ...
 
-    async def reset_modem(self, level: str) -> dict[str, Any]:
+    async def reset_modem(self, level: str) -> dict[str, object]:
         """One rung of the recovery ladder, or "auto"; what was done and what came of it."""
         ...
 
-    async def send_sms(self, number: str, text: str) -> dict[str, Any]: ...
+    async def send_sms(self, number: str, text: str) -> dict[str, object]: ...
 
     def trial_begun(self) -> None:
         """A configuration is on trial: decide it (config_trial.py), whatever becomes of who asked."""

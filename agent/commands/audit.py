@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import Any
 
 from agent.commands.agent import Agent
 from agent.errors import StoreError
@@ -20,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def entry(
     moment: Moment, what: str, *, type: str, id: str, issuer: str, role: str, code: int = 0, reason: str = ""
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """One entry, without the chain that the store adds. `what` is a state of the command (results.py)."""
     return {
         "up": int(moment.boot_s),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.keeper import LedgerChange, Tables
 from agent.plan import Ledger
 from agent.store.journal import Entry
 
 if TYPE_CHECKING:
+    from agent.commands.command import Out
     from agent.commands.runner import Runner
 
 
@@ -48,9 +49,7 @@ class Call:
     def role(self) -> str:
         return self.entry.role
 
-    async def conclude(
-        self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]], tables: Tables | None = None
-    ) -> dict[str, Any]:
+    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], Out], tables: Tables | None = None) -> Out:
         success = replace(self._runner.success(self.entry, ledger, out), tables=tables)
         concluded = self._runner.agent.keeper.put(success)
         concluded.add_done_callback(self._concluded)

@@ -14,6 +14,10 @@ from agent.commands.agent import Agent
 from agent.keeper import Change, LedgerChange, Tables
 from agent.plan import Ledger
 
+Args = dict[str, Any]  # a caller's JSON, checked against the row's schema and filled up with its defaults
+Out = dict[str, object]  # the answer's part `out`, as the encoder takes it
+Schema = Mapping[str, Any]  # argument name -> its schema, of JSON
+
 
 class Progress(Protocol):
     """What a running command may tell its caller; `id` is the command's own, or empty on the control socket."""
@@ -34,9 +38,7 @@ class Progress(Protocol):
         """How far it got, and what is being done."""
         ...
 
-    async def conclude(
-        self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]], tables: Tables | None = None
-    ) -> dict[str, Any]:
+    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], Out], tables: Tables | None = None) -> Out:
         """Change the ledger and give the final answer in one transaction, which a cancelled command does not end.
 
         `tables` has its part in it where the command came from afar.
@@ -59,16 +61,14 @@ class Quiet:
     def __call__(self, percent: int, what: str) -> None:
         self._tell(percent, what)
 
-    async def conclude(
-        self, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]], tables: Tables | None = None
-    ) -> dict[str, Any]:
+    async def conclude(self, ledger: LedgerChange, out: Callable[[Ledger], Out], tables: Tables | None = None) -> Out:
         return out(await self._agent.keeper.do(Change(ledger=ledger)))
 
     def cancel(self, id: str) -> bool:
         return False
 
 
-Run = Callable[[Agent, dict[str, Any], Progress], Awaitable[dict[str, Any]]]
+Run = Callable[[Agent, Args, Progress], Awaitable[Out]]
 
 ROLES = ("read", "act", "admin")  # each may do all that the ones before it may
 
@@ -80,13 +80,13 @@ class Command:
     name: str
     help: str
     run: Run
-    args: Mapping[str, Any] = field(default_factory=dict)  # argument name -> schema; "required": True inside it
+    args: Schema = field(default_factory=dict)  # argument name -> schema; "required": True inside it
     role: str = "read"
     time_limit_s: float = 30.0
     repeatable: bool = True  # may run again when a power cut leaves open whether it ran
     resource: str | None = None  # commands of one resource run one after the other
     survives: str = ""  # "process" or "boot": its success is that a new one has begun
-    reads: Callable[[Mapping[str, Any]], bool] = lambda args: False  # whether it changes nothing, whatever it costs
+    reads: Callable[[Args], bool] = lambda args: False  # whether it changes nothing, whatever it costs
     resume: Run | None = None  # what a later run of the agent does for it, instead of running it again
     undo: Run | None = None  # takes back what a cancelled one has begun; its result says what the state is now
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
 from agent.commands import arguments, results
 from agent.commands.agent import Agent
 from agent.commands.audit import Trail
-from agent.commands.command import ROLES, Command, Progress, Quiet, allows
+from agent.commands.command import ROLES, Args, Command, Out, Progress, Quiet, allows
 from agent.commands.table import COMMANDS
 from agent.errors import AgentError, Rejected
 
@@ -65,12 +64,12 @@ def _allowed_here(agent: Agent, name: str, source: str) -> None:
 async def execute(
     agent: Agent,
     name: str,
-    args: Mapping[str, Any],
+    args: Args,
     *,
     role: str,
     source: str,
     progress: Callable[[int, str], None] = lambda percent, what: None,
-) -> dict[str, Any]:
+) -> Out:
     """Run one command to its end; who asked (`source`) stands in the audit trail and in the event.
 
     Raises Rejected when it will not or could not be done.
@@ -91,14 +90,14 @@ async def execute(
     return await _noted(trail, perform(agent, command, checked, Quiet(agent, progress, role)))
 
 
-def _checked(agent: Agent, command: Command, args: Mapping[str, Any], *, role: str, source: str) -> dict[str, Any]:
+def _checked(agent: Agent, command: Command, args: Args, *, role: str, source: str) -> Out:
     """The arguments with their defaults. Raises Rejected."""
     permitted(command, role)
     _allowed_here(agent, command.name, source)
     return arguments.check(command.args, args)
 
 
-async def _noted(trail: Trail, running: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+async def _noted(trail: Trail, running: Awaitable[Out]) -> Out:
     """What came of it stands in the trail before anybody is told."""
     try:
         out = await running
@@ -115,7 +114,7 @@ async def _noted(trail: Trail, running: Awaitable[dict[str, Any]]) -> dict[str, 
     return out
 
 
-async def perform(agent: Agent, command: Command, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def perform(agent: Agent, command: Command, args: Args, progress: Progress) -> Out:
     """Run a row whose role and arguments have been checked, alone on its resource, within its time."""
     if command.resource is None:
         return await _timed(agent, command, args, progress)
@@ -123,7 +122,7 @@ async def perform(agent: Agent, command: Command, args: dict[str, Any], progress
         return await _timed(agent, command, args, progress)
 
 
-async def _timed(agent: Agent, command: Command, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def _timed(agent: Agent, command: Command, args: Args, progress: Progress) -> Out:
     try:
         return await asyncio.wait_for(command.run(agent, args, progress), command.time_limit_s)
     except (asyncio.TimeoutError, TimeoutError):

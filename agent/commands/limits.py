@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from agent.commands import results, tally
 from agent.commands.agent import Agent
 from agent.commands.command import Progress
 from agent.commands.tally import Span
 from agent.errors import Rejected
-from agent.keeper import Change
+from agent.keeper import Change, Tables
 from agent.plan.model import Moment
+from agent.store.database import Database
 
 SHORTEST_NUMBER = 7  # digits; shorter ones are emergency, premium or service numbers (BIPT, numbering plan: 3 to 6)
 # Numbers that cost more than others. Belgium, royal decree of 27 April 2007 on numbering, art. 50: 070, 077 and 090x;
@@ -71,10 +71,10 @@ def topups(agent: Agent, issuer: str) -> tuple[Limit, Limit]:
     )
 
 
-def counting(limit: Limit, amount: int, moment: Moment, *, refuses: bool = True) -> Callable[[Any], None]:
+def counting(limit: Limit, amount: int, moment: Moment, *, refuses: bool = True) -> Tables:
     """A change of the store's tables: so much more, or Rejected."""
 
-    def count(database: Any) -> None:
+    def count(database: Database) -> None:
         text = database.tallies()
         used = tally.used(text, limit.name, limit.span, moment)
         if refuses and used + amount > limit.most:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import config as configuration
 from agent.commands import results
@@ -18,6 +18,9 @@ from agent.commands.agent import Agent
 from agent.config import Config
 from agent.config_rules import SECRETS
 from agent.errors import ConfigError, Rejected
+
+if TYPE_CHECKING:
+    from agent.store.database import Database
 
 GOOD, BEFORE, TRIAL, LAST = "config.good", "config.before", "config.trial", "config.last"
 CONFIRMED, ROLLED_BACK = "confirmed", "rolled back"
@@ -29,7 +32,7 @@ class Trial:
     """A configuration on probation. The limit counts from `began_s` of boot `boot`, or from 0 of a later boot."""
 
     id: str
-    changes: dict[str, Any]
+    changes: Mapping[str, object]
     boot: str
     began_s: float
     limit_s: float
@@ -42,33 +45,33 @@ class Trial:
 # -- on the store's thread -----------------------------------------------------------------------------------------
 
 
-def _load(db: Any, key: str) -> dict[str, Any]:
+def _load(db: Database, key: str) -> dict[str, Any]:
     found = json.loads(db.meta.get(key) or "{}")
     return found if isinstance(found, dict) else {}
 
 
-def trial(db: Any) -> Trial | None:
+def trial(db: Database) -> Trial | None:
     found = _load(db, TRIAL)
     return Trial(**found) if found else None
 
 
-def _set_trial(db: Any, made: Trial | None) -> None:
+def _set_trial(db: Database, made: Trial | None) -> None:
     fields = {name: getattr(made, name) for name in Trial.__dataclass_fields__} if made else {}
     db.meta.set(TRIAL, json.dumps(fields))
 
 
-def begin(db: Any, made: Trial) -> None:
+def begin(db: Database, made: Trial) -> None:
     """Raises Rejected while there is another."""
     _none_on_trial(db)
     _set_trial(db, made)
 
 
-def _none_on_trial(db: Any) -> None:
+def _none_on_trial(db: Database) -> None:
     if trial(db) is not None:
         raise Rejected(results.REQUEST_DENIED, "another configuration is on trial")
 
 
-def confirm(db: Any, id: str) -> None:
+def confirm(db: Database, id: str) -> None:
     """The trial reached the broker: it is the good one now; the one before is kept for `config.rollback`."""
     made = trial(db)
     if made is not None and made.id == id:
@@ -77,7 +80,7 @@ def confirm(db: Any, id: str) -> None:
         _end(db, made, CONFIRMED, "")
 
 
-def give_up(db: Any, reason: str, id: str = "") -> bool:
+def give_up(db: Database, reason: str, id: str = "") -> bool:
     """The trial failed, the one of this id if there is one: the good one counts again. False if it is none."""
     made = trial(db)
     if made is None or id not in ("", made.id):
@@ -86,7 +89,7 @@ def give_up(db: Any, reason: str, id: str = "") -> bool:
     return True
 
 
-def drop(db: Any, keys: Collection[str]) -> list[str]:
+def drop(db: Database, keys: Collection[str]) -> list[str]:
     """Forget pushed keys, or all of them: also those on trial, and what `config.rollback` would bring back.
 
     The keys that were there. Raises Rejected for one that was not.
@@ -101,18 +104,18 @@ def drop(db: Any, keys: Collection[str]) -> list[str]:
     return sorted(keys or pushed)
 
 
-def _end(db: Any, made: Trial, result: str, reason: str) -> None:
+def _end(db: Database, made: Trial, result: str, reason: str) -> None:
     _set_trial(db, None)
     db.meta.set(LAST, json.dumps({"id": made.id, "result": result, "reason": reason}))
 
 
-def overlay(db: Any) -> dict[str, Any]:
+def overlay(db: Database) -> dict[str, object]:
     """The keys that count now: those on trial, else the good ones."""
     made = trial(db)
-    return made.changes if made is not None else _load(db, GOOD)
+    return dict(made.changes) if made is not None else _load(db, GOOD)
 
 
-def start(db: Any, boot: str, boot_s: float) -> dict[str, Any]:
+def start(db: Database, boot: str, boot_s: float) -> dict[str, object]:
     """The overlay at a start of the agent; a trial out of time or out of starts is given up here."""
     made = trial(db)
     if made is not None:
@@ -129,12 +132,12 @@ def start(db: Any, boot: str, boot_s: float) -> dict[str, Any]:
 # -- merging -------------------------------------------------------------------------------------------------------
 
 
-def merged(config: Config, changes: Mapping[str, Any]) -> Config:
+def merged(config: Config, changes: Mapping[str, object]) -> Config:
     """The file's configuration with single keys replaced (`section.key`). Raises ConfigError like the file would."""
     return configuration.with_keys(config, changes, "pushed configuration") if changes else config
 
 
-def effective(config: Config, db: Any, boot: str, boot_s: float) -> Config:
+def effective(config: Config, db: Database, boot: str, boot_s: float) -> Config:
     """What the agent runs with; what of an overlay no longer fits the file is left out, never fatal."""
     try:
         return merged(config, start(db, boot, boot_s))
@@ -143,9 +146,9 @@ def effective(config: Config, db: Any, boot: str, boot_s: float) -> Config:
         return _as_far_as_right(config, _load(db, GOOD))
 
 
-def _as_far_as_right(config: Config, changes: Mapping[str, Any]) -> Config:
+def _as_far_as_right(config: Config, changes: Mapping[str, object]) -> Config:
     """Key by key: one that is refused, by a newer agent or beside another file, takes none of the others with it."""
-    kept: dict[str, Any] = {}
+    kept: dict[str, object] = {}
     found, problem = config, config.problem
     for name, value in changes.items():
         try:
@@ -156,7 +159,7 @@ def _as_far_as_right(config: Config, changes: Mapping[str, Any]) -> Config:
     return replace(found, problem=problem)
 
 
-def shown(overlay: Mapping[str, Any]) -> dict[str, Any]:
+def shown(overlay: Mapping[str, object]) -> dict[str, object]:
     """Pushed keys with their values, secrets masked."""
     return {key: "***" if key in SECRETS else value for key, value in overlay.items()}
 
@@ -164,7 +167,7 @@ def shown(overlay: Mapping[str, Any]) -> dict[str, Any]:
 # -- on the loop ---------------------------------------------------------------------------------------------------
 
 
-async def checked(agent: Agent, changes: Mapping[str, Any]) -> dict[str, Any]:
+async def checked(agent: Agent, changes: Mapping[str, object]) -> dict[str, object]:
     """The whole overlay with more keys changed. Raises Rejected that says what of it is wrong."""
     whole = {**await agent.store.run(overlay), **changes}
     whole = {key: value for key, value in whole.items() if value is not None}  # null takes a key back
@@ -176,11 +179,11 @@ async def checked(agent: Agent, changes: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-async def keep(agent: Agent, changes: Mapping[str, Any]) -> None:
+async def keep(agent: Agent, changes: Mapping[str, object]) -> None:
     """Change keys for good, without a trial. Raises Rejected, also while a trial would become good with them."""
     whole = await checked(agent, changes)
 
-    def save(db: Any) -> None:
+    def save(db: Database) -> None:
         _none_on_trial(db)
         db.meta.set(BEFORE, json.dumps(_load(db, GOOD)))
         db.meta.set(GOOD, json.dumps(whole))
@@ -188,11 +191,11 @@ async def keep(agent: Agent, changes: Mapping[str, Any]) -> None:
     await agent.store.run(save)
 
 
-async def before(agent: Agent) -> dict[str, Any]:
+async def before(agent: Agent) -> dict[str, object]:
     """The overlay that was good before the present one."""
     return await agent.store.run(lambda db: _load(db, BEFORE))
 
 
-async def last(agent: Agent) -> dict[str, Any]:
+async def last(agent: Agent) -> dict[str, str]:
     """What became of the last trial: id, result, reason."""
     return await agent.store.run(lambda db: _load(db, LAST))

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 ACCEPTED, RUNNING = "accepted", "running"
 SUCCEEDED, FAILED, REJECTED = "succeeded", "failed", "rejected"
 EXPIRED, CANCELLED, TIMED_OUT = "expired", "cancelled", "timed-out"
@@ -64,10 +62,10 @@ def answer(
     code: int = OK,
     reason: str = "",
     progress: int | None = None,
-    out: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+    out: dict[str, object] | None = None,
+) -> dict[str, object]:
     """One result message, without the numbering that the outbox adds."""
-    body: dict[str, Any] = {"id": id, "type": type, "n": n, "state": state, "code": code}
+    body: dict[str, object] = {"id": id, "type": type, "n": n, "state": state, "code": code}
     if reason:
         body["reason"] = reason[:400]
     if progress is not None:

@@ -23,7 +23,7 @@ from agent.errors import AgentError, NotPermitted, Rejected
 log = logging.getLogger(__name__)
 
 # functools.partial(agent.commands.execute, agent): (name, args, *, role, source, progress)
-Execute = Callable[..., Awaitable[dict[str, Any]]]
+Execute = Callable[..., Awaitable[dict[str, object]]]
 
 MOST_REQUESTS = 8  # at once, of one connection
 STALL_S = 30.0  # a client that reads nothing for so long is cut off
@@ -100,7 +100,7 @@ class Connection:
             return
         try:
             result = await self._run(number, method, params)
-            answer: dict[str, Any] = {"result": result}
+            answer: dict[str, object] = {"result": result}
         except AgentError as error:
             answer = {"error": error_of(error)}
         except Exception:
@@ -109,7 +109,7 @@ class Connection:
         if number is not None:  # a notification (JSON-RPC 2.0, section 4.1) wants no answer
             await self.send({"id": number, **answer})
 
-    async def _run(self, number: object, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def _run(self, number: object, method: str, params: dict[str, object]) -> dict[str, object]:
         if method == "hello":
             return self._hello(params)
         if method == "watch":
@@ -121,7 +121,7 @@ class Connection:
 
         return await self._execute(method, params, role=self.role, source=self.source, progress=progress)
 
-    def _hello(self, params: dict[str, Any]) -> dict[str, Any]:
+    def _hello(self, params: dict[str, object]) -> dict[str, object]:
         asked = params.get("protocol", protocol.PROTOCOL)
         if asked != protocol.PROTOCOL:
             raise Rejected(
@@ -131,7 +131,7 @@ class Connection:
             )
         return {"protocol": protocol.PROTOCOL, "version": __version__, "role": self.role}
 
-    def _watch(self, params: dict[str, Any]) -> dict[str, Any]:
+    def _watch(self, params: dict[str, object]) -> dict[str, object]:
         method, args, every_s = params.get("method"), params.get("params", {}), params.get("every_s", 1.0)
         if not isinstance(method, str) or not isinstance(args, dict) or not isinstance(every_s, (int, float)):
             raise Rejected(protocol.INVALID_PARAMS, "watch wants method, params and every_s")
@@ -147,7 +147,7 @@ class Connection:
 
     # -- out -------------------------------------------------------------------------------------------------------
 
-    async def send(self, message: dict[str, Any]) -> None:
+    async def send(self, message: dict[str, object]) -> None:
         """Write one answer and wait until the client has room for the next; a client that stalls is cut off."""
         data = encode(message)
         if len(data) > protocol.LINE_BYTES:
@@ -187,7 +187,7 @@ class Connection:
         self._writer.transport.abort()
 
 
-def parse(line: bytes) -> tuple[Any, str, dict[str, Any], tuple[int, str] | None]:
+def parse(line: bytes) -> tuple[Any, str, dict[str, object], tuple[int, str] | None]:
     """A request line as (id, method, params, problem); problem is (code, reason) or None."""
     try:
         message = json.loads(line)

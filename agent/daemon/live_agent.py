@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from agent import __version__
 from agent.commands.config_trial import ConfigTrials
@@ -115,7 +114,7 @@ class LiveAgent:
         self.keeper.save_soon()
         self.accounting.wake.set()
 
-    def event(self, name: str, details: dict[str, Any]) -> None:
+    def event(self, name: str, details: dict[str, object]) -> None:
         self.keeper.event(Event(name, details))
         self.accounting.wake.set()
 
@@ -134,12 +133,12 @@ class LiveAgent:
         await self.keeper.commit()
         await host.reboot(reason)
 
-    async def reset_modem(self, level: str) -> dict[str, Any]:
+    async def reset_modem(self, level: str) -> dict[str, object]:
         """One rung of the recovery ladder by hand; USB and power need no module that answers."""
         self.event("modem-reset", {"level": level, "by": "command"})
         return await self.watching.module.reset(level)
 
-    async def send_sms(self, number: str, text: str) -> dict[str, Any]:
+    async def send_sms(self, number: str, text: str) -> dict[str, object]:
         return await self._present_modem().send_sms(number, text)
 
     async def unread_sms(self) -> Sequence[sms.Incoming]:

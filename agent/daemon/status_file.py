@@ -11,7 +11,6 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ class StatusFile:
         self._path = run_dir / NAME
         self._complained = False
 
-    def write(self, status: Mapping[str, Any]) -> None:
+    def write(self, status: Mapping[str, object]) -> None:
         side = self._path.with_name(NAME + ".new")
         try:
             descriptor = os.open(side, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.errors import AgentError
 from agent.modem.mask import masked
@@ -119,7 +119,7 @@ def _bounded(data: bytes, limit: int) -> tuple[bytes, str]:
     return kept, f"cut: the last {len(kept)} of {len(data)} bytes"
 
 
-def _line(entry: Entry) -> dict[str, Any]:
+def _line(entry: Entry) -> dict[str, object]:
     return {
         "file": entry.file,
         "ok": entry.ok,

@@ -23,7 +23,7 @@ COMMAND_S = 15.0  # ModemManager answers from memory; a reset or a radio that is
 RESET_S = 90.0
 SIGNAL_EVERY_S = 60  # as often as a poll; 0 is ModemManager's default, and then it knows no signal
 
-Tree = Mapping[str, Any]
+Tree = Mapping[str, object]
 Run = Callable[[tuple[str, ...], float], Awaitable[str]]
 
 # MMModem3gppRegistrationState has the numbers and the words of 27.007 <stat>, "unknown" included.
@@ -144,7 +144,7 @@ def _parsed(text: str) -> Tree:
 
 def _at(tree: Tree, path: str) -> Any:
     """A value by its dotted path; None for what is not there or is mmcli's sign for unknown."""
-    value: Any = tree
+    value: object = tree
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return None if value in ("--", "") else value
@@ -223,7 +223,7 @@ def _signal(tree: Tree) -> Signal:
     return Signal(source="mmcli --signal-get" if found or heard else None, nr=nr if heard else None, **found)  # type: ignore[arg-type]  # figures alone
 
 
-def _context(number: int, bearer: Tree) -> dict[str, Any]:
+def _context(number: int, bearer: Tree) -> dict[str, object]:
     return {
         "cid": number,
         "apn": _text(bearer, "bearer.properties.apn"),

@@ -123,7 +123,7 @@ class Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
 def made(target: Target) -> Client:
     """A client for one connection."""
     version = mqtt.MQTTv5 if target.protocol == "5" else mqtt.MQTTv311
-    arguments: dict[str, Any] = {"client_id": target.client_id, "protocol": version, "reconnect_on_failure": False}
+    arguments: dict[str, object] = {"client_id": target.client_id, "protocol": version, "reconnect_on_failure": False}
     if version == mqtt.MQTTv311:
         arguments["clean_session"] = target.clean
     if hasattr(mqtt, "CallbackAPIVersion"):  # 2.x

@@ -42,7 +42,7 @@ class Reporter:
         session: Session,
         topics: Topics,
         *,
-        look: Callable[[], Mapping[str, Any]],
+        look: Callable[[], Mapping[str, object]],
         config: Callable[[], Config],
         commands: Sequence[str],
         now: Callable[[], Moment],
@@ -54,7 +54,7 @@ class Reporter:
         self._news: deque[tuple[Report, ...]] = deque(maxlen=NEWS_KEPT)
         self._wake = Wake()
         self._reporting = asyncio.Lock()
-        self.alarms: dict[str, Mapping[str, Any]] = {}  # those that are raised, by name
+        self.alarms: dict[str, Mapping[str, object]] = {}  # those that are raised, by name
 
     # -- called by the daemon ----------------------------------------------------------------------------------------
 
@@ -62,7 +62,7 @@ class Reporter:
         """Something happened that a report may be due for; harmless when it is not."""
         self._wake.set()
 
-    def alarm(self, name: str, details: Mapping[str, Any] | None) -> None:
+    def alarm(self, name: str, details: Mapping[str, object] | None) -> None:
         """Raise `a/{name}`, or clear it with None. Raising a raised one, or clearing a clear one, does nothing."""
         if (details is not None) == (name in self.alarms):
             return
@@ -144,7 +144,7 @@ class Reporter:
             await self._outbox.add(*self._news[0])
             self._news.popleft()
 
-    async def _offer_twins(self, status: Mapping[str, Any]) -> None:
+    async def _offer_twins(self, status: Mapping[str, object]) -> None:
         config = self._shown_config()
         topics = self._topics
         await self._twins.offer(topics.twin("info"), reports.info(status, commands=self._commands))

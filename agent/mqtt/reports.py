@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timezone
-from typing import Any
 
 from agent.plan.model import Moment
 
 VERSION = 1  # of every payload; a field may be added under it, never renamed or given a new meaning
 
-Status = Mapping[str, Any]
+Status = Mapping[str, object]
 
 
-def envelope(body: Mapping[str, Any], moment: Moment, *, boot: str, seq: int) -> dict[str, Any]:
+def envelope(body: Mapping[str, object], moment: Moment, *, boot: str, seq: int) -> dict[str, object]:
     """A numbered report: `(boot, seq)` is its key for ever, `up` lets the reader rebuild time when `clk` is unsync."""
     return {
         "v": VERSION,
@@ -30,7 +29,7 @@ def envelope(body: Mapping[str, Any], moment: Moment, *, boot: str, seq: int) ->
     }
 
 
-def presence(state: str, *, session: int, boot: str, version: str, nonce: str) -> dict[str, Any]:
+def presence(state: str, *, session: int, boot: str, version: str, nonce: str) -> dict[str, object]:
     """The `status` topic: birth, will and farewell of one session bear the same number."""
     return {
         "v": VERSION,
@@ -42,7 +41,7 @@ def presence(state: str, *, session: int, boot: str, version: str, nonce: str) -
     }
 
 
-def _dig(source: Any, *keys: str) -> Any:
+def _dig(source: object, *keys: str) -> object:
     for key in keys:
         if not isinstance(source, Mapping):
             return None
@@ -50,7 +49,7 @@ def _dig(source: Any, *keys: str) -> Any:
     return source
 
 
-def traffic(status: Status, *, agent_bytes: int) -> dict[str, Any]:
+def traffic(status: Status, *, agent_bytes: int) -> dict[str, object]:
     """`m/traffic`: what the household used, and what reporting it cost."""
     usage, plan, period = status.get("usage"), status.get("plan"), status.get("period")
     return {
@@ -78,7 +77,7 @@ _SIGNAL = {
 }
 
 
-def state(status: Status) -> dict[str, Any]:
+def state(status: Status) -> dict[str, object]:
     """`m/state`: the radio, the modem and the shaper."""
     reading = _dig(status, "modem", "reading")
     signal = _dig(reading, "signal")
@@ -100,33 +99,34 @@ def state(status: Status) -> dict[str, Any]:
     }
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: object) -> object:
     return round(value) if isinstance(value, float) else value
 
 
-def _floor(value: Any) -> int | None:
+def _floor(value: object) -> int | None:
     """By whole percent, so that the twin changes a hundred times a period and not with every byte."""
     return int(value) if isinstance(value, (int, float)) else None
 
 
-def _roaming(roaming: Any) -> str | None:
+def _roaming(roaming: object) -> str | None:
     return None if roaming is None else "Roaming" if roaming else "Home"
 
 
-def _title(text: Any) -> str | None:
+def _title(text: object) -> str | None:
     return text.title() if isinstance(text, str) else None
 
 
 def _interface_status(status: Status) -> str:
     """TR-181 Interface.Status of the cellular link."""
-    if any(_dig(link, "up") for link in status.get("links", ())):
+    links = status.get("links")
+    if isinstance(links, list) and any(_dig(link, "up") for link in links):
         return "Up"
     if _dig(status, "modem", "state") == "absent":
         return "NotPresent"
-    return "Down" if status.get("links") else "Unknown"
+    return "Down" if links else "Unknown"
 
 
-def info(status: Status, *, commands: Sequence[str]) -> dict[str, Any]:
+def info(status: Status, *, commands: Sequence[str]) -> dict[str, object]:
     """`twin/info`: who the device is and what it can be asked for."""
     identity = _dig(status, "modem", "reading", "identity")
     return {
@@ -140,7 +140,7 @@ def info(status: Status, *, commands: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def sim(status: Status) -> dict[str, Any]:
+def sim(status: Status) -> dict[str, object]:
     """`twin/sim`."""
     found = _dig(status, "modem", "reading", "sim")
     return {
@@ -151,7 +151,7 @@ def sim(status: Status) -> dict[str, Any]:
     }
 
 
-def plan(status: Status, *, plan: Mapping[str, Any]) -> dict[str, Any]:
+def plan(status: Status, *, plan: Mapping[str, object]) -> dict[str, object]:
     """`twin/plan`: what was promised and where the period stands; what changes all day is in m/traffic."""
     usage, period = status.get("usage"), status.get("period")
     return {

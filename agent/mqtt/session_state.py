@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +30,5 @@ class SessionState:
         """What is worth a look at once; the rest are figures that move all day."""
         return self.connected, self.proved, self.session, self.peer, self.last_error
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)

@@ -125,7 +125,7 @@ def _decoded(path: str) -> Certificate | None:
         return None
 
 
-def expired(certificate: Mapping[str, Any] | None, now: datetime, whose: str = "the broker's certificate") -> str:
+def expired(certificate: Mapping[str, object] | None, now: datetime, whose: str = "the broker's certificate") -> str:
     """Why a certificate cannot be valid at a trusted time; empty when it is, or when there is none (PSK)."""
     if not certificate:
         return ""

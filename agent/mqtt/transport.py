@@ -191,7 +191,7 @@ class Connection:
     async def open(self) -> None:
         """TCP, TLS and CONNECT; the answer comes as an Accepted or Refused event. Raises OSError."""
         target = self.target
-        arguments: dict[str, Any] = {}
+        arguments: dict[str, object] = {}
         if target.protocol == "5":
             properties = Properties(PacketTypes.CONNECT)
             properties.ReceiveMaximum = target.receive_maximum
@@ -244,7 +244,7 @@ class Connection:
         except OSError:
             return None
 
-    def peer_certificate(self) -> dict[str, Any] | None:
+    def peer_certificate(self) -> dict[str, object] | None:
         connection = self._client.socket()
         try:
             return connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None  # type: ignore[return-value]

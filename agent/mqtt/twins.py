@@ -66,7 +66,7 @@ class Twins:
         await self._store.run(forget)
         return False
 
-    async def offer(self, topic: str, body: dict[str, Any]) -> None:
+    async def offer(self, topic: str, body: dict[str, object]) -> None:
         """The twin's present content. Raises StoreError."""
         twin = (await self._load()).setdefault(topic, Twin(topic))
         digest = hashlib.sha256(encode(body)).hexdigest()[:16]

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from agent.support.messages import Alarm, DeviceMessage, Plan, Presence
 
@@ -35,7 +34,7 @@ class Member:
         """How long ago it wrote its newest message that bears a time."""
         return None if self.seen is None else max(0.0, (now - self.seen).total_seconds())
 
-    def to_dict(self, now: datetime) -> dict[str, Any]:
+    def to_dict(self, now: datetime) -> dict[str, object]:
         return {
             "device": self.device,
             "presence": self.presence,

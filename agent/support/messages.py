@@ -67,8 +67,8 @@ class Result:
     code: int
     reason: str
     progress: int | None
-    out: Mapping[str, Any] | None
-    body: Mapping[str, Any] = field(repr=False)
+    out: Mapping[str, object] | None
+    body: Mapping[str, object] = field(repr=False)
 
 
 Content = Presence | Plan | Radio | Alarm | Result | None  # None: a topic without a type here
@@ -81,7 +81,7 @@ class DeviceMessage:
     device: str
     topic: str  # below the device's own level, such as m/traffic
     retained: bool = False
-    body: Mapping[str, Any] | None = field(default=None, repr=False)  # None: empty, or not understood
+    body: Mapping[str, object] | None = field(default=None, repr=False)  # None: empty, or not understood
     content: Content = None
     time: datetime | None = None  # when the device says that it was written, where its clock was set
     problem: str = ""
@@ -115,7 +115,7 @@ def decode(text: str | bytes) -> Any:
     return value
 
 
-def _object_of(payload: bytes) -> dict[str, Any]:
+def _object_of(payload: bytes) -> dict[str, object]:
     if len(payload) > LONGEST_BYTES:
         raise NotUnderstood(f"{len(payload)} bytes; at most {LONGEST_BYTES}")
     body = decode(payload)
@@ -142,7 +142,7 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _too_deep(value: Any) -> bool:
+def _too_deep(value: object) -> bool:
     """More than DEEPEST levels, counted without recursion."""
     layer = [value]
     for _ in range(DEEPEST + 1):
@@ -160,7 +160,7 @@ def _too_deep(value: Any) -> bool:
 class _Fields:
     """The fields of one object, each read by type; a missing one and null are both unknown."""
 
-    def __init__(self, body: Mapping[str, Any], name: str = "") -> None:
+    def __init__(self, body: Mapping[str, object], name: str = "") -> None:
         self.body, self._prefix = body, f"{name}." if name else ""
 
     def _get(self, key: str, kind: type, words: str) -> Any:
@@ -185,8 +185,8 @@ class _Fields:
             raise NotUnderstood(f"{self._prefix}{key} is none of {', '.join(sorted(allowed))}")
         return value
 
-    def object(self, key: str) -> Mapping[str, Any] | None:
-        value: Mapping[str, Any] | None = self._get(key, dict, "object")
+    def object(self, key: str) -> Mapping[str, object] | None:
+        value: Mapping[str, object] | None = self._get(key, dict, "object")
         return value
 
     def fields(self, key: str) -> _Fields:
@@ -237,7 +237,7 @@ _READERS: dict[str, Callable[[_Fields], Content]] = {
 }
 
 
-def _content(below: str, body: dict[str, Any] | None) -> Content:
+def _content(below: str, body: dict[str, object] | None) -> Content:
     kind, _, name = below.partition("/")
     if kind == "a" and LEVEL.fullmatch(name):
         # An alarm that is over is cleared, then taken off the broker by an empty message.
@@ -251,7 +251,7 @@ def _content(below: str, body: dict[str, Any] | None) -> Content:
     return reader(_Fields(body)) if reader else None
 
 
-def _time(body: Mapping[str, Any]) -> datetime | None:
+def _time(body: Mapping[str, object]) -> datetime | None:
     fields = _Fields(body)
     text = fields.text("time")
     if text is None or fields.text("clk") in ("unsync", "stored"):

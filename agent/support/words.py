@@ -87,7 +87,7 @@ def devices_in(path: str) -> list[str]:
     return devices
 
 
-def arguments_of(command: str, words: Sequence[str]) -> dict[str, Any]:
+def arguments_of(command: str, words: Sequence[str]) -> dict[str, object]:
     """Arguments typed as the command's row says; raises UsageError that names the word. Unknown commands pass.
 
     The device may be newer than this desk: what this desk does not know is sent as JSON, or as text.
@@ -97,7 +97,7 @@ def arguments_of(command: str, words: Sequence[str]) -> dict[str, Any]:
     from agent.errors import Rejected
 
     row = COMMANDS.get(command)
-    out: dict[str, Any] = {}
+    out: dict[str, object] = {}
     for word in words:
         name, sign, text = word.partition("=")
         if not sign or not name:
@@ -111,7 +111,7 @@ def arguments_of(command: str, words: Sequence[str]) -> dict[str, Any]:
     return out
 
 
-def _typed(text: str, rule: Mapping[str, Any]) -> Any:
+def _typed(text: str, rule: Mapping[str, object]) -> Any:
     kind = rule.get("type", "")
     if kind == "string":
         return text

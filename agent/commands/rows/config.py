@@ -7,12 +7,12 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from agent import config as configuration
 from agent.commands import config_trial, limits, pushed_config, results
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import ConfigError, Rejected, StoreError
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ LOCAL_KEYS = frozenset(
 )
 
 
-async def get(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def get(agent: Agent, args: Args, progress: Progress) -> Out:
     overlay = await agent.store.run(pushed_config.overlay)
     on_trial = await agent.store.run(pushed_config.trial)
     shown = configuration.to_dict(agent.config)
@@ -48,7 +48,7 @@ async def get(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[st
     return {"v": 1, "config": shown, "pushed": pushed, "trial": on_trial is not None}
 
 
-async def set_keys(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def set_keys(agent: Agent, args: Args, progress: Progress) -> Out:
     """Validate, stage, apply, and wait for the broker."""
     for key in args["changes"]:
         if key in LOCAL_KEYS or key.startswith(LOCAL_SECTIONS) or key.endswith("_file"):
@@ -67,13 +67,13 @@ async def set_keys(agent: Agent, args: dict[str, Any], progress: Progress) -> di
     return await _verdict(agent, id)
 
 
-async def settle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def settle(agent: Agent, args: Args, progress: Progress) -> Out:
     """The trial of a command that an earlier run of the agent began."""
     agent.trial_begun()
     return await _verdict(agent, progress.id)
 
 
-async def _verdict(agent: Agent, id: str) -> dict[str, Any]:
+async def _verdict(agent: Agent, id: str) -> Out:
     """Wait until the trial is decided, which the daemon does."""
     while True:
         made = await _insist(agent.store.run, pushed_config.trial)
@@ -102,14 +102,14 @@ async def _result(agent: Agent, id: str) -> tuple[str, str]:
     return (found["result"], found["reason"]) if found.get("id") == id else ("", "")
 
 
-async def take_back(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def take_back(agent: Agent, args: Args, progress: Progress) -> Out:
     """The command was cancelled: its trial ends with it, unless it is decided."""
     await config_trial.roll_back(agent, progress.id, "the command was cancelled")
     result, _ = await _result(agent, progress.id)
     return {"v": 1, "result": result or "nothing was changed"}
 
 
-async def drop(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def drop(agent: Agent, args: Args, progress: Progress) -> Out:
     """At once and without a trial, since what was pushed may be why the broker is not reached."""
     if progress.id:
         raise Rejected(results.PERMISSION_DENIED, "pushed keys are dropped on the device only; here: config.rollback")
@@ -119,7 +119,7 @@ async def drop(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
     return {"v": 1, "dropped": gone}
 
 
-async def rollback(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def rollback(agent: Agent, args: Args, progress: Progress) -> Out:
     """End a trial now, or go back to the configuration before the present one."""
     on_trial = await agent.store.run(pushed_config.trial)
     if on_trial is not None:

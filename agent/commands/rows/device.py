@@ -8,12 +8,11 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from agent import redact
 from agent.commands import results
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 from agent.config_start import DATABASE
 from agent.errors import Rejected
 from agent.store import erasure
@@ -22,29 +21,29 @@ CHUNK_BYTES = 24_000  # of a bundle in one answer; base64 makes 32 kB of it
 BUNDLE_KEPT_S = 1_800.0
 
 
-async def rebirth(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def rebirth(agent: Agent, args: Args, progress: Progress) -> Out:
     await agent.rebirth()
     return {"v": 1}
 
 
-async def cancel(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def cancel(agent: Agent, args: Args, progress: Progress) -> Out:
     """End a command that waits or runs; one that is writing its result ends by itself."""
     if not progress.cancel(args["id"]):
         raise Rejected(results.INVALID_VALUE, f"no command {args['id']!r} is under way")
     return {"v": 1, "cancelled": args["id"]}
 
 
-async def restart(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def restart(agent: Agent, args: Args, progress: Progress) -> Out:
     await agent.restart()
     return {"v": 1}
 
 
-async def reboot(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def reboot(agent: Agent, args: Args, progress: Progress) -> Out:
     await agent.reboot(args["reason"])
     return {"v": 1}
 
 
-async def erase(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def erase(agent: Agent, args: Args, progress: Progress) -> Out:
     """The next start erases, and answers; this one ends now."""
     contract_runs = args["contract"] == "runs"
     entry = await agent.store.run(lambda db: db.journal.get(progress.id)) if progress.id else None
@@ -56,7 +55,7 @@ async def erase(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     return {"v": 1, "erased": "at the next start, which is now"}
 
 
-async def log(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def log(agent: Agent, args: Args, progress: Progress) -> Out:
     """Recent events, or the audit trail with the number of the first entry that does not fit its chain."""
     count = args["count"]
     if not args["audit"]:
@@ -77,7 +76,7 @@ class Bundle:
 _bundle = Bundle()
 
 
-async def bundle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def bundle(agent: Agent, args: Args, progress: Progress) -> Out:
     """One chunk of a bundle; without a name a new one is made and its first chunk given."""
     global _bundle
     now_s = agent.clock.now().boot_s

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.commands import limits, results
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import AgentError, Rejected, StoreError
 from agent.net import dns as dns_query
 from agent.net import icmp, resolv, targets
@@ -68,14 +68,14 @@ class Moved:
         self._agent.charge(received_bytes, sent_bytes)
 
 
-async def ping(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def ping(agent: Agent, args: Args, progress: Progress) -> Out:
     address = await asyncio.to_thread(icmp.resolve, args["host"])
     _permit(agent, progress)(address.host)
     async with _account(agent, progress, args["count"] * ECHO_BYTES) as payer:
         return await _ping(payer, address, args, progress)
 
 
-async def _ping(payer: Payer, address: icmp.Address, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def _ping(payer: Payer, address: icmp.Address, args: Args, progress: Progress) -> Out:
     times: list[float | None] = []
     for number in range(args["count"]):
         progress(100 * number // args["count"], f"asking {address.host}")
@@ -104,14 +104,14 @@ def _ms(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-async def traceroute(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def traceroute(agent: Agent, args: Args, progress: Progress) -> Out:
     address = await asyncio.to_thread(icmp.resolve, args["host"], ipv4_only=True)
     _permit(agent, progress)(address.host)
     async with _account(agent, progress, args["hops"] * HOP_BYTES) as payer:
         return await _traceroute(payer, address, args, progress)
 
 
-async def _traceroute(payer: Payer, address: icmp.Address, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def _traceroute(payer: Payer, address: icmp.Address, args: Args, progress: Progress) -> Out:
     hops: list[dict[str, Any]] = []
     reached = False
     for ttl in range(1, args["hops"] + 1):
@@ -127,7 +127,7 @@ async def _traceroute(payer: Payer, address: icmp.Address, args: dict[str, Any],
     return {"v": 1, "host": args["host"], "address": address.host, "hops": hops, "reached": reached}
 
 
-async def dns(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def dns(agent: Agent, args: Args, progress: Progress) -> Out:
     permit = _permit(agent, progress)
     if args.get("server"):
         permit(args["server"])
@@ -156,7 +156,7 @@ def _shown(address: str, permit: Callable[[str], None]) -> str:
     return address
 
 
-async def http(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def http(agent: Agent, args: Args, progress: Progress) -> Out:
     from agent.net import http as http_fetch  # http.client and ssl, which the command line has no use for
 
     fetch = partial(http_fetch.fetch, args["url"], permit=_permit(agent, progress))
@@ -173,7 +173,7 @@ async def http(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
     }
 
 
-async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def speed(agent: Agent, args: Args, progress: Progress) -> Out:
     """Download, and upload where a second address is given; the answer's rates are of the body alone."""
     from agent.net import http as http_fetch
 
@@ -183,9 +183,7 @@ async def speed(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
         return await _speed(payer, partial(http_fetch.fetch, permit=permit), args, progress)
 
 
-async def _speed(
-    payer: Payer, fetch: Callable[..., Fetched], args: dict[str, Any], progress: Progress
-) -> dict[str, Any]:
+async def _speed(payer: Payer, fetch: Callable[..., Fetched], args: Args, progress: Progress) -> Out:
     progress(5, "download")
     down = await spend(payer, partial(fetch, args["url"], most_bytes=args["bytes"], limit_s=SPEED_S))
     out: dict[str, Any] = {

@@ -10,7 +10,7 @@ from agent.at.cells import tells_cell
 from agent.commands import limits, results
 from agent.commands.agent import Agent, ModemPort
 from agent.commands.at_allowlist import allowed
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import CommandError, Rejected
 
 SCAN_S = 200.0  # AT+COPS=? takes up to 180 s on most modules
@@ -25,7 +25,7 @@ def present(agent: Agent) -> ModemPort:
     return agent.modem
 
 
-async def at(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def at(agent: Agent, args: Args, progress: Progress) -> Out:
     text = args["command"].strip()
     if not text.isprintable() or not text.isascii():
         raise Rejected(results.INVALID_VALUE, "an AT command is one line of plain characters")
@@ -44,12 +44,12 @@ async def at(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str
     return {"v": 1, "final": str(response.final), "lines": list(response.lines), "code": response.code}
 
 
-async def reset(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def reset(agent: Agent, args: Args, progress: Progress) -> Out:
     progress(5, f"resetting: {args['level']}")
     return {"v": 1, **await agent.reset_modem(args["level"])}
 
 
-async def scan(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def scan(agent: Agent, args: Args, progress: Progress) -> Out:
     """Which networks the antenna hears. The line is away while the module searches."""
     modem = present(agent)
     progress(5, "searching; the line is away for up to three minutes")
@@ -57,7 +57,7 @@ async def scan(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[s
     return {"v": 1, "networks": networks(response.lines)}
 
 
-def networks(lines: Any) -> list[dict[str, Any]]:
+def networks(lines: Any) -> list[dict[str, object]]:
     """The tuples of +COPS: (stat,"long","short","plmn",act)."""
     found = []
     for line in lines:
@@ -67,12 +67,13 @@ def networks(lines: Any) -> list[dict[str, Any]]:
     return found
 
 
-async def sms(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def sms(agent: Agent, args: Args, progress: Progress) -> Out:
     if progress.id and (problem := limits.number_problem(args["number"], agent.config.commands.sms_allow)):
         raise Rejected(results.PERMISSION_DENIED, problem)
     await limits.take(agent, progress, limits.messages(agent), 1)
     sent = await agent.send_sms(args["number"], args["text"])
-    await limits.settle(agent, progress, limits.messages(agent), sent["parts"] - 1)
+    if isinstance(parts := sent["parts"], int):
+        await limits.settle(agent, progress, limits.messages(agent), parts - 1)
     return {"v": 1, **sent}
 
 

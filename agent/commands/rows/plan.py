@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any
 
 from agent import plan
 from agent.commands import limits, pushed_config, results
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress, allows
+from agent.commands.command import Args, Command, Out, Progress, Run, allows
 from agent.errors import Rejected
 from agent.keeper import Change, LedgerChange, Tables, as_it_stands
 from agent.plan import Ledger, Moment
@@ -19,17 +17,17 @@ from agent.store.database import Database
 
 
 async def _change(
-    agent: Agent, progress: Progress, change: LedgerChange, tables: Tables | None = None, **more: Any
-) -> dict[str, Any]:
+    agent: Agent, progress: Progress, change: LedgerChange, tables: Tables | None = None, **more: object
+) -> Out:
     """Apply a pure change to the ledger; the answer is in its transaction."""
 
-    def out(ledger: Ledger) -> dict[str, Any]:
+    def out(ledger: Ledger) -> Out:
         return {"v": 1, **more, "usage": usage_dict(plan.usage(ledger, agent.config.plan))}
 
     return await progress.conclude(change, out, tables)
 
 
-async def topup(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def topup(agent: Agent, args: Args, progress: Progress) -> Out:
     """Grant extra bytes. The same top-up id never counts twice, so a repeat after a power cut is harmless."""
     if not progress.id and not agent.config.plan.local_topup:
         raise Rejected(results.PERMISSION_DENIED, "top-ups are the operator's here (plan.local_topup is off)")
@@ -57,14 +55,14 @@ def _counted(agent: Agent, progress: Progress, amount: int) -> Tables:
     moment = agent.clock.now()
     number, size = limits.topups(agent, progress.issuer)
 
-    def count(database: Any) -> None:
+    def count(database: Database) -> None:
         limits.counting(number, 1, moment)(database)
         limits.counting(size, amount, moment)(database)
 
     return count
 
 
-async def reconcile(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def reconcile(agent: Agent, args: Args, progress: Progress) -> Out:
     """Take the operator's own count. The same source and instant never count twice."""
     count = plan.OperatorCount(
         source=args["source"],
@@ -90,7 +88,7 @@ async def reconcile(agent: Agent, args: dict[str, Any], progress: Progress) -> d
         more = f"a correction of {measured.difference_bytes} bytes at the household's expense"
         raise Rejected(results.PERMISSION_DENIED, f"{more} needs the role admin, not {progress.role}")
 
-    def out(ledger: Ledger) -> dict[str, Any]:
+    def out(ledger: Ledger) -> Out:
         usage = usage_dict(plan.usage(ledger, agent.config.plan))
         return {"v": 1, "count": operator_count_dict(measured), "usage": usage}
 
@@ -99,8 +97,8 @@ async def reconcile(agent: Agent, args: dict[str, Any], progress: Progress) -> d
     )
 
 
-def _override(mode: str) -> Callable[[Agent, dict[str, Any], Progress], Any]:
-    async def run(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def _override(mode: str) -> Run:
+    async def run(agent: Agent, args: Args, progress: Progress) -> Out:
         expires = instant(args["expires"]) if "expires" in args else None
 
         def change(ledger: Ledger, moment: Moment) -> Ledger:
@@ -126,11 +124,11 @@ def _end(expires: datetime | None, otherwise: str) -> dict[str, str | None]:
     return {"ends": otherwise if expires is None else "time", "expires": timestamp(expires)}
 
 
-async def automatic(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def automatic(agent: Agent, args: Args, progress: Progress) -> Out:
     return await _change(agent, progress, lambda ledger, moment: plan.override(ledger, None), mode="auto")
 
 
-async def set_plan(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def set_plan(agent: Agent, args: Args, progress: Progress) -> Out:
     """The household's plan: at once and for good, since no plan can cut the way to the broker."""
     changes = {f"plan.{name}": value for name, value in args.items()}
     await pushed_config.keep(agent, changes)

@@ -13,7 +13,7 @@ from agent import redact
 from agent.at import read
 from agent.at.merge import SIGNAL_SOURCES
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 from agent.commands.rows.status import NO_MODEM, WHOLE, shown
 from agent.errors import CommandTimeout, Rejected
 from agent.modem.poll import assemble
@@ -52,7 +52,7 @@ async def listen(modem: Listening) -> Reading:
     return assemble(heard, at_boot_s=time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
-async def signal(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def signal(agent: Agent, args: Args, progress: Progress) -> Out:
     modem: Any = agent.modem
     status = shown(agent, args, progress)
     if modem is None:

@@ -8,7 +8,7 @@ from typing import Any
 from agent import redact
 from agent.commands import results
 from agent.commands.agent import Agent
-from agent.commands.command import ROLES, Command, Progress
+from agent.commands.command import ROLES, Args, Command, Out, Progress
 from agent.errors import Rejected
 from agent.household import statement as composed
 from agent.keeper import Change, as_it_stands
@@ -29,12 +29,12 @@ def shown(agent: Agent, args: Mapping[str, Any], progress: Progress) -> dict[str
     return redact.located(status, "never" if rule == "never" else "always")
 
 
-async def status(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def status(agent: Agent, args: Args, progress: Progress) -> Out:
     await agent.refresh()
     return shown(agent, args, progress)
 
 
-async def usage(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def usage(agent: Agent, args: Args, progress: Progress) -> Out:
     await agent.refresh()
     found = agent.snapshot().to_dict()
     out = {name: found[name] for name in ("v", "time", "clk", "usage", "period", "plan", "operator_count")}
@@ -45,7 +45,7 @@ async def usage(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[
     return out
 
 
-async def statement(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def statement(agent: Agent, args: Args, progress: Progress) -> Out:
     """Of the month under way so far, of one that is over as it was sealed."""
     await agent.refresh()
     now = agent.snapshot()
@@ -62,7 +62,7 @@ async def statement(agent: Agent, args: dict[str, Any], progress: Progress) -> d
     return {"v": 1, **found[-1]}
 
 
-async def modem_info(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def modem_info(agent: Agent, args: Args, progress: Progress) -> Out:
     modem = shown(agent, args, progress)["modem"]
     if modem["reading"] is None:
         raise Rejected(NO_MODEM, f"modem {modem['state']}: nothing was read from it yet")

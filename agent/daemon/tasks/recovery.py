@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.daemon import incident
 from agent.daemon.incident import Incident
@@ -167,7 +167,7 @@ class Recovering:
         if watching.state != "ready":
             return evidence_of(watching.state, watching.reading, throttled=throttled)
         found = self._found
-        line: dict[str, Any] = {"hosts": found.hosts, "name_server": found.name_server, "throttled": throttled}
+        line: dict[str, object] = {"hosts": found.hosts, "name_server": found.name_server, "throttled": throttled}
         if found.address is False:
             line["address"] = False
         return evidence_of("ready", watching.reading, **line)
@@ -235,7 +235,7 @@ class Recovering:
 
     # -- memory
 
-    async def _load(self, key: str) -> dict[str, Any]:
+    async def _load(self, key: str) -> dict[str, object]:
         text = await self._agent.store.run(lambda database: database.meta.get(key))
         try:
             found = json.loads(text) if text else {}
@@ -244,10 +244,10 @@ class Recovering:
             return {}
         return found if isinstance(found, dict) else {}
 
-    async def _save(self, memory: dict[str, Any]) -> None:
+    async def _save(self, memory: dict[str, object]) -> None:
         await self._keep(MEMORY, memory)
 
-    async def _keep(self, key: str, memory: Mapping[str, Any]) -> None:
+    async def _keep(self, key: str, memory: Mapping[str, object]) -> None:
         text = json.dumps(memory)
         await self._agent.store.run(lambda database: database.meta.set(key, text))
 
