@@ -17,6 +17,7 @@ from agent.mqtt.session_state import SessionState
 if TYPE_CHECKING:
     from agent.plan.model import Moment
     from agent.traffic.uplink import Mismatch
+    from agent.update.verdict import Verdict
 
 VERSION = 1  # of the status schema; a field may be added under it, never renamed or given a new meaning
 
@@ -67,6 +68,7 @@ class Snapshot:
     alarms: Sequence[str] = ()  # names of the alarms that are raised
     mismatch: Mismatch | None = None  # the links that count are not those that carry the traffic
     config_refused: str = ""  # why a newer configuration is not in force
+    update: Verdict | None = None  # what became of the last update of the agent
 
     def to_dict(self) -> dict[str, Any]:
         moment = self.moment
@@ -100,6 +102,7 @@ class Snapshot:
             "store": self.store_state,
             "uplink": self.mismatch.to_dict() if self.mismatch else None,
             "config_refused": self.config_refused or None,
+            "update": self.update.to_dict() if self.update else None,
         }
 
 

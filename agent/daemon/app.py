@@ -39,6 +39,7 @@ from agent.mqtt import SessionState
 from agent.plan import Notice
 from agent.traffic import LinkEvent, uplink
 from agent.traffic.proof import ALARM, Proof, Verdict
+from agent.update import folders
 
 log = logging.getLogger(__name__)
 
@@ -234,6 +235,16 @@ class Daemon:
         supervisor.start("proof", self._proof.run)
         supervisor.start("trial", agent.trials.run)
         supervisor.start("household", self._household.run)
+        if folders.on_trial(agent.config.device.state_dir):
+            supervisor.start("update", self._tell_health)
+
+    async def _tell_health(self) -> None:
+        """While this version, or another, is on trial."""
+        from agent.update import health
+
+        device = self._agent.config.device
+        await health.tell(self._agent.snapshot, state_dir=device.state_dir, run_dir=device.run_dir)
+        await asyncio.Event().wait()
 
     async def _watch(self) -> None:
         """Look whether every task keeps what its last beat promised, and say that the loop itself lives."""

@@ -24,6 +24,7 @@ from agent.plan import Sample
 from agent.plan.period import local_clock
 from agent.status import SimHistory, Snapshot
 from agent.traffic.uplink import Mismatch
+from agent.update import verdict
 
 
 class LiveAgent:
@@ -77,6 +78,7 @@ class LiveAgent:
             alarms=sorted(self.alarms()),
             mismatch=self.mismatch(),
             config_refused=refused(self.config.device.run_dir),
+            update=verdict.read(self.config.device.state_dir),
         )
 
     def _modem_reason(self) -> str:

@@ -69,14 +69,15 @@ class Database:
         try:
             database._restore()
             if aside is not None or database.restored or database.lost:
-                database._begin_anew()
+                database.begin_anew()
         except BaseException:
             database.close()
             raise
         return database
 
-    def _begin_anew(self) -> None:
-        """After damage: no number that may have been used comes again, no command that an issuer's counter bars."""
+    def begin_anew(self) -> None:
+        """After damage, or on an older copy: no number that may have been used comes again, no command that an issuer's
+        counter bars."""
         before = numbers.load(self.path)
         now = replace(before, epoch=before.epoch + 1)
         numbers.save(self.path, now)
