@@ -207,6 +207,17 @@ class Database:
                 raise StoreError(f"{self.path}: {error}") from error
             raise
 
+    def copy_to(self, place: Path) -> None:
+        """All of it, to another file. A transaction that is open ends before: SQLite copies nothing out of one."""
+        within = self.connection.in_transaction
+        if within:
+            self.connection.execute("COMMIT")
+        place.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(place)) as copy:
+            self.connection.backup(copy)
+        if within:
+            self.connection.execute("BEGIN IMMEDIATE")
+
     def load_ledger(self) -> Ledger | None:
         """The ledger as last kept. Raises StoreError."""
         data = self.ledger.load()

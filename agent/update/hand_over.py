@@ -10,10 +10,8 @@ import asyncio
 import contextlib
 import json
 import os
-import sqlite3
 import sys
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +25,6 @@ from agent.update.package_manager import PackageManager
 
 if TYPE_CHECKING:
     from agent.commands.command import Progress
-    from agent.store import Database
 
 ROOM = 3  # times the package: the part, root's copy of it, and the old version kept
 LOOK_S = 5.0
@@ -122,7 +119,8 @@ async def hand_over(agent: Agent, wish: Wish, manager: PackageManager, id: str) 
     """The request, last of all: from now on root decides. Raises AgentError, StoreError."""
     state_dir, look = agent.config.device.state_dir, agent.snapshot()
     folder = folders.asked(state_dir)
-    await agent.store.run(partial(_copy, place=folder / COPY))
+    # In case that the new version changes the schema and must go.
+    await agent.store.run(lambda database: database.copy_to(folder / COPY))
     request = {
         "id": id,
         "version": wish.version,
@@ -138,13 +136,6 @@ async def hand_over(agent: Agent, wish: Wish, manager: PackageManager, id: str) 
         process = await asyncio.create_subprocess_exec(*manager.start)
         if await process.wait():
             raise AgentError(f"{' '.join(manager.start)}: status {process.returncode}")
-
-
-def _copy(database: Database, place: Path) -> None:
-    """All of the database, in case that the new version changes its schema and must go."""
-    place.unlink(missing_ok=True)
-    with contextlib.closing(sqlite3.connect(place)) as copy:
-        database.connection.backup(copy)
 
 
 def _write(path: Path, data: bytes) -> None:

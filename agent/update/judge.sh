@@ -72,8 +72,9 @@ apt() {
 		--no-remove --allow-downgrades "$@" </dev/null
 }
 
-dpkg_believes() { apt update && apt --download-only install "modem-agent=$(wanted version)"; }
-dpkg_install() { dpkg --configure -a --force-confold </dev/null; apt install "modem-agent=$(wanted version)"; }
+dpkg_mend() { DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confold </dev/null; }  # what a power cut ended
+dpkg_believes() { dpkg_mend; apt update && apt --download-only install "modem-agent=$(wanted version)"; }
+dpkg_install() { dpkg_mend; apt install "modem-agent=$(wanted version)"; }
 
 dpkg_keep() {  # what is installed, as a package again: the file that it came in may be gone for years
 	side=$KEEP/root
@@ -93,7 +94,7 @@ dpkg_keep() {  # what is installed, as a package again: the file that it came in
 }
 
 dpkg_put_back() {
-	dpkg --configure -a --force-confold </dev/null
+	dpkg_mend
 	DEBIAN_FRONTEND=noninteractive dpkg --force-confold --force-downgrade -i "$KEEP/old" </dev/null
 }
 
@@ -215,6 +216,8 @@ is_well() {
 		fault="it gives the line free"
 		[ "$(wanted slow)" != yes ] || [ "$(of "$well" slow)" = yes ] || return
 	fi
+	fault="nothing in it could replace it in turn"
+	[ -s "$PROGRAM/agent/update/judge.sh" ] || return
 	fault="it says that it shapes, and the kernel does not"
 	[ "$(of "$well" slow)" != yes ] || in_kernel
 }
