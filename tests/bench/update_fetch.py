@@ -40,10 +40,11 @@ def main() -> int:
     bench = Bench("update_fetch", 22)
     fetch.AGAIN_S = 0.01
     for breaks, target in (([], 1.05), ([50_000] * 5, 1.3)):
+        number = len(breaks)
         received, sent = cost(breaks)
         share = (received + sent) / SIZE_BYTES
         bench.row(
-            f"wire bytes for a package of {SIZE_BYTES} bytes with its index, {len(breaks)} cuts",
+            f"wire bytes for a package of {SIZE_BYTES} bytes with its index, {number} cuts",
             f"<= {target} x the package", f"{share:.3f} x ({received} received, {sent} sent)", share <= target,
         )  # fmt: skip
     return bench.finish()
