@@ -17,7 +17,7 @@ from agent.commands.runner import Runner
 from agent.commands.table import COMMANDS
 from agent.errors import ConfigError, Rejected
 from agent.support.rollout import state_file
-from agent.support.rollout.plan import ASKED, FAILED, GOOD, WAITING, Rollout, order
+from agent.support.rollout.plan import ASKED, FAILED, GOOD, REFUSED, WAITING, Rollout, order
 from agent.support.rollout.run import table
 from tests.commands.standin import StandIn, config_for
 from tests.commands.test_runner import Channel
@@ -97,6 +97,19 @@ def test_a_device_that_says_nothing_has_failed() -> None:
     assert rollout.overdue(1000.0 + 7201, 7200) == [first]
     assert rollout.too_many(0.02)
     assert not rollout.answered(first, "1", "succeeded", "", 9000.0)
+
+
+def test_a_device_that_refuses_speaks_not_against_the_version() -> None:
+    rollout = begun()
+    first = rollout.due(FLEET)[0]
+    rollout.turns[first].state, rollout.turns[first].id = ASKED, "1"
+    assert rollout.answered(first, "1", "rejected", "the line is slow now", 0.0)
+    assert rollout.turns[first].state == REFUSED
+    assert not rollout.too_many(0.02)
+    rollout.runs_already({FLEET[0]: "0.1.0", first: "0.1.0"})
+    assert rollout.turns[first].state == WAITING
+    rollout.runs_already({first: "0.2.0"})
+    assert rollout.turns[first].state == GOOD
 
 
 def test_the_next_ring_waits_for_the_soak_and_looks_who_is_lost() -> None:

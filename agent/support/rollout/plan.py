@@ -13,7 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 WAITING, ASKED, GOOD, FAILED = "waiting", "asked", "good", "failed"
+REFUSED = "refused"  # the device did nothing: its line is slow now, or its disk full. Nothing against the version
 AT_ONCE = 0.01  # of a ring, under way at a time: so many more are touched at most when it is found to be bad
+
+ANSWERS = {"succeeded": GOOD, "rejected": REFUSED, "expired": REFUSED}  # any other final state is a failure
 
 
 def order(devices: Iterable[str], release: str) -> list[str]:
@@ -60,7 +63,7 @@ class Rollout:
     def too_many(self, stop_at: float) -> bool:
         """Whether the failures are that share of all that were touched. One of the first fifty is, at 2 %."""
         counts = self.counts()
-        touched = len(self.turns) - counts[WAITING]
+        touched = counts[ASKED] + counts[GOOD] + counts[FAILED]
         return counts[FAILED] > 0 and counts[FAILED] >= stop_at * touched
 
     def due(self, online: Iterable[str]) -> list[str]:
@@ -75,8 +78,15 @@ class Rollout:
         turn = self.turns.get(device)
         if turn is None or turn.id != id or turn.state != ASKED:
             return False
-        turn.state, turn.reason = (GOOD, "") if state == "succeeded" else (FAILED, f"{state}: {reason}")
+        turn.state = ANSWERS.get(state, FAILED)
+        turn.reason = "" if turn.state == GOOD else f"{state}: {reason}"
         return True
+
+    def runs_already(self, versions: Mapping[str, str]) -> None:
+        """Devices that say they run it need not be asked; those that refused are asked anew."""
+        for name, turn in self.turns.items():
+            if turn.state in (WAITING, REFUSED):
+                turn.state = GOOD if versions.get(name) == self.version else WAITING
 
     def overdue(self, now_s: float, patience_s: float) -> list[str]:
         """Those whose answer is missing: an agent that never came back says nothing."""

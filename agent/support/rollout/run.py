@@ -13,7 +13,7 @@ from agent.support.fleet import Fleet
 from agent.support.messages import DeviceMessage, Result
 from agent.support.retained import read_fleet
 from agent.support.rollout import state_file
-from agent.support.rollout.plan import ASKED, FAILED, GOOD, WAITING, Rollout
+from agent.support.rollout.plan import ASKED, FAILED, GOOD, REFUSED, WAITING, Rollout
 
 FINAL = frozenset({"succeeded", "failed", "rejected", "expired", "cancelled", "timed-out"})
 COMMAND = "agent.update"
@@ -36,6 +36,7 @@ class Run:
 
     async def go(self) -> bool:
         await read_fleet(self._client, self._fleet, READ_S)
+        self._rollout.runs_already({name: member.version for name, member in self._fleet.members.items()})
         self._client.subscribe("status")
         self._client.subscribe(f"cmd/{self._client.spelled(COMMAND)}/+/res")
         for name, turn in self._rollout.turns.items():
@@ -89,7 +90,7 @@ class Run:
         match message.content:
             case Result(id, state, _, reason) if state in FINAL:
                 known = self._rollout.answered(message.device, id, state, reason, self._now())
-                if known and self._rollout.turns[message.device].state == FAILED:
+                if known and self._rollout.turns[message.device].state in (FAILED, REFUSED):
                     self._tell(f"{message.device}: {self._rollout.turns[message.device].reason}")
                 return known
         return self._fleet.members[message.device].presence != before
@@ -102,6 +103,6 @@ def table(rollout: Rollout) -> list[Mapping[str, object]]:
         members = rollout.members(ring)
         counts = rollout.counts(members)
         place = "done" if ring < rollout.ring else "soaking" if rollout.done_s and ring == rollout.ring else ""
-        states = {state: counts[state] for state in (WAITING, ASKED, GOOD, FAILED)}
+        states = {state: counts[state] for state in (WAITING, ASKED, GOOD, REFUSED, FAILED)}
         rows.append({"ring": f"{100 * share:g}%", "devices": len(members), **states, "state": place})
     return rows
