@@ -76,12 +76,13 @@ dpkg_mend() { DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confold
 dpkg_believes() { dpkg_mend; apt update && apt --download-only install "modem-agent=$(wanted version)"; }
 dpkg_install() { dpkg_mend; apt install "modem-agent=$(wanted version)"; }
 
-dpkg_keep() {  # what is installed, as a package again: the file that it came in may be gone for years
+dpkg_keep() (  # what is installed, as a package again: the file that it came in may be gone for years
 	side=$KEEP/root
-	rm -rf "$side" && mkdir -p "$side/DEBIAN" && chmod 755 "$side" "$side/DEBIAN" || return
-	dpkg-query -L modem-agent | while read -r file; do
-		if [ -h "$file" ] || [ -f "$file" ]; then ( cd / && cp -a --parents ".$file" "$side" ) || return; fi
-	done || return
+	umask 022
+	rm -rf "$side" && mkdir -p "$side/DEBIAN" || exit
+	dpkg-query -L modem-agent | while read -r file; do [ ! -f "$file" ] || printf '%s\n' "${file#/}"; done >"$KEEP/files"
+	tar -C / -cf "$KEEP/files.tar" -T "$KEEP/files" && tar -C "$side" -xpf "$KEEP/files.tar" || exit
+	rm -f "$KEEP/files.tar"
 	for file in /var/lib/dpkg/info/modem-agent.*; do
 		case ${file##*.} in preinst | postinst | prerm | postrm | conffiles | md5sums) cp -a "$file" "$side/DEBIAN/${file##*.}" ;; esac
 	done
@@ -90,8 +91,8 @@ dpkg_keep() {  # what is installed, as a package again: the file that it came in
 	dpkg-deb --root-owner-group -Zgzip --build "$side" "$KEEP/old.new" >/dev/null && sync && mv "$KEEP/old.new" "$KEEP/old"
 	kept=$?
 	rm -rf "$side"
-	return "$kept"
-}
+	exit "$kept"
+)
 
 dpkg_put_back() {
 	dpkg_mend
@@ -202,25 +203,28 @@ judge() {
 	conclude installed ""
 }
 
-# What the new agent says of itself, held against what the old one said when it asked, and against the kernel.
+# What the new agent says of itself, held against what the old one said when it asked, and against the kernel. Read once:
+# an agent that ends takes the file away at any instant.
 is_well() {
-	well=$RUN/well fault="it does not run, or does not reach the broker"
-	[ "$(of "$well" version)" = "$(wanted version)" ] && number "$(of "$well" at_s)" && number "$(of "$well" up_s)" &&
-		number "$(of "$well" charged_bytes)" || return
-	[ $(($(now_s) - $(of "$well" at_s))) -lt "$FRESH_S" ] && [ "$(of "$well" up_s)" -ge "$SETTLED_S" ] || return
-	fault=$(of "$well" fault)
+	said=$(cat "$RUN/well" 2>/dev/null) fault="it does not run, or does not reach the broker"
+	at_s=$(told at_s) up_s=$(told up_s) charged_bytes=$(told charged_bytes)
+	[ "$(told version)" = "$(wanted version)" ] && number "$at_s" && number "$up_s" && number "$charged_bytes" || return
+	[ $(($(now_s) - at_s)) -lt "$FRESH_S" ] && [ "$up_s" -ge "$SETTLED_S" ] || return
+	fault=$(told fault)
 	[ -z "$fault" ] || return
-	if [ "$(of "$well" plan)" = "$(wanted plan)" ]; then  # the same period and limit
+	if [ "$(told plan)" = "$(wanted plan)" ]; then  # the same period and limit
 		fault="it counts less than the old one did"
-		[ "$(of "$well" charged_bytes)" -ge "$(wanted charged_bytes)" ] || return
+		[ "$charged_bytes" -ge "$(wanted charged_bytes)" ] || return
 		fault="it gives the line free"
-		[ "$(wanted slow)" != yes ] || [ "$(of "$well" slow)" = yes ] || return
+		[ "$(wanted slow)" != yes ] || [ "$(told slow)" = yes ] || return
 	fi
 	fault="nothing in it could replace it in turn"
 	[ -s "$PROGRAM/agent/update/judge.sh" ] || return
 	fault="it says that it shapes, and the kernel does not"
-	[ "$(of "$well" slow)" != yes ] || in_kernel
+	[ "$(told slow)" != yes ] || in_kernel
 }
+
+told() { printf '%s\n' "$said" | sed -n "s/^$1=//p" | head -n 1; }
 
 number() { matches "$1" '[0-9]{1,18}'; }
 
@@ -243,7 +247,7 @@ finish() {
 	if [ "$(of "$ASKED/request" id)" = "$(wanted id)" ]; then rm -rf "$ASKED"; fi
 	rm -rf "$KEEP/feed" "$KEEP/lists" "$KEEP/root"
 	leave
-	rm -f "$KEEP/judge" "$KEEP/old" "$KEEP/old.new" "$KEEP/agent.db" "$KEEP/reason" "$KEEP/feed.list" "$KEEP/files"
+	rm -f "$KEEP/judge" "$KEEP/old" "$KEEP/old.new" "$KEEP/agent.db" "$KEEP/reason" "$KEEP/feed.list" "$KEEP/files" "$KEEP/files.tar"
 	rm -f "$KEEP/step"
 	sync
 	rm -f "$KEEP/request"  # last: with it the verdict is known to be this one's

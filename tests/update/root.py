@@ -138,6 +138,14 @@ class DebianRoot:
         (folder / "status").write_text("\n".join(kept) + "\n\n")
         (folder / "available").touch()
 
+    def provide(self, names: str) -> None:
+        """Packages that count as installed, with their versions: what the real package depends on."""
+        with (self.root / "var/lib/dpkg/status").open("a") as status:
+            status.write(
+                "Package: provided\nStatus: install ok installed\nMaintainer: operator <a@example.org>\n"
+                f"Architecture: all\nVersion: 1\nDescription: provided\nProvides: {names}\n\n"
+            )
+
     def __exit__(self, *_: object) -> None:
         self.power_cut()
         for home in self.keys.iterdir():
