@@ -149,7 +149,8 @@ def _updated(status: Status) -> dict[str, Any]:
     if not isinstance(update, Mapping):
         return {"PreviousVersion": None, "LastUpdate": None}
     result = {"Version": update["version"], "Result": _title(update["result"]), "Reason": update["reason"] or None}
-    return {"PreviousVersion": update["previous"] if update["result"] == "installed" else None, "LastUpdate": result}
+    by_it = update["result"] == "installed" and update["version"] == status.get("version")
+    return {"PreviousVersion": update["previous"] if by_it else None, "LastUpdate": result}
 
 
 def sim(status: Status) -> dict[str, Any]:

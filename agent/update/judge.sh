@@ -226,7 +226,7 @@ is_well() {
 
 told() { printf '%s\n' "$said" | sed -n "s/^$1=//p" | head -n 1; }
 
-number() { matches "$1" '[0-9]{1,18}'; }
+number() { matches "$1" '0|[1-9][0-9]{0,17}'; }  # a leading zero would be octal
 
 in_kernel() {  # where tc is there to ask; the qdiscs that the agent makes (agent/traffic/tree.py)
 	! command -v tc >/dev/null || tc qdisc show | grep -qE '^qdisc (cake|tbf|htb) '
@@ -247,7 +247,8 @@ finish() {
 	if [ "$(of "$ASKED/request" id)" = "$(wanted id)" ]; then rm -rf "$ASKED"; fi
 	rm -rf "$KEEP/feed" "$KEEP/lists" "$KEEP/root"
 	leave
-	rm -f "$KEEP/judge" "$KEEP/old" "$KEEP/old.new" "$KEEP/agent.db" "$KEEP/reason" "$KEEP/feed.list" "$KEEP/files" "$KEEP/files.tar"
+	rm -f "$KEEP/judge" "$KEEP/old" "$KEEP/old.new" "$KEEP/agent.db" "$KEEP/reason" "$KEEP/feed.list" "$KEEP/files" \
+		"$KEEP/files.tar"
 	rm -f "$KEEP/step"
 	sync
 	rm -f "$KEEP/request"  # last: with it the verdict is known to be this one's

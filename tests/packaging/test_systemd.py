@@ -12,7 +12,13 @@ import pytest
 from .conftest import PROJECT
 
 SYSTEMD = PROJECT / "systemd"
-UNITS = ("modem-agent.service", "modem-agent-reboot.path", "modem-agent-reboot.service")
+UNITS = (
+    "modem-agent.service",
+    "modem-agent-reboot.path",
+    "modem-agent-reboot.service",
+    "modem-agent-update.path",
+    "modem-agent-update.service",
+)
 
 
 def tool(name: str) -> str:

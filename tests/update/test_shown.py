@@ -28,9 +28,14 @@ RESTORED = {**INSTALLED, "result": "restored", "reason": "the broker was not rea
     ],
 )
 def test_the_twin_shows_the_last_update(update: Any, previous: str | None, last: Any) -> None:
-    info = reports.info(sample.status(update=update), commands=())
+    info = reports.info(sample.status(update=update, version="0.2.0"), commands=())
     assert (info["PreviousVersion"], info["LastUpdate"]) == (previous, last)
     assert info["SupportedUntil"] == SUPPORTED_UNTIL
+
+
+def test_a_version_that_came_otherwise_has_no_previous_one() -> None:
+    info = reports.info(sample.status(update=INSTALLED, version="0.3.0"), commands=())
+    assert info["PreviousVersion"] is None
 
 
 def test_the_status_shows_it() -> None:

@@ -70,13 +70,15 @@ class Device:
         return Outcome(faults, took_s, root.runs == package.version)
 
     def _through(self, cut: random.Random | None) -> bool:
-        """Whether the kernel was slow at each look, from the agent's first second on."""
+        """Whether the kernel was slow at each look, once the agent had shaped after the boot."""
         root, throttled = self.root, True
         root.boot()
         for _ in range(cut.randint(1, 2) if cut else 0):
             time.sleep(cut.uniform(0.0, 2.5) if cut else 0)
             root.power_cut()
             root.boot()
+        while not root.throttled() and not root.settled(0.05):
+            pass
         while not root.settled(0.3):
             throttled = throttled and root.throttled()
         return throttled
