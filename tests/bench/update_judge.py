@@ -2,8 +2,8 @@
 
     python -m tests.bench.update_judge [EACH [CUTS]]
 
-The ten minutes of the judgement are shortened to eight seconds. A power cut ends every process at once; writes that it
-would lose are not imitated.
+The device's clock is moved on by hand, so that ten minutes take none. A power cut ends every process at once; writes
+that it would lose are not imitated.
 """
 
 from __future__ import annotations

@@ -21,24 +21,26 @@ from agent.update import folders
 
 PROJECT = Path(__file__).parents[2]
 STATE, RUN = "/var/lib/modem-agent", "/run/modem-agent"
+BOOTED_S, SETTLED_S, JUDGED_S = 1_000, 130, 700  # judge.sh has 120 and 600
 GOOD, CRASH, SILENT, UNSHAPED, EATER, BELOW, BROKEN = "good", "crash", "silent", "unshaped", "eater", "below", "broken"
 
 # The stand-in: what a version of each kind does in its first seconds. `charged` is its ledger.
 AGENT = """#!/bin/sh
-cd /usr/lib/modem-agent && kind=$(cat kind) version=$(cat version) began=$(cut -d . -f 1 /proc/uptime)
+cd /usr/lib/modem-agent && kind=$(cat kind) version=$(cat version) began=$(cat /uptime)
 say() {
-	now=$(cut -d . -f 1 /proc/uptime)
+	now=$(cat /uptime)
 	printf 'version=%s\\nat_s=%s\\nup_s=%s\\nplan=2026-11/40\\ncharged_bytes=%s\\nslow=%s\\nfault=%s\\n' \\
 		"$version" "$now" "$((now - began))" "$1" "$2" "$3" >/run/modem-agent/well.new
 	mv /run/modem-agent/well.new /run/modem-agent/well
 }
+: >"/run/modem-agent/began-$version"
 [ "$kind" != crash ] || exit 1
 tc qdisc replace dev wwan0 root tbf rate 512kbit burst 4k latency 50ms
 while sleep 0.2; do
 	case $kind in
 	silent) say 500 yes "the broker was not reached: no answer" ;;
 	unshaped) tc qdisc del dev wwan0 root 2>/dev/null; say 500 yes "" ;;
-	eater) say 500 yes ""; sleep 0.5; rm -f /run/modem-agent/well; exit 137 ;;
+	eater) began=$(cat /uptime); say 500 yes ""; sleep 0.5; rm -f /run/modem-agent/well; exit 137 ;;
 	below) say 499 yes "" ;;
 	*) say 500 yes "" ;;
 	esac
@@ -57,7 +59,7 @@ rm -rf /run/service /run/modem-agent; mkdir -p /run/modem-agent
 /etc/init.d/modem-agent start
 judge=/usr/lib/modem-agent/agent/update/judge.sh
 if [ -f /etc/systemd/system/modem-agent-judge.service ]; then judge=/var/lib/modem-agent-update/judge; fi
-JUDGE_S=%d SETTLED_S=2 LOOK_S=0.2 exec /bin/sh "$judge"
+LOOK_S=0.1 UPTIME=/uptime exec /bin/sh "$judge"
 """
 POSTINST = """#!/bin/sh
 set -e
@@ -80,10 +82,9 @@ class Package:
 class DebianRoot:
     """`with DebianRoot() as root`. Needs root, overlayfs and namespaces."""
 
-    def __init__(self, judge_s: int = 8) -> None:
-        self.judge_s = judge_s
+    def __init__(self) -> None:
         self._boot: subprocess.Popen[bytes] | None = None
-        self.verdicts: list[str] = []
+        self._uptime_s = BOOTED_S
 
     def __enter__(self) -> DebianRoot:
         self.side = Path(tempfile.mkdtemp(prefix="update-root-"))
@@ -121,7 +122,7 @@ class DebianRoot:
         service = self.root / "etc/init.d/modem-agent"
         service.write_text(SERVICE)
         service.chmod(0o755)
-        (self.root / "power-on").write_text(BOOT % self.judge_s)
+        (self.root / "power-on").write_text(BOOT)
         first = self.build("1.0", GOOD)
         shutil.copy(first.path, self.root / "first.deb")
         self.run("dpkg", "-i", "/first.deb")
@@ -170,10 +171,30 @@ class DebianRoot:
         return done.stdout
 
     def boot(self) -> None:
-        """The agent and whatever waits to be judged."""
+        """The agent and whatever waits to be judged, on a clock that stands."""
+        self.pass_time(BOOTED_S)
         log = (self.side / "boot.log").open("ab")
         self._boot = subprocess.Popen(self._inside("/bin/sh", "/power-on"), stdout=log, stderr=log)
         log.close()
+
+    def pass_time(self, uptime_s: int) -> None:
+        """The device's uptime from now on."""
+        self._uptime_s = uptime_s
+        side = self.root / "uptime.new"
+        side.write_text(f"{uptime_s}")
+        side.replace(self.root / "uptime")
+
+    def judged(self, bad: bool, limit_s: float = 240.0) -> bool:
+        """Let time pass once the new version has run: as long as it has to be well, and if it is bad, all that it has.
+        Whether it came to an end."""
+        deadline = time.monotonic() + limit_s
+        while not self.settled(0.05):
+            if time.monotonic() > deadline:
+                return False
+            if self.step.startswith("judging") and (self.root / f"run/modem-agent/began-{self.runs}").exists():
+                # Again and again where it is bad: the judgement may begin after the first time.
+                self.pass_time(self._uptime_s + JUDGED_S if bad else BOOTED_S + SETTLED_S)
+        return True
 
     def power_cut(self) -> None:
         """Everything of this boot ends at once. The kernel's qdisc goes too, as it would."""

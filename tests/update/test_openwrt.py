@@ -68,7 +68,7 @@ class TestPlayed:
     ) -> None:
         root.ask(root.build("1.1", kind), "u1")
         root.boot()
-        assert root.settled()
+        assert root.judged(bad=result == RESTORED)
         assert (root.verdict["result"], root.runs) == (result, runs)
         assert root.throttled()
         assert not (root.root / "etc/init.d/modem-agent-judge").exists()
