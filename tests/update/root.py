@@ -33,17 +33,18 @@ say() {
 		"$version" "$now" "$((now - began))" "$1" "$2" "$3" >/run/modem-agent/well.new
 	mv /run/modem-agent/well.new /run/modem-agent/well
 }
-: >"/run/modem-agent/began-$version"
-[ "$kind" != crash ] || exit 1
+began() { : >"/run/modem-agent/began-$version"; }  # it has done what its kind does
+[ "$kind" != crash ] || { began; exit 1; }
 tc qdisc replace dev wwan0 root tbf rate 512kbit burst 4k latency 50ms
 while sleep 0.2; do
 	case $kind in
 	silent) say 500 yes "the broker was not reached: no answer" ;;
 	unshaped) tc qdisc del dev wwan0 root 2>/dev/null; say 500 yes "" ;;
-	eater) began=$(cat /uptime); say 500 yes ""; sleep 0.5; rm -f /run/modem-agent/well; exit 137 ;;
+	eater) began=$(cat /uptime); say 500 yes ""; began; sleep 0.5; rm -f /run/modem-agent/well; exit 137 ;;
 	below) say 499 yes "" ;;
 	*) say 500 yes "" ;;
 	esac
+	began
 done
 """
 # Starts the agent anew for ever, as Restart=always does.
