@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.plan import BillingPeriod, Decision, Moment, OperatorCount, Rates, Usage
     from agent.traffic.model import Link, ShaperState
     from agent.traffic.uplink import Mismatch
+    from agent.update.verdict import Verdict
 
 VERSION = 1  # of the status schema; a field may be added under it, never renamed or given a new meaning
 
@@ -72,6 +73,7 @@ class Snapshot:
     mismatch: Mismatch | None = None  # the links that count are not those that carry the traffic
     announced: Announced = field(default_factory=Announced)
     config_refused: str = ""  # why a newer configuration is not in force
+    update: Verdict | None = None  # what became of the last update of the agent
 
     def to_dict(self) -> dict[str, object]:
         moment = self.moment
@@ -99,6 +101,7 @@ class Snapshot:
             "uplink": self.mismatch.to_dict() if self.mismatch else None,
             "announced": self.announced.to_dict(),
             "config_refused": self.config_refused or None,
+            "update": self.update.to_dict() if self.update else None,
         }
 
     def modem(self) -> dict[str, object]:

@@ -57,6 +57,7 @@ def status(call: Call) -> dict[str, Any]:
     from agent.clock import Clock
     from agent.config import refused
     from agent.status import Snapshot
+    from agent.update import verdict
 
     config = call.config()
     ledger, device = look(call, lambda db: (db.load_ledger(), db.meta.get("device", "")))
@@ -75,6 +76,7 @@ def status(call: Call) -> dict[str, Any]:
         decision=plan.decide(ledger, config.plan, moment),
         operator_count=plan.newest(ledger.operator_counts),
         config_refused=refused(config.device.run_dir),
+        update=verdict.read(config.device.state_dir),
     )
     unknown = {"version": None, "agent_up_s": None, "store": "ok"}
     return {**snapshot.to_dict(), **unknown, "stored": {"age_s": round(age_s(call))}}

@@ -66,6 +66,7 @@ from agent.keeper import Change
 from agent.modem import Reading
 from agent.traffic import Link, LinkEvent, ShaperState, uplink
 from agent.traffic.proof import ALARM, Proof, Verdict
+from agent.update import folders
 from agent.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -300,6 +301,16 @@ class Daemon:
         supervisor.start("household", self._household.run)
         supervisor.start("announcing", self._announcing.run)
         supervisor.start("balance", self._balance.run)
+        if folders.on_trial(agent.config.device.state_dir):
+            supervisor.start("update", self._tell_health)
+
+    async def _tell_health(self) -> None:
+        """While this version, or another, is on trial."""
+        from agent.update import health
+
+        device = self._agent.config.device
+        await health.tell(self._agent.snapshot, state_dir=device.state_dir, run_dir=device.run_dir)
+        await asyncio.Event().wait()
 
     async def _watch(self) -> None:
         """Look whether every task keeps what its last beat promised, and say that the loop itself lives."""

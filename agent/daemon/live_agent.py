@@ -26,6 +26,7 @@ from agent.plan.period import local_clock
 from agent.status import SimHistory, Snapshot
 from agent.traffic import DeviceBytes
 from agent.traffic.uplink import Mismatch
+from agent.update import verdict
 
 
 class LiveAgent:
@@ -81,6 +82,7 @@ class LiveAgent:
             mismatch=self.mismatch,
             announced=self.announced,
             config_refused=refused(self.config.device.run_dir),
+            update=verdict.read(self.config.device.state_dir),
         )
 
     def _modem_reason(self) -> str:

@@ -59,7 +59,13 @@ def check_agent(evidence: Evidence) -> Finding:
             "Send a bundle to support: 'modem-agent bundle'.",
             "agent-fault",
         )
-    version = (evidence.status or {}).get("version")
+    version, update = (evidence.status or {}).get("version"), evidence.of_status("update")
+    if update.get("result") in ("refused", "restored") and update.get("previous") == version:
+        return warning(
+            f"runs; the update to {update.get('version')} was {update['result']}: {update.get('reason')}",
+            f"Nothing to do here: {update.get('previous')} serves the line. The operator has been told.",
+            "update-failed",
+        )
     if version not in (None, __version__):
         return warning(
             f"the agent that runs is {version}, what is installed is {__version__}",

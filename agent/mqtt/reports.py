@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timezone
 
+from agent import SUPPORTED_UNTIL
 from agent.plan.model import Moment
 
 VERSION = 1  # of every payload; a field may be added under it, never renamed or given a new meaning
@@ -132,12 +133,24 @@ def info(status: Status, *, commands: Sequence[str]) -> dict[str, object]:
     return {
         "DeviceID": status.get("device"),
         "SoftwareVersion": status.get("version"),
+        **_updated(status),
+        "SupportedUntil": SUPPORTED_UNTIL,
         "Manufacturer": _dig(identity, "manufacturer"),
         "ModelName": _dig(identity, "model"),
         "FirmwareVersion": _dig(identity, "revision"),
         "IMEI": _dig(identity, "imei"),
         "commands": list(commands),
     }
+
+
+def _updated(status: Status) -> dict[str, object]:
+    """What became of the last update, and which version ran before where it succeeded."""
+    update = status.get("update")
+    if not isinstance(update, Mapping):
+        return {"PreviousVersion": None, "LastUpdate": None}
+    result = {"Version": update["version"], "Result": _title(update["result"]), "Reason": update["reason"] or None}
+    by_it = update["result"] == "installed" and update["version"] == status.get("version")
+    return {"PreviousVersion": update["previous"] if by_it else None, "LastUpdate": result}
 
 
 def sim(status: Status) -> dict[str, object]:

@@ -104,7 +104,8 @@ class Database:
             numbers.save_opened(self.path, replace(kept, opened=opened))
 
     def begin_anew(self) -> None:
-        """After damage: no number that may have been used comes again, no command that an issuer's counter bars."""
+        """After damage, or on an older copy: no number that may have been used comes again, no command that an issuer's
+        counter bars."""
         epoch = numbers.next_epoch(self.path, int(self.meta.get(EPOCH) or 0))
         now = replace(numbers.load(self.path), epoch=epoch)
         numbers.save(self.path, now)
@@ -258,6 +259,17 @@ class Database:
             if isinstance(error, sqlite3.Error):
                 raise StoreError(f"{self.path}: {error}") from error
             raise
+
+    def copy_to(self, place: Path) -> None:
+        """All of it, to another file. A transaction that is open ends before: SQLite copies nothing out of one."""
+        within = self.connection.in_transaction
+        if within:
+            self.connection.execute("COMMIT")
+        place.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(place)) as copy:
+            self.connection.backup(copy)
+        if within:
+            self.connection.execute("BEGIN IMMEDIATE")
 
     def load_ledger(self) -> Ledger | None:
         """The ledger as last kept. Raises StoreError."""

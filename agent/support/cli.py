@@ -21,6 +21,7 @@ from agent.cli import exits, screen
 from agent.errors import AgentError, ConfigError
 from agent.support.keys import keys
 from agent.support.office.cli import office
+from agent.support.rollout.cli import update
 from agent.support.words import (
     BROKER_HELP,
     arguments_of,
@@ -207,7 +208,7 @@ async def _send(options: Options, order: Order) -> int:
             order.command, order.args, device=order.device, issuer=order.issuer, ttl_s=order.ttl_s, nonce=member.nonce
         )
         if order.sign:
-            envelope = _signed(envelope, order.sign)
+            envelope = signed(envelope, order.sign)
         client.subscribe(f"cmd/{client.spelled(order.command)}/{envelope['id']}/res", order.device)
         client.request(order.device, envelope)
         away = member.presence not in (*BACK_SOON, "unknown")
@@ -268,7 +269,7 @@ def screen_lines(result: Result) -> list[str]:
     return lines
 
 
-def _signed(envelope: dict[str, Any], path: str) -> dict[str, Any]:
+def signed(envelope: dict[str, Any], path: str) -> dict[str, Any]:
     import time
 
     from agent.commands.authority import sign
@@ -346,6 +347,7 @@ async def _read(options: Options, seen: Fleet, asked: Sequence[str], listen_s: f
 
 group.add_command(office)
 group.add_command(keys)
+group.add_command(update)
 
 
 def fleet_lines(members: Sequence[Member], totals: dict[str, int], now: datetime) -> list[str]:

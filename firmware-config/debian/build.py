@@ -32,6 +32,8 @@ PLACES = {
     "modem-agent-reboot.service": "lib/systemd/system/modem-agent-reboot.service",
     "modem-agent-dnsmasq.path": "lib/systemd/system/modem-agent-dnsmasq.path",
     "modem-agent-dnsmasq.service": "lib/systemd/system/modem-agent-dnsmasq.service",
+    "modem-agent-update.path": "lib/systemd/system/modem-agent-update.path",
+    "modem-agent-update.service": "lib/systemd/system/modem-agent-update.service",
     "modem-agent.udev": "lib/udev/rules.d/70-modem-agent.rules",
     "modem-agent.polkit": "usr/share/polkit-1/rules.d/modem-agent.rules",
     "modem-agent.sysusers": "usr/lib/sysusers.d/modem-agent.conf",

@@ -27,7 +27,7 @@ from tests.bench import table
 from tests.bench.rows import FAULT, KEPT, MISSED, REPORT, SHORT
 
 HERE = Path(__file__).parent
-ROOMS = ("at_", "ledger_", "shaping_", "operator_", "simulator_", "cli_", "office_", "footprint")
+ROOMS = ("at_", "ledger_", "shaping_", "operator_", "simulator_", "cli_", "office_", "update_", "footprint")
 LIMIT_S, SHORT_LIMIT_S = 660.0, 300.0
 BUDGET_S, SHORT_BUDGET_S = 1200.0, 840.0
 TOGETHER = 2  # at a time, of those that do not measure time
@@ -76,6 +76,7 @@ PLANS = {
     "simulator_guest": Plan(own="make bench-guest"),
     "simulator_modems": Plan(alone=True),
     "simulator_power": Plan(own="make campaign-power"),
+    "update_judge": Plan(short="2 6"),
 }
 
 

@@ -26,6 +26,7 @@ SUBJECTS = {
     9: "On the device",
     8: "The simulator",
     10: "Faults at random",
+    22: "Updates of the agent",
 }
 OTHER = "Not measured in this run"
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"

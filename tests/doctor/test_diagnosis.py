@@ -71,6 +71,7 @@ DEAD = (Reach("1.1.1.1:443", False, None, "no answer"), Reach("9.9.9.9:443", Fal
 SILENT = (Reach("10.64.0.53", False, None, "no answer"),)
 NO_SIGNAL = {"rsrp_dbm": None, "sinr_db": None, "rssi_dbm": None}
 FAINT = {"rsrp_dbm": -126, "sinr_db": -9.0}
+RESTORED = {"result": "restored", "version": "0.2.0", "previous": "0.1.0", "reason": "the broker was not reached"}
 SLOW = {"state": "throttled", "reason": "40.00 GB used", "rates": {"down_bps": 512_000, "up_bps": 512_000}}
 
 
@@ -134,6 +135,8 @@ SLOW = {"state": "throttled", "reason": "40.00 GB used", "rates": {"down_bps": 5
         ("agent", "not-permitted", "warning", {"status": None, "agent_problem": "may not", "agent_refused": True}),
         ("agent", "agent-fault", "warning", {"status": sample.status(faults={"task.modem": 2})}),
         ("agent", "agent-version", "warning", {"status": sample.status(version="9.0.0")}),
+        ("agent", "update-failed", "warning", {"status": sample.status(update=RESTORED)}),
+        ("agent", "update-failed", "warning", {"status": sample.status(update={**RESTORED, "result": "refused"})}),
         ("clock", "clock", "warning", {"clock": "unsync"}),
         ("clock", "clock", "warning", {"wall_year": 1970}),
         ("counters", "counters", "fault", {"status": sample.status(links=[])}),

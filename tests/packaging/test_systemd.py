@@ -16,6 +16,7 @@ UNITS = (
     *("modem-agent.service", "modem-agent-page.service"),
     *("modem-agent-reboot.path", "modem-agent-reboot.service"),
     *("modem-agent-dnsmasq.path", "modem-agent-dnsmasq.service"),
+    *("modem-agent-update.path", "modem-agent-update.service"),
 )
 
 

@@ -57,7 +57,7 @@ def lines(status: Mapping[str, Any]) -> list[str]:
         return screen.pairs(rows(status))
     old = screen.age(kept["age_s"])
     shown = [("Agent", f"NOT RUNNING; what follows is from the store, {old} old")]
-    wanted = ("Device", "Time", "Used", "Left", "Speed", "Since", "Config")
+    wanted = ("Device", "Time", "Used", "Left", "Speed", "Since", "Config", "Update")
     return screen.pairs([*shown, *[row for row in rows(status) if row[0] in wanted]])
 
 
@@ -85,6 +85,7 @@ def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("Broker", _broker(status)),
         ("Store", None if status["store"] == "ok" else status["store"]),
         ("Config", _refused(status.get("config_refused"))),
+        ("Update", _update(status.get("update"))),
         ("Alarms", ", ".join(status["alarms"]) or None),
         ("Faults", ", ".join(f"{name} {count}" for name, count in sorted(status["faults"].items())) or None),
     ]
@@ -92,6 +93,14 @@ def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
 
 def _refused(problem: str | None) -> str | None:
     return f"the last good one is in force; refused: {problem}" if problem else None
+
+
+def _update(update: Mapping[str, Any] | None) -> str | None:
+    """What became of the last one: from which version to which."""
+    if update is None:
+        return None
+    way = f"{update['previous']} to {update['version']}: {update['result']}"
+    return f"{way}: {update['reason']}" if update["reason"] else way
 
 
 def _modem(modem: Mapping[str, Any]) -> str:
