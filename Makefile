@@ -5,7 +5,7 @@ MISSED := $(if $(CI),|| [ $$? = 3 ])
 # A second try (AGAIN=1) is of what failed in the first.
 FAILED := $(if $(filter-out 0,$(AGAIN)),--last-failed)
 
-.PHONY: bench campaign fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb sbom campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
+.PHONY: bench campaign mutate fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb sbom campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -48,6 +48,10 @@ campaign:  ## household life with faults of every kind, against an oracle (SEED=
 	@.ci/setup test
 	$(PY) -m tests.campaign $(if $(SEED),--seed $(SEED)) $(if $(SHORT),--short)
 
+mutate:    ## tests of the tests: mutants of the modules that matter, by mutmut (SHORT=1 for the pure ones, ONLY=period for one)
+	@.ci/setup mutate
+	$(PY) -m tests.mutation $(if $(SHORT),--short) $(if $(ONLY),--only $(ONLY))
+
 fuzz:      ## AT input, envelopes, configuration, UCI and control socket, each for a fixed time (SECONDS_EACH=60)
 	@.ci/setup test
 	$(PY) -m tests.fuzz --seconds $(or $(SECONDS_EACH),60)
@@ -58,7 +62,7 @@ report:    ## report/index.html: one page of all that was measured
 
 report-check: report ## the page looked at in a real browser
 	@.ci/setup report
-	$(PY) -m pytest tests/bench/test_report.py
+	$(PY) -m pytest tests/bench/test_report.py tests/household/test_browser.py
 
 test-shaping:   ## the shaper's tests on a Debian kernel under QEMU: cake, fq_codel, matchall, flowtables
 	@.ci/setup e2e

@@ -196,10 +196,8 @@ class Session:
     async def _converse(self, connection: Connection) -> Outcome:
         try:
             await connection.open()
-        except OSError as error:  # ssl.SSLError is one
+        except (OSError, ValueError) as error:  # paho's ValueError: a host name that IDNA cannot encode
             return Outcome(End.UNREACHABLE, reason=str(error) or type(error).__name__)
-        except ValueError as error:  # paho: a host name that IDNA cannot encode
-            return Outcome(End.UNREACHABLE, reason=str(error))
         deadline = self._now().boot_s + self._timing.connack_s
         while True:
             match await self._events.get():
@@ -262,14 +260,8 @@ class Session:
         except OSError as error:  # gone again between CONNACK and here
             self._sender = None
             return Outcome(End.LOST, 0, str(error), max(0.001, self._now().boot_s - began_s))
-        self._change(
-            connected=True,
-            since_boot_s=began_s,
-            heard_boot_s=began_s,
-            last_error="",
-            attempts=0,
-            peer=connection.peer(),
-        )
+        at = {"since_boot_s": began_s, "heard_boot_s": began_s}
+        self._change(connected=True, **at, last_error="", attempts=0, peer=connection.peer())
         log.info("broker: connected, session %d, MQTT %s", self._number, connection.target.protocol)
         tasks = [
             asyncio.create_task(sender.run()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.plan import Plan, period_at, zone_problem
-from agent.plan.period import expired, midnight, plan_period
+from agent.plan.period import expired, local_clock, midnight, plan_period
 
 BRUSSELS = "Europe/Brussels"
 ZONE = ZoneInfo(BRUSSELS)
@@ -37,6 +37,19 @@ def utc(text: str) -> datetime:
 def test_periods_of_brussels(when: str, day: int, start: str, end: str, label: str) -> None:
     period = period_at(utc(when), day, BRUSSELS)
     assert (period.start, period.end, period.label) == (utc(start), utc(end), label)
+
+
+def test_a_period_holds_its_first_instant_and_not_its_end() -> None:
+    period = period_at(utc("2026-11-10T12:00"), 1, BRUSSELS)
+    assert period.contains(period.start)
+    assert period.contains(period.end - timedelta(microseconds=1))
+    assert not period.contains(period.start - timedelta(microseconds=1))
+    assert not period.contains(period.end)
+
+
+def test_a_clock_on_the_wall_shows_local_time() -> None:
+    assert local_clock(utc("2026-11-10T12:34"), BRUSSELS) == time(13, 34)
+    assert local_clock(utc("2026-07-10T12:34"), BRUSSELS) == time(14, 34)
 
 
 @settings(max_examples=600)

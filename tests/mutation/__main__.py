@@ -1,0 +1,174 @@
+"""Tests of the tests: mutmut changes one thing of a module at a time, and a test or the type checker has to notice.
+
+`make mutate` runs all modules of the table, `make mutate SHORT=1` the pure ones, `ONLY=period` one. Each runs in a copy
+of the tree, since mutmut writes beside what it mutates and has one selection of tests a configuration. A mutant that
+nothing notices is a fault unless survivors.toml gives a reason why it changes nothing that matters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.toml import tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / "report" / "mutation"
+TARGET = 0.9  # of the mutants, noticed
+# What the tests need beside agent/ itself.
+BESIDE = ("simulator", "tests", "systemd", "firmware-config", "README.md", "pyproject.toml")
+# A log's wording is for people; no test should hold it.
+NOT_MUTATED = (r"log\.(debug|info|warning|error|exception|log)\(",)
+NOTICED = ("killed", "caught by type check", "timeout", "segfault")
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A file of agent/ and the tests that ought to notice what changes in it."""
+
+    path: str
+    tests: tuple[str, ...]
+    short: bool = False  # whether CI's form has it: pure, and done in a minute or two
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).stem
+
+
+MODULES = (
+    Module("agent/plan/period.py", ("tests/plan/test_period.py", "tests/plan/test_billing_day.py"), short=True),
+    Module("agent/plan/settling.py", ("tests/plan",)),
+    Module("agent/plan/sampling.py", ("tests/plan",)),
+    Module("agent/plan/observing.py", ("tests/plan",)),
+    Module("agent/commands/authority.py", ("tests/commands/test_grant.py",), short=True),
+    Module("agent/store/counter_window.py", ("tests/store/test_counter_window.py",), short=True),
+    Module("agent/commands/runner.py", ("tests/commands/test_runner.py", "tests/test_keeper.py")),
+    Module("agent/keeper.py", ("tests/test_keeper.py",)),
+    Module("agent/mqtt/outbox.py", ("tests/mqtt/test_outbox.py", "tests/mqtt/test_session.py")),
+    Module("agent/mqtt/session.py", ("tests/mqtt/test_session.py", "tests/mqtt/test_live.py")),
+    Module("agent/modem/recovery.py", ("tests/daemon/test_recovery.py", "tests/modem/test_recovery.py")),
+    Module("agent/traffic/enforce.py", ("tests/traffic",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    module: Module
+    outcomes: dict[str, str]  # mutant's name: what became of it
+    took_s: float
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(self.outcomes.values())
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.most_common())
+        total = len(self.outcomes)
+        return f"{self.share:6.1%} of {total} mutants of {self.module.path} in {self.took_s:.0f} s: {counts}"
+
+    @property
+    def survivors(self) -> list[str]:
+        return [name for name, outcome in self.outcomes.items() if outcome not in NOTICED]
+
+    @property
+    def share(self) -> float:
+        return 1 - len(self.survivors) / len(self.outcomes) if self.outcomes else 0.0
+
+
+def run(module: Module) -> Result:
+    """Every mutant of one module, in a copy of the tree. Raises SystemExit where mutmut itself fails."""
+    began, place = time.monotonic(), WORK / module.name
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for name in ("agent", *BESIDE):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, place / name)
+    with (place / "pyproject.toml").open("a") as file:
+        file.write(settings(module))
+    log = place / "mutmut.log"
+    with log.open("wb") as output:
+        status = subprocess.run(
+            [str(Path(sys.executable).parent / "mutmut"), "run"], cwd=place, stdout=output, stderr=output, check=False,
+            env={"PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(place)},
+        ).returncode  # fmt: skip
+    outcomes = results(place)
+    if status or not outcomes:
+        raise SystemExit(f"{module.path}: mutmut ended with {status}; see {log}")
+    return Result(module, outcomes, time.monotonic() - began)
+
+
+def settings(module: Module) -> str:
+    """mutmut's section of pyproject.toml for one module."""
+    rows: dict[str, object] = {
+        "source_paths": ["agent"],
+        "only_mutate": [module.path],
+        "also_copy": list(BESIDE),
+        "pytest_add_cli_args": ["-q", "-x", "-p", "no:cacheprovider"],
+        "pytest_add_cli_args_test_selection": list(module.tests),
+        "do_not_mutate_patterns": list(NOT_MUTATED),
+        "type_check_command": ["mypy", "-p", "agent", "--output", "json", "--disable-error-code", "unused-ignore"],
+    }
+    return "\n[tool.mutmut]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in rows.items())
+
+
+def toml(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(toml(item) for item in value)}]"
+    return f"'{value}'"
+
+
+def results(place: Path) -> dict[str, str]:
+    said = subprocess.run(
+        [str(Path(sys.executable).parent / "mutmut"), "results", "--all", "true"],
+        cwd=place, capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    rows = (line.strip().partition(": ") for line in said.splitlines() if "__mutmut_" in line)
+    return {name: outcome for name, _, outcome in rows}
+
+
+def change(module: Module, mutant: str) -> str:
+    """The changed lines of one mutant."""
+    said = subprocess.run(
+        [str(Path(sys.executable).parent / "mutmut"), "show", mutant],
+        cwd=WORK / module.name, capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    return "\n".join(line for line in said.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---"))
+
+
+def survivors() -> list[dict[str, str]]:
+    """The changes that nothing needs to notice, each with its reason."""
+    found: list[dict[str, str]] = tomllib.loads((Path(__file__).parent / "survivors.toml").read_text())["survivor"]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="the pure modules only, for CI")
+    parser.add_argument("--only", nargs="+", default=None, metavar="NAME", help="these modules only")
+    options = parser.parse_args()
+    chosen = [m for m in MODULES if (m.short or not options.short) and m.name in (options.only or [m.name])]
+    if not chosen:
+        parser.error(f"no such module; there are {', '.join(m.name for m in MODULES)}")
+    reasons = {row["change"].strip("\n"): row["reason"] for row in survivors()}
+    bad = 0
+    for module in chosen:
+        result = run(module)
+        print(result, flush=True)
+        for mutant in result.survivors:
+            text = change(module, mutant)
+            if not (reason := reasons.get(text)):
+                bad += 1
+            print(f"\n{mutant}: {reason or 'no reason given'}\n{text}")
+        bad += result.share < TARGET
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
