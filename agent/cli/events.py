@@ -132,6 +132,7 @@ EVENTS: Mapping[str, Callable[[Event], str]] = {
     "command": _command,
     "store": _store,
     "sim": _sim,
+    "statement": lambda data: f"the month from {data['PeriodStart']} was sealed: {_amount(data['UsedBytes'])} used",
     "modem-context": lambda data: f"the APN {data['apn']} was set in the module",
     "stalled": lambda data: f"a part of the agent makes no progress: {data['task']}",
     "fault": lambda data: f"the agent ended itself, to be started anew: {data['task']}: {data['reason']}",

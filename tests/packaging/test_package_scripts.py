@@ -131,10 +131,6 @@ def test_the_first_boot_has_each_access_point_say_that_the_line_is_metered(busyb
     assert calls == [
         f"uci set wireless.default_radio0.vendor_elements={element('normal').hex()}",
         "uci commit wireless",
-        "uci set dhcp.internet_box=domain",
-        "uci set dhcp.internet_box.name=internet.box",
-        "uci set dhcp.internet_box.ip=192.168.8.1",
-        "uci commit dhcp",
     ]
 
 
@@ -143,6 +139,9 @@ def test_a_removal_takes_that_away_and_nothing_of_others(busybox: str, uci: Path
     assert [call for call in calls if call.startswith("uci")] == [
         "uci delete wireless.ours.vendor_elements",
         "uci commit wireless",
+        "uci del_list uhttpd.main.index_page=internet.household",
+        "uci del_list uhttpd.main.interpreter=.household=/bin/sh",
+        "uci commit uhttpd",
         "uci delete dhcp.internet_box",
         "uci commit dhcp",
     ]
