@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.at.engine.charset import name
 from agent.at.standard.scale import PLAIN, SCALES, Scale
 from simulator.modem import signal
 
@@ -53,3 +54,8 @@ def test_every_scale_names_its_source() -> None:
 def test_the_simulator_takes_its_scale_from_another_source(key: tuple[str, str]) -> None:
     theirs, ours = signal.SOURCES[key], scale(*key).source
     assert theirs.split(":")[0].split()[0] != ours.split(":")[0].split()[0]
+
+
+@pytest.mark.parametrize("raw", ["Proxim\x00\xff\x00us", "\xffOrange B", "BASE\xff"])
+def test_a_name_with_noise_of_the_line_in_it_is_none(raw: str) -> None:
+    assert name(f'"{raw}"') is None

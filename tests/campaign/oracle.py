@@ -42,7 +42,7 @@ class Oracle:
         self._period_clean = False
         self._nowhere_s = 0.0
         self._life: Life | None = None
-        self._said: dict[tuple[datetime, int], str] = {}  # the operator's counts, as they were sent
+        self._said: set[tuple[datetime, int, str]] = set()  # the operator's counts, as they were sent
         self._granted: dict[str, None] = {}  # in the order in which they were carried out
         self._forgotten: set[str] = set()  # with a database
 
@@ -190,7 +190,7 @@ class Oracle:
         """What the operator's meter says now, as the arguments of plan.reconcile."""
         as_of = self.world.now.replace(microsecond=0)
         used = max(0, self._period_truth + difference_bytes)
-        self._said[as_of, used] = mode
+        self._said.add((as_of, used, mode))
         period = period_at(as_of, plan.billing_day, plan.timezone).label
         told = as_of.strftime("%Y-%m-%dT%H:%M:%SZ")
         return {"period": period, "used_bytes": used, "as_of": told, "source": "pcrf", "mode": mode}
@@ -200,7 +200,7 @@ class Oracle:
         ledger, used = life.accounting.ledger, life.accounting.usage()
         self.checks["meters"] += 1
         for count in ledger.operator_counts:
-            if self._said.get((count.as_of, count.used_bytes)) != ("follow" if count.follow else "tell"):
+            if (count.as_of, count.used_bytes, "follow" if count.follow else "tell") not in self._said:
                 self.blame(f"the operator never said {count.used_bytes} bytes as of {count.as_of}")
             elif count.own_bytes is None or not 0 <= count.own_bytes <= ledger.counted_bytes:
                 self.blame(f"{count.own_bytes} bytes were counted by {count.as_of}, of {ledger.counted_bytes} by now")

@@ -178,8 +178,11 @@ class Story:
             self.sent.clear()
             self.broker.waiting.clear()
         gone = not boot and self._deletion_not_on_disk()
+        none, passed = world.link is None, world.passed_bytes
         await asyncio.sleep(away_s)
         world.flow()
+        if none and world.link is not None:  # it came while nobody ran: whoever counts it next counts it from its start
+            world.truth_bytes += world.passed_bytes - passed
         if boot:
             world.power_on(away_s=away_s)
             self.later(self.dice.uniform(20, 1500), self.synchronised)

@@ -76,6 +76,7 @@ class World:
     wall_error: timedelta = timedelta(0)  # of the board's clock
     disciplined: bool = True
     truth_bytes: int = 0  # over a link that the agent is to count
+    passed_bytes: int = 0  # over one that it is not
     truth_sampled: int = 0  # of them those that a sample has shown
     modem_bytes: tuple[int, int] = (0, 0)  # what the module itself counts since it was powered
     link: Device | None = None
@@ -138,6 +139,8 @@ class World:
         self.passing_since_s = (self.passing_since_s or before_s) if received else None
         if self.counted:
             self.truth_bytes += received + sent
+        else:
+            self.passed_bytes += received + sent
         self.modem_bytes = (self.modem_bytes[0] + received, self.modem_bytes[1] + sent)
 
     def make_link(self, ifname: str = "wwan0") -> None:

@@ -91,9 +91,10 @@ def name(raw: str | None) -> str | None:
 
     With the character set GSM (the default of most modules) code 0x40 is an inverted exclamation mark and 0x00 an @;
     the other codes that differ from ASCII ($ _ and brackets) are left as they look, since modules that speak IRA
-    by default write real ones.
+    by default write real ones. A byte of 0xFF is in no character set of 27.007 5.5 that names are written in: it is
+    noise of the line, which has left more than can be seen.
     """
-    if raw is None:
+    if raw is None or "\xff" in raw:
         return None
     value = unquote(raw)
     wide = ucs2(value)
