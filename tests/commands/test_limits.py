@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -156,8 +157,15 @@ def test_support_reaches_nothing_of_the_households(
     pages: str,
     name: str,
     args: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    port = pages.rpartition(":")[2]
+    port, resolve = pages.rpartition(":")[2], socket.getaddrinfo
+    # The smallest Debian has no /etc/hosts, and so no localhost.
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *more, **how: resolve({"localhost": "127.0.0.1"}.get(host, host), *more, **how),
+    )
 
     async def story(agent: StandIn, channel: Channel) -> None:
         filled = {
