@@ -24,7 +24,7 @@ def config(folder: Path) -> Config:
 def test_the_next_start_erases_and_answers(contract: str, kept: bool, tmp_path: Path) -> None:
     async def ask(agent: StandIn, channel: Channel) -> None:
         await channel.send("device.erase", "e", {"contract": contract})
-        while "restart" not in agent.asked:  # which a daemon does at once; the command waits for it for two minutes
+        while "restart" not in agent.asked:  # noqa: ASYNC110  asked of the stand-in; the command waits two minutes for it
             await asyncio.sleep(0.01)
 
     tell(tmp_path, ask, config=config(tmp_path))
