@@ -64,6 +64,7 @@ from agent.household.balance import Balance
 from agent.household.notifier import Household
 from agent.keeper import Change
 from agent.modem import Reading
+from agent.mqtt.session_state import SessionState
 from agent.traffic import Link, LinkEvent, ShaperState, uplink
 from agent.traffic.proof import ALARM, Proof, Verdict
 from agent.update import folders
@@ -191,10 +192,7 @@ class Daemon:
             case PinRefused(reason):
                 agent.pin_refusal = reason
             case SessionChanged(state):
-                before, agent.session = agent.session, state
-                agent.shaping.manage(state.peer)
-                if state.standing != before.standing:
-                    self._changed()
+                self._session_changed(state)
             case NonceUsedUp():
                 reporting.renew_nonce()
             case RetainedLost():
@@ -213,6 +211,12 @@ class Daemon:
         self._status_file.write(self._agent.snapshot().to_dict())
         self._reporting.changed()
 
+    def _session_changed(self, state: SessionState) -> None:
+        before, self._agent.session = self._agent.session, state
+        self._agent.shaping.manage(state.peer)
+        if state.standing != before.standing:
+            self._changed()
+
     def _show(self) -> None:
         """The household's sign, and its page."""
         self._page.wake.set()
@@ -228,7 +232,8 @@ class Daemon:
         self._reporting.alarm(meter_difference.ALARM, self._meters.details(self._agent.accounting.ledger))
         drift = {"reason": "the module counts other bytes than the kernel"}
         self._reporting.alarm("counter-drift", drift if self._agent.accounting.drifting else None)
-        self._diary.note(self._agent.snapshot().to_dict())
+        if self._diary.due(self._agent.clock.now().boot_s):
+            self._diary.note(self._agent.snapshot().to_dict())
         self._reporting.changed()
 
     def _card(self, reading: Reading) -> None:

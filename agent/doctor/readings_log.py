@@ -34,6 +34,10 @@ class Diary:
         self._state: object = None
         self._complained = False
 
+    def due(self, boot_s: float) -> bool:
+        """Whether a line could be written by now; before that no status need be made for it."""
+        return self._noted_s is None or boot_s - self._noted_s >= LEAST_S
+
     def note(self, status: Mapping[str, Any]) -> bool:
         """Whether a line was written. Never raises: a full memory must not stop the daemon."""
         now_s, state = float(status["up"]), _state(status)

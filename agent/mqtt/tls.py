@@ -101,7 +101,8 @@ def file_problem(path: str, now: datetime) -> str:
 
     For the doctor: a broker that refuses an expired device says so in an alert that not every TLS version shows.
     """
-    decode = getattr(ssl, "_ssl", None) and getattr(ssl._ssl, "_test_decode_cert", None)  # type: ignore[attr-defined]
+    # CPython's own and not public (no typeshed has it), but the only reader of a certificate's dates without a library.
+    decode = getattr(getattr(ssl, "_ssl", None), "_test_decode_cert", None)
     if decode is None:  # it is private to CPython; without it the broker's word must do
         return ""
     try:
@@ -118,7 +119,8 @@ def ends(path: str) -> datetime | None:
 
 
 def _decoded(path: str) -> Certificate | None:
-    decode = getattr(ssl, "_ssl", None) and getattr(ssl._ssl, "_test_decode_cert", None)  # type: ignore[attr-defined]
+    # CPython's own and not public (no typeshed has it), but the only reader of a certificate's dates without a library.
+    decode = getattr(getattr(ssl, "_ssl", None), "_test_decode_cert", None)
     try:
         return None if decode is None else dict(decode(path))
     except (OSError, ssl.SSLError):

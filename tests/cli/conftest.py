@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.commands.rows import signal as signal_row
+from agent.commands.rows import status as status_row
+from agent.errors import Rejected
+from tests.cli import sample
+from tests.control.conftest import Table, serving
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Answers = dict[str, dict[str, Any]]
 
 
 @pytest.fixture
@@ -28,3 +36,31 @@ def cli(tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Iterator[Answers]:
+    """What the agent on tmp_path/control.sock answers, by command."""
+    given: Answers = {"status": sample.status()}
+    table = Table()
+
+    def row(name: str) -> Callable[..., Any]:
+        async def run(args: dict[str, Any], progress: Any) -> dict[str, Any]:
+            return given[name]
+
+        return run
+
+    async def signal(args: dict[str, Any], progress: Any) -> dict[str, Any]:
+        reading = given["status"]["modem"]["reading"]
+        if reading is None:
+            raise Rejected(status_row.NO_MODEM, "modem absent: nothing was read from it yet")
+        return {"v": 1, "time": given["status"]["time"], **{name: reading.get(name) for name in signal_row.PARTS}}
+
+    table.rows = {
+        "status": ("read", row("status")),
+        "usage": ("read", row("usage")),
+        "config.get": ("read", row("config.get")),
+        "modem.signal": ("read", signal),
+    }
+    with serving(tmp_path / "control.sock", table):
+        yield given

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_status import Answers, answers  # noqa: F401  a fixture
+from tests.cli.conftest import Answers
 
 # Each costs more than 10 ms on a desktop and ten times that on a router.
 HEAVY = {
@@ -77,7 +77,7 @@ def test_help_imports_no_verb() -> None:
 )
 def test_a_looking_verb_imports_what_it_needs(
     tmp_path: Path,
-    answers: Answers,  # noqa: F811
+    answers: Answers,
     words: list[str],
     own: set[str],
 ) -> None:

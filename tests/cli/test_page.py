@@ -15,13 +15,12 @@ from agent.doctor import page_server
 from agent.net import probes
 from agent.net.facts import WanLink
 from tests.cli import sample
-from tests.cli.conftest import Run
-from tests.cli.test_status import Answers, answers  # noqa: F401  a fixture
+from tests.cli.conftest import Answers, Run
 
 SETTINGS = {"help_phone": "+32 2 111 11 11", "help_text": "EPN <b>here</b>"}
 
 
-def shown(answers: Answers, cli: Run, tmp_path: Path, *words: str, **changes: Any) -> str:  # noqa: F811
+def shown(answers: Answers, cli: Run, tmp_path: Path, *words: str, **changes: Any) -> str:
     answers["status"] = sample.status(**changes)
     answers["config.get"] = {"v": 1, "config": {"household": SETTINGS}, "pushed": {}, "trial": False}
     done = cli("page", "--socket", str(tmp_path / "control.sock"), *words, env={"PYTHONUTF8": "1"})
@@ -29,7 +28,7 @@ def shown(answers: Answers, cli: Run, tmp_path: Path, *words: str, **changes: An
     return str(done.stdout)
 
 
-def test_the_page_of_a_running_agent(cli: Run, tmp_path: Path, answers: Answers) -> None:  # noqa: F811
+def test_the_page_of_a_running_agent(cli: Run, tmp_path: Path, answers: Answers) -> None:
     text = shown(answers, cli, tmp_path, "--lang", "nl")
     assert text.startswith('<!DOCTYPE html>\n<html lang="nl"')
     assert "<bdi>19</bdi>\xa0GB" in text  # 19.07 GB are left
@@ -39,7 +38,7 @@ def test_the_page_of_a_running_agent(cli: Run, tmp_path: Path, answers: Answers)
     assert "@" not in text
 
 
-def test_the_page_as_json(cli: Run, tmp_path: Path, answers: Answers) -> None:  # noqa: F811
+def test_the_page_as_json(cli: Run, tmp_path: Path, answers: Answers) -> None:
     found = json.loads(shown(answers, cli, tmp_path, "--json"))
     assert {name: found[name] for name in ("v", "old", "age_s", "used_tenths", "left_tenths", "speed", "new_day")} == {
         "v": 1, "old": False, "age_s": 0, "used_tenths": 210, "left_tenths": 190, "speed": "fast",

@@ -3,50 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from agent.cli import exits
 from agent.cli.verbs.status import _broker
-from agent.commands.rows import signal as signal_row
-from agent.commands.rows import status as status_row
-from agent.errors import Rejected
 from tests.cli import sample
-from tests.cli.conftest import Run
-from tests.control.conftest import Table, serving
-
-Answers = dict[str, dict[str, Any]]
-
-
-@pytest.fixture
-def answers(tmp_path: Path) -> Iterator[Answers]:
-    """What the agent on tmp_path/control.sock answers, by command."""
-    given: Answers = {"status": sample.status()}
-    table = Table()
-
-    def row(name: str) -> Callable[..., Any]:
-        async def run(args: dict[str, Any], progress: Any) -> dict[str, Any]:
-            return given[name]
-
-        return run
-
-    async def signal(args: dict[str, Any], progress: Any) -> dict[str, Any]:
-        reading = given["status"]["modem"]["reading"]
-        if reading is None:
-            raise Rejected(status_row.NO_MODEM, "modem absent: nothing was read from it yet")
-        return {"v": 1, "time": given["status"]["time"], **{name: reading.get(name) for name in signal_row.PARTS}}
-
-    table.rows = {
-        "status": ("read", row("status")),
-        "usage": ("read", row("usage")),
-        "config.get": ("read", row("config.get")),
-        "modem.signal": ("read", signal),
-    }
-    with serving(tmp_path / "control.sock", table):
-        yield given
+from tests.cli.conftest import Answers, Run
 
 
 def test_status_fits_one_screen_and_says_all(cli: Run, tmp_path: Path, answers: Answers) -> None:

@@ -7,6 +7,7 @@ the line does not wait for a page.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from agent.wake import Wake
 
 log = logging.getLogger(__name__)
 
+LEAST_S = 1.0  # near a limit the counters are read five times a second, and nobody reads so fast
 CONFIRM_S = 60.0  # the page calls itself old after 150 s (modem-agent.page of the OpenWrt feed)
 AGAIN_S = 600.0  # after the kernel has refused to count by device
 # So much is nobody's that is known after a power cut, and flash is written 200 times a month.
@@ -51,7 +53,8 @@ class Page:
                 await self._count()
                 self.publish()
             self._emit(Progressed("page", CONFIRM_S + 60))
-            await self.wake.wait(CONFIRM_S)
+            await asyncio.sleep(LEAST_S)
+            await self.wake.wait(CONFIRM_S - LEAST_S)
 
     def publish(self) -> None:
         """Write what has changed, and once a minute that nothing has."""
