@@ -93,6 +93,13 @@ class Gadget:
         with contextlib.suppress(OSError):  # not plugged
             self._write("UDC", "\n")
 
+    def deaf(self) -> bool:
+        """Whether the device has opened its own end of the link, and knows of no connection."""
+        for carrier in Path("/sys/bus/usb/devices").glob(f"*:1.{self.layout.serial}/net/*/carrier"):
+            with contextlib.suppress(OSError):  # not opened, or gone
+                return carrier.read_text().strip() == "0"
+        return False
+
     def _write(self, name: str, value: str) -> None:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,3 +28,9 @@ def take_far_end(name: str) -> None:
     ip("link", "set", name, "netns", NAMESPACE)
     ip("-n", NAMESPACE, "address", "add", f"{OPERATOR}/{PREFIX}", "dev", name)
     ip("-n", NAMESPACE, "link", "set", name, "up")
+
+
+def announce(name: str) -> None:
+    """The module tells the device of a connection (CDC 1.2, 6.3.1 NetworkConnection), as at a new session."""
+    ip("-n", NAMESPACE, "link", "set", name, "down")
+    ip("-n", NAMESPACE, "link", "set", name, "up")
