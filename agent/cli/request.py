@@ -57,13 +57,12 @@ def confirm(call: Call, method: str, question: str, *, yes: bool) -> None:
         raise AgentError("not confirmed: nothing was done")
 
 
-def agreed(question: str) -> bool:
-    """The technician's yes; no where nobody is at a terminal."""
+def agreed(question: str, *, default: bool = False) -> bool:
+    """The technician's yes, or the default if he only presses Enter; no where nobody is at a terminal."""
     if not sys.stdin.isatty():
         return False
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "j", "ja", "o", "oui")
+    answer = screen.asked(f"{question} {'[Y/n]' if default else '[y/N]'}").lower()
+    return answer in ("y", "yes", "j", "ja", "o", "oui") or (default and not answer)
 
 
 def who() -> str:

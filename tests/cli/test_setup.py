@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent import config
-from agent.cli import uci
+from agent.cli import config_file, uci
 from agent.cli.verbs.setup import command, links
+from agent.doctor.evidence import Evidence
 from agent.errors import AgentError, ConfigError, NotPermitted
 from agent.system import DEBIAN
 from tests.cli.conftest import Run
-from tests.cli.terminal import Terminal
+from tests.cli.terminal import Terminal, plain
 
 
 def test_flags_become_a_configuration_that_passes(cli: Run, tmp_path: Path) -> None:
@@ -187,56 +192,191 @@ def test_a_file_that_is_made_from_uci_is_known_before_it_is_made(router: Path) -
 
 # -- the questions ----------------------------------------------------------------------------------------------------
 
+Dialogue = tuple[tuple[str, str], ...]
+# What is asked, in this order, and an answer to each.
+ANSWERS: Dialogue = (
+    ("Mobile link", "wan0"),
+    ("Access point name", "internet"),
+    ("PIN of the SIM", ""),
+    ("allowance is new", "15"),
+    ("Operator's broker", ""),
+    ("phone number", "+32470000001"),
+    ("language", "nl"),
+    ("LED", ""),
+)
+
+
+def instead(question: str, *answers: tuple[str, str]) -> Dialogue:
+    """ANSWERS with other ones to one question, each with what must be on the screen before it."""
+    at = [asked for asked, _ in ANSWERS].index(question)
+    return (*ANSWERS[:at], *answers, *ANSWERS[at + 1 :])
+
+
+def answered(file: Path, dialogue: Dialogue, *, columns: int = 80) -> str:
+    """The wizard led through to its end; all that stood on the screen."""
+    shown = ""
+    with Terminal(["setup", "--no-doctor", "--config", str(file)], columns=columns) as terminal:
+        for asked, answer in dialogue:
+            for word in asked.split():
+                shown += terminal.expect(rf"[^\0]*?{re.escape(word)}")
+            shown += terminal.expect(r"[^\0]*?: $")
+            terminal.send(answer + "\n")
+        status = terminal.wait()
+        shown += terminal.seen
+    assert status == 0, shown
+    return plain(shown)
+
 
 @pytest.mark.parametrize(
-    ("wrong", "right", "said"),
+    ("question", "wrong", "said"),
     [
-        (("wan0", "", "45"), ("15", ""), "plan.billing_day: out of range"),
-        (("wan0", "", "soon"), ("15", ""), "plan.billing_day: wrong type"),
-        (("wan0", "", "15", "broker.example"), ("",), "operator.url: not allowed"),
-        (("a-name-far-too-long",), ("wan0", "", "15", ""), "wan.interfaces: not allowed"),
+        ("allowance is new", "45", "plan.billing_day: out of range"),
+        ("allowance is new", "soon", "plan.billing_day: wrong type"),
+        ("Operator's broker", "broker.example", "operator.url: not allowed"),
+        ("Mobile link", "a-name-far-too-long", "wan.interfaces: not allowed"),
+        ("Mobile link", "br-lan", "wan.interfaces: br-lan is the household's own network"),
+        ("phone number", "call me", "household.sms_to: not allowed"),
+        ("language", "es", "household.sms_language: not allowed"),
+        ("Access point name", "a b", "modem.apn: not allowed"),
+        ("LED", "../../etc", "household.led: not the name of a LED"),
+        ("PIN of the SIM", "12a4", "a PIN has 4 to 8 digits"),
+        ("PIN of the SIM", "123", "a PIN has 4 to 8 digits"),
     ],
 )
 def test_a_wrong_answer_is_asked_again_and_the_others_are_kept(
-    tmp_path: Path, wrong: tuple[str, ...], right: tuple[str, ...], said: str
+    tmp_path: Path, question: str, wrong: str, said: str
 ) -> None:
     file = tmp_path / "config.toml"
-    with Terminal(["setup", "--no-doctor", "--config", str(file)]) as terminal:
-        for answer in wrong:
-            terminal.expect(r"\]: $|none\): $|knows it\): $|day.*: $")
-            terminal.send(answer + "\n")
-        terminal.expect(said)
-        for answer in (*right, "call me", "+32470000001", "-"):
-            terminal.send(answer + "\n")
-        terminal.expect("household.sms_to: not allowed")
-        assert terminal.wait() == 0
+    right = dict(ANSWERS)[question]
+    answered(file, instead(question, (question, wrong), (f"{said} {question}", right)))
     found = config.load(file)
-    assert (found.wan.interfaces, found.plan.billing_day, found.operator.url) == (("wan0",), 15, "")
-    assert (found.household.sms_to, found.household.led) == ("+32470000001", "")
+    assert (found.wan.interfaces, found.modem.apn, found.plan.billing_day) == (("wan0",), "internet", 15)
+    assert (found.operator.url, found.modem.pin_file) == ("", "")
+    assert found.household.sms_to == "+32470000001"
+    assert (found.household.sms_language, found.household.led) == ("nl", "")
+
+
+def test_an_answer_is_judged_with_the_rest_of_the_configuration(tmp_path: Path) -> None:
+    """What the file says is taken with the answer, or the whole would be refused after the last question."""
+    table = {"plan": {"contract_start": "2027-01-01"}}
+    assert config_file.problem(table, {"plan.contract_end": "2027-02-01"}) == ""
+    assert "contract_end" in config_file.problem(table, {"plan.contract_end": "2026-12-01"})
+
+
+def test_a_certificate_is_asked_for_with_its_key(tmp_path: Path) -> None:
+    file, key = tmp_path / "config.toml", tmp_path / "k"
+    key.write_text("key")
+    tls = (
+        ("Operator's broker", "mqtts://broker.example:8883"),
+        ("Authority's certificate", "/nowhere.pem"),
+        ("/nowhere.pem cannot be read Authority's certificate", ""),
+        ("This device's certificate", str(key)),
+        ("Its key", ""),
+        ("no use without its key Its key", str(key)),
+    )
+    answered(file, instead("Operator's broker", *tls))
+    found = config.load(file).operator
+    assert (found.url, found.ca_file) == ("mqtts://broker.example:8883", "")
+    assert (found.cert_file, found.key_file) == (str(key), str(key))
+
+
+def test_flags_want_the_key_too(cli: Run, tmp_path: Path) -> None:
+    done = cli("setup", "--yes", "--no-doctor", "--config", str(tmp_path / "c"), "--cert", str(Path(__file__)))
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert "no use without its key" in done.stderr
 
 
 def test_a_dash_empties_what_was_set(tmp_path: Path) -> None:
-    file = tmp_path / "config.toml"
-    file.write_text('[modem]\napn = "old"\n[operator]\nurl = "mqtt://h"\nca_file = "/gone.pem"\nroot = "kept"\n')
-    with Terminal(["setup", "--no-doctor", "--config", str(file)]) as terminal:
-        terminal.expect("Mobile link")
-        terminal.send("wan0\n")
-        terminal.expect(r"knows it\) \(- for none\) \[old\]: ")
-        terminal.send("-\n")
-        terminal.expect("allowance is new")
-        terminal.send("\n")
-        terminal.expect(r"\[mqtt://h\]: ")
-        terminal.send("-\n")
-        terminal.send("\n\n")
-        assert terminal.wait() == 0
+    file, kept = tmp_path / "config.toml", tmp_path / "sim-pin"
+    kept.write_text("4711\n")
+    file.write_text(
+        f'[modem]\napn = "old"\npin_file = "{kept}"\n[household]\nsms_to = "+321"\nsms_language = "de"\n'
+        '[operator]\nurl = "mqtt://h"\nca_file = "/gone.pem"\nroot = "kept"\n'
+    )
+    asked = [question for question, _ in ANSWERS]
+    shown = answered(file, tuple((question, "wan0" if question == "Mobile link" else "-") for question in asked))
+    assert "[old]" in shown
     found = config.load(file)
-    assert (found.modem.apn, found.operator.url, found.operator.ca_file, found.operator.root) == ("", "", "", "kept")
+    assert (found.modem.apn, found.modem.pin_file, found.plan.billing_day) == ("", "", 1)
+    assert (found.operator.url, found.operator.ca_file, found.operator.root) == ("", "", "kept")
+    assert (found.household.sms_to, found.household.sms_language) == ("", "fr")
+    assert not kept.exists()
+
+
+def test_enter_keeps_what_was_set(tmp_path: Path) -> None:
+    file, kept = tmp_path / "config.toml", tmp_path / "sim-pin"
+    kept.write_text("4711\n")
+    file.write_text(f'[modem]\npin_file = "{kept}"\n[household]\nsms_language = "de"\n[plan]\nbilling_day = 9\n')
+    answered(file, tuple((question, "") for question, _ in ANSWERS))
+    found = config.load(file)
+    assert (found.modem.pin_file, found.household.sms_language, found.plan.billing_day) == (str(kept), "de", 9)
+    assert kept.read_text() == "4711\n"
+
+
+def test_the_pin_is_kept_for_the_agent_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    shown = answered(file, instead("PIN of the SIM", ("PIN of the SIM", "4711")))
+    assert "4711" not in shown
+    assert (tmp_path / "pin").read_text() == "4711\n"
+    assert (tmp_path / "pin").stat().st_mode & 0o777 == 0o640
+    assert config.load(file).modem.pin_file == str(tmp_path / "pin")
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_questions_fold_between_words(tmp_path: Path, columns: int) -> None:
+    wrong = (("language", "es"), ("household.sms_language: not allowed language", "de"))
+    shown = answered(tmp_path / "config.toml", instead("language", *wrong), columns=columns)
+    printed = re.sub(r"(?m): \S+$", ": ", shown)  # without what was typed
+    assert max(map(len, printed.splitlines())) <= columns, shown
+
+
+@pytest.mark.parametrize("words", [["--json"], []])
+def test_nothing_is_changed_where_nobody_confirms(cli: Run, tmp_path: Path, words: list[str]) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("# mine\n")
+    done = cli("setup", *words, "--config", str(file), "--apn", "x", stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert "say --yes" in (json.loads(done.stdout)["error"]["message"] if words else done.stderr)
+    assert (file.read_text(), [entry.name for entry in tmp_path.iterdir()]) == ("# mine\n", ["config.toml"])
+
+
+def test_json_asks_nothing_on_a_terminal_either(tmp_path: Path) -> None:
+    with Terminal(["setup", "--json", "--config", str(tmp_path / "config.toml")]) as terminal:
+        assert terminal.wait() == 2
+    assert "Mobile link" not in terminal.seen
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_with_yes_is_one_object(cli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    done = cli("setup", "--json", "--yes", "--no-doctor", "--config", str(file), "--apn", "x", "--language", "nl")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["v"], told["setup"]["file"]) == (0, 1, str(file))
+    assert {"modem.apn", "household.sms_language"} <= set(told["setup"]["changed"])
+
+
+def test_json_with_the_doctor_is_still_one_object(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("agent.cli.evidence.examine", lambda call, tell: Evidence())
+    command.main(["--json", "--yes", "--config", str(tmp_path / "config.toml")], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert told["setup"]["file"] == str(tmp_path / "config.toml")
+    assert told["links"][0]["link"] == "configuration"
 
 
 def test_who_may_not_write_is_told_before_the_first_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(NotPermitted, match="may not write it; use sudo"):
-        command.main(["--config", str(tmp_path / "config.toml")], standalone_mode=False)
+        command.main(["--yes", "--config", str(tmp_path / "config.toml")], standalone_mode=False)
+
+
+def test_a_read_only_root_is_not_the_users_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = os.statvfs_result((4096, 4096, 1, 1, 1, 1, 1, 1, os.ST_RDONLY, 255))
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr("os.statvfs", lambda path: mounted)
+    with pytest.raises(NotPermitted, match="file system is read-only; 'mount -o remount,rw' first"):
+        config_file.check_permission(tmp_path / "config.toml")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +385,6 @@ def test_who_may_not_write_is_told_before_the_first_question(tmp_path: Path, mon
         ([500.0, None, 0.0], ["--yes"], "the agent runs with it", 1),
         ([500.0, 500.2, 0.0], ["--yes"], "the agent runs with it", 1),  # the old one answers a moment longer
         ([None], ["--yes"], "restart the agent", 0),  # none runs
-        ([500.0], [], "restart the agent", 0),  # nobody is there to ask
         ([500.0], ["--yes", "--no-doctor"], "restart the agent", 0),
     ],
 )
@@ -259,9 +398,46 @@ def test_an_agent_that_runs_is_restarted_before_the_doctor_judges_it(
     monkeypatch.setattr("agent.system.find", lambda: here)
     monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", lambda call: ups.pop(0))
     monkeypatch.setattr("agent.cli.verbs.setup.time.sleep", lambda pause_s: None)
-    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call: 0)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call, done: 0)
     file = str(tmp_path / "config.toml")
     monkeypatch.setattr("agent.cli.verbs.setup.DEFAULT_CONFIG", file)
     command.main(["--config", file, *words], standalone_mode=False)
     assert capsys.readouterr().out.strip().endswith(said)
     assert len(done.read_text().split()) == restarts
+
+
+@pytest.mark.parametrize(("ups", "looks"), [([500.0, 500.2, 0.1], 3), ([None], 1)])
+def test_on_openwrt_the_new_agent_is_waited_for_too(
+    router: Path, monkeypatch: pytest.MonkeyPatch, ups: list[float | None], looks: int
+) -> None:
+    asked: list[float | None] = []
+
+    def up_s(call: object) -> float | None:
+        asked.append(ups[len(asked)])
+        return asked[-1]
+
+    monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", up_s)
+    monkeypatch.setattr("agent.cli.verbs.setup.time.sleep", lambda pause_s: None)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call, done: 0)
+    command.main(["--yes", "--config", str(router / "config.toml"), "--apn", "internet"], standalone_mode=False)
+    assert len(asked) == looks
+
+
+@pytest.mark.parametrize("restart", ["/nowhere/systemctl restart", "sh -c 'exit 1'"])
+def test_a_restart_that_fails_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], restart: str
+) -> None:
+    clock = [0.0]
+
+    def sleep(pause_s: float) -> None:
+        clock[0] += pause_s
+
+    monkeypatch.setattr("agent.system.find", lambda: replace(DEBIAN, restart=restart))
+    monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", lambda call: 500.0 + clock[0])
+    monkeypatch.setattr("agent.cli.verbs.setup.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("agent.cli.verbs.setup.time.sleep", sleep)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call, done: 0)
+    file = str(tmp_path / "config.toml")
+    monkeypatch.setattr("agent.cli.verbs.setup.DEFAULT_CONFIG", file)
+    command.main(["--config", file, "--yes"], standalone_mode=False)
+    assert "does not answer; 'journalctl -u modem-agent' says why" in capsys.readouterr().out.strip()
