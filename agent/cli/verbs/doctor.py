@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +41,8 @@ def examined(call: Call, *, strict: bool = False, more: Mapping[str, Any] | None
         screen.print_json({**diagnosis.to_dict(), **(more or {})})
     else:
         print("\n".join(lines(diagnosis)))
-    if evidence.agent_refused:
-        print(f"modem-agent: {evidence.agent_problem}", file=sys.stderr)
+    if evidence.agent_refused or evidence.config_denied:
+        screen.note(f"modem-agent: {evidence.agent_problem if evidence.agent_refused else evidence.config_denied}")
         return exits.NOT_PERMITTED
     bad = ("fault", "warning") if strict else ("fault",)
     return exits.FAILED if diagnosis.worst in bad else exits.OK
