@@ -5,7 +5,7 @@ MISSED := $(if $(CI),|| [ $$? = 3 ])
 # A second try (AGAIN=1) is of what failed in the first.
 FAILED := $(if $(filter-out 0,$(AGAIN)),--last-failed)
 
-.PHONY: bench campaign mutate fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb sbom campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
+.PHONY: bench campaign mutate fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb repo sbom campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -30,6 +30,10 @@ deb:       ## the Debian package for bookworm, trixie and Raspberry Pi OS, into 
 	@.ci/setup deb
 	$(PY) firmware-config/debian/build.py dist
 	lintian --fail-on error --allow-root dist/modem-agent_*_all.deb
+
+repo: deb  ## a signed apt repository, into dist/apt (KEY=address of the gpg key, REPO=folder)
+	@.ci/setup repo
+	firmware-config/debian/repository.sh $(or $(REPO),dist/apt) "$(KEY)" "$$($(PY) firmware-config/debian/build.py dist)"
 
 sbom:      ## the software bill of materials (CycloneDX), into dist/
 	@.ci/setup test
