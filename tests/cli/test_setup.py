@@ -8,6 +8,7 @@ import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -441,3 +442,29 @@ def test_a_restart_that_fails_is_said(
     monkeypatch.setattr("agent.cli.verbs.setup.DEFAULT_CONFIG", file)
     command.main(["--config", file, "--yes"], standalone_mode=False)
     assert "does not answer; 'journalctl -u modem-agent' says why" in capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize(
+    ("default_file", "answer", "judged"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_the_doctor_does_not_judge_by_an_agent_that_has_the_old_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, default_file: bool, answer: bool, judged: bool
+) -> None:
+    asked: list[object] = []
+
+    def examine(call: object, done: object) -> int:
+        asked.append(done)
+        return 0
+
+    file = str(tmp_path / "config.toml")
+    ups = [500.0, 0.0]
+    monkeypatch.setattr("agent.system.find", lambda: replace(DEBIAN, restart="true"))
+    monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", lambda call: ups.pop(0))
+    monkeypatch.setattr("agent.cli.verbs.setup.agreed", lambda question, default: answer)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", examine)
+    monkeypatch.setattr("agent.cli.verbs.setup.questions.ask_all", lambda found, table: found)
+    monkeypatch.setattr("agent.cli.verbs.setup.sys.stdin", SimpleNamespace(isatty=lambda: True))
+    if default_file:
+        monkeypatch.setattr("agent.cli.verbs.setup.DEFAULT_CONFIG", file)
+    command.main(["--config", file], standalone_mode=False)
+    assert bool(asked) is judged

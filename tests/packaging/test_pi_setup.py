@@ -41,6 +41,7 @@ ip link add eth1 type veth peer name far2
 ip address add 203.0.113.7/24 dev eth1
 rm -rf "$SIDE/m/root/etc/modem-agent" && mkdir -p "$SIDE/m/root/etc/modem-agent"
 [ ! -d "$SIDE/files" ] || cp -r "$SIDE/files/." "$SIDE/m/root/etc/modem-agent/"
+[ ! -d "$SIDE/before" ] || cp -a "$SIDE/before/." "$SIDE/m/root/etc/"
 status=0
 # As sudo does it: the session's shell has the variable, what it starts has not.
 chroot "$SIDE/m/root" /bin/sh -c 'env -u SSH_CONNECTION "$@"; exit $?' sh "$@" || status=$?
@@ -307,3 +308,15 @@ def test_what_cannot_work_is_said_before_anything_is_changed(side: Path, words: 
     done = run(side, *words)
     assert (done.status, changed(done)) == (1, False), done.said
     assert said in done.said
+
+
+@pytest.mark.root
+def test_a_second_run_keeps_key_and_prefix_and_one_without_wifi_takes_it_away(side: Path, wireless: Outcome) -> None:
+    kept = {place: wireless.text(place) for place in ("hostapd/wlan0.conf", "dnsmasq.d/modem-agent.conf")}
+    shutil.copytree(wireless.etc, side / "before")
+    again = run(side, "--wifi", "Chez nous 2", "--ipv6")
+    assert {place: again.text(place) for place in kept} == kept
+    ended = run(side)
+    assert ended.status == 0, ended.said
+    for place in ("hostapd/wlan0.conf", "NetworkManager/system-connections/lan-port.nmconnection"):
+        assert not (ended.etc / place).is_file()

@@ -68,12 +68,12 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     changed = config_file.differing(table, changes)
     up_s = None if no_doctor else _agent_up_s(call)
     place = config_file.change(call.config_path, table, changes)
-    agent = _taken_up(call, up_s, yes=yes, changed=bool(changed))
+    agent, judged = _taken_up(call, up_s, yes=yes, changed=bool(changed))
     if not call.json:
         screen.note(f"{place}: written and checked; {agent}", sys.stdout)
     dials = access_point.change(answers["apn"], yes=yes)
     done = {"v": 1, "setup": {"file": place, "changed": sorted(changed), "agent": agent, "access_point": dials}}
-    if no_doctor:
+    if no_doctor or not judged:
         if call.json:
             screen.print_json(done)
         return 0 if dials else 1
@@ -147,21 +147,22 @@ def at_port() -> str:
     return next((candidate.device for candidate in candidates()), "")
 
 
-def _taken_up(call: Call, up_s: float | None, *, yes: bool, changed: bool) -> str:
-    """Have an agent that runs with what was before run with this, or the doctor would judge by that. What became of it.
-    The service has the default file; whoever names another one knows how he starts his agent."""
+def _taken_up(call: Call, up_s: float | None, *, yes: bool, changed: bool) -> tuple[str, bool]:
+    """Have an agent that runs with what was before run with this. What became of it, and whether the doctor may judge:
+    not by the word of an agent that has the old configuration. The service has the default file; whoever names another
+    one knows how he starts his agent."""
     here = system.find()
     if uci.is_source_of(call.config_path):
         uci.take_up()
-        return RUNS if not changed or up_s is None else _awaited(call, time.monotonic())
+        return RUNS if not changed or up_s is None else _awaited(call, time.monotonic()), True
     if up_s is None or call.config_file != DEFAULT_CONFIG:
-        return NOT_RUNNING
+        return NOT_RUNNING, up_s is None
     if not yes and not agreed("Restart the agent now, so that it runs with this?", default=True):
-        return f"restart the agent: '{here.restart}'"
+        return f"restart the agent: '{here.restart}', then ask 'modem-agent doctor'", False
     began = time.monotonic()
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(shlex.split(here.restart), check=False, timeout=RESTART_S, stdout=subprocess.DEVNULL)
-    return _awaited(call, began)
+    return _awaited(call, began), True
 
 
 def _awaited(call: Call, began: float) -> str:
