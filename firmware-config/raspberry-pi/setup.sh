@@ -242,7 +242,7 @@ TEXT
 
 put 644 /etc/sysctl.d/90-modem-agent.conf <<TEXT
 net.ipv4.ip_forward = 1
-net.ipv6.conf.all.forwarding = $([ -z "$ipv6" ] && echo 0 || echo 1)
+${ipv6:+net.ipv6.conf.all.forwarding = 1}
 TEXT
 
 # -- Wi-Fi
