@@ -93,27 +93,6 @@ def test_what_was_measured_in_the_short_form_only_says_so(measured: Path, monkey
     assert "some in the short form only" in text
 
 
-def test_the_readme_gets_the_newest_table_between_its_marks(measured: Path) -> None:
-    readme = measured / "README.md"
-    readme.write_text(f"before\n{table.BEGIN}\nyesterday\n{table.END}\nafter\n")
-    table.put_into(readme, collected())
-    text = readme.read_text()
-    assert text.startswith("before\n")
-    assert text.endswith(f"{table.END}\nafter\n")
-    assert "yesterday" not in text
-    assert "112.0 kB, 140 messages |  | **missed** |" in text
-    table.put_into(readme, collected())
-    assert readme.read_text() == text
-    readme.write_text("no place")
-    with pytest.raises(ValueError, match="no place between"):
-        table.put_into(readme, collected())
-
-
-def test_the_readme_has_a_place_for_the_table() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    assert 0 < text.index(table.BEGIN) < text.index(table.END)
-
-
 def test_every_script_of_the_rooms_is_found_and_no_library_of_theirs() -> None:
     found = runner.scripts()
     assert {"at_fuzz", "ledger_flaps", "operator_day", "shaping_line", "simulator_modems", "cli_startup"} <= set(found)
