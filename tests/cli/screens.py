@@ -1,4 +1,4 @@
-"""The screens of `agent/cli/README.md`, rendered from one fixed device: what the verbs print now; three of them in the top README.
+"""The screens of `agent/cli/README.md` (three of them in the top README too), rendered from one fixed device.
 
 python -m tests.cli.screens writes them into the README; tests/cli/test_screens.py fails when the two differ. A verb
 that asks the agent is run as a technician runs it, against an agent that answers from the tables below; what depends
