@@ -61,6 +61,28 @@ def test_every_file_that_contributing_names_exists() -> None:
         assert path.is_dir() or path.with_suffix(".py").is_file(), module
 
 
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name.endswith("/README.md")])
+def test_every_file_that_a_rooms_readme_lists_exists(name: str) -> None:
+    """Tables headed "file" or "folder", and indented lists of which one name is a file there."""
+    room, text = (PROJECT / name).parent, (PROJECT / name).read_text()
+    for table in re.findall(r"^\| (?:file|folder)[^|]*\|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE):
+        for row in table.splitlines():
+            for word in re.findall(r"`([\w/.-]+)`", row.split("|")[1]):
+                assert there(room, word), f"{name}: {word}"
+    for block in re.findall(r"(?:^    [a-z_].*\n)+", text, re.MULTILINE):
+        lists = (re.match(r"    ([a-z_][a-z_./]*(?:, [a-z_./]+)*)  +\S", line) for line in block.splitlines())
+        words = [word for found in lists if found for word in found[1].split(", ")]
+        if any(there(room, word) for word in words):
+            assert [word for word in words if not there(room, word)] == []
+
+
+def there(room: Path, word: str) -> bool:
+    """A file as it is named, a module by its name, or by one of its functions (`counters.advance`)."""
+    bare = word.rstrip("/")
+    names = (bare, f"{bare}.py", f"{bare.partition('.')[0]}.py")
+    return any((room / name).exists() or any(room.glob(f"*/{name}")) for name in names)
+
+
 def test_the_readme_is_short_and_has_what_a_newcomer_looks_for() -> None:
     assert len(README.encode()) <= README_BYTES
     what, _, rest = README.partition("```sh")
