@@ -124,7 +124,7 @@ class Story:
         self.promise("from crossing to shaped", "at most 0.5 s", f"{took:.2f} s", took <= 0.5)
         self.promise("overshoot past 40 GB", "at most 1 MB", f"{over / 1e6:.2f} MB", over <= 1_000_000)
         told = self.event_named("throttle")
-        self.promise("throttle told to the operator", "event e/throttle", _brief(told), told is not None)
+        self.promise("throttle reported to the operator", "event e/throttle", _brief(told), told is not None)
 
     def throttled(self) -> None:
         """512 kbit/s both ways, and a line that still answers while it is full."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ FIGURES = (
 
 
 def kept() -> dict[str, Any]:
-    """`benches` by name, and `campaign`."""
+    """`scripts` that there were, `benches` by name, and `campaign`."""
     found: dict[str, Any] = json.loads(KEPT.read_text())
     return found
 
@@ -151,16 +151,22 @@ def whole(rows: table.Rows) -> str:
     return ABOVE_ALL + table.markdown(rows)
 
 
-def keep(names: Iterable[str]) -> None:
+def keep(names: Sequence[str]) -> None:
     """results.json, RESULTS.md and the README's figures."""
-    found = documents(DEMO)
-    KEPT.write_text(written({"benches": found, "campaign": campaign()}))
-    rows = table.rows_of(names, found, {})
+    KEPT.write_text(written({"scripts": names, "benches": documents(DEMO), "campaign": campaign()}))
+    rows = kept_rows()
     TABLE.write_text(whole(rows))
     put_into(README, rows)
+
+
+def kept_rows() -> table.Rows:
+    """Those of the kept run; a script that was there and had never been run gives one that says so."""
+    found = kept()
+    return table.rows_of(found["scripts"], found["benches"], {})
 
 
 def written(results: dict[str, Any]) -> str:
     """JSON with one bench a line, so that a change shows which bench was run."""
     benches = ",\n".join(f" {json.dumps(name)}: {json.dumps(one)}" for name, one in sorted(results["benches"].items()))
-    return f'{{"benches": {{\n{benches}\n}},\n"campaign": {json.dumps(results["campaign"])}}}\n'
+    head, tail = json.dumps(results["scripts"]), json.dumps(results["campaign"])
+    return f'{{"scripts": {head},\n"benches": {{\n{benches}\n}},\n"campaign": {tail}}}\n'

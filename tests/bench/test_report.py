@@ -50,7 +50,7 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (rows, table, runner, report, results):
         monkeypatch.setattr(module, "REPORT", folder)
     monkeypatch.setattr(results, "KEPT", tmp_path / "results.json")
-    results.KEPT.write_text(results.written({"benches": {}, "campaign": None}))
+    results.KEPT.write_text(results.written({"scripts": [], "benches": {}, "campaign": None}))
     bench = rows.Bench("shaping_line", 5)
     bench.row("Linux: agent: tbf, down, IPv4", "p95 ≤ 75 ms", "link down 511, ping 13/24/25 ms, lost 0 %", True)
     bench.row("Linux: tc: htb, default FIFO, down | up", "", "link down 487, ping 4200/6061/6114 ms", None)
@@ -203,7 +203,7 @@ def test_what_was_not_run_here_is_shown_with_the_day_of_its_last_whole_run(measu
         "machine": "there", "marks": [], "curves": {"download, kbit/s": [[0, 1], [1, 2]]},
         "rows": [{"what": "kept row", "target": "1", "measured": "1", "kept": True, "peer": "", "exact": False}],
     }  # fmt: skip
-    results.KEPT.write_text(results.written({"benches": {"demo": kept}, "campaign": CAMPAIGN}))
+    results.KEPT.write_text(results.written({"scripts": [], "benches": {"demo": kept}, "campaign": CAMPAIGN}))
     made = report.page(drawn(measured / "demo", results.campaign()))
     assert "From the demo of 2026-03-04" in made
     assert "kept row" in made

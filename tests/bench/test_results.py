@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.bench import results, rows, table
-from tests.bench.all import scripts
 
 README_BYTES = 9000
 
@@ -34,7 +33,9 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(results, "REPORT", tmp_path / "report" / "bench")
     monkeypatch.setattr(results, "FIGURES", (("operator_day", ""), ("never_run", "")))
     (tmp_path / "report" / "bench").mkdir(parents=True)
-    results.KEPT.write_text(results.written({"benches": {one["bench"]: one for one in benches}, "campaign": None}))
+    results.KEPT.write_text(
+        results.written({"scripts": [], "benches": {one["bench"]: one for one in benches}, "campaign": None})
+    )
     results.README.write_text(f"before\n{results.BEGIN}\nyesterday\n{results.END}\nafter\n")
     return tmp_path
 
@@ -94,7 +95,7 @@ def test_the_demo_becomes_rows_and_a_curve(tmp_path: Path) -> None:
 
 
 def test_results_and_readme_show_what_is_kept() -> None:
-    found = table.rows_of(scripts(), results.kept()["benches"], {})
+    found = results.kept_rows()
     assert results.whole(found) == results.TABLE.read_text(), "python -m tests.bench.all --keep"
     text = results.README.read_text()
     assert text.partition(results.BEGIN)[2].partition(results.END)[0].strip() == results.short(found).strip()
@@ -106,6 +107,6 @@ def test_results_and_readme_show_what_is_kept() -> None:
 
 
 def test_each_figure_stands_for_another_subject() -> None:
-    found = results.figures(table.rows_of([], results.kept()["benches"], {}))
+    found = results.figures(results.kept_rows())
     subjects = [table.SUBJECTS[row["issue"]] for row in found]
     assert len(set(subjects)) == len(subjects) == len(results.FIGURES) == len(set(table.SUBJECTS.values()))
