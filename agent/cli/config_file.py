@@ -19,6 +19,7 @@ from agent.system import OPENWRT_OPKG
 from agent.toml import dumps, tomllib
 
 KEPT = ".before-setup"
+Table = Mapping[str, Any]  # as TOML is read
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def read_table(path: Path) -> dict[str, Any]:
     return dict(tomllib.loads(path.read_text("utf-8")))
 
 
-def merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(table: Table, changes: Mapping[str, object]) -> dict[str, Any]:
     """`changes` maps "section.key" to a value; an empty one takes the key away."""
     result = {section: dict(values) for section, values in table.items()}
     for key, value in changes.items():
@@ -41,7 +42,7 @@ def merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def problem(table: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
+def problem(table: Table, changes: Mapping[str, object]) -> str:
     """What would be wrong with the table after these changes; empty: nothing."""
     try:
         config.parse(dumps(merged(table, changes)), "the answer")
@@ -50,7 +51,7 @@ def problem(table: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
     return ""
 
 
-def differing(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def differing(table: Table, changes: Mapping[str, object]) -> dict[str, Any]:
     """Those of the changes that are not in the table already."""
     return {
         key: value
@@ -69,7 +70,7 @@ def check_permission(path: Path) -> None:
     raise NotPermitted(f"{path}: this user may not write it; use sudo")
 
 
-def change(path: Path, table: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
+def change(path: Path, table: Table, changes: Mapping[str, object]) -> str:
     """Set the changes where they count, all or none of them. The place. Raises ConfigError, AgentError or OSError."""
     text = dumps(merged(table, changes))
     config.parse(text, str(path))

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from agent.cli import config_file, screen
 from agent.cli.verbs.pin import pin_problem
@@ -30,7 +29,7 @@ KEYS = {
     **{name: f"operator.{name}_file" for name in FILES},
     "keys": "commands.keys_file",
 }
-Answers = Mapping[str, Any]
+Answers = Mapping[str, object]
 
 
 def _always(answers: Answers) -> bool:
@@ -70,7 +69,7 @@ QUESTIONS = (
 )
 
 
-def ask_all(found: Answers, table: Mapping[str, Any]) -> dict[str, Any]:
+def ask_all(found: Answers, table: config_file.Table) -> dict[str, object]:
     """The answers, with what was found as defaults; `table` is the configuration that they change."""
     answers = dict(found)
     for question in QUESTIONS:
@@ -78,20 +77,20 @@ def ask_all(found: Answers, table: Mapping[str, Any]) -> dict[str, Any]:
     return answers
 
 
-def problem(name: str, value: Any, table: Mapping[str, Any]) -> str:
+def problem(name: str, value: object, table: config_file.Table) -> str:
     """What is wrong with one answer; empty: nothing."""
     if name == "pin":
-        return pin_problem(value) if value else ""
+        return pin_problem(str(value)) if value else ""
     if name == "key" and not value:
         return NO_KEY
-    return (file_problem(value) if name in FILES else "") or config_file.problem(table, {KEYS[name]: value})
+    return (file_problem(str(value)) if name in FILES else "") or config_file.problem(table, {KEYS[name]: value})
 
 
 def file_problem(path: str) -> str:
     return f"{path} cannot be read: put the file there first" if path and not os.access(path, os.R_OK) else ""
 
 
-def _asked(question: Question, answers: Answers, table: Mapping[str, Any]) -> Any:
+def _asked(question: Question, answers: Answers, table: config_file.Table) -> object:
     """Asked again until it is right. The PIN alone has no default that could be shown: None leaves it as it is."""
     default = answers[question.name]
     shown = " ".join(default) if isinstance(default, list) else str(default)
@@ -111,7 +110,7 @@ def _asked(question: Question, answers: Answers, table: Mapping[str, Any]) -> An
         screen.note(wrong)
 
 
-def _value(name: str, answer: str) -> Any:
+def _value(name: str, answer: str) -> object:
     """As the configuration has it; a number that is none stays text, and is refused as such."""
     if name == "wan":
         return answer.split()

@@ -38,7 +38,7 @@ def answered(file: Path, dialogue: Dialogue, *, columns: int = 80) -> str:
         for asked, answer in dialogue:
             for word in asked.split():
                 shown += terminal.expect(rf"[^\0]*?{re.escape(word)}")
-            shown += terminal.expect(r"[^\0]*?: $")
+            shown += terminal.expect(r"[^\0]*?(?:[\])]|a\s+file): $")  # not the colon within "(empty: none)"
             terminal.send(answer + "\n")
         status = terminal.wait()
         shown += terminal.seen

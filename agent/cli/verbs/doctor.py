@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,7 +28,7 @@ def command(call: Call, strict: bool) -> int:
     return examined(call, strict=strict)
 
 
-def examined(call: Call, *, strict: bool = False, more: Mapping[str, Any] | None = None) -> int:
+def examined(call: Call, *, strict: bool = False, more: Mapping[str, object] | None = None) -> int:
     """Look, judge and show it; `more` stands in the JSON object beside it. The exit status."""
     from agent.cli.evidence import examine
     from agent.cli.progress import Steps
