@@ -58,7 +58,7 @@ MODULES = (
     Module("agent/mqtt/outbox.py", ("tests/mqtt/test_outbox.py", "tests/mqtt/test_session.py")),
     Module("agent/mqtt/session.py", ("tests/mqtt/test_session.py", "tests/mqtt/test_live.py")),
     Module("agent/modem/recovery.py", ("tests/daemon/test_recovery.py", "tests/modem/test_recovery.py")),
-    Module("agent/traffic/enforce.py", ("tests/traffic",)),
+    Module("agent/traffic/enforce.py", ("tests/traffic/test_enforce.py",)),
 )
 
 
