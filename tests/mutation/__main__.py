@@ -52,7 +52,10 @@ MODULES = (
     Module("agent/plan/observing.py", ("tests/plan",)),
     Module("agent/commands/authority.py", ("tests/commands/test_grant.py",), short=True),
     Module("agent/store/counter_window.py", ("tests/store/test_counter_window.py",), short=True),
-    Module("agent/commands/runner.py", ("tests/commands/test_runner.py", "tests/test_keeper.py")),
+    Module(
+        "agent/commands/runner.py",
+        tuple(f"tests/commands/test_runner{part}.py" for part in ("", "_answers", "_final_answer")),
+    ),
     Module("agent/keeper.py", ("tests/test_keeper.py", "tests/test_keeper_commit.py")),
     Module("agent/mqtt/outbox.py", ("tests/mqtt/test_outbox.py", "tests/mqtt/test_session.py")),
     Module("agent/mqtt/session.py", ("tests/mqtt/test_session_order.py", "tests/mqtt/test_session.py")),
