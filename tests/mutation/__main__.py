@@ -57,9 +57,13 @@ MODULES = (
         tuple(f"tests/commands/test_runner{part}.py" for part in ("", "_answers", "_final_answer")),
     ),
     Module("agent/keeper.py", ("tests/test_keeper.py", "tests/test_keeper_commit.py")),
-    Module("agent/mqtt/outbox.py", ("tests/mqtt/test_outbox.py", "tests/mqtt/test_session.py")),
+    Module("agent/mqtt/outbox.py", ("tests/mqtt/test_outbox.py", "tests/mqtt/test_outbox_numbers.py")),
     Module("agent/mqtt/session.py", ("tests/mqtt/test_session_order.py", "tests/mqtt/test_session.py")),
-    Module("agent/modem/recovery.py", ("tests/daemon/test_recovery.py", "tests/modem/test_recovery.py")),
+    Module("agent/modem/recovery.py", ("tests/modem/test_recovery_memory.py", "tests/daemon/test_recovery.py")),
+    Module("agent/daemon/tasks/recovery.py", ("tests/daemon/test_recovery.py", "tests/daemon/test_silence.py")),
+    Module("agent/daemon/accounting.py", ("tests/daemon/test_accounting.py", "tests/daemon/test_counting.py")),
+    Module("agent/commands/pushed_config.py", ("tests/commands/test_pushed_config.py",)),
+    Module("agent/commands/config_trial.py", ("tests/commands/test_pushed_config.py",)),
     Module("agent/traffic/enforce.py", ("tests/traffic/test_enforce.py",)),
 )
 
