@@ -64,7 +64,7 @@ MODULES = (
     Module("agent/daemon/accounting.py", ("tests/daemon/test_accounting.py", "tests/daemon/test_counting.py")),
     Module("agent/commands/pushed_config.py", ("tests/commands/test_pushed_config.py",)),
     Module("agent/commands/config_trial.py", ("tests/commands/test_pushed_config.py",)),
-    Module("agent/traffic/enforce.py", ("tests/traffic/test_enforce.py",)),
+    Module("agent/traffic/enforce.py", ("tests/traffic/test_enforce.py", "tests/traffic/test_enforce_requests.py")),
 )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,13 +10,13 @@ import pytest
 from agent.errors import KernelError
 from agent.plan import Rates
 from agent.traffic import enforce
-from agent.traffic.enforce import Foreign, Wish, rehearse, shape, step, tidy, unshape
-from agent.traffic.model import SHARED_IFB, UNSHAPED, Endpoint, Link, ifb_name
+from agent.traffic.enforce import Foreign, Wish, shape, step, tidy, unshape
+from agent.traffic.model import SHARED_IFB, UNSHAPED, Link, ifb_name
 from agent.traffic.netlink.messages import Filter, Node
 from agent.traffic.netlink.route import ETH_P_ALL, INGRESS_HANDLE, INGRESS_PARENT, ROOT
 from agent.traffic.netlink.route import Route as RealRoute
 from agent.traffic.removal import GSO_MAX_SEGS
-from agent.traffic.tree import INNER, REDIRECT_PRIO, TOP, filters
+from agent.traffic.tree import REDIRECT_PRIO, TOP
 from tests.campaign.netlink import CLSACT_INGRESS, Device, Route, Tables
 
 SLOW = Wish("cake", "matchall", Rates(512_000, 256_000))
@@ -58,6 +56,10 @@ class Kernel(Route):
     def set_link(self, ifindex: int, *, state: str = "", gso_max_segs: int = 0) -> None:
         self._do("set_link", ifindex, state, gso_max_segs)
         super().set_link(ifindex, state=state, gso_max_segs=gso_max_segs)
+
+    def classes(self, ifindex: int) -> list[Node]:
+        self._do("classes", ifindex)
+        return super().classes(ifindex)
 
     def verbs(self) -> list[str]:
         made, self.asked = [words[0] for words in self.asked], []
@@ -123,6 +125,21 @@ def test_another_rate_is_put_in_place_without_a_gap() -> None:
     assert home.shape(FAST)
     assert home.kernel.verbs() == ["put_qdisc", "put_qdisc"]
     assert home.rates() == (2_000_000, 1_000_000)
+
+
+def test_a_redirect_that_somebody_took_away_is_made_again_and_told_as_a_change() -> None:
+    home = Home()
+    home.shape()
+    home.wan.filters.clear()
+    assert home.shape()
+    assert home.rates() == (512_000, 256_000)
+
+
+def test_a_filter_that_had_to_be_made_is_told_as_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home()
+    home.shape()
+    monkeypatch.setattr(enforce, "_ensure_filters", lambda *words, **more: True)
+    assert home.shape()
 
 
 def test_an_ifb_that_is_down_is_set_up_again() -> None:
@@ -342,57 +359,3 @@ def test_a_step_on_a_link_that_is_gone_names_it() -> None:
     home = Home("nowhere0")
     with pytest.raises(KernelError, match="nowhere0: No such device"):
         step(home.route, home.links, SLOW, FAST)
-
-
-class Recorder:
-    """A route that notes every verb and knows nothing."""
-
-    def __init__(self) -> None:
-        self.asked, self.sends = list[tuple[Any, ...]](), list[bool]()
-
-    @contextmanager
-    def together(self, *, send: bool = True) -> Iterator[None]:
-        self.sends.append(send)
-        yield
-
-    def __getattr__(self, verb: str) -> Callable[..., None]:
-        return lambda *words: self.asked.append((verb, *words))
-
-
-def test_filters_that_stand_are_kept_and_what_is_stale_goes() -> None:
-    link = Home().links[0]
-    wish = replace(SLOW, kind="tbf", endpoints=(Endpoint("192.0.2.7", 8883),), name_servers=("192.0.2.53",))
-    wants = filters("tbf", wish.endpoints, upload=True, name_servers=wish.name_servers)
-    stands = [Filter("u32", INNER, want.prio, want.protocol, 1, target=want.target) for want in wants]
-    stale = Filter("u32", INNER, 7, wants[0].protocol, 1, target=wants[0].target)
-    table = Filter("u32", INNER, 9, wants[0].protocol, 0)  # the kernel's own line for a priority
-
-    def ensured(found: list[Filter], *, upload: bool = True) -> tuple[bool, list[tuple[Any, ...]]]:
-        recorder = Recorder()
-        changed = enforce._ensure_filters(cast(RealRoute, recorder), link, wish, found, upload=upload)
-        return changed, recorder.asked
-
-    assert ensured([*stands, table]) == (False, [])
-    assert ensured([*stands, stale]) == (True, [("delete_filters", link.ifindex, INNER, 7, stale.protocol)])
-    first = wants[0]
-    added = ("add_u32", link.ifindex, first.parent, first.prio, first.protocol, first.keys, first.target)
-    assert ensured(stands[1:]) == (True, [added])
-    changed, asked = ensured([], upload=True)
-    assert (changed, len(asked)) == (True, len(wants))
-    assert asked != ensured([], upload=False)[1]
-
-
-def test_a_rehearsal_encodes_both_directions_and_sends_nothing() -> None:
-    link, recorder = Home().links[0], Recorder()
-    wishes = [replace(SLOW, kind="tbf", endpoints=(Endpoint("192.0.2.7", 8883),)), FAST]
-    rehearse(cast(RealRoute, recorder), link, wishes)
-    assert recorder.sends == [False]
-    verbs = [words[0] for words in recorder.asked]
-    assert verbs[0] == "add_ingress"
-    assert [words for words in recorder.asked if words[0] == "add_ifb"] == [("add_ifb", IFB)] * 2
-    assert {"put_qdisc", "put_class", "add_u32"} < set(verbs)
-    assert {words[1] for words in recorder.asked if words[0] != "add_ifb"} == {link.ifindex}
-    assert [words[5]["bandwidth"] for words in recorder.asked if words[2:3] == ("cake",)] == [1_000_000, 2_000_000]
-    far = ["0xc0000207/0xffffffff+16", "0xc0000207/0xffffffff+12"]  # the broker: destination up, source down
-    keys = [words[5] for words in recorder.asked if words[0] == "add_u32"]
-    assert [text for text in far if any(text in each for each in keys)] == far
