@@ -61,7 +61,10 @@ MODULES = (
     Module("agent/mqtt/session.py", ("tests/mqtt/test_session_order.py", "tests/mqtt/test_session.py")),
     Module("agent/modem/recovery.py", ("tests/modem/test_recovery_memory.py", "tests/daemon/test_recovery.py")),
     Module("agent/daemon/tasks/recovery.py", ("tests/daemon/test_recovery.py", "tests/daemon/test_silence.py")),
-    Module("agent/daemon/accounting.py", ("tests/daemon/test_accounting.py", "tests/daemon/test_counting.py")),
+    Module(
+        "agent/daemon/accounting.py",
+        tuple(f"tests/daemon/test_{part}.py" for part in ("accounting", "counting", "line_speed")),
+    ),
     Module("agent/commands/pushed_config.py", ("tests/commands/test_pushed_config.py",)),
     Module("agent/commands/config_trial.py", ("tests/commands/test_pushed_config.py",)),
     Module("agent/traffic/enforce.py", ("tests/traffic/test_enforce.py", "tests/traffic/test_enforce_requests.py")),
