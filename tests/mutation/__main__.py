@@ -45,6 +45,7 @@ class Module:
         return Path(self.path).stem
 
 
+CONFIG = ("tests/commands/test_config_trial.py", "tests/commands/test_pushed_config.py")
 MODULES = (
     Module("agent/plan/period.py", ("tests/plan/test_period.py", "tests/plan/test_billing_day.py"), short=True),
     Module("agent/plan/settling.py", ("tests/plan",)),
@@ -65,8 +66,14 @@ MODULES = (
         "agent/daemon/accounting.py",
         tuple(f"tests/daemon/test_{part}.py" for part in ("accounting", "counting", "line_speed")),
     ),
-    Module("agent/commands/pushed_config.py", ("tests/commands/test_pushed_config.py",)),
-    Module("agent/commands/config_trial.py", ("tests/commands/test_pushed_config.py",)),
+    Module(
+        "agent/commands/pushed_config.py",
+        CONFIG,
+    ),
+    Module(
+        "agent/commands/config_trial.py",
+        CONFIG,
+    ),
     Module("agent/traffic/enforce.py", ("tests/traffic/test_enforce.py", "tests/traffic/test_enforce_requests.py")),
 )
 
