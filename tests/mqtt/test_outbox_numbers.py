@@ -63,6 +63,7 @@ def test_what_a_crash_may_have_swallowed_is_what_was_reserved_and_not_kept(tmp_p
         assert agent.outbox.numbered == 5
 
     async def second(agent: StandIn) -> None:
+        assert agent.outbox.rows == await stored(agent) == 4
         rows = await everything(agent)
         assert lost(rows) == list(range(6, RESERVE + 1))
         assert bodies(rows)[-1]["seq"] <= RESERVE + 1

@@ -44,6 +44,11 @@ class Module:
     def name(self) -> str:
         return Path(self.path).stem
 
+    @property
+    def place(self) -> Path:
+        """Where its copy of the tree stands."""
+        return WORK / "-".join(Path(self.path).with_suffix("").parts[1:])
+
 
 CONFIG = ("tests/commands/test_config_trial.py", "tests/commands/test_pushed_config.py")
 MODULES = (
@@ -66,14 +71,8 @@ MODULES = (
         "agent/daemon/accounting.py",
         tuple(f"tests/daemon/test_{part}.py" for part in ("accounting", "counting", "line_speed")),
     ),
-    Module(
-        "agent/commands/pushed_config.py",
-        CONFIG,
-    ),
-    Module(
-        "agent/commands/config_trial.py",
-        CONFIG,
-    ),
+    Module("agent/commands/pushed_config.py", CONFIG),
+    Module("agent/commands/config_trial.py", CONFIG),
     Module("agent/traffic/enforce.py", ("tests/traffic/test_enforce.py", "tests/traffic/test_enforce_requests.py")),
 )
 
@@ -104,7 +103,7 @@ class Result:
 
 def run(module: Module, *, digits: str = "", children: int | None = None) -> Result:
     """The mutants of one module, in a copy of the tree. Raises SystemExit where mutmut itself fails."""
-    began, place = time.monotonic(), WORK / module.name
+    began, place = time.monotonic(), module.place
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     for name in ("agent", *BESIDE):
@@ -163,7 +162,7 @@ def change(module: Module, mutant: str) -> str:
     """The changed lines of one mutant."""
     said = subprocess.run(
         [str(Path(sys.executable).parent / "mutmut"), "show", mutant],
-        cwd=WORK / module.name, capture_output=True, text=True, check=False,
+        cwd=module.place, capture_output=True, text=True, check=False,
     ).stdout  # fmt: skip
     return "\n".join(line for line in said.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---"))
 
