@@ -160,6 +160,19 @@ def test_events_wait_for_an_outbox_that_comes(tmp_path: Path) -> None:
     live(tmp_path, story)
 
 
+def test_events_wait_for_a_change_of_the_ledger(tmp_path: Path) -> None:
+    """A step of a command says nothing of what was counted, which the event belongs to."""
+
+    async def story(home: Home) -> None:
+        home.keeper.event(Event("warning", {}))
+        await home.keeper.do(Change(entries=(ENTRY,)))
+        assert home.disk.database.events.recent() == []
+        await home.keeper.do(home.grant("t1"))
+        assert [event["name"] for event in home.disk.database.events.recent()] == ["warning"]
+
+    live(tmp_path, story)
+
+
 def test_a_command_keeps_its_begin_its_audit_entry_and_its_small_tables_in_one_transaction(tmp_path: Path) -> None:
     async def story(home: Home) -> None:
         begun = Begun("c1", "test", "support", 7)

@@ -14,7 +14,7 @@ from agent.config import ModemSettings
 from agent.errors import ModemError
 from agent.modem import Modem, Recovery
 from agent.modem.cause import Evidence
-from agent.modem.ladder import DAY_S, PAUSE_S, RUNGS
+from agent.modem.ladder import DAY_S, PAUSE_S, RUNGS, Decision
 from agent.modem.pin import fingerprint
 from agent.modem.recovery import CONTEXTS_A_DAY, SAVE_EVERY_S
 
@@ -83,7 +83,7 @@ def live(story: Story, home: Home | None = None) -> None:
 
 def test_a_well_line_is_saved_once_an_hour_and_changes_at_once() -> None:
     async def story(home: Home) -> None:
-        assert home.recovery.last.reason == "not looked yet"
+        assert home.recovery.last == Decision("none", None, "not looked yet")
         await home.look(WELL)
         await home.look(WELL, SAVE_EVERY_S - 1)
         assert home.saved == []
@@ -143,7 +143,7 @@ def test_a_step_that_fails_is_remembered_and_ends_nothing(failure: Exception) ->
 # -- the context ---------------------------------------------------------------------------------------------------
 
 
-def test_another_apn_is_set_right_so_often_a_day_and_remembered_before() -> None:
+def test_another_apn_is_set_right_so_often_a_day_and_remembered_before(caplog: pytest.LogCaptureFixture) -> None:
     async def story(home: Home) -> None:
         assert not home.recovery.context_due
         assert not await home.recovery.define_context()
@@ -165,7 +165,10 @@ def test_another_apn_is_set_right_so_often_a_day_and_remembered_before() -> None
         assert await home.recovery.define_context()
         assert home.saved[-1]["contexts"] == [600, 1200, DAY_S]
 
-    live(story)
+    with caplog.at_level("INFO", "agent.modem.recovery"):
+        live(story)
+    levels = [record.levelname for record in caplog.records if "another APN" in record.message]
+    assert levels == ["INFO", "WARNING", "WARNING", "WARNING"]  # again: the module forgets it
 
 
 def test_a_context_that_cannot_be_set_has_used_up_its_part_of_the_day() -> None:

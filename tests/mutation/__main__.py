@@ -64,7 +64,7 @@ MODULES = (
     ),
     Module("agent/keeper.py", ("tests/test_keeper.py", "tests/test_keeper_commit.py")),
     Module("agent/mqtt/outbox.py", ("tests/mqtt/test_outbox.py", "tests/mqtt/test_outbox_numbers.py")),
-    Module("agent/mqtt/session.py", ("tests/mqtt/test_session_order.py", "tests/mqtt/test_session.py")),
+    Module("agent/mqtt/session.py", ("tests/mqtt/test_session_order.py", "tests/mqtt/test_session_end.py")),
     Module("agent/modem/recovery.py", ("tests/modem/test_recovery_memory.py", "tests/daemon/test_recovery.py")),
     Module("agent/daemon/tasks/recovery.py", ("tests/daemon/test_recovery.py", "tests/daemon/test_silence.py")),
     Module(
