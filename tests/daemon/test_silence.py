@@ -17,7 +17,7 @@ from agent.config import Config
 from agent.daemon.live_agent import LiveAgent
 from agent.daemon.liveness import DEAD_PATIENCE_S
 from agent.daemon.tasks import recovery as module_under_test
-from agent.daemon.tasks.recovery import LOOK_S, Recovering, Standing
+from agent.daemon.tasks.recovery import DIALLERS_S, LONGEST_STEP_S, LOOK_S, Recovering, Standing
 from agent.errors import StoreError
 from agent.events import LineJudged, Occurrence, Progressed
 from agent.modem.reading import Reading, Registration, Sim
@@ -141,7 +141,7 @@ class World:
             def hear(event: Occurrence) -> None:
                 if isinstance(event, LineJudged):
                     self.causes.append((self.boot_s, event.cause))
-                elif isinstance(event, Progressed):
+                elif event == Progressed("recovery", LOOK_S + LONGEST_STEP_S):
                     self.online.append((self.boot_s, task.online))
 
             task = Recovering(agent, hear)
@@ -170,6 +170,8 @@ def test_a_silent_line_is_named_within_three_minutes_and_mended_within_five(
     assert world.steps[0][1] == "attach"
     assert world.steps[0][0] - died_s <= 300
     assert all(probed_s > died_s for probed_s in world.probes)
+    began_s = json.loads(world.memory[module_under_test.TROUBLE])["boot_s"]
+    assert abs(began_s - died_s) <= LOOK_S  # since when it is silent, not since when it has a name
     assert next(at_s for at_s, online in world.online if not online) - died_s <= 180 + LOOK_S  # the household's lamp
 
 
@@ -315,6 +317,21 @@ def test_what_the_module_or_the_broker_says_is_a_reason_to_ask(
     reading: Reading | None, session: SessionState, doubt: bool
 ) -> None:
     assert looking(reading, session)._contradicted() is doubt
+
+
+def test_who_dials_is_asked_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, asked = World(), list[float]()
+
+    def diallers() -> list[str]:
+        asked.append(world.boot_s)
+        return ["pppd"]
+
+    monkeypatch.setattr("agent.doctor.access_point.diallers", diallers)
+    task = Recovering(cast(LiveAgent, SimpleNamespace(clock=world)))
+    for boot_s in (0.0, DIALLERS_S - 1, DIALLERS_S, 2 * DIALLERS_S - 1):
+        world.boot_s = boot_s
+        assert asyncio.run(task._dialled())
+    assert asked == [0.0, DIALLERS_S]
 
 
 @pytest.mark.parametrize(
