@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import ConfigError
 from agent.events import Charged, RetainedLost
-from agent.mqtt.transport import Accepted, Closed, Event, Published, Refused, Subscribed
+from agent.mqtt.transport import Accepted, Closed, Event, Published, Refused, Subscribed, Target
 from agent.net.wire_cost import Cost
 from tests.commands.standin import FAST, StandIn, config_for
 from tests.mqtt.scripted_connection import Home, live, reported
@@ -220,6 +221,21 @@ def test_the_farewell_waits_no_longer_than_it_may(tmp_path: Path, how: str) -> N
         assert home.agent.outbox.flying == 0
 
     live(tmp_path, story)
+
+
+def test_a_configuration_that_leads_to_no_broker_is_told_with_its_fault(tmp_path: Path) -> None:
+    async def begun(home: Home) -> None:
+        def damaged() -> Target:
+            raise ConfigError("configuration", "operator.ca_file", "no such file")
+
+        target, home.session._target = home.session._target, damaged  # type: ignore[method-assign]
+        await home.until(lambda: home.session.state.last_error)
+        assert home.session.state.last_error == str(ConfigError("configuration", "operator.ca_file", "no such file"))
+        assert home.lines == []
+        home.session._target = target  # type: ignore[method-assign]
+        await home.connected()
+
+    live(tmp_path, begun)
 
 
 def test_a_connection_that_is_gone_again_at_once_is_told_and_tried_anew(tmp_path: Path) -> None:

@@ -66,7 +66,10 @@ MODULES = (
     Module("agent/mqtt/outbox.py", ("tests/mqtt/test_outbox.py", "tests/mqtt/test_outbox_numbers.py")),
     Module("agent/mqtt/session.py", ("tests/mqtt/test_session_order.py", "tests/mqtt/test_session_end.py")),
     Module("agent/modem/recovery.py", ("tests/modem/test_recovery_memory.py", "tests/daemon/test_recovery.py")),
-    Module("agent/daemon/tasks/recovery.py", ("tests/daemon/test_recovery.py", "tests/daemon/test_silence.py")),
+    Module(
+        "agent/daemon/tasks/recovery.py",
+        tuple(f"tests/daemon/test_{part}.py" for part in ("recovery", "recovery_evidence", "silence")),
+    ),
     Module(
         "agent/daemon/accounting.py",
         tuple(f"tests/daemon/test_{part}.py" for part in ("accounting", "counting", "line_speed")),
