@@ -15,6 +15,7 @@ from agent.keeper import INSIST_S, RETRY_S, AlreadyFinished, Begun, Change, Even
 from agent.plan import LATENCY_S, Ledger, Plan
 from agent.plan.sampling import TRICKLE_S, commit_bytes
 from agent.store.counter_window import CounterWindow
+from agent.store.journal import Entry
 from tests.manual_clock import ManualClock
 from tests.test_keeper import ENTRY, Home, live
 
@@ -199,17 +200,22 @@ def test_a_step_that_was_told_is_not_told_again(tmp_path: Path) -> None:
     live(tmp_path, story)
 
 
-def test_the_last_answer_alone_is_completed_from_the_ledger_as_it_is_saved(tmp_path: Path) -> None:
+LAST = replace(ENTRY, n=2, state="succeeded", answer={"n": 2}, finished=True, correlation=b"42")
+
+
+@pytest.mark.parametrize("entries", [(ENTRY, LAST), (LAST,)], ids=["two", "one"])
+def test_the_last_answer_alone_is_completed_from_the_ledger_as_it_is_saved(
+    tmp_path: Path, entries: tuple[Entry, ...]
+) -> None:
     async def story(home: Home) -> None:
-        first, last = ENTRY, replace(ENTRY, n=2, state="succeeded", answer={"n": 2}, finished=True, correlation=b"42")
-        change = Change(ledger=home.grant("t1").ledger, entries=(first, last), out=lambda made: {"ids": made.topup_ids})
+        change = Change(ledger=home.grant("t1").ledger, entries=entries, out=lambda made: {"ids": made.topup_ids})
         await home.keeper.do(change)
         kept = home.disk.database.journal.get("c1")
         assert kept is not None
         assert kept.answer == {"n": 2, "out": {"ids": ["t1"]}}
         rows = home.disk.database.outbox.head(0, after=0, limit=9)
-        assert [row.payload.count(b'"t1"') for row in rows] == [0, 1]
-        assert [row.correlation for row in rows] == [b"", b"42"]
+        assert [row.payload.count(b'"t1"') for row in rows] == [0, 1][-len(entries) :]
+        assert [row.correlation for row in rows] == [b"", b"42"][-len(entries) :]
 
     live(tmp_path, story)
 
