@@ -13,6 +13,7 @@ from agent.daemon.live_agent import LiveAgent
 from agent.daemon.liveness import Liveness
 from agent.daemon.tasks.recovery import TROUBLE, Found, Recovering
 from agent.modem import Evidence
+from agent.net.facts import Reach
 from tests.daemon.test_silence import LINK, NO_ADDRESS, WELL, World
 
 
@@ -61,3 +62,22 @@ def test_a_trouble_without_a_silence_before_it_began_when_it_was_seen(monkeypatc
     world = World(load=(0, 0, 0), links=lambda boot_s: (LINK if boot_s < 4_000 else NO_ADDRESS,))
     world.live(4_400, monkeypatch)
     assert json.loads(world.memory[TROUBLE])["boot_s"] == world.causes[0][0]
+
+
+class Full(World):
+    """A line so full that no probe is answered in time, while bytes come in."""
+
+    def probe(self, task: Recovering) -> tuple[tuple[Reach, ...], tuple[Reach, ...]]:
+        self.probes.append(self.boot_s)
+        packets, received, sent = self.sums
+        self.sums = packets + 400, received + 500_000, sent + 300
+        unanswered = Reach("192.0.2.1", False, None)
+        return (unanswered,), (unanswered, unanswered)
+
+
+def test_bytes_that_come_in_while_it_is_asked_show_that_a_line_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Full(load=(0, 0, 0), connected=lambda boot_s: boot_s < 4_000)
+    task = world.live(8_000, monkeypatch)
+    assert world.probes
+    assert (world.causes, world.steps) == ([], [])
+    assert task.online

@@ -74,6 +74,17 @@ def test_a_broker_that_lets_nobody_in_says_why(tmp_path: Path, event: Event, err
     live(tmp_path, story)
 
 
+@pytest.mark.parametrize("event", [Refused(0x9C, "", "other.example:1884"), Closed(0x9C, "", "other.example:1884")])
+def test_another_server_that_is_named_before_the_session_is_tried_next(tmp_path: Path, event: Event) -> None:
+    async def story(home: Home) -> None:
+        await home.until(lambda: home.lines)
+        home.line.tell(event)
+        await home.connected(2)
+        assert (home.line.target.host, home.line.target.port) == ("other.example", 1884)
+
+    live(tmp_path, story)
+
+
 def test_a_broker_that_says_nothing_is_given_up_after_its_time(tmp_path: Path) -> None:
     async def story(home: Home) -> None:
         await home.until(lambda: home.lines)
@@ -120,7 +131,8 @@ def test_the_way_is_proved_by_the_subscription_and_a_report_together(tmp_path: P
         home.line.tell(Subscribed(1, (1,)))
         await home.until(lambda: home.session.state.proved)
         home.line.tell(Closed(0, "gone"))
-        await home.until(lambda: not home.session.state.proved)
+        await home.until(lambda: not home.session.state.connected)
+        assert home.session.state.proved is False
         await home.connected(2)
         home.line.tell(Published(home.line.mids("/status")[0], 0))
         await home.ticks()
