@@ -116,8 +116,8 @@ def rehearse(route: Route, link: Link, wishes: Sequence[Wish]) -> None:
 def _ifindex(ifname: str) -> int:
     try:
         return socket.if_nametoindex(ifname)
-    except OSError as error:
-        raise KernelError(ifname, error.errno, str(error.strerror)) from error
+    except OSError as error:  # of which Python 3.11 tells neither code nor reason
+        raise KernelError(ifname, errno.ENODEV, os.strerror(errno.ENODEV)) from error
 
 
 def _put(route: Route, ifindex: int, want: Want) -> None:

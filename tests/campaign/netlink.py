@@ -216,7 +216,7 @@ class Route:
         device = self._tables.devices[ifindex]
         if not _is_side(device, parent):
             return []
-        return [line for f in device.filters for line in (replace(f, handle=0, redirect=0), f)]
+        return [line for f in device.filters for line in (replace(f, handle=0, mirred=False, redirect=0), f)]
 
     def put_qdisc(self, ifindex: int, kind: str, handle: int, parent: int, options: Mapping[str, Any]) -> None:
         what = f"qdisc {kind}"
@@ -248,7 +248,7 @@ class Route:
             elif not _is_side(device, SIDE):
                 self._refuse(what, errno.EINVAL)
             else:
-                self._tables.hang(device, Filter(classifier, SIDE, prio, ETH_P_ALL, 1, redirect=target))
+                self._tables.hang(device, Filter(classifier, SIDE, prio, ETH_P_ALL, 1, mirred=True, redirect=target))
 
     def delete_filters(self, ifindex: int, parent: int, prio: int, protocol: int) -> None:
         what = "deleting filters"

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from agent.config import Config
 from agent.daemon.live_agent import LiveAgent
+from agent.daemon.liveness import DEAD_PATIENCE_S
 from agent.daemon.tasks import recovery as module_under_test
-from agent.daemon.tasks.recovery import LOOK_S, Recovering
+from agent.daemon.tasks.recovery import DIALLERS_S, LONGEST_STEP_S, LOOK_S, Recovering, Standing
 from agent.errors import StoreError
 from agent.events import LineJudged, Occurrence, Progressed
 from agent.modem.reading import Reading, Registration, Sim
@@ -48,6 +50,7 @@ class World:
     state: Callable[[float], str] = lambda boot_s: "ready"
     occupied: Callable[[float], tuple[str, float] | None] = lambda boot_s: None
     memory: dict[str, str] = field(default_factory=dict)
+    settings: ClassVar[Config] = Config()
     boot_s: float = 1_000.0
     events: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
     causes: list[tuple[float, str]] = field(default_factory=list)
@@ -89,7 +92,7 @@ class World:
                 return SessionState(connected=world.connected(world.boot_s), broker="broker:8883")
 
         return cast(LiveAgent, Agent(
-            clock=self, config=Config(), watching=watching, samples=self.samples,
+            clock=self, config=self.settings, watching=watching, samples=self.samples,
             accounting=SimpleNamespace(decision=SimpleNamespace(state="normal")), store=self,
             event=lambda name, data: self.events.append((self.boot_s, name, data)),
 
@@ -138,7 +141,7 @@ class World:
             def hear(event: Occurrence) -> None:
                 if isinstance(event, LineJudged):
                     self.causes.append((self.boot_s, event.cause))
-                elif isinstance(event, Progressed):
+                elif event == Progressed("recovery", LOOK_S + LONGEST_STEP_S):
                     self.online.append((self.boot_s, task.online))
 
             task = Recovering(agent, hear)
@@ -167,6 +170,8 @@ def test_a_silent_line_is_named_within_three_minutes_and_mended_within_five(
     assert world.steps[0][1] == "attach"
     assert world.steps[0][0] - died_s <= 300
     assert all(probed_s > died_s for probed_s in world.probes)
+    began_s = json.loads(world.memory[module_under_test.TROUBLE])["boot_s"]
+    assert abs(began_s - died_s) <= LOOK_S  # since when it is silent, not since when it has a name
     assert next(at_s for at_s, online in world.online if not online) - died_s <= 180 + LOOK_S  # the household's lamp
 
 
@@ -257,3 +262,137 @@ def test_a_disk_that_refuses_keeps_nobody_from_mending_the_line(monkeypatch: pyt
     world.live(5_000, monkeypatch)
     assert world.steps
     assert world.troubles() == ["began"]
+
+
+def test_a_dead_line_is_asked_again_soon_and_never_taken_for_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(dead=lambda boot_s: boot_s > 4_000)
+    world.live(7_000, monkeypatch)
+    assert [cause for _, cause in world.causes] == ["operator-outage"]
+    assert not any(online for at_s, online in world.online if at_s > world.causes[0][0])
+    pauses = [later - sooner for sooner, later in pairwise(world.probes)]
+    assert pauses[0] <= DEAD_PATIENCE_S[0] + LOOK_S + PROBE_S
+    assert max(pauses) <= DEAD_PATIENCE_S[1] + LOOK_S + PROBE_S
+
+
+def test_a_second_trouble_begins_with_the_first_step_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ladder hears of a line that is well, or it would go on where the last trouble ended."""
+    world = World(dead=lambda boot_s: 4_000 < boot_s < 6_000 or 40_000 < boot_s < 42_000)
+    world.live(50_000, monkeypatch)
+    days = [[level for at_s, level in world.steps if (at_s < 20_000) is first] for first in (True, False)]
+    assert [levels[:2] for levels in days] == [["attach", "radio"]] * 2
+    assert list(world.troubles()) == ["began", "ended"] * 2
+    assert json.loads(world.memory[module_under_test.MEMORY])["ladder"]["cause"] == "none"
+
+
+def test_where_recovery_is_switched_off_the_line_is_judged_and_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(World, "settings", Config(modem=replace(Config().modem, recovery=False)))
+    world = World(dead=lambda boot_s: boot_s > 4_000)
+    world.live(5_000, monkeypatch)
+    assert (list(world.troubles()), world.steps) == (["began"], [])
+    assert world.causes[0][1] == "operator-outage"
+
+
+def looking(reading: Reading | None, session: SessionState) -> Recovering:
+    """The task over one reading of the module."""
+    return Recovering(cast(LiveAgent, SimpleNamespace(watching=SimpleNamespace(reading=reading), session=session)))
+
+
+@pytest.mark.parametrize(
+    ("reading", "session", "doubt"),
+    [
+        (WELL, SessionState(), False),
+        (WELL, SessionState(broker="b", connected=True), False),
+        (WELL, SessionState(broker="b"), True),
+        (None, SessionState(), False),
+        (None, SessionState(broker="b"), True),
+        (replace(WELL, contexts=({"cid": 1, "address": None},)), SessionState(), True),
+        (replace(WELL, contexts=()), SessionState(), False),  # nothing is known of an address
+        (replace(WELL, attached=False), SessionState(), True),
+        (replace(WELL, attached=None), SessionState(), False),
+        (replace(WELL, registration=Registration(stat=2)), SessionState(), True),
+        (replace(WELL, registration=Registration()), SessionState(), False),
+    ],
+)
+def test_what_the_module_or_the_broker_says_is_a_reason_to_ask(
+    reading: Reading | None, session: SessionState, doubt: bool
+) -> None:
+    assert looking(reading, session)._contradicted() is doubt
+
+
+def test_who_dials_is_asked_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, asked = World(), list[float]()
+
+    def diallers() -> list[str]:
+        asked.append(world.boot_s)
+        return ["pppd"]
+
+    monkeypatch.setattr("agent.doctor.access_point.diallers", diallers)
+    task = Recovering(cast(LiveAgent, SimpleNamespace(clock=world)))
+    for boot_s in (0.0, DIALLERS_S - 1, DIALLERS_S, 2 * DIALLERS_S - 1):
+        world.boot_s = boot_s
+        assert asyncio.run(task._dialled())
+    assert asked == [0.0, DIALLERS_S]
+
+
+@pytest.mark.parametrize(
+    ("links", "routes", "standing"),
+    [
+        ((LINK,), (Route("wwan0", ""),), Standing.WHOLE),
+        ((LINK,), None, Standing.WHOLE),  # nobody could tell
+        ((LINK,), (), Standing.NO_ROUTE),
+        ((NO_ADDRESS,), (), Standing.NO_ADDRESS),
+        ((NO_ADDRESS, LINK), (Route("wwan0", ""),), Standing.WHOLE),
+        ((replace(LINK, up=False),), (Route("wwan0", ""),), Standing.NO_ADDRESS),
+        ((), (Route("wwan0", ""),), Standing.WHOLE),
+        (None, (Route("wwan0", ""),), Standing.WHOLE),
+    ],
+)
+def test_what_is_set_up_for_the_way_out(links: Any, routes: Any, standing: Standing, monkeypatch: Any) -> None:
+    monkeypatch.setattr(probes, "wan_links", lambda patterns: links)
+    monkeypatch.setattr(probes, "default_routes", lambda: routes)
+    assert Recovering(cast(LiveAgent, SimpleNamespace(config=Config())))._standing() is standing
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("example.org", ("example.org", 443)),
+        ("example.org:80", ("example.org", 80)),
+        ("[2001:db8::1]:8443", ("2001:db8::1", 8443)),
+    ],
+)
+def test_a_host_is_asked_at_its_port(text: str, asked: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[object, ...]] = []
+    monkeypatch.setattr(probes, "reach", lambda *words: heard.append(words))
+    module_under_test._host(text)()
+    assert heard == [asked]
+
+
+def test_a_probe_asks_every_name_server_for_a_new_name_and_every_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+
+    def ask(server: str, name: str) -> Reach:
+        names.append(name)
+        return Reach(server, True, 1.0)
+
+    def all_of(asked: list[Callable[[], Reach]], seconds: float, labels: list[str]) -> tuple[Reach, ...]:
+        assert seconds == 2 * probes.REACH_S
+        found = tuple(each() for each in asked)
+        assert [reach.name for reach in found] == labels
+        return found
+
+    config = Config()
+    config = replace(
+        config, probe=replace(config.probe, name="example.org", name_servers=("192.0.2.53",), hosts=("a",))
+    )
+    monkeypatch.setattr(probes, "ask_name_server", ask)
+    monkeypatch.setattr(probes, "reach", lambda host, port: Reach(host, False, None))
+    monkeypatch.setattr(probes, "bounded_all", all_of)
+    task = Recovering(cast(LiveAgent, SimpleNamespace(config=config)))
+    for _ in range(2):
+        servers, hosts = task._probe()
+        assert [(reach.name, reach.answered) for reach in servers] == [("192.0.2.53", True)]
+        assert [(reach.name, reach.answered) for reach in hosts] == [("a", False)]
+    first, second = names
+    assert first != second
+    assert all(len(name.partition(".")[0]) == 8 and name.endswith(".example.org") for name in names)
