@@ -18,7 +18,8 @@ import click
 
 from agent import SUPPORTED_UNTIL, __version__
 from agent.cli import exits, screen
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError
+from agent.support.ddi.cli import ddi
 from agent.support.keys import keys
 from agent.support.office.cli import office
 from agent.support.rollout.cli import update
@@ -196,7 +197,9 @@ class Order:
 
 async def _send(options: Options, order: Order) -> int:
     from agent.support.client import new_envelope
+    from agent.support.signature import signer
 
+    sign = signer(order.sign)
     async with options.client() as client:
         member = await _member(client, order.device)
         if member.presence == "unknown" and not order.unseen:
@@ -207,8 +210,7 @@ async def _send(options: Options, order: Order) -> int:
         envelope = new_envelope(
             order.command, order.args, device=order.device, issuer=order.issuer, ttl_s=order.ttl_s, nonce=member.nonce
         )
-        if order.sign:
-            envelope = signed(envelope, order.sign)
+        envelope = sign(envelope)
         client.subscribe(f"cmd/{client.spelled(order.command)}/{envelope['id']}/res", order.device)
         client.request(order.device, envelope)
         away = member.presence not in (*BACK_SOON, "unknown")
@@ -267,20 +269,6 @@ def screen_lines(result: Result) -> list[str]:
 
         lines += json.dumps(result.out, indent=2, ensure_ascii=False).splitlines()
     return lines
-
-
-def signed(envelope: dict[str, Any], path: str) -> dict[str, Any]:
-    import time
-
-    from agent.commands.authority import sign
-    from agent.commands.keys_file import load
-
-    issuers = list(load(path, desk_of=envelope["aud"]).values())
-    if len(issuers) != 1:
-        raise ConfigError(path, "", f"{len(issuers)} issuers; a command is signed by one")
-    # No two desks take the same millisecond; where this clock is far behind, the nonce of the session counts.
-    body = {**envelope, "iss": issuers[0].name, "ctr": time.time_ns() // 1_000_000}
-    return sign(body, issuers[0].key_id, issuers[0].key)
 
 
 @group.command()
@@ -348,6 +336,7 @@ async def _read(options: Options, seen: Fleet, asked: Sequence[str], listen_s: f
 group.add_command(office)
 group.add_command(keys)
 group.add_command(update)
+group.add_command(ddi)
 
 
 def fleet_lines(members: Sequence[Member], totals: dict[str, int], now: datetime) -> list[str]:
