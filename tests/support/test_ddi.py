@@ -1,4 +1,4 @@
-"""A fleet under an update server: gooseBit, by its DDI and its own API; what it does not serve is in test_ddi_bridge."""
+"""A fleet under an update server: gooseBit by its DDI and its own API. What it does not serve: test_ddi_bridge."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def until(holds: Callable[[], bool]) -> None:
     """The server's own API is asked until it says so."""
 
     async def look() -> None:
-        while not await asyncio.to_thread(holds):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110  # another process's database
             await asyncio.sleep(0.1)
 
     await asyncio.wait_for(look(), WAIT_S)

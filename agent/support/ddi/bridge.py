@@ -1,4 +1,4 @@
-"""The bridge: polls the server for each device, sends what it offers by MQTT, tells it back what came of it. One task.
+"""The bridge: polls the server for each device, sends what it offers by MQTT, reports what came of it. One task.
 
 No device polls. One action is one command: its id is in the file before it is sent, so that a bridge that ends asks
 again under the same id, which a device answers without doing anything twice.
@@ -38,7 +38,7 @@ class Terms:
 
     feed: str  # where the packages are published; {version} is replaced
     args: Mapping[str, object] = field(default_factory=dict)  # of agent.update, beyond those of the package
-    attributes: Mapping[str, str] = field(default_factory=dict)  # told to the server of each device
+    attributes: Mapping[str, str] = field(default_factory=dict)  # reported of each device
     patience_s: float = 7_200.0
     issuer: str = "support"
 
@@ -55,9 +55,9 @@ class Bridge:
         self._named = frozenset(fleet.members)
         self._turns = turns.load(path)
         self._due_s: dict[str, float] = {}  # a device that is not here is due at once
-        self._versions: dict[str, str] = {}  # as the server was told in this run
+        self._versions: dict[str, str] = {}  # as reported in this run
         self._asked: set[str] = set()  # commands that were sent in this run
-        self._told: dict[str, Feedback] = {}  # the last one of each device's turn
+        self._reported: dict[str, Feedback] = {}  # the last one of each device's turn
         self._packages: dict[tuple[tuple[str, str], ...], Package] = {}
 
     async def run(self) -> None:
@@ -100,7 +100,7 @@ class Bridge:
             if member.version and self._versions.get(name) != member.version:
                 # After a roll-back too: a server that takes the device for updated would never offer again.
                 attributes = {**self._terms.attributes, "sw_version": member.version}
-                await asyncio.to_thread(self._server.tell_attributes, name, attributes)
+                await asyncio.to_thread(self._server.report_attributes, name, attributes)
                 self._versions[name] = member.version
             base = await asyncio.to_thread(self._server.poll, name)
             self._due_s[name] = self._now() + base.sleep_s
@@ -135,7 +135,7 @@ class Bridge:
     async def _close(self, name: str, action: str, feedback: Feedback) -> None:
         """An action that no device is asked for."""
         self._tell(f"{name}: action {action}: {feedback.detail}")
-        await asyncio.to_thread(self._server.tell, name, action, feedback)
+        await asyncio.to_thread(self._server.report, name, action, feedback)
 
     async def _package(self, offer: Offer) -> Package:
         """What the offer's file holds; each file is fetched once."""
@@ -161,13 +161,13 @@ class Bridge:
         self._client.request(member.device, self._sign({**envelope, "id": turn.id}))
 
     async def _go_on(self, member: Member, base: Base) -> None:
-        """A turn that is under way, or whose end the server has to be told."""
+        """A turn that is under way, or whose end the server does not know."""
         name, turn = member.device, self._turns[member.device]
         if not turn.final and self._now() - turn.asked_s > self._terms.patience_s:
             turn.state, turn.reason = "timed-out", f"no answer within {self._terms.patience_s:g} s"
             turns.save(self._path, self._turns)
         if turn.final and turn.id not in self._asked and base.deployment != turn.link:
-            self._forget(name)  # an earlier run has told it, and was ended before it could note so
+            self._forget(name)  # an earlier run has reported it, and ended before it could note so
             return
         if not turn.final and turn.id not in self._asked and member.presence == "online":
             self._ask(member, turn)
@@ -176,19 +176,19 @@ class Bridge:
     async def _report(self, name: str, turn: Turn) -> None:
         """What is new of a turn; the last word ends it."""
         feedback = turn.feedback
-        if self._told.get(name) != feedback:
+        if self._reported.get(name) != feedback:
             try:
-                await asyncio.to_thread(self._server.tell, name, turn.action, feedback)
+                await asyncio.to_thread(self._server.report, name, turn.action, feedback)
             except ActionOver as over:
                 self._tell(f"{name}: {over}")
-            self._told[name] = feedback
+            self._reported[name] = feedback
         if turn.final:
             self._tell(f"{name}: {turn.version}: {feedback.detail}")
             self._forget(name)
             self._due_s.pop(name, None)
 
     def _forget(self, name: str) -> None:
-        self._told.pop(name, None)
+        self._reported.pop(name, None)
         del self._turns[name]
         turns.save(self._path, self._turns)
 
@@ -200,4 +200,4 @@ class Bridge:
             feedback = Feedback("rejected", "none", "the device was asked already; its answer comes")
         else:
             feedback = Feedback("closed", "success", "no device was asked")
-        await asyncio.to_thread(self._server.tell, name, action, feedback, "cancelAction")
+        await asyncio.to_thread(self._server.report, name, action, feedback, "cancelAction")

@@ -43,7 +43,7 @@ def attribute(value: str) -> tuple[str, str]:
 @click.option("--token", metavar="FILE", help="Holds the Authorization header, such as: GatewayToken 0123456789.")
 @click.option("--devices", "list_file", metavar="FILE", help="These devices, one a line, and no others.")
 @click.option(
-    "--attribute", "attributes", multiple=True, type=attribute, metavar="KEY=VALUE", help="Told of each device."
+    "--attribute", "attributes", multiple=True, type=attribute, metavar="KEY=VALUE", help="Reported of each device."
 )
 @click.option("--patience", type=seconds, default="2h", show_default=True, metavar="TIME", help="No answer: failed.")
 @click.option("--state", "state_name", default="ddi.json", show_default=True, metavar="FILE", help="The bridge's file.")
@@ -72,13 +72,13 @@ async def _run(options: Options, address: str, given: dict[str, Any]) -> int:
         raise click.UsageError(f"--feed {given['feed'][:80]!r} is no https address")
     terms = Terms(given["feed"], args, dict(given["attributes"]), given["patience"], given["issuer"])
     devices = devices_in(given["list_file"]) if given["list_file"] else []
-    server = _server(address, given["token"], options.ca)
-    async with options.client() as client:
-        bridge = Bridge(
-            client, server, Path(given["state_name"]), terms, fleet=Fleet(devices), sign=signer(given["sign"]),
-            tell=lambda text: click.echo(screen.clean(text), err=True),
-        )  # fmt: skip
-        await bridge.run()
+    with _server(address, given["token"], options.ca) as server:
+        async with options.client() as client:
+            bridge = Bridge(
+                client, server, Path(given["state_name"]), terms, fleet=Fleet(devices), sign=signer(given["sign"]),
+                tell=lambda text: click.echo(screen.clean(text), err=True),
+            )  # fmt: skip
+            await bridge.run()
     return exits.OK
 
 

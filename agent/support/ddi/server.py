@@ -70,7 +70,10 @@ class Feedback:
 
 
 class Server:
-    """`base` is the tenant's: https://HOST/TENANT. Methods raise OperatorError, NotUnderstood, Unusable."""
+    """`with Server(base, ...) as server`: `base` is the tenant's address, https://HOST/TENANT.
+
+    Methods raise OperatorError; Unusable and ActionOver are such.
+    """
 
     def __init__(self, base: str, authorization: str, tls: ssl.SSLContext | None) -> None:
         parts = urlsplit(base)
@@ -84,7 +87,10 @@ class Server:
             else http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=tls)
         )
 
-    def close(self) -> None:
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._connection.close()
 
     def _device(self, device: str) -> str:
@@ -141,7 +147,7 @@ class Server:
             raise Unusable(f"{offer.file[:80]} is not the file that the server names: another length or {kind}")
         return content
 
-    def tell(self, device: str, action: str, feedback: Feedback, kind: str = "deploymentBase") -> None:
+    def report(self, device: str, action: str, feedback: Feedback, kind: str = "deploymentBase") -> None:
         """Raises ActionOver where the server waits for no feedback any more."""
         path = f"{self._device(device)}/{kind}/{quote(action, safe='')}/feedback"
         self._ask("POST", path, feedback.body(action))
@@ -151,7 +157,7 @@ class Server:
         body = Fields(object_of(self._ask("GET", link)))
         return body.fields("cancelAction").text("stopId") or body.text("id") or ""
 
-    def tell_attributes(self, device: str, attributes: Mapping[str, str]) -> None:
+    def report_attributes(self, device: str, attributes: Mapping[str, str]) -> None:
         self._ask("PUT", f"{self._device(device)}/configData", {"mode": "merge", "data": dict(attributes)})
 
     def _ask(

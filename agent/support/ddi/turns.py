@@ -1,4 +1,4 @@
-"""What each device was asked for and has not yet been told to the server: the bridge's file."""
+"""What each device was asked for, until its end is reported to the server: the bridge's file."""
 
 from __future__ import annotations
 
