@@ -146,6 +146,7 @@ def watch(options: Options, devices: tuple[str, ...], for_s: float | None, as_js
 @click.argument("command", type=command_name)
 @click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--sign", metavar="FILE", help="Keys file (TOML) with one issuer, its key or its master key.")
+@click.option("--cosign", metavar="FILE", help="Keys file of a second issuer, where devices ask for two.")
 @click.option("--issuer", default="support", show_default=True, type=mqtt_text, help="Who asks; a key names its own.")
 @click.option("--ttl", type=click.IntRange(1, 30 * 86_400), default=600, show_default=True, metavar="SECONDS")
 @click.option("--wait/--no-wait", default=True, help="Wait for the final answer (default) or only send.")
@@ -154,8 +155,8 @@ def watch(options: Options, devices: tuple[str, ...], for_s: float | None, as_js
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a result message.")
 @click.pass_obj
 def send(
-    options: Options, device: str, command: str, words: tuple[str, ...], sign: str | None, issuer: str, ttl: int,
-    wait: bool, timeout: float, unseen: bool, as_json: bool,
+    options: Options, device: str, command: str, words: tuple[str, ...], sign: str | None, cosign: str | None,
+    issuer: str, ttl: int, wait: bool, timeout: float, unseen: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Send one command, such as: send imei::990000862471854 plan.topup bytes=5GB.
 
@@ -163,7 +164,7 @@ def send(
     passed; then it vanishes there, or the device refuses it, and no answer comes.
     """
     args = arguments_of(command, words)
-    order = Order(device, command, args, sign, issuer, ttl, wait, timeout, unseen, as_json)
+    order = Order(device, command, args, sign, cosign, issuer, ttl, wait, timeout, unseen, as_json)
     return asyncio.run(_send(options, order))
 
 
@@ -187,6 +188,7 @@ class Order:
     command: str
     args: dict[str, Any]
     sign: str | None = None
+    cosign: str | None = None
     issuer: str = "support"
     ttl_s: int = 600
     wait: bool = True
@@ -199,7 +201,7 @@ async def _send(options: Options, order: Order) -> int:
     from agent.support.client import new_envelope
     from agent.support.signature import signer
 
-    sign = signer(order.sign)
+    sign = signer(order.sign, order.cosign)
     async with options.client() as client:
         member = await _member(client, order.device)
         if member.presence == "unknown" and not order.unseen:

@@ -49,6 +49,7 @@ def attribute(value: str) -> tuple[str, str]:
 @click.option("--state", "state_name", default="ddi.json", show_default=True, metavar="FILE", help="The bridge's file.")
 @click.option("--option", "words", multiple=True, metavar="KEY=VALUE", help="Of agent.update, as downgrade=true.")
 @click.option("--sign", metavar="FILE", help="Keys file (TOML) with one issuer: sign each command with its key.")
+@click.option("--cosign", metavar="FILE", help="Keys file of a second issuer, where devices ask for two.")
 @click.option("--issuer", default="support", show_default=True, type=mqtt_text, help="Who asks.")
 @click.pass_obj
 def ddi(options: Options, /, server: str, **given: Any) -> int:
@@ -75,8 +76,8 @@ async def _run(options: Options, address: str, given: dict[str, Any]) -> int:
     with _server(address, given["token"], options.ca) as server:
         async with options.client() as client:
             bridge = Bridge(
-                client, server, Path(given["state_name"]), terms, fleet=Fleet(devices), sign=signer(given["sign"]),
-                tell=lambda text: click.echo(screen.clean(text), err=True),
+                client, server, Path(given["state_name"]), terms, fleet=Fleet(devices),
+                sign=signer(given["sign"], given["cosign"]), tell=lambda text: click.echo(screen.clean(text), err=True),
             )  # fmt: skip
             await bridge.run()
     return exits.OK
