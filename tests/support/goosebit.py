@@ -71,9 +71,13 @@ class GooseBit:
                 [sys.executable, "-m", "tests.support.goosebit", str(self._port)],
                 env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        wait_for_port(self._port, self._process, 120.0)
-        form = urlencode({"username": "desk@example.org", "password": "desk"})
-        self._login = self.ask("POST", "/setup", form, "application/x-www-form-urlencoded")["access_token"]
+        try:
+            wait_for_port(self._port, self._process, 120.0)
+            form = urlencode({"username": "desk@example.org", "password": "desk"})
+            self._login = self.ask("POST", "/setup", form, "application/x-www-form-urlencoded")["access_token"]
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
