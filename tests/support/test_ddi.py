@@ -91,7 +91,7 @@ def test_a_roll_out_of_three_of_which_one_fails(broker: Mosquitto, server: Goose
             server.force("two")
             await until(lambda: server.counts() == (3, 1))
             assert ran.count(f"two {VERSION}") == 2
-        assert json.loads(state.read_text()) == {"turns": {}}
+            await until(lambda: json.loads(state.read_text()) == {"turns": {}})
 
     asyncio.run(story())
 
