@@ -101,6 +101,7 @@ class CommandSettings:
 
     keys_file: str = ""  # issuers, their keys, roles and limits (TOML); empty: none
     require_signature: bool = False  # unsigned commands over MQTT are refused
+    two_issuers: tuple[str, ...] = ()  # commands that over MQTT need the signatures of two issuers, as agent.update
     rate_per_minute: int = 30  # commands of one issuer, at most
     at_allow: tuple[str, ...] = ()  # further AT commands (patterns) besides the built-in read-only list
     sms_allow: tuple[str, ...] = ()  # numbers (patterns) for sms.send; empty: all but short, premium and satellite ones

@@ -110,6 +110,10 @@ RULES: dict[str, Rule] = {
     "operator.outbox_bytes": _between(10_000, 10**9),
     "operator.outbox_days": _between(1, 3_650),
     "commands.keys_file": _PATH,
+    "commands.two_issuers": (
+        lambda names: all(re.fullmatch(r"[a-z][a-z0-9.-]{0,39}", name) for name in names),
+        "names of commands, such as agent.update",
+    ),
     "commands.rate_per_minute": _between(1, 10_000),
     "commands.sms_allow": (
         lambda numbers: all(re.fullmatch(r"\+?[0-9*?]{3,20}", number) for number in numbers),

@@ -4,6 +4,9 @@ Without a keys file the broker's ACL is the authority, and whatever reaches the 
 a command may be signed: HMAC-SHA256 over the canonical envelope, by an issuer whose role and limits stand in the file.
 Unsigned commands may then only read, or nothing at all (`commands.require_signature`).
 
+A second issuer may sign the same envelope, which names the first. Then both must be allowed to ask for it, and one of
+the two alone commands nothing that needs two (`commands.two_issuers`): what a thief of one key has is not enough.
+
 A signed command is fresh when its issuer never used its counter here (agent/store/counter_window.py), or when it bears
 the nonce that is published with this session's presence. Neither needs a clock, so a replay fails at 1970 too.
 """
@@ -13,13 +16,15 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.commands import results
-from agent.commands.envelope import ALGORITHM, Envelope, canonical
+from agent.commands.command import ROLES
+from agent.commands.envelope import ALGORITHM, Envelope, Signature, signed_text
 from agent.commands.keys_file import Issuer, Limits, load
+from agent.commands.table import COMMANDS
 from agent.config import CommandSettings
 from agent.errors import ConfigError, Rejected
 from agent.plan.model import Moment
@@ -37,6 +42,7 @@ class Grant:
     counter: int | None = None
     limits: Limits = field(default_factory=dict)
     verified: bool = True  # by a signature, or by a broker whose ACL is the authority
+    cosigner: str = ""  # the second issuer, where two have signed
     bucket: str = ""  # whose rate it counts against: the issuer's own once he is proved by his key
 
     def within_limits(self, command: str, args: Mapping[str, Any]) -> None:
@@ -65,27 +71,53 @@ class BrokerAuthority:
 class KeyAuthority:
     """Signatures checked against the keys file."""
 
-    def __init__(self, issuers: Mapping[str, Issuer], *, require: bool, device: str) -> None:
-        self._issuers, self._require, self._device = issuers, require, device
+    def __init__(
+        self, issuers: Mapping[str, Issuer], *, require: bool, device: str, two_issuers: Collection[str] = ()
+    ) -> None:
+        self._issuers, self._require, self._device, self._two_issuers = issuers, require, device, two_issuers
 
     def grant(self, envelope: Envelope, moment: Moment, *, nonce: str, used: CounterWindow) -> Grant:
-        signature = envelope.signature
-        if signature is None:
-            if self._require:
+        if envelope.signature is None:
+            if self._require or envelope.type in self._two_issuers:
                 raise Rejected(results.NOT_SIGNED, "this device asks for a signature")
             return Grant(envelope.issuer, "read", verified=False)
+        issuer = self._signer(envelope.signature, envelope.signed_text)
+        if envelope.issuer != issuer.name or envelope.audience != self._device:
+            raise Rejected(results.NOT_SIGNED, "a signed command must name its issuer and this device")
+        second = self._second(envelope, issuer)
+        counter = self._fresh(envelope, moment, nonce, used)
+        both = (issuer, *second)
+        for one in both:
+            if not any(fnmatch.fnmatchcase(envelope.type, pattern) for pattern in one.commands):
+                raise Rejected(results.PERMISSION_DENIED, f"{envelope.type} is not for {one.name}")
+        role = min((one.role for one in both), key=ROLES.index)
+        cosigner = "".join(one.name for one in second)
+        return Grant(issuer.name, role, counter, _tightest(both), cosigner=cosigner, bucket=issuer.name)
+
+    def _signer(self, signature: Signature, text: bytes) -> Issuer:
+        """Whose signature it is. Raises Rejected."""
         issuer = self._issuers.get(signature.kid)
         if issuer is None:
             raise Rejected(results.NOT_SIGNED, "unknown key")
-        expected = hmac.new(issuer.key, envelope.signed_text, hashlib.sha256).hexdigest()
+        expected = hmac.new(issuer.key, text, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected.encode(), signature.value.lower().encode()):
             raise Rejected(results.NOT_SIGNED, "the signature does not fit")
-        if envelope.issuer != issuer.name or envelope.audience != self._device:
-            raise Rejected(results.NOT_SIGNED, "a signed command must name its issuer and this device")
-        counter = self._fresh(envelope, moment, nonce, used)
-        if not any(fnmatch.fnmatchcase(envelope.type, pattern) for pattern in issuer.commands):
-            raise Rejected(results.PERMISSION_DENIED, f"{envelope.type} is not for {issuer.name}")
-        return Grant(issuer.name, issuer.role, counter, issuer.limits, bucket=issuer.name)
+        return issuer
+
+    def _second(self, envelope: Envelope, first: Issuer) -> tuple[Issuer, ...]:
+        """The other issuer, or nobody where one is enough. Raises Rejected.
+
+        It signs what the first one signed, the first one's name and counter among it: its signature fits no other
+        command, and is used up with this one.
+        """
+        if envelope.cosignature is None:
+            if envelope.type in self._two_issuers:
+                raise Rejected(results.NOT_SIGNED, f"{envelope.type} needs the signatures of two issuers here")
+            return ()
+        second = self._signer(envelope.cosignature, envelope.signed_text)
+        if hmac.compare_digest(second.key, first.key):  # under one name or two
+            raise Rejected(results.NOT_SIGNED, "both signatures are of one issuer")
+        return (second,)
 
     def _fresh(self, envelope: Envelope, moment: Moment, nonce: str, used: CounterWindow) -> int | None:
         """The counter that this command uses up; None when it is the nonce that shows it to be new. Raises Rejected."""
@@ -104,6 +136,16 @@ class KeyAuthority:
         return counter
 
 
+def _tightest(issuers: Sequence[Issuer]) -> Limits:
+    """The limits of all: the lowest of each."""
+    found: dict[str, dict[str, float]] = {}
+    for issuer in issuers:
+        for command, limits in issuer.limits.items():
+            kept = found.setdefault(command, {})
+            kept.update({name: min(most, kept.get(name, most)) for name, most in limits.items()})
+    return found
+
+
 def timely(envelope: Envelope, moment: Moment) -> None:
     """Raises Rejected when a trusted clock says that the command is too late, or from the future."""
     if not moment.trusted:
@@ -117,16 +159,34 @@ def timely(envelope: Envelope, moment: Moment) -> None:
 
 def sign(body: Mapping[str, Any], key_id: str, key: bytes) -> dict[str, Any]:
     """An envelope with its signature: what the operator's desk does."""
-    plain = {name: value for name, value in body.items() if name != "sig"}
-    value = hmac.new(key, canonical(plain), hashlib.sha256).hexdigest()
-    return {**plain, "sig": {"kid": key_id, "alg": ALGORITHM, "v": value}}
+    return {**_without(body, "sig"), "sig": _signature(body, key_id, key)}
+
+
+def cosign(body: Mapping[str, Any], key_id: str, key: bytes) -> dict[str, Any]:
+    """A signed envelope with the signature of a second issuer."""
+    return {**_without(body, "cosig"), "cosig": _signature(body, key_id, key)}
+
+
+def _without(body: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != key}
+
+
+def _signature(body: Mapping[str, Any], key_id: str, key: bytes) -> dict[str, str]:
+    value = hmac.new(key, signed_text(body), hashlib.sha256).hexdigest()
+    return {"kid": key_id, "alg": ALGORITHM, "v": value}
 
 
 def authority_of(settings: CommandSettings, device: str) -> Authority:
     """What the configuration asks for. Raises ConfigError."""
+    for name in settings.two_issuers:
+        if name not in COMMANDS:  # it would protect nothing
+            raise ConfigError("configuration", "commands.two_issuers", "no such command", value=name)
     if not settings.keys_file:
-        if settings.require_signature:
-            raise ConfigError("configuration", "commands.require_signature", "no keys_file to check signatures with")
+        for key in ("require_signature", "two_issuers"):
+            if getattr(settings, key):
+                raise ConfigError("configuration", f"commands.{key}", "no keys_file to check signatures with")
         return BrokerAuthority()
     issuers = load(settings.keys_file)
-    return KeyAuthority(issuers, require=settings.require_signature, device=device)
+    return KeyAuthority(
+        issuers, require=settings.require_signature, device=device, two_issuers=settings.two_issuers
+    )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -20,7 +20,8 @@ HEX = re.compile(r"[0-9A-Fa-f]{64}")
 INVALID = 7004  # USP: invalid arguments
 UNSUPPORTED_VERSION = 7001  # USP: message not supported
 
-_KEYS = frozenset({"v", "id", "type", "args", "iat", "exp", "ttl", "iss", "aud", "ctr", "nonce", "sig"})
+_KEYS = frozenset({"v", "id", "type", "args", "iat", "exp", "ttl", "iss", "aud", "ctr", "nonce", "sig", "cosig"})
+_SIGNATURES = ("sig", "cosig")  # what no signature is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Envelope:
     counter: int | None = None
     nonce: str = ""
     signature: Signature | None = None
-    signed_text: bytes = field(default=b"", repr=False)  # what the signature is over
+    cosignature: Signature | None = None  # of a second issuer, over the same text
+    signed_text: bytes = field(default=b"", repr=False)  # what the signatures are over
 
 
 def parse(payload: bytes, *, type: str, id: str, device: str) -> Envelope:
@@ -74,13 +76,19 @@ def parse(payload: bytes, *, type: str, id: str, device: str) -> Envelope:
         audience=audience,
         counter=_seconds(body, "ctr", LARGEST_COUNTER),
         nonce=_text(body, "nonce", 64),
-        signature=_signature(body),
-        signed_text=canonical({key: value for key, value in body.items() if key != "sig"}) if "sig" in body else b"",
+        signature=_signature(body, "sig"),
+        cosignature=_signature(body, "cosig"),
+        signed_text=signed_text(body) if "sig" in body else b"",
     )
 
 
+def signed_text(body: Mapping[str, Any]) -> bytes:
+    """What each issuer signs: all but the signatures."""
+    return canonical({key: value for key, value in body.items() if key not in _SIGNATURES})
+
+
 def canonical(body: dict[str, Any]) -> bytes:
-    """The bytes that a signature is over: the JSON of RFC 8785, with whole numbers only.
+    """The bytes of a signed object: the JSON of RFC 8785, with whole numbers only.
 
     json.dumps escapes as 3.2.2.2 there asks; keys are sorted by their UTF-16 code units (3.2.3), which is another order
     than Python's for characters beyond U+FFFF. Vectors for any language: agent/mqtt/schema/signatures.json.
@@ -175,13 +183,13 @@ def _seconds(body: dict[str, Any], key: str, most: int) -> int | None:
     return value
 
 
-def _signature(body: dict[str, Any]) -> Signature | None:
-    value = body.get("sig")
+def _signature(body: dict[str, Any], name: str) -> Signature | None:
+    value = body.get(name)
     if value is None:
         return None
     if not isinstance(value, dict) or set(value) != {"kid", "alg", "v"}:
-        _refuse("sig must be an object of kid, alg and v")
+        _refuse(f"{name} must be an object of kid, alg and v")
     kid, algorithm, hexadecimal = (_text(value, key, 128) for key in ("kid", "alg", "v"))
     if algorithm != ALGORITHM or not HEX.fullmatch(hexadecimal):
-        _refuse(f"sig must be {ALGORITHM}, 64 hex digits")
+        _refuse(f"{name} must be {ALGORITHM}, 64 hex digits")
     return Signature(kid, algorithm, hexadecimal)

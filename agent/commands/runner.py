@@ -211,7 +211,7 @@ class Runner:
             steps.append(self._next(steps[0], results.RUNNING))
         acts = command.role != ROLES[0] or grant.counter is not None
         begun = Begun(entry.id, entry.type, grant.issuer, grant.counter) if acts else None
-        change = Change(entries=tuple(steps), begun=begun, audit=self._audit(steps[-1]))
+        change = Change(entries=tuple(steps), begun=begun, audit=self._audit(steps[-1], grant.cosigner))
         started = self.agent.keeper.put(change)
         # By the change and not by this task, which a lost session cancels: what is accepted is carried out.
         started.add_done_callback(partial(self._begun, steps[-1], command))
@@ -226,12 +226,14 @@ class Runner:
         body = answer(id=entry.id, type=entry.type, n=entry.n + 1, state=state, **more)
         return replace(entry, state=state, n=entry.n + 1, answer=body, finished=state in results.FINAL)
 
-    def _audit(self, entry: Entry) -> dict[str, Any] | None:
+    def _audit(self, entry: Entry, cosigner: str = "") -> dict[str, Any] | None:
         """None for what only looks, as over the control socket: a desk's polling would push out what acted."""
         with contextlib.suppress(Rejected):
             if self._lookup(entry.type).role == "read":
                 return None
         code, reason = entry.answer.get("code", 0), entry.answer.get("reason", "")
+        if cosigner:
+            reason = f"signed by {cosigner} too"
         who = {"id": entry.id, "issuer": entry.issuer, "role": entry.role}
         return audit.entry(self._now(), entry.state, type=entry.type, code=code, reason=reason, **who)
 

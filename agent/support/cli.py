@@ -18,7 +18,8 @@ import click
 
 from agent import SUPPORTED_UNTIL, __version__
 from agent.cli import exits, screen
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError
+from agent.support.ddi.cli import ddi
 from agent.support.keys import keys
 from agent.support.office.cli import office
 from agent.support.rollout.cli import update
@@ -145,6 +146,7 @@ def watch(options: Options, devices: tuple[str, ...], for_s: float | None, as_js
 @click.argument("command", type=command_name)
 @click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--sign", metavar="FILE", help="Keys file (TOML) with one issuer, its key or its master key.")
+@click.option("--cosign", metavar="FILE", help="Keys file of a second issuer, where devices ask for two.")
 @click.option("--issuer", default="support", show_default=True, type=mqtt_text, help="Who asks; a key names its own.")
 @click.option("--ttl", type=click.IntRange(1, 30 * 86_400), default=600, show_default=True, metavar="SECONDS")
 @click.option("--wait/--no-wait", default=True, help="Wait for the final answer (default) or only send.")
@@ -153,8 +155,8 @@ def watch(options: Options, devices: tuple[str, ...], for_s: float | None, as_js
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a result message.")
 @click.pass_obj
 def send(
-    options: Options, device: str, command: str, words: tuple[str, ...], sign: str | None, issuer: str, ttl: int,
-    wait: bool, timeout: float, unseen: bool, as_json: bool,
+    options: Options, device: str, command: str, words: tuple[str, ...], sign: str | None, cosign: str | None,
+    issuer: str, ttl: int, wait: bool, timeout: float, unseen: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Send one command, such as: send imei::990000862471854 plan.topup bytes=5GB.
 
@@ -162,7 +164,7 @@ def send(
     passed; then it vanishes there, or the device refuses it, and no answer comes.
     """
     args = arguments_of(command, words)
-    order = Order(device, command, args, sign, issuer, ttl, wait, timeout, unseen, as_json)
+    order = Order(device, command, args, sign, cosign, issuer, ttl, wait, timeout, unseen, as_json)
     return asyncio.run(_send(options, order))
 
 
@@ -186,6 +188,7 @@ class Order:
     command: str
     args: dict[str, Any]
     sign: str | None = None
+    cosign: str | None = None
     issuer: str = "support"
     ttl_s: int = 600
     wait: bool = True
@@ -196,7 +199,9 @@ class Order:
 
 async def _send(options: Options, order: Order) -> int:
     from agent.support.client import new_envelope
+    from agent.support.signature import signer
 
+    sign = signer(order.sign, order.cosign)
     async with options.client() as client:
         member = await _member(client, order.device)
         if member.presence == "unknown" and not order.unseen:
@@ -207,8 +212,7 @@ async def _send(options: Options, order: Order) -> int:
         envelope = new_envelope(
             order.command, order.args, device=order.device, issuer=order.issuer, ttl_s=order.ttl_s, nonce=member.nonce
         )
-        if order.sign:
-            envelope = signed(envelope, order.sign)
+        envelope = sign(envelope)
         client.subscribe(f"cmd/{client.spelled(order.command)}/{envelope['id']}/res", order.device)
         client.request(order.device, envelope)
         away = member.presence not in (*BACK_SOON, "unknown")
@@ -267,20 +271,6 @@ def screen_lines(result: Result) -> list[str]:
 
         lines += json.dumps(result.out, indent=2, ensure_ascii=False).splitlines()
     return lines
-
-
-def signed(envelope: dict[str, Any], path: str) -> dict[str, Any]:
-    import time
-
-    from agent.commands.authority import sign
-    from agent.commands.keys_file import load
-
-    issuers = list(load(path, desk_of=envelope["aud"]).values())
-    if len(issuers) != 1:
-        raise ConfigError(path, "", f"{len(issuers)} issuers; a command is signed by one")
-    # No two desks take the same millisecond; where this clock is far behind, the nonce of the session counts.
-    body = {**envelope, "iss": issuers[0].name, "ctr": time.time_ns() // 1_000_000}
-    return sign(body, issuers[0].key_id, issuers[0].key)
 
 
 @group.command()
@@ -348,6 +338,7 @@ async def _read(options: Options, seen: Fleet, asked: Sequence[str], listen_s: f
 group.add_command(office)
 group.add_command(keys)
 group.add_command(update)
+group.add_command(ddi)
 
 
 def fleet_lines(members: Sequence[Member], totals: dict[str, int], now: datetime) -> list[str]:

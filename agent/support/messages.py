@@ -20,6 +20,7 @@ LONGEST_BYTES = 1_048_576  # max_packet_size of firmware-config/broker/mosquitto
 DEEPEST = 32  # the deepest of ours, the result of `status`, has 7 levels
 LARGEST = 2**63 - 1  # what a signed 64-bit reader of the same message could hold; TR-181 counters are 64 bit
 LONGEST_TEXT = 200
+LONGEST_ADDRESS = 2_000
 PRESENCES = frozenset({"online", "stopping", "offline", "lost"})
 STATES = frozenset({"accepted", "running", "succeeded", "failed", "rejected", "expired", "cancelled", "timed-out"})
 
@@ -94,7 +95,7 @@ def read(root: str, topic: str, payload: bytes, *, retained: bool = False) -> De
         return None
     device, below = levels[2], levels[3]
     try:
-        body = _object_of(payload) if payload else None
+        body = object_of(payload) if payload else None
         content = _content(below, body)
         written = _time(body) if body is not None else None
     except NotUnderstood as problem:
@@ -115,7 +116,7 @@ def decode(text: str | bytes) -> Any:
     return value
 
 
-def _object_of(payload: bytes) -> dict[str, object]:
+def object_of(payload: bytes) -> dict[str, object]:
     if len(payload) > LONGEST_BYTES:
         raise NotUnderstood(f"{len(payload)} bytes; at most {LONGEST_BYTES}")
     body = decode(payload)
@@ -157,7 +158,7 @@ def _too_deep(value: object) -> bool:
     return True
 
 
-class _Fields:
+class Fields:
     """The fields of one object, each read by type; a missing one and null are both unknown."""
 
     def __init__(self, body: Mapping[str, object], name: str = "") -> None:
@@ -189,11 +190,25 @@ class _Fields:
         value: Mapping[str, object] | None = self._get(key, dict, "object")
         return value
 
-    def fields(self, key: str) -> _Fields:
-        return _Fields(self.object(key) or {}, key)
+    def fields(self, key: str) -> Fields:
+        return Fields(self.object(key) or {}, key)
+
+    def objects(self, key: str) -> list[Fields]:
+        """A list of objects; a missing one is empty."""
+        found: list[object] = self._get(key, list, "list") or []
+        if not all(isinstance(item, dict) for item in found):
+            raise NotUnderstood(f"{self._prefix}{key} holds what is no object")
+        return [Fields(item, f"{self._prefix}{key}") for item in found if isinstance(item, dict)]
+
+    def address(self, key: str) -> str | None:
+        """A URL: whole, or not at all."""
+        value: str | None = self._get(key, str, "text")
+        if value is not None and len(value) > LONGEST_ADDRESS:
+            raise NotUnderstood(f"{self._prefix}{key} has {len(value)} characters; at most {LONGEST_ADDRESS}")
+        return value
 
 
-def _presence(fields: _Fields) -> Presence:
+def _presence(fields: Fields) -> Presence:
     session = fields.whole("session", least=0)
     if session is None:
         raise NotUnderstood("session is missing")
@@ -201,23 +216,23 @@ def _presence(fields: _Fields) -> Presence:
     return Presence(state, session, fields.text("version") or "", fields.text("nonce") or "")
 
 
-def _twin_plan(fields: _Fields) -> Plan:
+def _twin_plan(fields: Fields) -> Plan:
     used, limit = (fields.whole(key, least=0) for key in ("UsedBytes", "LimitBytes"))
     return Plan(fields.text("State"), used, limit, None)
 
 
-def _traffic(fields: _Fields) -> Plan:
+def _traffic(fields: Fields) -> Plan:
     plan = fields.fields("plan")
     return Plan(plan.text("State"), plan.whole("UsedBytes", least=0), None, fields.whole("AgentBytes", least=0))
 
 
-def _radio(fields: _Fields) -> Radio:
+def _radio(fields: Fields) -> Radio:
     cell = fields.fields("cell")
     technology = cell.text("CurrentAccessTechnology")
     return Radio(cell.text("Status"), technology, cell.whole("RSRP"), fields.text("modem"))
 
 
-def _result(fields: _Fields) -> Result:
+def _result(fields: Fields) -> Result:
     return Result(
         id=fields.text("id") or "",
         state=fields.one_of("state", STATES),
@@ -229,7 +244,7 @@ def _result(fields: _Fields) -> Result:
     )
 
 
-_READERS: dict[str, Callable[[_Fields], Content]] = {
+_READERS: dict[str, Callable[[Fields], Content]] = {
     "status": _presence,
     "twin/plan": _twin_plan,
     "m/traffic": _traffic,
@@ -241,18 +256,18 @@ def _content(below: str, body: dict[str, object] | None) -> Content:
     kind, _, name = below.partition("/")
     if kind == "a" and LEVEL.fullmatch(name):
         # An alarm that is over is cleared, then taken off the broker by an empty message.
-        raised = body is not None and _Fields(body).one_of("state", frozenset({"raised", "cleared"})) == "raised"
+        raised = body is not None and Fields(body).one_of("state", frozenset({"raised", "cleared"})) == "raised"
         return Alarm(name, raised)
     if body is None:
         return None
     if kind == "cmd" and below.endswith("/res"):
-        return _result(_Fields(body))
+        return _result(Fields(body))
     reader = _READERS.get(below)
-    return reader(_Fields(body)) if reader else None
+    return reader(Fields(body)) if reader else None
 
 
 def _time(body: Mapping[str, object]) -> datetime | None:
-    fields = _Fields(body)
+    fields = Fields(body)
     text = fields.text("time")
     if text is None or fields.text("clk") in ("unsync", "stored"):
         return None

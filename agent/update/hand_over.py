@@ -25,8 +25,10 @@ from agent.update.package_manager import PackageManager
 
 if TYPE_CHECKING:
     from agent.commands.command import Progress
+    from agent.plan import Rates
 
 ROOM = 3  # times the package: the part, root's copy of it, and the old version kept
+SHARE = 4  # of a line that is shaped, the download takes so small a part: a quarter
 LOOK_S = 5.0
 COPY = "agent.db"
 
@@ -67,6 +69,11 @@ def admissible(agent: Agent, wish: Wish, manager: PackageManager) -> None:
         raise Rejected(results.RESOURCES_EXCEEDED, f"{free} bytes free in {state_dir}; {ROOM * wish.size} are needed")
 
 
+def rate_bps(wish: Wish, rates: Rates) -> int:
+    """How fast it is fetched: as the command says, and never more than its part of a line that is shaped."""
+    return wish.rate_bps if rates.down_bps is None else min(wish.rate_bps, rates.down_bps // SHARE)
+
+
 async def fetched(agent: Agent, wish: Wish, manager: PackageManager, progress: Progress) -> None:
     """The package in the agent's folder, its bytes booked as the operator's. Raises AgentError."""
     folder = folders.asked(agent.config.device.state_dir)
@@ -75,7 +82,7 @@ async def fetched(agent: Agent, wish: Wish, manager: PackageManager, progress: P
         if old.name not in (wish.file, wish.file + PART):
             old.unlink()
     order = Order(
-        wish.url, str(folder), wish.size, wish.sha256, wish.rate_bps,
+        wish.url, str(folder), wish.size, wish.sha256, rate_bps(wish, agent.snapshot().decision.rates),
         tuple(name.format(wish.file) for name in manager.beside), agent.config.operator.ca_file,
     )  # fmt: skip
     if (folder / wish.file).exists():  # fetched by an earlier run, which a power cut ended: its sum is looked at anew

@@ -101,14 +101,17 @@ dpkg_put_back() {
 
 opkg_believes() { usign -V -q -m "$KEEP/feed/$(wanted file)" -P /etc/opkg/keys -x "$KEEP/feed/$(wanted file).sig"; }
 opkg_install() { opkg install --force-downgrade --force-reinstall "$KEEP/feed/$(wanted file)"; }
-opkg_files() { opkg files modem-agent | grep '^/'; ls /usr/lib/opkg/info/modem-agent.*; }
+opkg_files() { opkg files modem-agent | grep '^/'; ls /usr/lib/opkg/info/modem-agent.* /usr/lib/opkg/status; }
 
 apk_believes() { apk verify "$KEEP/feed/$(wanted file)"; }
 apk_install() { apk add --no-network "$KEEP/feed/$(wanted file)"; }
-apk_files() { apk info -qL modem-agent | sed 's|^/*|/|' | grep '^/.'; }
+apk_files() {
+	apk info -qL modem-agent | sed 's|^/*|/|' | grep '^/.'
+	ls /lib/apk/db/installed /lib/apk/db/scripts.tar* /lib/apk/db/triggers /etc/apk/world 2>/dev/null
+}
 
-# Neither can make a package of what is installed: its files are kept, and put back over the new ones. The manager's
-# list goes on naming the new version, until the next update.
+# Neither can make a package of what is installed: its files are kept, and put back over the new ones. So is the manager's
+# list, which would name the new version: apk does nothing where the very package that it names is to be installed.
 files_keep() {
 	"$(manager)_files" | sed 's|^/||' >"$KEEP/files" && [ -s "$KEEP/files" ] &&
 		tar -C / -czf "$KEEP/old.new" -T "$KEEP/files" && sync && mv "$KEEP/old.new" "$KEEP/old"

@@ -21,6 +21,7 @@ from agent.mqtt import Timing
 from agent.plan import Epoch, Ledger, Moment, Sample, Trust, observe
 from agent.status import Snapshot
 from agent.store import Database
+from agent.store.numbers import Numbers
 from agent.store.schema import MIGRATIONS
 from simulator.fleet.connection import LoopConnection
 from simulator.fleet.virtual import VirtualAgent
@@ -32,6 +33,9 @@ T = TypeVar("T")
 class _InMemory(Database):
     def _renew_generation(self, ledger: Ledger) -> None:
         """No second file beside a database that has not even a first."""
+
+    def _keep_beside(self, kept: Numbers) -> None:
+        """Nor a third."""
 
 
 class MemoryStore:

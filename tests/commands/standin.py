@@ -49,13 +49,15 @@ class StandIn(VirtualAgent):
         instance: str = "1",
         device: str = DEVICE,
         boot: str = BOOT,
+        version: str = "0",
     ) -> None:
         clock = self.clock_type()
         clock.boot_id = boot
         self.events: list[tuple[str, dict[str, Any]]] = []
         super().__init__(
-            config, clock, Store(folder / "agent.db"), device, timing=FAST, authority=authority, instance=instance
-        )
+            config, clock, Store(folder / "agent.db"), device, timing=FAST, authority=authority, instance=instance,
+            version=version,
+        )  # fmt: skip
 
     def event(self, name: str, details: dict[str, Any]) -> None:
         self.events.append((name, details))

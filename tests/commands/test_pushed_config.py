@@ -222,6 +222,7 @@ def test_a_configuration_that_kills_the_agent_is_given_up(tmp_path: Path, config
     "changes",
     [
         {"commands.require_signature": False},
+        {"commands.two_issuers": []},
         {"operator.key_file": "/tmp/x"},
         {"operator.beat_s": 0},
         {"x": 1},

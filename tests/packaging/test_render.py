@@ -84,6 +84,7 @@ LISTS = {
     "probe.hosts": ["1.2.3.4:443", "5.6.7.8:53"],
     "probe.name_servers": ["1.2.3.4"],
     "commands.sms_allow": ["+3247*", "0470000000"],
+    "commands.two_issuers": ["agent.update", "device.erase"],
     "commands.diag_allow": ["192.168.1.0/24", "fd00::/8"],
 }
 

@@ -7,21 +7,16 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agent.commands.authority import BrokerAuthority
-from agent.commands.command import Command, Progress
-from agent.commands.runner import Runner
-from agent.commands.table import COMMANDS
-from agent.errors import ConfigError, Rejected
+from agent.errors import ConfigError
 from agent.support.rollout import state_file
 from agent.support.rollout.plan import ASKED, FAILED, GOOD, REFUSED, WAITING, Rollout, order
 from agent.support.rollout.run import table
-from tests.commands.standin import StandIn, config_for
 from tests.commands.test_runner import Channel
 from tests.mqtt.broker import Mosquitto
+from tests.support.home import home
 from tests.support.publisher import support
 
 FLEET = [f"imei::{number:015d}" for number in range(500)]
@@ -161,26 +156,6 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     folder.mkdir()
     with Mosquitto(folder) as running:
         yield running
-
-
-def home(folder: Path, url: str, device: str, ran: list[str], bad: set[str]) -> StandIn:
-    """An agent whose update comes to an end at once."""
-    folder.mkdir()
-    agent = StandIn(folder, config_for(url), device=device)
-
-    async def update(_: Any, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        ran.append(f"{device} {args['version']}")
-        if device in bad:
-            raise Rejected(7022, "restored: it did not say that it is well")
-        return {"v": 1, "result": "installed"}
-
-    row = COMMANDS["agent.update"]
-    agent.runner = Runner(
-        agent, agent.outbox, BrokerAuthority(), device=device, instance="1", nonce=lambda: agent.nonce,
-        commands={row.name: Command(row.name, row.help, update, args=row.args, role=row.role)},
-    )  # fmt: skip
-    agent.session._deliver = agent.runner.deliver
-    return agent
 
 
 @pytest.mark.parametrize("bad", [0, 3])

@@ -36,7 +36,7 @@ class Publisher:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         # Segments as on a line with an MTU of 1500; the loopback's would be 64 kB.
-        self._server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1_448)
+        self._server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1_460)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.pki.path("server.pem"), self.pki.path("server.key"))
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)

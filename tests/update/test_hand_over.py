@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from agent.commands.command import Quiet
 from agent.errors import Rejected
 from agent.plan import Decision, Rates
 from agent.status import Snapshot
@@ -77,7 +79,8 @@ class Home(StandIn):
 
     def snapshot(self) -> Snapshot:
         look = super().snapshot()
-        return replace(look, decision=Decision("throttled" if self.slow else "normal", Rates(), None, ""))
+        state, rates = ("throttled", Rates(512_000, 512_000)) if self.slow else ("normal", Rates())
+        return replace(look, decision=Decision(state, rates, None, ""))
 
     def charge(self, received_bytes: int, sent_bytes: int) -> None:
         self.charged = [self.charged[0] + received_bytes, self.charged[1] + sent_bytes]
@@ -126,6 +129,37 @@ def test_what_is_refused_before_a_byte_is_fetched(
                 hand_over.admissible(home, replace(wish, **changes), manager)
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("asked_bps", "shaped_bps", "rate_bps"),
+    [(256_000, None, 256_000), (256_000, 512_000, 128_000), (64_000, 512_000, 64_000), (256_000, 20_000_000, 256_000)],
+)
+def test_a_shaped_line_gives_a_quarter_at_most(asked_bps: int, shaped_bps: int | None, rate_bps: int) -> None:
+    wish = Wish("0.9.0", f"https://example.org/{FILE}", "0" * 64, 10, False, True, asked_bps)
+    assert hand_over.rate_bps(wish, Rates(shaped_bps, 64_000)) == rate_bps
+
+
+def test_the_order_to_fetch_bears_that_rate(
+    tmp_path: Path, manager: PackageManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = Wish("0.9.0", f"https://example.org/{FILE}", "0" * 64, 10, False, True, 256_000)
+    orders: list[dict[str, Any]] = []
+
+    async def start(*words: str, **_: Any) -> None:
+        orders.append(json.loads(words[-1]))
+        raise OSError("not today")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+
+    async def story() -> None:
+        with Home(tmp_path) as home:
+            home.slow = True
+            with pytest.raises(OSError, match="not today"):
+                await hand_over.fetched(home, wish, manager, Quiet(home, lambda percent, what: None, "admin"))
+
+    asyncio.run(story())
+    assert [order["rate_bps"] for order in orders] == [128_000]
 
 
 def test_what_is_asked_for_all_the_same(tmp_path: Path, manager: PackageManager) -> None:

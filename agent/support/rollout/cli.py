@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +49,7 @@ def rising_shares(value: str) -> list[float]:
 @click.option("--state", "state_name", metavar="FILE", help="The roll-out's file.  [default: update-VERSION.json]")
 @click.option("--option", "words", multiple=True, metavar="KEY=VALUE", help="Of agent.update, as downgrade=true.")
 @click.option("--sign", metavar="FILE", help="Keys file (TOML) with one issuer: sign each command with its key.")
+@click.option("--cosign", metavar="FILE", help="Keys file of a second issuer, where devices ask for two.")
 @click.option("--issuer", default="support", show_default=True, type=mqtt_text, help="Who asks.")
 @click.option("--show", is_flag=True, help="Show the file, ask nobody.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -83,11 +83,10 @@ def update(options: Options, /, version: str, **given: Any) -> int:
 async def _go(
     options: Options, rollout: Rollout | None, path: Path, version: str, given: dict[str, Any]
 ) -> tuple[Rollout, bool]:
-    from agent.support.cli import signed
     from agent.support.rollout.plan import Rollout
     from agent.support.rollout.run import Run
+    from agent.support.signature import signer
 
-    sign = functools.partial(signed, path=given["sign"]) if given["sign"] else lambda envelope: envelope
     async with options.client() as client:
         if rollout is None:
             args = _arguments(version, given)
@@ -97,7 +96,8 @@ async def _go(
             raise click.UsageError(f"{path}: is the roll-out of {rollout.version}")
         run = Run(
             client, rollout, path, soak_s=given["soak"], stop_at=given["stop_at"], patience_s=given["patience"],
-            issuer=given["issuer"], sign=sign, tell=lambda text: click.echo(screen.clean(text), err=True),
+            issuer=given["issuer"], sign=signer(given["sign"], given["cosign"]),
+            tell=lambda text: click.echo(screen.clean(text), err=True),
         )  # fmt: skip
         return rollout, await run.go()
 

@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from agent.support.client import Client, new_envelope
 from agent.support.fleet import Fleet
@@ -14,12 +13,11 @@ from agent.support.messages import DeviceMessage, Result
 from agent.support.retained import read_fleet
 from agent.support.rollout import state_file
 from agent.support.rollout.plan import ASKED, FAILED, GOOD, REFUSED, WAITING, Rollout
+from agent.support.signature import Sign
 
 FINAL = frozenset({"succeeded", "failed", "rejected", "expired", "cancelled", "timed-out"})
 COMMAND = "agent.update"
 READ_S = 120.0
-
-Sign = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Run:

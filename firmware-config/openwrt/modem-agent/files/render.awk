@@ -23,7 +23,7 @@ BEGIN {
 	type("bool", "commands.require_signature household.page")
 	type("date", "plan.contract_start plan.contract_end")
 	type("texts", "modem.power_cycle plan.sim wan.interfaces commands.at_allow probe.hosts probe.name_servers")
-	type("texts", "commands.sms_allow commands.diag_allow")
+	type("texts", "commands.sms_allow commands.diag_allow commands.two_issuers")
 	type("ints", "plan.warn_percent")
 	for (i = 1; i < 32; i++) code[sprintf("%c", i)] = sprintf("\\u%04X", i)
 	code[sprintf("%c", 127)] = "\\u007F"
