@@ -20,15 +20,17 @@ from pathlib import Path
 
 from agent.config import ShaperSettings
 from agent.traffic import Kernel, Shaper
+from agent.traffic.model import ifb_name
 from simulator.qemu import Guest, GuestError
 from simulator.qemu.initramfs import SHARE
-from tests.bench.shaping_setups import setups
+from tests.bench.shaping_setups import Setup, agent, setups
 from tests.netns import Namespace, Wire
 from tests.netns.namespace import namespaces
 
 # The guest's cards in their order, and the namespace at the other end of each.
 CARDS = {"wan0": "isp", "lan0": "host0", "lan1": "host1"}
 MODEM, MODEM_LAN = "10.99.0.2", "192.168.%d.1"
+ELSEWHERE = "10.99.0.3"  # another server of the operator's network
 ADDRESSES = {"isp": "10.99.0.1", "host0": "192.168.1.2", "host1": "192.168.2.2"}
 WHOLE_PACKETS = ",".join(f"{feature}=off" for feature in ("guest_tso4", "guest_tso6", "host_tso4", "host_tso6"))
 BOOT_S = 120.0
@@ -49,6 +51,7 @@ def line(setup: str) -> Iterator[tuple[list[Namespace], Namespace]]:
             ends = {role: Namespace(names[role], address) for role, address in ADDRESSES.items()}
             for card, role in CARDS.items():
                 _connect(Namespace(names["modem"]), card, ends[role])
+            ends["isp"].ip("addr", "add", f"{ELSEWHERE}/24", "dev", "eth0")
             for host in (ends["host0"], ends["host1"]):
                 _settle(host, ends["isp"].address)
             yield [ends["host0"], ends["host1"]], ends["isp"]
@@ -85,6 +88,31 @@ def _settle(host: Namespace, far: str) -> None:
         assert time.monotonic() < until, f"{far} does not answer"
 
 
+# -- what might be done besides ------------------------------------------------------------------------------------
+
+# A TCP connection that carried twice the form is long; so is each of an update's eight after its first 40 s here.
+LONG_BYTES = 300_000
+LONG_LAST = (
+    "nft add table inet bench",
+    "nft add chain inet bench forward { type filter hook forward priority 0 ; }",
+    f"nft add rule inet bench forward meta l4proto tcp ct bytes > {LONG_BYTES} ct mark set 1",
+    "sysctl -qw net.netfilter.nf_conntrack_acct=1",
+    # The mark is known on the ingress side, before the ifb, by tc-ctinfo(8); cake takes 1 for its bulk class.
+    "tc filter add dev wan0 ingress prio 1 matchall action ctinfo cpmark 0x1 continue",
+    f"tc qdisc change dev {ifb_name('wan0')} root cake diffserv3 fwmark 0x1",
+)
+
+
+async def _long_last(kernel: Kernel, w: Wire) -> str:
+    """The agent's cake, its download in classes: what is long and TCP has what the others leave."""
+    kind = await agent("cake").apply(kernel, w)
+    for command in LONG_LAST:
+        w.near.run(*command.split())
+    return kind
+
+
+TRIAL = Setup("trial: agent's cake, long TCP last", _long_last)
+
 # -- inside the guest ----------------------------------------------------------------------------------------------
 
 
@@ -107,7 +135,7 @@ async def _shape(name: str) -> None:
             kernel.start(asyncio.get_running_loop(), lambda event: None)
             await kernel.links(["*"])
         capabilities = await Shaper(kernel, ShaperSettings()).probe()
-        setup = next(setup for setup in setups(capabilities.qdiscs) if setup.name == name)
+        setup = next(setup for setup in (*setups(capabilities.qdiscs), TRIAL) if setup.name == name)
         (Path(SHARE) / "shaped").write_text(await setup.apply(kernel, host))
         await asyncio.Event().wait()
 

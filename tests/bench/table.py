@@ -23,6 +23,7 @@ SUBJECTS = {
     3: "The modem",
     6: "The operator's side",
     7: "The technician's tool",
+    20: "In the home",
     9: "On the device",
     8: "The simulator",
     10: "Faults at random",
