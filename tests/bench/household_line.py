@@ -88,30 +88,40 @@ def _settle(host: Namespace, far: str) -> None:
         assert time.monotonic() < until, f"{far} does not answer"
 
 
-# -- what might be done besides ------------------------------------------------------------------------------------
+# -- what might be done besides: the agent's cake, its download in three classes ------------------------------------
 
-# A TCP connection that carried twice the form is long; so is each of an update's eight after its first 40 s here.
-LONG_BYTES = 300_000
-LONG_LAST = (
-    "nft add table inet bench",
-    "nft add chain inet bench forward { type filter hook forward priority 0 ; }",
-    f"nft add rule inet bench forward meta l4proto tcp ct bytes > {LONG_BYTES} ct mark set 1",
-    "sysctl -qw net.netfilter.nf_conntrack_acct=1",
-    # The mark is known on the ingress side, before the ifb, by tc-ctinfo(8); cake takes 1 for its bulk class.
-    "tc filter add dev wan0 ingress prio 1 matchall action ctinfo cpmark 0x1 continue",
-    f"tc qdisc change dev {ifb_name('wan0')} root cake diffserv3 fwmark 0x1",
-)
+_IFB = ifb_name("wan0")
+# cake takes a mark of 1 for its bulk class and 3 for the one that goes first (tc-cake(8), fwmark).
+_CLASSES = f"tc qdisc change dev {_IFB} root cake diffserv3 fwmark 0x3"
+TRIALS = {
+    # Twice the form is a long connection: so is each of an update's eight after its first 40 s here.
+    "trial: cake, long TCP last": (
+        "nft add table inet bench",
+        "nft add chain inet bench forward { type filter hook forward priority 0 ; }",
+        "nft add rule inet bench forward meta l4proto tcp ct bytes > 300000 ct mark set 1",
+        "sysctl -qw net.netfilter.nf_conntrack_acct=1",
+        # Known by tc-ctinfo(8) on the ingress side already, before the ifb.
+        "tc filter add dev wan0 ingress prio 1 matchall action ctinfo cpmark 0x3 continue",
+        _CLASSES,
+    ),
+    # As the tree of a tbf alone has it: what is shorter than 256 bytes.
+    "trial: cake, small UDP first": (
+        "tc filter add dev wan0 ingress prio 1 protocol ip u32 match ip protocol 17 0xff match u16 0 0xff00 at 2"
+        " action skbedit mark 3 continue",
+        _CLASSES,
+    ),
+}
 
 
-async def _long_last(kernel: Kernel, w: Wire) -> str:
-    """The agent's cake, its download in classes: what is long and TCP has what the others leave."""
-    kind = await agent("cake").apply(kernel, w)
-    for command in LONG_LAST:
-        w.near.run(*command.split())
-    return kind
+def _trial(name: str) -> Setup:
+    async def apply(kernel: Kernel, w: Wire) -> str:
+        kind = await agent("cake").apply(kernel, w)
+        for command in TRIALS[name]:
+            w.near.run(*command.split())
+        return kind
 
+    return Setup(name, apply)
 
-TRIAL = Setup("trial: agent's cake, long TCP last", _long_last)
 
 # -- inside the guest ----------------------------------------------------------------------------------------------
 
@@ -135,7 +145,7 @@ async def _shape(name: str) -> None:
             kernel.start(asyncio.get_running_loop(), lambda event: None)
             await kernel.links(["*"])
         capabilities = await Shaper(kernel, ShaperSettings()).probe()
-        setup = next(setup for setup in (*setups(capabilities.qdiscs), TRIAL) if setup.name == name)
+        setup = next(setup for setup in (*setups(capabilities.qdiscs), *map(_trial, TRIALS)) if setup.name == name)
         (Path(SHARE) / "shaped").write_text(await setup.apply(kernel, host))
         await asyncio.Event().wait()
 
