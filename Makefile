@@ -5,7 +5,7 @@ MISSED := $(if $(CI),|| [ $$? = 3 ])
 # A second try (AGAIN=1) is of what failed in the first.
 FAILED := $(if $(filter-out 0,$(AGAIN)),--last-failed)
 
-.PHONY: bench campaign mutate fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb repo sbom campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
+.PHONY: bench campaign mutate fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb repo sbom campaign-power bench-guest test-matrix bench-browser bench-footprint office-demo bench-office
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -76,6 +76,11 @@ bench-shaping:  ## the shaped line measured: real TCP on this kernel and on Debi
 	@.ci/setup bench
 	@.ci/setup e2e
 	$(PY) -m tests.bench.shaping_line
+
+bench-browser: ## Chromium at 512 kbit/s: three pages and a call, alone and beside an update (SHORT=1)
+	@.ci/setup browser
+	@.ci/setup e2e
+	$(if $(SHORT),MODEM_AGENT_BENCH_SHORT=1) $(PY) -m tests.bench.household_browser $(MISSED)
 
 bench-footprint: ## memory, idle processor and start: on 64 bit, in a 32-bit root, and beside ModemManager in a guest
 	@.ci/setup e2e

@@ -27,7 +27,18 @@ from tests.bench import results, table
 from tests.bench.rows import FAULT, KEPT, MISSED, REPORT, SHORT
 
 HERE = Path(__file__).parent
-ROOMS = ("at_", "ledger_", "shaping_", "operator_", "simulator_", "cli_", "office_", "update_", "footprint")
+ROOMS = (
+    "at_",
+    "ledger_",
+    "shaping_",
+    "operator_",
+    "simulator_",
+    "cli_",
+    "office_",
+    "update_",
+    "household_",
+    "footprint",
+)
 LIMIT_S, SHORT_LIMIT_S = 660.0, 300.0
 BUDGET_S, SHORT_BUDGET_S = 1200.0, 840.0
 TOGETHER = 2  # at a time, of those that do not measure time
@@ -55,6 +66,7 @@ PLANS = {
     "cli_watch": Plan(whole="15", short="10", alone=True),
     "footprint": Plan(own="make bench-footprint"),  # needs a 32-bit root, built for ten minutes the first time
     "footprint_modemmanager": Plan(own="make bench-footprint"),
+    "household_browser": Plan(own="make bench-browser"),  # three quarters of an hour
     "ledger_cuts": Plan(whole="100", short="60"),
     "ledger_flaps": Plan(whole="150", short="40"),
     "ledger_flash": Plan(whole="50", short="10"),

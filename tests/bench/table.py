@@ -19,6 +19,7 @@ SUBJECTS = {
     2: "The main job",
     4: "Counting",
     5: "Shaping",
+    20: "Shaping",
     15: "Shaping",
     3: "The modem",
     6: "The operator's side",
