@@ -25,12 +25,13 @@ from simulator.modem.indicators import Indicators
 from simulator.modem.life import Life
 from simulator.modem.message_service import MessageService
 from simulator.modem.phonebook import Phonebook
-from simulator.modem.port import PORT_KINDS, AtPort, SimPort
+from simulator.modem.port import PORT_KINDS, AtPort
 from simulator.modem.profile import Profile
 from simulator.modem.pulse import Pulse
 from simulator.modem.registration import Registration
 from simulator.modem.reply import Reply
 from simulator.modem.rules import Later
+from simulator.modem.serial_port import SimPort
 from simulator.modem.sms import Message, SmsStore
 from simulator.modem.state import Context, State
 from simulator.modem.ussd import Ussd

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
-from simulator.modem.port import AtPort, SimPort
+from simulator.modem.port import AtPort
+from simulator.modem.serial_port import SimPort
 from simulator.ports.actions import ACTIONS, Served, perform
 from simulator.ports.claim import LinkPath
 from simulator.ports.control import ControlServer
