@@ -19,6 +19,7 @@ from simulator.modem import identity, parameters, rules
 from simulator.modem import profile as profiles
 from simulator.modem import state as settings
 from simulator.modem.commands import run_standard
+from simulator.modem.data_call import Network
 from simulator.modem.facts import Facts
 from simulator.modem.fault import Fault, make
 from simulator.modem.indicators import Indicators
@@ -82,6 +83,7 @@ class SimModem:
         self.indicators = Indicators(self)
         self.life = Life(self)
         self.pulse = Pulse(self)
+        self.network: Network | None = None  # where packets of dial-up connections go; None: nowhere
         self.on_schedule: Callable[[], None] | None = None
         self.on_presence: list[Callable[[bool], None]] = []
         self.watchers: list[Callable[[str], None]] = []

@@ -53,6 +53,8 @@ class AtPort(SimPort):
 
     def reset(self) -> None:
         super().reset()
+        if self.call is not None:
+            self._call_over(self.call)
         self._settle()
 
     # -- from the host ---------------------------------------------------------------------------------------------
@@ -162,15 +164,20 @@ class AtPort(SimPort):
     def hang_up(self) -> None:
         """The host ends the call; nothing is said of it."""
         if self.call is not None:
-            context = self.call.context
-            self.call, self.data_mode = None, False
+            context = self._call_over(self.call)
             self.modem.registration.release_cause = REGULAR
             self.modem.registration.deactivate(context, "ME")
+
+    def _call_over(self, call: DataCall) -> Context:
+        """What it stood on."""
+        self.call, self.data_mode = None, False
+        call.end()
+        return call.context
 
     def carrier_lost(self, context: Context, who: str) -> None:
         """The network (NW), or the module itself (ME), has ended the context that this port's call stands on."""
         if self.call is not None and self.call.context is context:
-            self.call, self.data_mode = None, False
+            self._call_over(self.call)
             self.modem.registration.release_cause = NETWORK_FAILURE if who == "NW" else REGULAR
             self._finish("NO CARRIER")
             self._flush_kept()

@@ -48,7 +48,8 @@ def main() -> int:
     bench.row(
         "processor",
         "printed",
-        f"broker {report.broker_cpu_s:.0f} s, back office {report.desk_cpu_s:.0f} s, devices {report.fleet_cpu_s:.0f} s",
+        f"broker {report.broker_cpu_s:.0f} s, back office {report.desk_cpu_s:.0f} s, "
+        f"devices {report.fleet_cpu_s:.0f} s",
         None,
     )
     bench.row("PUBACK of all reports", "printed", latency, None)
