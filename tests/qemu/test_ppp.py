@@ -1,4 +1,4 @@
-"""Debian's pppd and its kernel's PPP dial the simulated module: an address, name servers, packets, and the end of it."""
+"""Debian's pppd and its kernel's PPP dial the simulated module: an address, name servers, packets, and the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.tim
 # The operator's network is a namespace with one host in it; the household's is the guest's own.
 STORY = """
 PATH=/usr/sbin:/sbin:$PATH
-until_true() {{ n=0; until eval "$1"; do n=$((n + 1)); [ $n -lt 1200 ] || {{ echo "not: $1"; exit 1; }}; sleep 0.1; done; }}
+until_true() {{
+  n=0
+  until eval "$1"; do n=$((n + 1)); [ $n -lt 1200 ] || {{ echo "not: $1"; exit 1; }}; sleep 0.1; done
+}}
 ip netns add operator && ip -n operator link set lo up && ip -n operator address add 192.0.2.1/32 dev lo
 sim() {{ {python} -c "from simulator.cli import main; main()" "$@"; }}
 sim serve --profile {profile} --link /tmp/m --control /tmp/m.sock --network operator &
