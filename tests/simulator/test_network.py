@@ -77,6 +77,7 @@ class Line:
         """The address."""
         self.send(ppp.LCP, b"\x01\x01\x00\x04")
         self.until(ppp.LCP, ppp.ACK)
+        self.until(ppp.LCP, ppp.REQUEST)
         self.send(ppp.IPCP, b"\x01\x01\x00\x0a\x03\x06" + bytes(4))
         offered = self.until(ppp.IPCP, ppp.NAK)[4:]
         self.send(ppp.IPCP, b"\x01\x02\x00\x0a" + offered)
