@@ -44,8 +44,9 @@ class Fleet:
         self._summaries: list[Summary] = []
 
     async def run(self) -> Report:
+        share = -(-self.plan.devices // self.plan.processes)
         have = raise_file_limit(self.plan.devices * _DESCRIPTORS_A_DEVICE + 200)
-        if have < self.plan.devices * 2 + 100:
+        if have < max(share * 2 + 100, self.plan.devices + 200):  # a process of the devices; the broker
             raise SimulatorError(
                 f"{self.plan.devices} devices need more than the {have} open files allowed (ulimit -n)"
             )
