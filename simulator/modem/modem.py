@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from simulator.errors import UnknownName
 from simulator.modem import identity, parameters, rules
 from simulator.modem import profile as profiles
 from simulator.modem import state as settings
@@ -38,6 +39,7 @@ from simulator.modem.state import Context, State
 from simulator.modem.ussd import Ussd
 from simulator.modem.v250 import LineSettings
 
+_VARIABLE = "var."  # begins the name of a data file's own setting
 _NEVER_SYNCHRONISED = datetime(1980, 1, 6, tzinfo=timezone.utc)
 
 
@@ -160,12 +162,17 @@ class SimModem:
 
     def get(self, name: str) -> object:
         with self.lock:
+            if name.startswith(_VARIABLE):
+                own = name.removeprefix(_VARIABLE)
+                if own not in self.variables:
+                    raise UnknownName("variable", own, sorted(self.variables))
+                return self.variables[own]
             return settings.read(self.state, name)
 
     def put(self, name: str, value: object) -> None:
         """Change a setting without consequences."""
-        if name.startswith("var."):
-            self.variables[name[4:]] = value
+        if name.startswith(_VARIABLE):
+            self.variables[name.removeprefix(_VARIABLE)] = value
         else:
             settings.assign(self.state, name, value)
 
