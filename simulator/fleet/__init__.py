@@ -1,6 +1,7 @@
-"""Thousands of virtual agents in one process, against one broker: the real reports, outbox, commands and session."""
+"""Thousands of virtual agents against one broker: the real reports, outbox, commands and session."""
 
-from simulator.fleet.fleet import Fleet, Plan
+from simulator.fleet.fleet import Fleet
+from simulator.fleet.plan import Plan
 from simulator.fleet.report import Report
 
 __all__ = ["Fleet", "Plan", "Report"]

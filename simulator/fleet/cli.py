@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -13,11 +14,12 @@ from pathlib import Path
 import click
 
 from simulator.fleet.broker import Mosquitto, raise_file_limit
-from simulator.fleet.fleet import Fleet, Plan
+from simulator.fleet.fleet import Fleet
+from simulator.fleet.plan import Plan
 
 
 @click.command(
-    help="Virtual devices with the agent's real reports, outbox, commands and session, in one process.\n\n"
+    help="Virtual devices with the agent's real reports, outbox, commands and session.\n\n"
     "A mosquitto given by --broker needs `max_queued_messages 0` and `max_inflight_messages 1000`: with its defaults "
     "(1000 and 20) it throws away what the one back office that hears everybody does not take in time. What it threw "
     "away by its own counters is shown and is not counted as the devices' loss."
@@ -44,12 +46,21 @@ from simulator.fleet.fleet import Fleet, Plan
     type=click.FloatRange(0),
     help="seconds over which the first connections are spread (default: 40 devices a second)",
 )
+@click.option(
+    "--processes",
+    default=0,
+    type=click.IntRange(0, 64),
+    help="the devices are shared out to so many (default: one for each 1000 devices, at most one a processor)",
+)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
-def command(devices: int, broker: str, seconds: float, beat: int, ramp: float, seed: int, as_json: bool) -> None:
+def command(
+    devices: int, broker: str, seconds: float, beat: int, ramp: float, processes: int, seed: int, as_json: bool
+) -> None:
     logging.getLogger("agent").setLevel(logging.CRITICAL)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the broker is stopped then too
-    plan = Plan(devices, ramp or max(1.0, devices / 40), seconds, beat, seed=seed)
+    shared = processes or max(1, min(os.cpu_count() or 1, devices // 1_000))
+    plan = Plan(devices, ramp or max(1.0, devices / 40), seconds, beat, seed=seed, processes=shared)
     with tempfile.TemporaryDirectory(prefix="modem-sim-fleet-") as scratch:
         own = None
         if not broker:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from agent.config import Config
 from agent.modem import Identity, Operator, Reading, Registration, Signal, Sim
 from agent.mqtt import Timing
-from agent.plan import Epoch, Ledger, Moment, Sample, Trust, observe
+from agent.plan import Epoch, Moment, Sample, Trust, observe
 from agent.status import Snapshot
 from agent.store import Database
 from agent.store.numbers import Numbers
@@ -28,11 +28,7 @@ from simulator.fleet.virtual import VirtualAgent
 from simulator.modem.identity import luhn
 
 T = TypeVar("T")
-
-
-class _InMemory(Database):
-    def _renew_generation(self, ledger: Ledger) -> None:
-        """No second file beside a database that has not even a first."""
+_NOWHERE = Path("/dev/null/fleet")  # a place where no file can be
 
     def _keep_beside(self, kept: Numbers) -> None:
         """Nor a third."""
@@ -46,7 +42,8 @@ class MemoryStore:
         for step in MIGRATIONS:
             for statement in step:
                 connection.execute(statement)
-        self._database = _InMemory(connection, Path(":memory:"))
+        self._database = Database(connection, _NOWHERE)
+        self._database.in_memory = True  # nothing beside it either: numbers and generations are files
 
     async def run(self, fn: Callable[[Any], T]) -> T:
         with self._database.transaction():
@@ -66,6 +63,15 @@ class DeviceClock:
         return Moment(datetime.now(timezone.utc), time.monotonic(), self.boot_id, Trust.SYNC)
 
 
+def _imei(number: int) -> str:
+    digits = f"00101799{number:06d}"
+    return digits + luhn(digits)
+
+
+def device_name(number: int) -> str:
+    return f"imei::{_imei(number)}"
+
+
 class Device(VirtualAgent):
     """Start with start(); `cut` takes the line away without a word."""
 
@@ -74,14 +80,13 @@ class Device(VirtualAgent):
 
     def __init__(self, number: int, config: Config, dice: Random, timing: Timing, look_s: float) -> None:
         self.number = number
-        imei = f"00101799{number:06d}"
         super().__init__(
-            config, DeviceClock(number), MemoryStore(), f"imei::{imei}{luhn(imei)}",
+            config, DeviceClock(number), MemoryStore(), device_name(number),
             timing=timing, version="fleet", dice=dice, connect=LoopConnection,
         )  # fmt: skip
         self._received = 0
         self._dice = dice
-        self._reading = _reading(number, imei + luhn(imei), dice)
+        self._reading = _reading(number, _imei(number), dice)
         self._tasks: list[asyncio.Task[None]] = []
         self._look_s = look_s  # Reporter.run looks every 5 s, which thousands of devices in one process cannot afford
 

@@ -1,55 +1,32 @@
-"""The story of a fleet: connect, report, gaps, commands sent twice, and a storm in which the broker goes and comes."""
+"""The story of a fleet: connect, report, gaps, commands sent twice, and a storm in which the broker goes and comes.
+
+The devices are in processes of their own; the back office that hears them all is in this one.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection
+from typing import Concatenate, ParamSpec, TypeVar
 
 from agent.config import Config
-from agent.mqtt import Timing
-from agent.mqtt.target import split_url
 from simulator.errors import SimulatorError
 from simulator.fleet.broker import Mosquitto, raise_file_limit
-from simulator.fleet.connection import LoopConnection
 from simulator.fleet.desk import DROPPED_EVERY_S, Desk
-from simulator.fleet.device import Device
+from simulator.fleet.device import device_name
+from simulator.fleet.plan import Plan, broker_at
 from simulator.fleet.report import Report, percentile
+from simulator.fleet.worker import Share, Summary, Worker
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _DESCRIPTORS_A_DEVICE = 3
 _TOPUP_BYTES = 5_000_000_000
-_HOUSEHOLD_S = 60.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a run goes."""
-
-    devices: int = 200
-    ramp_s: float = 10.0  # the starts are spread over this
-    steady_s: float = 30.0
-    beat_s: int = 15
-    tick_s: float = 10.0  # how often a session looks after its connection, and counts its bytes (the agent's: 5 s)
-    gap_share: float = 0.05
-    command_share: float = 0.1
-    outage_s: float = 5.0  # how long the broker is away in the storm; 0: every line is cut instead
-    patience_s: float = 180.0
-    seed: int = 1
-
-
-def _broker_at(url: str) -> tuple[str, int]:
-    try:
-        host, port, secure = split_url(url)
-    except ValueError as error:
-        raise SimulatorError(f"--broker {url}: is no mqtt://HOST:PORT ({error})") from error
-    if secure or not host or not 0 < port < 65_536:
-        raise SimulatorError(f"--broker {url}: is no mqtt://HOST:PORT")
-    return host, port
+_LOOK_S = 0.05
 
 
 class Fleet:
@@ -59,25 +36,17 @@ class Fleet:
         self, plan: Plan, url: str, broker: Mosquitto | None = None, tell: Callable[[str], None] = lambda text: None
     ) -> None:
         self.plan, self.url, self.broker, self._tell = plan, url, broker, tell
-        base = Config()
-        settings = replace(base.operator, url=url, beat_s=plan.beat_s, budget_bytes_day=10**9, protocol="5")
-        config = replace(base, operator=settings)
-        dice = random.Random(plan.seed)
-        self._dice = dice
-        timing = Timing(tick_s=plan.tick_s)
-        self.devices = [
-            Device(n, config, random.Random(dice.random()), timing, plan.beat_s / 2) for n in range(plan.devices)
-        ]
-        host, port = _broker_at(url)
-        self.desk = Desk(host, port, settings.root)
-        self.report = Report(devices=plan.devices)
-        self._pubacks: list[float] = []
-        self._delivered: dict[tuple[str, str], int] = {}  # what each device had delivered at the end
+        self._dice = random.Random(plan.seed)
+        host, port = broker_at(url)
+        self.desk = Desk(host, port, Config().operator.root)
+        self.report = Report(devices=plan.devices, processes=plan.processes)
+        self._workers: list[Worker] = []
+        self._summaries: list[Summary] = []
 
     async def run(self) -> Report:
-        LoopConnection.acknowledged = staticmethod(self._pubacks.append)
+        share = -(-self.plan.devices // self.plan.processes)
         have = raise_file_limit(self.plan.devices * _DESCRIPTORS_A_DEVICE + 200)
-        if have < self.plan.devices * 2 + 100:
+        if have < max(share * 2 + 100, self.plan.devices + 200):  # a process of the devices; the broker
             raise SimulatorError(
                 f"{self.plan.devices} devices need more than the {have} open files allowed (ulimit -n)"
             )
@@ -85,89 +54,100 @@ class Fleet:
             await self.desk.start()
         except (OSError, asyncio.TimeoutError) as error:
             raise SimulatorError(f"{self.url}: no broker answers there ({error or 'nothing came in 30 s'})") from error
-        household = asyncio.create_task(self._households())
+        shares = (range(first, self.plan.devices, self.plan.processes) for first in range(self.plan.processes))
         try:
+            self._workers = [Worker(self.plan, self.url, numbers) for numbers in shares]
             await self._connect()
             await self._steady()
             await self._gaps()
             await self._commands()
             await self._storm()
             await self._settle()
-        finally:
-            household.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await household
             self._sum_up()
-            await self._stop()
+            await self._ask(Share.stop)
+        finally:
+            for worker in self._workers:
+                worker.end()
+            await self.desk.stop()
         return self.report
 
-    async def _households(self) -> None:
-        """Every device's traffic moves every few seconds, not all in the same instant."""
-        while True:
-            for device in self.devices:
-                device.household(_HOUSEHOLD_S)
-                await asyncio.sleep(_HOUSEHOLD_S / len(self.devices))
+    async def _ask(
+        self, what: Callable[Concatenate[Share, P], Awaitable[T]], *args: P.args, **named: P.kwargs
+    ) -> list[T]:
+        """The answers of all processes."""
+        return await asyncio.gather(*(worker.ask(what, *args, **named) for worker in self._workers))
 
-    def _connected(self) -> int:
-        return sum(device.connected for device in self.devices)
+    async def _connected(self, numbers: Collection[int] | None = None) -> int:
+        return sum(await self._ask(Share.connected, numbers))
 
-    async def _until(self, done: Callable[[], bool], what: str) -> None:
+    async def _until(self, done: Callable[[], Awaitable[bool]], what: str) -> None:
         deadline = time.monotonic() + self.plan.patience_s
-        while not done():
+        while not await done():
             if time.monotonic() > deadline:
                 self._tell(f"{what}: not within {self.plan.patience_s:.0f} s")
                 return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _until_connected(self, what: str, numbers: Collection[int] | None = None) -> None:
+        wanted = self.plan.devices if numbers is None else len(numbers)
+
+        async def done() -> bool:
+            return await self._connected(numbers) == wanted
+
+        await self._until(done, what)
 
     # -- the story -------------------------------------------------------------------------------------------------
 
     async def _connect(self) -> None:
+        await self._connected()  # answered once all devices are made
         began = time.monotonic()
-
-        async def later(device: Device) -> None:
-            await asyncio.sleep(self._dice.uniform(0, self.plan.ramp_s))
-            await device.start()
-
-        await asyncio.gather(*(later(device) for device in self.devices))
-        await self._until(lambda: self._connected() == len(self.devices), "connecting")
-        self.report.connected, self.report.connect_s = self._connected(), time.monotonic() - began
+        await self._ask(Share.start)
+        await self._until_connected("connecting")
+        self.report.connected, self.report.connect_s = await self._connected(), time.monotonic() - began
         self._tell(f"{self.report.connected} connected after {self.report.connect_s:.1f} s")
 
     async def _steady(self) -> None:
         await asyncio.sleep(self.plan.tick_s + 1.0)
-        before = self._wire_bytes()
-        self.report.birth_bytes = before / len(self.devices)
+        before = await self._wire_bytes()
+        self.report.birth_bytes = before / self.plan.devices
         began = time.monotonic()
         await asyncio.sleep(self.plan.steady_s)
-        spent = self._wire_bytes() - before
+        spent = await self._wire_bytes() - before
         beats = (time.monotonic() - began) / self.plan.beat_s
-        self.report.beat_bytes = spent / len(self.devices) / beats
-        self._tell(f"{self.desk.messages} messages heard, PUBACK p99 {percentile(self._pubacks, 0.99) * 1000:.1f} ms")
+        self.report.beat_bytes = spent / self.plan.devices / beats
+        self._tell(f"{self.desk.messages} messages heard")
 
-    def _wire_bytes(self) -> int:
-        return sum(device.session.budget.today_bytes for device in self.devices)
+    async def _wire_bytes(self) -> int:
+        return sum(await self._ask(Share.wire_bytes))
+
+    def _some(self, share: float) -> list[int]:
+        """Numbers of devices, at least one."""
+        return self._dice.sample(range(self.plan.devices), max(1, int(self.plan.devices * share)))
 
     async def _gaps(self) -> None:
-        chosen = self._dice.sample(self.devices, max(1, int(len(self.devices) * self.plan.gap_share)))
+        chosen = self._some(self.plan.gap_share)
         self.report.gap_devices = len(chosen)
         for _ in range(2):
-            for device in chosen:
-                device.cut()
+            await self._ask(Share.cut, chosen)
             await asyncio.sleep(1.0)
-        await self._until(lambda: all(device.connected for device in chosen), "gaps")
+        await self._until_connected("gaps", chosen)
         self._tell(f"{len(chosen)} devices were cut off twice and are back")
 
     async def _commands(self) -> None:
-        chosen = self._dice.sample(self.devices, max(1, int(len(self.devices) * self.plan.command_share)))
-        for number, device in enumerate(chosen):
-            for _ in range(2 if number % 2 else 1):
-                self.desk.send(device.device, "plan.topup", f"fleet-{device.number}", {"bytes": _TOPUP_BYTES})
+        chosen = self._some(self.plan.command_share)
+        for place, number in enumerate(chosen):
+            for _ in range(2 if place % 2 else 1):
+                self.desk.send(device_name(number), "plan.topup", f"fleet-{number}", {"bytes": _TOPUP_BYTES})
             await asyncio.sleep(0.002)
-        ids = [f"fleet-{device.number}" for device in chosen]
-        await self._until(lambda: all(self.desk.finals.get(id) for id in ids), "commands")
+        ids = [f"fleet-{number}" for number in chosen]
+
+        async def answered() -> bool:
+            return all(self.desk.finals.get(id) for id in ids)
+
+        await self._until(answered, "commands")
         self.report.commands, self.report.commands_doubled = len(chosen), len(chosen) // 2
         self.report.commands_answered = sum(bool(self.desk.finals.get(id)) for id in ids)
-        self.report.done_twice = sum(len(device.ledger.topup_ids) > 1 for device in chosen)
+        self.report.done_twice = sum(await self._ask(Share.charged_twice, chosen))
         self._tell(f"{self.report.commands_answered} of {len(chosen)} commands answered")
 
     async def _storm(self) -> None:
@@ -182,35 +162,40 @@ class Fleet:
         else:
             desk = None
             began = time.monotonic()
-            for device in self.devices:
-                device.cut()
-            await self._until(lambda: self._connected() < len(self.devices) / 2, "storm")
+            await self._ask(Share.cut)
+            await self._until(self._most_are_off, "storm")
         returns: Counter[int] = Counter()
         back = 0
         deadline = began + self.plan.patience_s
         marks = {"50 %": 0.5, "95 %": 0.95, "100 %": 1.0}
         while marks and time.monotonic() < deadline:
-            now_back = self._connected()
+            now_back = await self._connected()
             returns[int(time.monotonic() - began)] += max(0, now_back - back)
             back = now_back
             for name, share in list(marks.items()):
-                if back >= share * len(self.devices):
+                if back >= share * self.plan.devices:
                     self.report.storm_s[name] = time.monotonic() - began
                     del marks[name]
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK_S)
         if desk is not None:
             await desk
         self.report.storm_peak_per_s = max(returns.values(), default=0)
         self._tell(f"{back} back after {time.monotonic() - began:.1f} s")
 
+    async def _most_are_off(self) -> bool:
+        return await self._connected() < self.plan.devices / 2
+
     async def _settle(self) -> None:
         """Until every report that was made has come."""
-        await self._until(lambda: all(device.outbox.rows == 0 for device in self.devices), "delivering")
-        done = [device for device in self.devices if device.outbox.rows == 0]
-        self._delivered = {(device.device, device.outbox.boot): device.outbox.numbered for device in done}
+
+        async def delivered() -> bool:
+            return sum(await self._ask(Share.undelivered)) == 0
+
+        await self._until(delivered, "delivering")
+        self._summaries = await self._ask(Share.summary)
         asked_at = time.monotonic()
 
-        def heard() -> bool:
+        async def heard() -> bool:
             nonlocal asked_at
             if self._missing() and time.monotonic() > asked_at + DROPPED_EVERY_S:
                 asked_at = time.monotonic()
@@ -221,21 +206,18 @@ class Fleet:
         await self._until(heard, "hearing")
 
     def _missing(self) -> int:
-        return self.desk.missing(self._delivered)
+        return sum(self.desk.missing(summary.delivered) for summary in self._summaries)
 
     def _sum_up(self) -> None:
         report, desk = self.report, self.desk
         report.messages, report.repeated_reports = desk.messages, desk.repeated
         report.missing_reports, report.broker_dropped = self._missing(), desk.dropped
-        ends = [repr(device.ended) for device in self.devices if device.ended is not None]
+        ends = [end for summary in self._summaries for end in summary.ends]
         report.tasks_ended, report.first_end = len(ends), ends[0] if ends else ""
-        report.puback_ms = {f"p{share}": percentile(self._pubacks, share / 100) * 1000 for share in (50, 95, 99)}
+        pubacks = [seconds for summary in self._summaries for seconds in summary.pubacks_s]
+        report.puback_ms = {f"p{share}": percentile(pubacks, share / 100) * 1000 for share in (50, 95, 99)}
         if self.broker is not None:
             report.broker_cpu_s += self.broker.cpu_s()
         used = resource.getrusage(resource.RUSAGE_SELF)
-        report.fleet_cpu_s, report.memory_mb = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
-
-    async def _stop(self) -> None:
-        for start in range(0, len(self.devices), 100):
-            await asyncio.gather(*(device.stop() for device in self.devices[start : start + 100]))
-        await self.desk.stop()
+        report.desk_cpu_s, report.fleet_cpu_s = used.ru_utime + used.ru_stime, sum(s.cpu_s for s in self._summaries)
+        report.memory_mb = sum(summary.memory_mb for summary in self._summaries)

@@ -16,6 +16,7 @@ def percentile(values: list[float], share: float) -> float:
 @dataclass
 class Report:
     devices: int = 0
+    processes: int = 1
     connected: int = 0
     connect_s: float = 0.0  # from the first start until all were connected
     messages: int = 0
@@ -35,7 +36,8 @@ class Report:
     birth_bytes: float = 0.0  # on the wire, a device: connect, presence, twins, first measurements
     beat_bytes: float = 0.0  # on the wire, a device and beat; the agent's own rhythm has 96 beats a day
     broker_cpu_s: float = 0.0
-    fleet_cpu_s: float = 0.0
+    fleet_cpu_s: float = 0.0  # all processes of the devices
+    desk_cpu_s: float = 0.0
     memory_mb: float = 0.0
 
     @property
@@ -66,7 +68,8 @@ class Report:
             f"{self.done_twice} done twice",
             f"bytes         a device: {self.birth_bytes:.0f} to be born, {self.beat_bytes:.0f} a beat, "
             f"so {(self.birth_bytes + 96 * self.beat_bytes) / 1000:.0f} kB a day of 96 beats",
-            f"processor     broker {self.broker_cpu_s:.1f} s, fleet {self.fleet_cpu_s:.1f} s",
+            f"processor     broker {self.broker_cpu_s:.1f} s, back office {self.desk_cpu_s:.1f} s, "
+            f"devices {self.fleet_cpu_s:.1f} s in {self.processes} processes",
             f"memory        {self.memory_mb:.0f} MB, {self.memory_mb * 1000 / max(1, self.devices):.0f} kB a device",
         ]
 

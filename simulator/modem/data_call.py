@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from simulator.modem.facts import gateway
-from simulator.modem.ppp import Offer, PppPeer
+from simulator.modem.ppp import IPCP, Offer, PppPeer
 from simulator.modem.state import Context
 from simulator.modem.v250 import ESCAPE_LIMIT, LineSettings
 
 if TYPE_CHECKING:
     from simulator.modem.modem import SimModem
+
+
+class Network(Protocol):
+    """What is behind a module: the packets of its dial-up connections go there and come from there."""
+
+    def join(self, offer: Offer, deliver: Callable[[bytes], None]) -> None: ...
+
+    def leave(self, offer: Offer) -> None: ...
+
+    def send(self, packet: bytes) -> None: ...
 
 
 class DataCall:
@@ -23,14 +33,34 @@ class DataCall:
     ) -> None:
         self.context = context
         self.escape = Escape(modem.now)
-        offer = Offer(
+        self._modem = modem
+        self._offer = Offer(
             context.address,
             gateway(context.address),
             tuple(modem.state.network.name_servers),
             ipv4=context.pdp_type != "IPV6",
             ipv6=context.pdp_type in ("IPV6", "IPV4V6"),
         )
-        self.peer = PppPeer(offer, send, ended)
+        self.peer = PppPeer(self._offer, send, ended, self._sent)
+        if modem.network is not None:
+            modem.network.join(self._offer, self._came)
+
+    def _sent(self, packet: bytes) -> None:
+        self._modem.carry(0, len(packet))
+        if self._modem.network is not None:
+            self._modem.network.send(packet)
+
+    def _came(self, packet: bytes) -> None:
+        """Lost while no address is agreed on, and in an outage."""
+        with self._modem.lock:
+            if self._modem.state.network.data and self.peer.opened(IPCP):
+                self._modem.carry(len(packet), 0)
+                self.peer.carry(packet)
+
+    def end(self) -> None:
+        """The connection is over."""
+        if self._modem.network is not None:
+            self._modem.network.leave(self._offer)
 
 
 class Escape:

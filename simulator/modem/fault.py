@@ -13,7 +13,8 @@ from simulator.modem.reply import Reply
 
 if TYPE_CHECKING:
     from simulator.modem.modem import SimModem
-    from simulator.modem.port import AtPort, SimPort
+    from simulator.modem.port import AtPort
+    from simulator.modem.serial_port import SimPort
 
 FAULTS: dict[str, type[Fault]] = {}
 

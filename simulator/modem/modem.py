@@ -15,27 +15,31 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from simulator.errors import UnknownName
 from simulator.modem import identity, parameters, rules
 from simulator.modem import profile as profiles
 from simulator.modem import state as settings
 from simulator.modem.commands import run_standard
+from simulator.modem.data_call import Network
 from simulator.modem.facts import Facts
 from simulator.modem.fault import Fault, make
 from simulator.modem.indicators import Indicators
 from simulator.modem.life import Life
 from simulator.modem.message_service import MessageService
 from simulator.modem.phonebook import Phonebook
-from simulator.modem.port import PORT_KINDS, AtPort, SimPort
+from simulator.modem.port import PORT_KINDS, AtPort
 from simulator.modem.profile import Profile
 from simulator.modem.pulse import Pulse
 from simulator.modem.registration import Registration
 from simulator.modem.reply import Reply
 from simulator.modem.rules import Later
+from simulator.modem.serial_port import SimPort
 from simulator.modem.sms import Message, SmsStore
 from simulator.modem.state import Context, State
 from simulator.modem.ussd import Ussd
 from simulator.modem.v250 import LineSettings
 
+_VARIABLE = "var."  # begins the name of a data file's own setting
 _NEVER_SYNCHRONISED = datetime(1980, 1, 6, tzinfo=timezone.utc)
 
 
@@ -81,6 +85,7 @@ class SimModem:
         self.indicators = Indicators(self)
         self.life = Life(self)
         self.pulse = Pulse(self)
+        self.network: Network | None = None  # where packets of dial-up connections go; None: nowhere
         self.on_schedule: Callable[[], None] | None = None
         self.on_presence: list[Callable[[bool], None]] = []
         self.watchers: list[Callable[[str], None]] = []
@@ -157,12 +162,17 @@ class SimModem:
 
     def get(self, name: str) -> object:
         with self.lock:
+            if name.startswith(_VARIABLE):
+                own = name.removeprefix(_VARIABLE)
+                if own not in self.variables:
+                    raise UnknownName("variable", own, sorted(self.variables))
+                return self.variables[own]
             return settings.read(self.state, name)
 
     def put(self, name: str, value: object) -> None:
         """Change a setting without consequences."""
-        if name.startswith("var."):
-            self.variables[name[4:]] = value
+        if name.startswith(_VARIABLE):
+            self.variables[name.removeprefix(_VARIABLE)] = value
         else:
             settings.assign(self.state, name, value)
 

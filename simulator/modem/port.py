@@ -16,6 +16,7 @@ from simulator.modem import line as grammar
 from simulator.modem.data_call import DataCall
 from simulator.modem.registration import NETWORK_FAILURE, REGULAR
 from simulator.modem.reply import Refused, Reply, error_line
+from simulator.modem.serial_port import NmeaPort, SimPort
 
 if TYPE_CHECKING:
     from simulator.modem.modem import SimModem
@@ -28,73 +29,12 @@ _KEPT_URCS = 32  # 27.005 3.4.1: when the buffer is full the oldest may go
 _NUMERIC = {"OK": "0", "CONNECT": "1", "RING": "2", "NO CARRIER": "3", "ERROR": "4", "NO DIALTONE": "6", "BUSY": "7"}
 
 
-class SimPort:
-    """What every port of a module has: an interface number, a role, bytes in and bytes out."""
-
-    def __init__(self, modem: SimModem, interface: int, role: str) -> None:
-        self.modem, self.interface, self.role = modem, interface, role
-        self._listener: Callable[[], None] | None = None
-        self.written_bytes = 0
-        self.received_bytes = 0
-        self._output: deque[bytes] = deque()
-        self._free_at = 0.0  # when the last piece that a fault holds back will have left
-
-    def receive(self, data: bytes) -> None:
-        """What the host wrote. A DIAG or NMEA port does not answer to AT."""
-        self.received_bytes += len(data)
-
-    @property
-    def on_output(self) -> Callable[[], None] | None:
-        """Who is told that there is something to take(); None: nobody."""
-        return self._listener
-
-    @on_output.setter
-    def on_output(self, listener: Callable[[], None] | None) -> None:
-        self._listener = listener
-        if listener is not None:
-            self.modem.pulse.seconds()
-
-    def reset(self) -> None:
-        """As after power-up."""
-        self._output.clear()
-        self._free_at = 0.0
-
-    def take(self) -> bytes:
-        """The next piece to be written, b"" when there is none; pieces are kept apart, as USB packets are."""
-        with self.modem.lock:
-            return self._output.popleft() if self._output else b""
-
-    def send(self, data: bytes) -> None:
-        """Put bytes on the wire, by way of the faults that split, delay or spoil them."""
-        pieces = [(0.0, data)]
-        for fault in self.modem.faults.values():
-            pieces = [out for gap, piece in pieces for out in _later(gap, fault.on_bytes(self, piece))]
-        for gap, piece in pieces:
-            due = max(self.modem.now, self._free_at) + gap
-            self._free_at = due
-            if due <= self.modem.now:
-                self._emit(piece)
-            else:
-                self.modem.after(due - self.modem.now, partial(self._emit, piece))
-
-    def _emit(self, data: bytes) -> None:
-        if not data or self.modem.state.power.state == "gone":
-            return
-        self.written_bytes += len(data)
-        self._output.append(data)
-        if self.on_output is not None:
-            self.on_output()
-
-
-def _later(gap: float, pieces: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
-    return [(more + (gap if index == 0 else 0.0), piece) for index, (more, piece) in enumerate(pieces)]
-
-
 class AtPort(SimPort):
     """A port that speaks AT."""
 
     def __init__(self, modem: SimModem, interface: int, role: str = "at") -> None:
         super().__init__(modem, interface, role)
+        self._ready = True  # DTR, until somebody lets it fall
         self._settle()
 
     def _settle(self) -> None:
@@ -113,6 +53,8 @@ class AtPort(SimPort):
 
     def reset(self) -> None:
         super().reset()
+        if self.call is not None:
+            self._call_over(self.call)
         self._settle()
 
     # -- from the host ---------------------------------------------------------------------------------------------
@@ -197,18 +139,45 @@ class AtPort(SimPort):
             self.call.escape.last = self.modem.now
             self.data_mode = True
 
+    @property
+    def carrier(self) -> bool:
+        """Circuit 109 (V.250 6.2.8): always on at &C0, else as long as there is a call, escaped from or not."""
+        return self.call is not None or self.settings.basic["&C"] == 0
+
+    def terminal_ready(self, ready: bool) -> None:
+        """Circuit 108/2, which the host holds up while it has the port open (V.250 6.2.9)."""
+        with self.modem.lock:
+            self.modem.touch()
+            fell, self._ready = self._ready and not ready, ready
+            if not fell or self.call is None:
+                return
+            reaction = self.settings.basic["&D"]
+            if reaction == 1 and self.data_mode:
+                self.data_mode = False
+                self._finish("OK")
+                self._flush_kept()
+            elif reaction == 2:
+                self.hang_up()
+                self._finish("NO CARRIER")
+                self._flush_kept()
+
     def hang_up(self) -> None:
         """The host ends the call; nothing is said of it."""
         if self.call is not None:
-            context = self.call.context
-            self.call, self.data_mode = None, False
+            context = self._call_over(self.call)
             self.modem.registration.release_cause = REGULAR
             self.modem.registration.deactivate(context, "ME")
+
+    def _call_over(self, call: DataCall) -> Context:
+        """What it stood on."""
+        self.call, self.data_mode = None, False
+        call.end()
+        return call.context
 
     def carrier_lost(self, context: Context, who: str) -> None:
         """The network (NW), or the module itself (ME), has ended the context that this port's call stands on."""
         if self.call is not None and self.call.context is context:
-            self.call, self.data_mode = None, False
+            self._call_over(self.call)
             self.modem.registration.release_cause = NETWORK_FAILURE if who == "NW" else REGULAR
             self._finish("NO CARRIER")
             self._flush_kept()
@@ -372,20 +341,6 @@ class AtPort(SimPort):
     def _flush_kept(self) -> None:
         while self._kept and self.speaks:
             self.unsolicited(self._kept.popleft())
-
-
-class NmeaPort(SimPort):
-    """A positioning port: sentences for ever, deaf to AT."""
-
-    def sentence(self) -> None:
-        """Called once a second by the modem while it is on."""
-        clock = self.modem.utc().strftime("%H%M%S.00")
-        body = f"GPGGA,{clock},,,,,0,,,,,,,,"
-        checksum = 0
-        for char in body:
-            checksum ^= ord(char)
-        self._output.clear()  # a port that nobody reads keeps only what is newest
-        self.send(f"${body}*{checksum:02X}\r\n".encode("ascii"))
 
 
 PORT_KINDS: dict[str, type[SimPort]] = {"at": AtPort, "modem": AtPort, "nmea": NmeaPort, "diag": SimPort}

@@ -1,7 +1,7 @@
 """The network's end of a dial-up connection: PPP over bytes, so that a client gets the address of its context.
 
 RFC 1661 (LCP), 1662 (framing), 1332 and 1877 (IPCP and its name servers), 5072 (IPV6CP). It waits for the client to
-begin, as a module does, and asks for no authentication. It carries no packets: what arrives in them is only counted.
+begin, as a module does, and asks for no authentication.
 """
 
 from __future__ import annotations
@@ -95,10 +95,19 @@ class Offer:
 
 
 class PppPeer:
-    """receive() what the client sent; `send` gets frames, `closed` is called when the client ends the link."""
+    """receive() what the client sent, carry() a packet to it.
 
-    def __init__(self, offer: Offer, send: Callable[[bytes], None], closed: Callable[[], None]) -> None:
-        self.send, self.closed = send, closed
+    `send` gets frames, `packet` the client's IPv4 packets; `closed` is called when the client ends the link.
+    """
+
+    def __init__(
+        self,
+        offer: Offer,
+        send: Callable[[bytes], None],
+        closed: Callable[[], None],
+        packet: Callable[[bytes], None] = lambda packet: None,
+    ) -> None:
+        self.send, self.closed, self.packet = send, closed, packet
         self._frame = bytearray()
         self._dns = dict(
             zip(_DNS, (ipaddress.ip_address(server).packed for server in offer.name_servers), strict=False)
@@ -131,11 +140,17 @@ class PppPeer:
         """Whether both sides have agreed."""
         return self._accepted.get(protocol, False) and self._acknowledged.get(protocol, False)
 
+    def carry(self, packet: bytes) -> None:
+        """An IPv4 packet of the network's."""
+        self.send(framed(IPV4, packet))
+
     def _packet(self, protocol: int, payload: bytes) -> None:
         if protocol != LCP and not self.opened(LCP):
             return
         if protocol in self._asked:
             self._control(protocol, payload)
+        elif protocol == IPV4 and self.opened(IPCP):
+            self.packet(payload)
         elif protocol not in (IPV4, IPV6):
             self._say(LCP, PROTOCOL_REJECT, self._next(), protocol.to_bytes(2, "big") + payload[:_MTU])
 

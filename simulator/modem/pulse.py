@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from simulator.modem.port import NmeaPort
 from simulator.modem.rules import Later
+from simulator.modem.serial_port import NmeaPort
 
 if TYPE_CHECKING:
     from simulator.modem.modem import SimModem

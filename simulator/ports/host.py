@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from simulator.modem import SimModem
+from simulator.ports.inotify import Opens
 
 T = TypeVar("T")
 
@@ -24,6 +25,7 @@ class Host:
         self._thread = threading.Thread(target=self._main, name="simulator", daemon=True)
         self._alarms: dict[SimModem, asyncio.TimerHandle] = {}
         self._started = threading.Event()
+        self.opens = Opens()  # used on the loop alone
 
     def start(self) -> Host:
         self._thread.start()
@@ -32,8 +34,10 @@ class Host:
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.add_reader(self.opens.descriptor, self.opens.readable)
         self._loop.call_soon(self._started.set)
         self._loop.run_forever()
+        self._loop.remove_reader(self.opens.descriptor)
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
@@ -41,6 +45,7 @@ class Host:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+            self.opens.close()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

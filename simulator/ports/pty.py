@@ -1,5 +1,8 @@
 """A module's port as a pseudo-terminal behind a link whose name never changes.
 
+A pty has no control lines. What stands for DTR is what lowers it on a real port (termios(3)): the last close, unless
+HUPCL is taken away, and the speed B0.
+
 The module leaving the bus closes the terminal, so that whoever reads it gets a hang-up (EIO), and takes the link
 away; its return makes a new terminal, under another /dev/pts number, and puts the link back.
 """
@@ -15,11 +18,12 @@ import termios
 import tty
 from pathlib import Path
 
-from simulator.modem.port import SimPort
+from simulator.modem.serial_port import SimPort
 from simulator.ports.host import Host
 from simulator.ports.trace import HOST, MODULE, Trace
 
 _READ_SIZE = 4_096
+_CONTROL, _OUTPUT_SPEED = 2, 5  # places in what termios.tcgetattr() returns
 _UNREAD_LIMIT = 65_536  # beyond this a host that does not read loses what is oldest, as with a USB FIFO
 
 
@@ -33,6 +37,8 @@ class PtyPort:
         self._unsent = bytearray()
         self._watching_write = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._watch = -1
+        self._clients = 0
 
     @property
     def path(self) -> str:
@@ -44,19 +50,41 @@ class PtyPort:
         self._master, self._slave = pty.openpty()
         # Our own open of the client's end keeps the terminal alive between clients; raw, or two echoes would meet.
         tty.setraw(self._slave, termios.TCSANOW)
+        _hang_up_on_close(self._slave)
         os.set_blocking(self._master, False)
         self.device = os.ttyname(self._slave)
         _point(self.link, self.device)
         self.host.loop.add_reader(self._master, self._readable)
         self.port.on_output = lambda: self.host.soon(self._flush)
-        self._forgive()
+        self._watch = self.host.opens.watch(self.device, self._opened)
+        self._every_second()
         self._flush()
 
-    def _forgive(self) -> None:
-        """Undo TIOCEXCL: a terminal whose master lives keeps it after its client has closed, a real port does not."""
+    def _every_second(self) -> None:
+        self._look()
+        self._alarm = self.host.loop.call_later(1.0, self._every_second)
+
+    def _look(self) -> None:
+        """At what a terminal tells nobody."""
         with contextlib.suppress(OSError):
+            # A terminal whose master lives keeps TIOCEXCL after its client has closed, a real port does not.
             fcntl.ioctl(self._slave, termios.TIOCNXCL)
-        self._alarm = self.host.loop.call_later(1.0, self._forgive)
+        if termios.tcgetattr(self._slave)[_OUTPUT_SPEED] == termios.B0:
+            self.port.terminal_ready(False)
+        elif self._clients > 0:
+            self.port.terminal_ready(True)
+
+    def _opened(self, opened: bool) -> None:
+        """A client has opened the terminal, or has closed it."""
+        self._clients += 1 if opened else -1
+        if self._clients > 0:
+            self.port.terminal_ready(True)
+        elif self._clients == 0 and termios.tcgetattr(self._slave)[_CONTROL] & termios.HUPCL:
+            self._readable()  # what it wrote last comes before its going
+            self._flush()
+            self.port.terminal_ready(False)
+            while self.port.take():  # said to nobody
+                pass
 
     def close(self) -> None:
         if self._master < 0:
@@ -65,6 +93,8 @@ class PtyPort:
         self._flush()  # what the module said last still arrives, as from a USB FIFO
         if self._alarm is not None:
             self._alarm.cancel()
+        self.host.opens.forget(self._watch)
+        self._clients = 0
         self.host.loop.remove_reader(self._master)
         self._watch_write(False)
         with contextlib.suppress(OSError):
@@ -127,6 +157,13 @@ class PtyPort:
         elif not wanted and self._watching_write:
             self.host.loop.remove_writer(self._master)
         self._watching_write = wanted
+
+
+def _hang_up_on_close(terminal: int) -> None:
+    """As a serial port is when it is opened; a pty begins without (termios(3), HUPCL)."""
+    attributes = termios.tcgetattr(terminal)
+    attributes[_CONTROL] |= termios.HUPCL
+    termios.tcsetattr(terminal, termios.TCSANOW, attributes)
 
 
 def _point(link: Path, target: str) -> None:

@@ -1,7 +1,7 @@
 """RFC 2217 on a module's port: speed, framing and the control lines beside the bytes, by pyserial's own server side.
 
-A pty has no control lines; this has. DTR and RTS are kept as the client set them, DCD is up while a data call is, CTS
-and DSR while the module is on.
+A pty has no control lines; this has. DTR is the module's circuit 108/2, RTS is kept as the client set it, DCD is the
+module's circuit 109, CTS and DSR are up while the module is on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from serial.rfc2217 import PortManager
 
-from simulator.modem.port import AtPort, SimPort
+from simulator.modem.serial_port import SimPort
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Lines:
     rtscts: bool = False
     break_condition: bool = False
     ri: bool = False
-    dtr: bool = True
+    _dtr: bool = True
 
     @property
     def cts(self) -> bool:
@@ -37,8 +37,17 @@ class Lines:
     dsr = cts
 
     @property
+    def dtr(self) -> bool:
+        return self._dtr
+
+    @dtr.setter
+    def dtr(self, up: bool) -> None:
+        self._dtr = up
+        self.port.terminal_ready(up)
+
+    @property
     def cd(self) -> bool:
-        return isinstance(self.port, AtPort) and self.port.data_mode
+        return self.port.carrier
 
     def reset_input_buffer(self) -> None: ...
 

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
-from simulator.modem.port import AtPort, SimPort
+from simulator.modem.port import AtPort
+from simulator.modem.serial_port import SimPort
 from simulator.ports.actions import ACTIONS, Served, perform
 from simulator.ports.claim import LinkPath
 from simulator.ports.control import ControlServer
@@ -222,6 +223,7 @@ def serve(
     wall: datetime | None = None,
     faults: Sequence[str] = (),
     settings: dict[str, Any] | None = None,
+    network: str = "",
     host: Host | None = None,
 ) -> Iterator[Running]:
     """Serve a module: a pty behind `link` (default: in a temporary directory), and whatever else is asked for.
@@ -230,6 +232,7 @@ def serve(
     a socket in its pty's place: HOST:PORT, rfc2217://HOST:PORT, a path or abstract:NAME, with INTERFACE= before it
     for another port than the next AT port. `control` is a socket for `modem-sim ctl`; `sysfs` a directory that shows
     the module as Linux would; `trace` a file for all that goes over the ports. `faults` are NAME or NAME=ARGUMENT.
+    `network` is a network namespace that dial-up connections lead to.
     """
     with ExitStack() as stack:
         if host is None:
@@ -242,6 +245,11 @@ def serve(
         links = _links(modem, Path(link) if link else Path(scratch) / "modem0", every_port)
         for interface in sockets:  # one line has one far end: a port on a socket is not on a pty
             links.pop(interface, None)
+        if network:
+            from simulator.ports.network import NamespaceNetwork  # what it needs of Linux is needed for this alone
+
+            modem.network = behind = NamespaceNetwork(host, network)
+            stack.callback(behind.close)
         about = f"{profile}, seed {seed}, pace {pace:g}, {'warm' if warm else 'cold'}"
         running = stack.enter_context(Running(host, modem, Trace(host.clock, _file(trace), about)))
         running._open(links, sockets, control, sysfs)

@@ -10,7 +10,7 @@ import asyncio
 from typing import Protocol
 
 from simulator.errors import SimulatorError
-from simulator.modem.port import SimPort
+from simulator.modem.serial_port import SimPort
 from simulator.ports.address import RFC2217, Address, parse
 from simulator.ports.claim import SocketPath, answering, taken
 from simulator.ports.host import Host
@@ -115,6 +115,7 @@ class StreamPort:
             return
         self._writer = writer
         self._encoding = self._encoding_for(writer)
+        self.port.terminal_ready(True)
         try:
             while data := await reader.read(_READ_SIZE):
                 if said := self._encoding.decode(data):
@@ -125,6 +126,7 @@ class StreamPort:
         finally:
             if self._writer is writer:
                 self._writer = None
+            self.port.terminal_ready(False)
             writer.close()
 
     def _flush(self) -> None:

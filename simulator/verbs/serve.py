@@ -29,6 +29,7 @@ DEFAULT_CONTROL = "/tmp/modem-sim.sock"
     "socket's PATH or abstract:NAME; again for the next AT port, or with the interface number of another",
 )
 @click.option("--control", default=DEFAULT_CONTROL, show_default=True, help="socket for `modem-sim ctl`")
+@click.option("--network", default="", metavar="NS", help="a network namespace that dial-up connections lead to (root)")
 @click.option("--trace", default="", metavar="FILE", help="write all that goes over the ports, with times")
 @click.option("--sysfs", default="", metavar="DIR", help="show it there as Linux shows a USB modem")
 @click.option("--fault", "faults", multiple=True, metavar="NAME[=ARGUMENT]", help="start with this fault")
@@ -44,6 +45,7 @@ def command(
     every_port: bool,
     listen: tuple[str, ...],
     control: str,
+    network: str,
     trace: str,
     sysfs: str,
     faults: tuple[str, ...],
@@ -72,6 +74,7 @@ def command(
                     control=control if first else f"{control}.{index}",
                     trace=trace if first or not trace else f"{trace}.{index}",
                     sysfs=sysfs if first else "",
+                    network=network,
                     seed=seed + index,
                     pace=pace,
                     warm=not cold,

@@ -23,6 +23,7 @@ from agent.errors import ModemError
 from agent.modem import Modem
 from simulator.modem import SimModem
 from simulator.ports.host import Host
+from simulator.ports.inotify import Opens
 from simulator.ports.pty import PtyPort
 from tests.modem.growth import Growth
 
@@ -68,6 +69,12 @@ class _OneLoop(Host):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._alarms: dict[SimModem, asyncio.TimerHandle] = {}
+        self.opens = Opens()
+        loop.add_reader(self.opens.descriptor, self.opens.readable)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self.opens.descriptor)
+        self.opens.close()
 
     def clock(self) -> float:
         return self._loop.time()
@@ -138,6 +145,7 @@ class _Story:
                 modem.close()
                 host.release(module)
                 port.close()
+                host.close()
         self._result.faults = Counter(modem.faults)
         self._result.simulated_s = self._loop.time()
         self._result.growth.finish()

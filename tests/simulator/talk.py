@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulator.modem import SimModem
-from simulator.modem.port import SimPort
+from simulator.modem.serial_port import SimPort
 
 
 class Talk:

@@ -49,3 +49,11 @@ def test_a_cause_is_provoked_without_a_served_port() -> None:
 def test_every_action_stands_in_the_help() -> None:
     lines = help_text().splitlines()
     assert [line.split()[0] for line in lines] == list(ACTIONS)
+
+
+def test_a_data_files_own_setting_is_set_and_read() -> None:
+    modem = SimModem("huawei-me909")
+    assert perform(modem, "set", ["var.curc", "0"]) == {"var.curc": "0"}
+    assert perform(modem, "get", ["var.curc"]) == {"var.curc": "0"}
+    with pytest.raises(SimulatorError, match=r"no variable named 'ghost'; there are: .*curc"):
+        perform(modem, "get", ["var.ghost"])

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 import simulator
+from simulator.ports.replay import replay
+from simulator.ports.trace import MODULE, read
 
+RUNS = Path(__file__).parent / "data"
 PROFILES = ["quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910"]
 
 
@@ -76,7 +79,7 @@ def test_wvdial_with_its_own_defaults_gets_a_carrier(running: simulator.Running,
         pytest.skip("wvdial: Debian 13's 1.61-8 ends by SIGSEGV once the module is initialized, whatever it answers")
     assert "Sending: ATDT*99#" in done.stdout
     assert "Carrier detected" in done.stdout
-    assert running.modem.calling
+    until(lambda: not running.modem.calling, "its going ends the call")
 
 
 def test_chat_dials(running: simulator.Running) -> None:
@@ -86,8 +89,8 @@ def test_chat_dials(running: simulator.Running) -> None:
         done = subprocess.run(
             [chat, "-t", "30", *script, "ATDT*99***1#", "CONNECT", ""], stdin=port, stdout=port, timeout=90, check=False
         )
-    assert done.returncode == 0
-    assert running.modem.calling
+        assert done.returncode == 0
+        assert running.modem.calling
 
 
 def test_comgt_waits_for_the_network_and_reads_the_signal(running: simulator.Running) -> None:
@@ -155,3 +158,20 @@ def test_gammu_smsd_sends_and_receives(running: simulator.Running, tmp_path: Pat
         until(lambda: any(folders["sentsms"].iterdir()), "sent")
     assert "to the daemon" in next(folders["inbox"].iterdir()).read_text()
     assert [(m.number, m.text) for m in running.modem.sms.sent] == [("+32470000003", "by the daemon")]
+
+
+def test_picocom_says_what_it_is_told_to_and_shows_the_answer(running: simulator.Running) -> None:
+    picocom = program("picocom", "picocom")
+    words = ("--quiet", "--baud", "115200", "--initstring", "AT+CGSN\r", "--exit-after", "1000", running.path)
+    assert running.modem.state.imei in run(picocom, *words)
+    assert running.commands() == ["AT+CGSN"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_serialport_gsm_once_did_is_answered_as_it_then_was(profile: str) -> None:
+    """A recorded run of the npm package (4.0.1, Node 20): identity, signal, the message that is there, one sent."""
+    recorded = read(RUNS / "serialport-gsm" / f"{profile}.trace")
+    again = replay(recorded, profile)
+    assert again.differences == []
+    said = b"".join(event.data for event in again.events if event.sign == MODULE)
+    assert (b"+CSQ: 24,99" in said, b"+CMGL: 1,0," in said, b"+CMGS: 1" in said) == (True, True, True)

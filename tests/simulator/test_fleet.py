@@ -11,12 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from agent.mqtt.transport import Event, Inbound
+from agent.store import numbers
 from simulator.errors import SimulatorError
 from simulator.fleet import Fleet, Plan, Report
 from simulator.fleet.broker import Mosquitto
 from simulator.fleet.cli import command as fleet_command
 from simulator.fleet.desk import DROPPED_TOPIC, Desk
+from simulator.fleet.device import MemoryStore
 from simulator.fleet.report import percentile
+from simulator.fleet.worker import Share, Worker
 
 
 def test_a_fleet_lives_through_gaps_doubled_commands_and_a_storm(tmp_path: Path) -> None:
@@ -26,7 +29,15 @@ def test_a_fleet_lives_through_gaps_doubled_commands_and_a_storm(tmp_path: Path)
     broker.start()
     try:
         plan = Plan(
-            devices=20, ramp_s=0.5, steady_s=2.0, beat_s=1, tick_s=0.2, gap_share=0.2, command_share=0.5, outage_s=1.0
+            devices=20,
+            ramp_s=0.5,
+            steady_s=2.0,
+            beat_s=1,
+            tick_s=0.2,
+            gap_share=0.2,
+            command_share=0.5,
+            outage_s=1.0,
+            processes=2,
         )
         report = asyncio.run(Fleet(plan, broker.url, broker).run())
     finally:
@@ -42,6 +53,16 @@ def test_a_fleet_lives_through_gaps_doubled_commands_and_a_storm(tmp_path: Path)
     assert any("100 % back" in line for line in report.lines())
 
 
+def test_a_store_in_memory_leaves_no_file_and_reads_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ":memory:.numbers").write_text('{"epoch": 3, "counters": {}, "commands": [["x", "plan.topup"]]}')
+    store = MemoryStore()
+    asyncio.run(store.run(lambda database: database.begin_command("y", "plan.topup", "", None)))
+    assert numbers.load(store._database.path) == numbers.Numbers()
+    store.close()
+    assert [path.name for path in tmp_path.iterdir()] == [":memory:.numbers"]
+
+
 def test_lines_cut_at_any_moment_of_a_connection_end_no_session(tmp_path: Path) -> None:
     """Found by a fleet of 2 000: a line that went between CONNACK and SUBSCRIBE ended one device's session for good."""
     if shutil.which("mosquitto") is None and shutil.which("/usr/sbin/mosquitto") is None:
@@ -50,22 +71,33 @@ def test_lines_cut_at_any_moment_of_a_connection_end_no_session(tmp_path: Path) 
     broker.start()
 
     async def story() -> None:
-        fleet = Fleet(Plan(devices=30, ramp_s=0.1, tick_s=0.2, beat_s=5), broker.url, broker)
-        await fleet.desk.start()
+        share = Share(Plan(ramp_s=0.1, tick_s=0.2, beat_s=5), broker.url, range(30))
         try:
-            await fleet._connect()
+            await share.start()
             for turn in range(15):
-                for device in fleet.devices:
-                    device.cut()
+                await share.cut()
                 await asyncio.sleep(0.05 * turn)
-            assert [device.ended for device in fleet.devices if device.ended] == []
+            assert (await share.summary()).ends == []
         finally:
-            await fleet._stop()
+            await share.stop()
 
     try:
         asyncio.run(story())
     finally:
         broker.stop()
+
+
+def test_a_process_that_fails_or_ends_is_named() -> None:
+    worker = Worker(Plan(), "mqtt://127.0.0.1:1", range(2))
+    try:
+        assert asyncio.run(worker.ask(Share.connected)) == 0
+        with pytest.raises(SimulatorError, match=r"a process of the fleet: .*TypeError"):
+            asyncio.run(worker.ask(Share.charged_twice, 7))  # type: ignore[arg-type]
+        worker._process.kill()
+        with pytest.raises(SimulatorError, match="a process of the fleet ended"):
+            asyncio.run(worker.ask(Share.connected))
+    finally:
+        worker.end()
 
 
 class SlowDesk(Desk):

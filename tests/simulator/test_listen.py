@@ -90,3 +90,27 @@ def test_an_abstract_name_is_taken_as_it_stands() -> None:
             assert b"OK" in read_until(client.fileno(), b"OK\r\n")
         with pytest.raises(SimulatorError, match="answers there"), simulator.serve(listen=name):
             pass
+
+
+@pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
+def test_falling_dtr_over_rfc2217_hangs_up() -> None:
+    with simulator.serve("quectel-ec25", listen="rfc2217://127.0.0.1:0") as running:
+        with serial.serial_for_url(running.path, timeout=10) as port:
+            port.write(b"ATE0D*99#\r")
+            assert b"CONNECT" in port.read_until(b"CONNECT 150000000\r\n")
+            port.dtr = False
+            assert port.read_until(b"CARRIER\r\n").endswith(b"\r\nNO CARRIER\r\n")
+            assert until(lambda: not port.cd)
+            port.dtr = True
+            port.write(b"ATD*99#\r")
+            assert b"CONNECT" in port.read_until(b"CONNECT 150000000\r\n")
+        assert until(lambda: not running.modem.calling), "whoever closes the connection lets DTR fall"
+
+
+def test_closing_a_socket_hangs_up(tmp_path: Path) -> None:
+    with simulator.serve("quectel-ec25", listen=str(tmp_path / "at")) as running:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(running.path)
+            client.sendall(b"ATD*99#\r")
+            assert b"CONNECT" in read_until(client.fileno(), b"CONNECT 150000000\r\n")
+        assert until(lambda: not running.modem.calling)

@@ -49,7 +49,8 @@ def until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)  # other processes: there is nothing to wait on
 
 
-def test_modemmanager_takes_a_module_by_its_abstract_name(bus: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("profile", ["quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910"])
+def test_modemmanager_takes_a_module_by_its_abstract_name(bus: dict[str, str], tmp_path: Path, profile: str) -> None:
     mmcli, gdbus = tool("mmcli", "modemmanager"), tool("gdbus", "libglib2.0-bin")
 
     def run(*words: str) -> str:
@@ -58,14 +59,14 @@ def test_modemmanager_takes_a_module_by_its_abstract_name(bus: dict[str, str], t
 
     name_port = (gdbus, "call", "--session", "--dest", BUS, "--object-path", f"/{BUS.replace('.', '/')}")
     log = (tmp_path / "log").open("w")
-    with log, simulator.serve("quectel-ec25", listen=NAME, pace=0.1) as running:
+    with log, simulator.serve(profile, listen=NAME, pace=0.1) as running:
         manager = subprocess.Popen(
             [tool("ModemManager", "modemmanager"), *DAEMON, "--no-auto-scan"], env=bus, stdout=log, stderr=log
         )
         try:
             until(lambda: "No modems" in run(mmcli, "-L"), "ModemManager is on the bus")
             run(*name_port, "--method", f"{BUS}.Test.SetProfile", "sim", "generic", f"['{NAME}']")
-            until(lambda: "EC25" in run(mmcli, "-L"), (tmp_path / "log").read_text())
+            until(lambda: running.modem.profile.model in run(mmcli, "-L"), (tmp_path / "log").read_text())
             until(lambda: "successfully" in run(mmcli, "-m", "any", "--enable"), "enabled")
             until(lambda: "registered" in run(mmcli, "-m", "any"), "registered")
             said = run(mmcli, "-m", "any")
@@ -73,6 +74,18 @@ def test_modemmanager_takes_a_module_by_its_abstract_name(bus: dict[str, str], t
             assert "Proximus" in said
             assert f"primary port: {NAME}" in said
             assert "AT+CGMM" in running.commands()
+            assert "12.50 EUR" in run(mmcli, "-m", "any", "--3gpp-ussd-initiate=*101#")
+            running.modem.receive_sms("+32470000001", "to ModemManager")
+            until(lambda: "received" in run(mmcli, "-m", "any", "--messaging-list-sms"), "a message")
+            message = run(mmcli, "-m", "any", "--messaging-list-sms").split()[0]
+            assert "to ModemManager" in run(mmcli, "-m", "any", "-s", message)
+            made = run(mmcli, "-m", "any", "--messaging-create-sms=number='+32470000009',text='by ModemManager'")
+            assert "successfully" in run(mmcli, "-s", made.split()[-1], "--send")
+            assert [(m.number, m.text) for m in running.modem.sms.sent] == [("+32470000009", "by ModemManager")]
+            assert "successfully" in run(mmcli, "-m", "any", "--simple-connect=apn=internet")
+            assert running.modem.calling
+            assert "successfully" in run(mmcli, "-m", "any", "--simple-disconnect")
+            until(lambda: not running.modem.calling, "the call is over")
         finally:
             manager.terminate()
             manager.wait(20)

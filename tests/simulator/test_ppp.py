@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -140,3 +140,64 @@ def test_damaged_frames_are_dropped(client: Client, data: bytes) -> None:
 def test_packets_with_impossible_lengths_are_dropped(client: Client) -> None:
     for payload in (b"\x01\x01", b"\x01\x01\x00\x02", b"\x01\x01\xff\xff", b"\x01\x01\x00\x06\x05\x01"):
         assert client.talk.raw(ppp.framed(LCP, payload)) == b"", payload
+
+
+class Behind:
+    """A network that keeps what comes to it."""
+
+    def __init__(self) -> None:
+        self.joined: dict[str, Callable[[bytes], None]] = {}
+        self.sent: list[bytes] = []
+
+    def join(self, offer: ppp.Offer, deliver: Callable[[bytes], None]) -> None:
+        self.joined[offer.address] = deliver
+
+    def leave(self, offer: ppp.Offer) -> None:
+        del self.joined[offer.address]
+
+    def send(self, packet: bytes) -> None:
+        self.sent.append(packet)
+
+
+def carried(heard: bytes) -> list[bytes]:
+    found = [ppp.unframed(frame) for frame in heard.split(b"\x7e") if frame]
+    return [packet[1] for packet in found if packet is not None and packet[0] == ppp.IPV4]
+
+
+def test_packets_go_to_the_network_and_come_from_it_once_an_address_is_agreed_on() -> None:
+    talk, behind = Talk(), Behind()
+    talk.modem.network = behind
+    modem, packet = talk.modem, bytes(range(256)) * 5
+    talk.say("ATD*99#")
+    address = modem.state.contexts[0].address
+    deliver = behind.joined[address]
+    client = Client(talk)
+    client.agree(LCP, {})
+    talk.raw(ppp.framed(ppp.IPV4, packet))
+    deliver(packet)
+    assert (behind.sent, carried(talk.wait(1))) == ([], [])
+    client.agree(IPCP, {ADDRESS: ipaddress.ip_address(address).packed})
+    talk.raw(ppp.framed(ppp.IPV4, packet))
+    deliver(packet[:100])
+    assert (behind.sent, carried(talk.wait(1))) == ([packet], [packet[:100]])
+    assert (modem.state.counters.sent_bytes, modem.state.counters.received_bytes) == (len(packet), 100)
+    modem.fault("outage")
+    talk.raw(ppp.framed(ppp.IPV4, packet))
+    deliver(packet)
+    assert (behind.sent, carried(talk.wait(1))) == ([packet], [])
+
+
+@pytest.mark.parametrize("end", ["terminal", "no-coverage", "restart"])
+def test_the_network_hears_of_the_end_of_a_call(end: str) -> None:
+    talk, behind = Talk(), Behind()
+    talk.modem.network = behind
+    talk.say("ATD*99#")
+    assert list(behind.joined) == [talk.modem.state.contexts[0].address]
+    if end == "terminal":
+        talk.modem.at.terminal_ready(False)
+    elif end == "restart":
+        talk.modem.restart()
+        talk.wait(5)
+    else:
+        talk.modem.fault(end)
+    assert behind.joined == {}

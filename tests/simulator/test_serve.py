@@ -170,7 +170,7 @@ def test_an_exclusive_client_that_has_gone_leaves_the_port_free() -> None:
         fd = os.open(running.path, os.O_RDWR | os.O_NOCTTY)
         fcntl.ioctl(fd, termios.TIOCEXCL)
         os.close(fd)
-        running.host.call(running.ptys[2]._forgive)
+        running.host.call(running.ptys[2]._look)
         held = struct.unpack("i", fcntl.ioctl(running.ptys[2]._slave, 0x80045440, b"\0" * 4))[0]  # TIOCGEXCL
         assert held == 0
 
@@ -200,3 +200,58 @@ def test_leaving_the_block_leaves_nothing_behind() -> None:
         with simulator.serve(every_port=True) as running:
             assert running.present
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def dialled(path: str) -> int:
+    port = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    os.write(port, b"ATE0D*99#\r")
+    assert b"CONNECT" in read_until(port, b"CONNECT 150000000\r\n")
+    return port
+
+
+def hung_up(running: simulator.Running) -> bool:
+    limit = time.monotonic() + 10
+    while running.modem.calling and time.monotonic() < limit:
+        time.sleep(0.01)  # another thread's doing
+    return not running.modem.calling
+
+
+def test_the_last_close_of_a_terminal_hangs_up_as_dtr_does() -> None:
+    with simulator.serve("quectel-ec25") as running:
+        port, second = dialled(running.path), os.open(running.path, os.O_RDWR | os.O_NOCTTY)
+        os.close(port)
+        os.write(second, b"\x7e")
+        running.host.call(running.host.opens.readable)
+        assert running.modem.calling, "another program has it open"
+        os.close(second)
+        assert hung_up(running)
+        fresh = os.open(running.path, os.O_RDWR | os.O_NOCTTY)
+        os.write(fresh, b"AT\r")
+        assert read_until(fresh, b"OK\r\n") == b"\r\nOK\r\n", "what was said to nobody is gone"
+        os.close(fresh)
+
+
+def test_a_terminal_without_hupcl_or_with_d0_keeps_its_call() -> None:
+    for command, flag in ((b"AT\r", termios.HUPCL), (b"AT&D0\r", 0)):
+        with simulator.serve("quectel-ec25") as running:
+            port = os.open(running.path, os.O_RDWR | os.O_NOCTTY)
+            os.write(port, command)
+            assert b"OK" in read_until(port, b"OK\r\n")
+            attributes = termios.tcgetattr(port)
+            assert attributes[2] & termios.HUPCL, "as a serial port begins"
+            attributes[2] &= ~flag
+            termios.tcsetattr(port, termios.TCSANOW, attributes)
+            os.close(dialled(running.path))
+            os.close(port)
+            running.host.call(running.host.opens.readable)
+            assert running.modem.calling
+
+
+def test_speed_zero_hangs_up() -> None:
+    with simulator.serve("quectel-ec25") as running:
+        port = dialled(running.path)
+        attributes = termios.tcgetattr(port)
+        attributes[5] = termios.B0
+        termios.tcsetattr(port, termios.TCSANOW, attributes)
+        assert b"NO CARRIER" in read_until(port, b"CARRIER\r\n")
+        os.close(port)

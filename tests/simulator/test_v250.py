@@ -110,10 +110,13 @@ def test_a_suspended_call_ends_by_command(talk: Talk, command: str) -> None:
     assert talk.say("ATO") == ["NO CARRIER"]
 
 
-@pytest.mark.parametrize("fault", ["no-coverage", "denied", "address-change", "sim-absent", "renumber"])
+@pytest.mark.parametrize(
+    "fault", ["no-coverage", "denied", "address-change", "sim-absent", "renumber", "outage=deactivation"]
+)
 def test_a_call_that_the_network_ends_says_no_carrier(talk: Talk, fault: str) -> None:
     talk.say("ATD*99#")
-    talk.modem.fault(fault)
+    name, _, argument = fault.partition("=")
+    talk.modem.fault(name, argument)
     assert talk.wait(0.1).startswith(b"\r\nNO CARRIER\r\n")
 
 
@@ -233,3 +236,66 @@ def test_what_comes_at_a_prompt_waits_for_its_end(talk: Talk) -> None:
     talk.modem.receive_sms("+32470000002", "x")
     assert talk.wait(1) == b""
     assert talk.raw(b"y\x1a") == b'\r\n+CMGS: 1\r\n\r\nOK\r\n\r\n+CMTI: "ME",1\r\n'
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "in_data", "in_call"),
+    [("AT&D0", b"", True, True), ("AT&D1", b"\r\nOK\r\n", False, True), ("AT&D2", b"\r\nNO CARRIER\r\n", False, False)],
+)
+def test_what_falling_dtr_does_to_a_call(talk: Talk, command: str, said: bytes, in_data: bool, in_call: bool) -> None:
+    port = talk.modem.at
+    talk.say(command)
+    talk.say("ATD*99#")
+    port.terminal_ready(True)
+    assert talk.wait(1) == b"", "only its fall counts"
+    port.terminal_ready(False)
+    assert talk.wait(1) == said
+    assert (port.data_mode, port.call is not None, port.carrier) == (in_data, in_call, in_call)
+    port.terminal_ready(False)
+    port.terminal_ready(True)
+    assert talk.wait(1) == b""
+    if not in_data:
+        assert talk.say("ATO") == (CONNECTED if in_call else ["NO CARRIER"])
+
+
+def test_dtr_ends_an_escaped_call_and_no_other_ports_call() -> None:
+    talk = quiet("quectel-ec25")
+    other = next(port for port in talk.modem.at_ports if port is not talk.modem.at)
+    talk.say("ATD*99#")
+    other.terminal_ready(False)
+    assert talk.modem.at.data_mode
+    talk.raw(b"+++", 3)
+    talk.modem.at.terminal_ready(False)
+    assert talk.say("AT+CGACT?") == ["NO CARRIER", "+CGACT: 1,0", "OK"]
+
+
+def test_the_carrier_is_that_of_the_call_or_always_there(talk: Talk) -> None:
+    port = talk.modem.at
+    assert not port.carrier
+    talk.say("ATD*99#")
+    talk.raw(b"+++", 3)
+    assert port.carrier, "an escape does not end it"
+    talk.say("ATH")
+    assert not port.carrier
+    talk.say("AT&C0")
+    assert port.carrier
+
+
+def test_a_command_without_parameters_takes_none(talk: Talk) -> None:
+    talk.say("AT+CMEE=1")
+    for name in (
+        "+CSQ",
+        "+CESQ",
+        "+CGMI",
+        "+CGMR",
+        "+CIMI",
+        "+CPAS",
+        "+CNUM",
+        "+COPN",
+        "+CLCC",
+        "+CEER",
+        "+GMI",
+        "+CLAC",
+    ):
+        assert talk.say(f"AT{name}=1") == ["+CME ERROR: 50"], name
+        assert talk.say(f"AT{name}")[-1] == "OK", name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from simulator.errors import SimulatorError
 from simulator.modem.fault import Fault
 from simulator.modem.port import AtPort
 from simulator.modem.reply import Reply
@@ -93,10 +94,22 @@ class WrongApn(_Setting):
 class Outage(_Setting):
     name = "outage"
     number = 24
-    help = "registered, attached, with an address, and nothing gets through: the operator's own network is down"
+    help = (
+        "registered, attached, with an address, and nothing gets through: the operator's own network is down "
+        "(argument deactivation: it takes the present contexts away too, and gives new ones)"
+    )
+    numeric = False
 
     def values(self) -> dict[str, object]:
+        if self.argument not in ("", "deactivation"):
+            raise SimulatorError(f"fault outage: {self.argument!r} is not deactivation")
         return {"network.data": False}
+
+    def start(self) -> None:
+        super().start()
+        if self.argument:
+            self.modem.registration.drop_contexts()
+            self.modem.after(1.0, self.modem.refresh)
 
 
 class Throttled(_Setting):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulator.modem.fault import Fault
-from simulator.modem.port import NmeaPort
+from simulator.modem.serial_port import NmeaPort
 
 
 class Renumber(Fault):

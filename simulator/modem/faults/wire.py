@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from simulator.modem.fault import Fault
-from simulator.modem.port import AtPort, SimPort
+from simulator.modem.port import AtPort
 from simulator.modem.reply import Reply
+from simulator.modem.serial_port import SimPort
 
 _COMMON_URCS = (
     '+QIND: "csq",20,99',

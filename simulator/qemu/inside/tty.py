@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tty
 
-from simulator.modem.port import SimPort
+from simulator.modem.serial_port import SimPort
 from simulator.ports import Host
 from simulator.ports.trace import HOST, MODULE, Trace
 
