@@ -24,7 +24,7 @@ async def replay(place: Site, devices: int, beats: int) -> float:
     asking.ensure()
     office = place.office("1")
     try:
-        await subscribed(place, asking)
+        await subscribed(place.broker.port, asking)
         began = time.monotonic()
         await Sender(place.broker.port, "day").send(day_of(devices, beats))
         while stored(asking) < devices * beats and time.monotonic() - began < PATIENCE_S:  # noqa: ASYNC110  # other processes store
@@ -36,13 +36,13 @@ async def replay(place: Site, devices: int, beats: int) -> float:
         asking.close()
 
 
-async def subscribed(place: Site, asking: Office) -> None:
+async def subscribed(port: int, asking: Office) -> None:
     """Until reports of a device of its own arrive: a process listens, and the broker keeps what it does not get."""
     seq = 0
     while not asking.rows("select 1 from boot where boot = 'ffffffff' limit 1"):
         seq += 1
         topic, payload = report(0xFFFFFFFF, seq, "e/ready", DAY, {})
-        await Sender(place.broker.port, "ready").send([(topic, payload)])
+        await Sender(port, "ready").send([(topic, payload)])
         await asyncio.sleep(0.1)
 
 
