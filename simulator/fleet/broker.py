@@ -72,6 +72,13 @@ class Mosquitto:
                 self._process.wait()
             self._process = None
 
+    def memory_mb(self) -> float:
+        """Resident memory."""
+        if self._process is None:
+            return 0.0
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 1e6
+
     def cpu_s(self) -> float:
         """Processor seconds it has used."""
         if self._process is None:

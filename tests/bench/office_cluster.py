@@ -131,6 +131,7 @@ class Result:
     back_s: list[float] = field(default_factory=list)
     answered: int = 0
     node_mb: float = 0.0
+    edge_mb: float = 0.0
     after_kill: tuple[int, int] | None = None
 
 
@@ -203,6 +204,7 @@ async def bridged(site: Site, folder: Path, devices: int, kills: int) -> Result:
     storm = Storm(edge.url, "5", devices, first=devices)
     try:
         result = await site.storms(storm, kills)
+        result.edge_mb = edge.memory_mb()
 
         def killed() -> None:
             edge.stop(kill=True)
@@ -272,6 +274,9 @@ def main() -> int:
         bench.row(f"memory of a node, {devices} devices {where}", "printed", f"{result.node_mb:.0f} MB", None)
         if result.after_kill is not None:
             sent, lost = result.after_kill
+            bench.row(
+                f"memory of the mosquitto, {devices} devices without TLS", "printed", f"{result.edge_mb:.0f} MB", None
+            )
             bench.row(
                 "the mosquitto itself killed in a storm, its state saved every 60 s: reports with a PUBACK not stored",
                 "printed", f"{lost} of {sent}", None,
