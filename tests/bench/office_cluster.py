@@ -1,9 +1,9 @@
 """A broker of three NATS nodes, one of them killed in the middle of a storm: what had a PUBACK is in the database.
 
-.venv/bin/python -m tests.bench.office_cluster [DEVICES] [KILLS]
+.venv/bin/python -m tests.bench.office_cluster [DEVICES] [KILLS] [WAY]...
 
-Twice: devices come to the cluster itself, and to a mosquitto that bridges to it. Each storm: every device has an event,
-all are cut off in the same second, and once a third has delivered it a node is killed (kill -9), the next each time.
+In two ways: devices come to the cluster itself, and to a mosquitto that bridges to it. In a storm every device has an
+event, all are cut off in the same second, and once a third has delivered it a node is killed (kill -9), each in turn.
 The cluster, HAProxy and the bridge have the settings that firmware-config/broker/ ships.
 """
 
@@ -189,7 +189,7 @@ class Site:
         return answers()
 
 
-async def direct(site: Site, devices: int, kills: int) -> Result:
+async def direct(site: Site, folder: Path, devices: int, kills: int) -> Result:
     storm = Storm(site.cluster.url, "3.1.1", devices)
     try:
         return await site.storms(storm, kills)
@@ -242,9 +242,39 @@ def site(folder: Path, tell: Callable[[str], None]) -> Iterator[Site]:
             office.wait(60)
 
 
+WAYS = {
+    "direct": (direct, "at three NATS nodes"),
+    "bridged": (bridged, "at a mosquitto that bridges to three NATS nodes"),
+}
+
+
+def rows(bench: Bench, where: str, devices: int, result: Result) -> None:
+    bench.row(
+        f"{devices} devices {where}, a node killed in each of {len(result.back_s)} storms: PUBACKed reports not stored",
+        "0", f"{result.missing} of {result.sent}", result.missing == 0,
+        peer=f"all back and delivered after {', '.join(f'{s:.0f}' for s in result.back_s)} s", exact=True,
+    )  # fmt: skip
+    commands = min(devices, COMMANDS)
+    bench.row(
+        f"commands given to the cluster and answered by devices {where}", str(commands),
+        str(result.answered), result.answered == commands, exact=True,
+    )  # fmt: skip
+    bench.row(f"memory of a node, {devices} devices {where}", "printed", f"{result.node_mb:.0f} MB", None)
+    if result.after_kill is not None:
+        sent, lost = result.after_kill
+        bench.row(
+            f"memory of the mosquitto, {devices} devices without TLS", "printed", f"{result.edge_mb:.0f} MB", None
+        )
+        bench.row(
+            "the mosquitto itself killed in a storm, its state saved every 60 s: PUBACKed reports not stored",
+            "printed", f"{lost} of {sent}", None,
+        )  # fmt: skip
+
+
 def main() -> int:
-    given = [int(word) for word in sys.argv[1:]]
+    given = [int(word) for word in sys.argv[1:3]]
     devices, kills = given + [DEVICES, KILLS][len(given) :]
+    ways = sys.argv[3:] or list(WAYS)
     logging.getLogger("agent").setLevel(logging.CRITICAL)
     raise_file_limit(devices * 6 + 200)
     bench = Bench("office_cluster", issue=24)
@@ -255,32 +285,12 @@ def main() -> int:
     with TemporaryDirectory(prefix="office-cluster-", dir=os.environ.get("MODEM_AGENT_SCRATCH")) as scratch:
         folder = Path(scratch)
         with site(folder, tell) as place:
-            results = {"direct": asyncio.run(direct(place, devices, kills))}
-            edge = folder / "edge"
-            edge.mkdir()
-            results["bridged"] = asyncio.run(bridged(place, edge, devices, kills))
+            for way in ways:
+                run, where = WAYS[way]
+                edge = folder / way
+                edge.mkdir()
+                rows(bench, where, devices, asyncio.run(run(place, edge, devices, kills)))
             a_second = asyncio.run(rate(place.cluster.port))
-    for way, result in results.items():
-        where = "at three NATS nodes" if way == "direct" else "at a mosquitto that bridges to three NATS nodes"
-        bench.row(
-            f"{devices} devices {where}, a node killed in each of {kills} storms: PUBACKed reports not stored",
-            "0", f"{result.missing} of {result.sent}", result.missing == 0,
-            peer=f"all back and delivered after {', '.join(f'{s:.0f}' for s in result.back_s)} s", exact=True,
-        )  # fmt: skip
-        bench.row(
-            f"commands given to the cluster and answered by devices {where}", str(min(devices, COMMANDS)),
-            str(result.answered), result.answered == min(devices, COMMANDS), exact=True,
-        )  # fmt: skip
-        bench.row(f"memory of a node, {devices} devices {where}", "printed", f"{result.node_mb:.0f} MB", None)
-        if result.after_kill is not None:
-            sent, lost = result.after_kill
-            bench.row(
-                f"memory of the mosquitto, {devices} devices without TLS", "printed", f"{result.edge_mb:.0f} MB", None
-            )
-            bench.row(
-                "the mosquitto itself killed in a storm, its state saved every 60 s: reports with a PUBACK not stored",
-                "printed", f"{lost} of {sent}", None,
-            )  # fmt: skip
     bench.row("reports a second that three nodes take from one connection", "printed", f"{a_second:.0f}", None)
     return bench.finish()
 

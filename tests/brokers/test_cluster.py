@@ -35,8 +35,8 @@ def site(scratch: Path) -> Iterator[office_cluster.Site]:
         yield made
 
 
-def test_a_node_dies_under_devices_that_come_to_the_cluster(site: office_cluster.Site) -> None:
-    result = asyncio.run(office_cluster.direct(site, DEVICES, kills=1))
+def test_a_node_dies_under_devices_that_come_to_the_cluster(site: office_cluster.Site, scratch: Path) -> None:
+    result = asyncio.run(office_cluster.direct(site, scratch, DEVICES, kills=1))
     assert result.sent > DEVICES
     assert result.missing == 0
     assert result.answered == min(DEVICES, office_cluster.COMMANDS)
