@@ -1,11 +1,11 @@
 # The commands of modem-agent. Each brings along what it needs (.ci/setup); nothing is typed in between.
 PY := .venv/bin/python
-# A bench ends with 3 where a number that depends on the machine was missed: in CI, whose machine is any, told and no failure.
+# A bench ends with 3 where a number that depends on the machine was missed: in CI, whose machine is any, that is shown and no failure.
 MISSED := $(if $(CI),|| [ $$? = 3 ])
 # A second try (AGAIN=1) is of what failed in the first.
 FAILED := $(if $(filter-out 0,$(AGAIN)),--last-failed)
 
-.PHONY: bench campaign mutate fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb sbom campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
+.PHONY: bench campaign mutate fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb repo sbom campaign-power bench-guest test-matrix bench-footprint office-demo bench-office
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -30,6 +30,10 @@ deb:       ## the Debian package for bookworm, trixie and Raspberry Pi OS, into 
 	@.ci/setup deb
 	$(PY) firmware-config/debian/build.py dist
 	lintian --fail-on error --allow-root dist/modem-agent_*_all.deb
+
+repo: deb  ## a signed apt repository, into dist/apt (KEY=address of the gpg key, REPO=folder)
+	@.ci/setup repo
+	firmware-config/debian/repository.sh $(or $(REPO),dist/apt) "$(KEY)" "$$($(PY) firmware-config/debian/build.py dist)"
 
 sbom:      ## the software bill of materials (CycloneDX), into dist/
 	@.ci/setup test
@@ -56,7 +60,7 @@ fuzz:      ## AT input, envelopes, configuration, UCI and control socket, each f
 	@.ci/setup test
 	$(PY) -m tests.fuzz --seconds $(or $(SECONDS_EACH),60)
 
-report:    ## report/index.html: one page of all that was measured
+report:    ## report/index.html: can this go into 12 000 homes? verdict, risks, cost, then all that was measured
 	@.ci/setup test
 	$(PY) -m tests.bench.report
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from agent.cli import screen
 from agent.cli.request import agreed
 from agent.doctor.access_point import Dialler, diallers, run
@@ -23,14 +21,14 @@ def change(apn: str, *, yes: bool) -> bool:
 
 def _changed(dialler: Dialler, apn: str, *, yes: bool) -> bool:
     place = f"{dialler.owner}'s connection {dialler.name}"
-    print(screen.clean(f"{place} dials with APN {dialler.apn or '(none)'}, not {apn}"), file=sys.stderr)
+    screen.note(f"{place} dials with APN {dialler.apn or '(none)'}, not {apn}")
     if not (yes or agreed(f"Change it to {apn}?")):
         return True
     try:
         for command in dialler.commands(apn):
             run(command)
     except AgentError as error:
-        print(screen.clean(f"modem-agent: {place} not changed: {error}"), file=sys.stderr)
+        screen.note(f"modem-agent: {place} not changed: {error}")
         return False
-    print(screen.clean(f"{place} has it now; '{dialler.again}' connects anew"), file=sys.stderr)
+    screen.note(f"{place} has it now; '{dialler.again}' connects anew")
     return True

@@ -1,20 +1,25 @@
 """Writes the configuration file: what it said before with some keys changed, checked before it replaces the old one.
 
-Called by `setup`. Comments of the old file are not kept; the old file is, beside the new one.
+Called by `setup` and `pin`. Comments of the old file are not kept; the old file is, beside the new one. Where the file
+is made from UCI, the values are set there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agent import config
-from agent.errors import ConfigError
+from agent.cli import uci
+from agent.errors import ConfigError, NotPermitted
+from agent.system import OPENWRT_OPKG
 from agent.toml import dumps, tomllib
 
 KEPT = ".before-setup"
+Table = Mapping[str, Any]  # as TOML is read
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -25,7 +30,7 @@ def read_table(path: Path) -> dict[str, Any]:
     return dict(tomllib.loads(path.read_text("utf-8")))
 
 
-def merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def merged(table: Table, changes: Mapping[str, object]) -> dict[str, Any]:
     """`changes` maps "section.key" to a value; an empty one takes the key away."""
     result = {section: dict(values) for section, values in table.items()}
     for key, value in changes.items():
@@ -37,16 +42,16 @@ def merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def problem(key: str, value: Any) -> str:
-    """What is wrong with one value; empty: nothing."""
+def problem(table: Table, changes: Mapping[str, object]) -> str:
+    """What would be wrong with the table after these changes; empty: nothing."""
     try:
-        config.parse(dumps(merged({}, {key: value})), "the answer")
+        config.parse(dumps(merged(table, changes)), "the answer")
     except ConfigError as error:
         return str(error)
     return ""
 
 
-def differing(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def differing(table: Table, changes: Mapping[str, object]) -> dict[str, Any]:
     """Those of the changes that are not in the table already."""
     return {
         key: value
@@ -55,14 +60,29 @@ def differing(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def check(path: Path, text: str) -> None:
-    """Raises ConfigError; `path` stands for the file in it."""
+def check_permission(path: Path) -> None:
+    """Before the first question, since all answers would be lost at the end. Raises NotPermitted."""
+    place = next(place for place in (path, *path.parents) if os.path.exists(place))
+    if os.access(place, os.W_OK):
+        return
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        raise NotPermitted(f"{path}: its file system is read-only; 'mount -o remount,rw' first")
+    raise NotPermitted(f"{path}: this user may not write it; use sudo")
+
+
+def change(path: Path, table: Table, changes: Mapping[str, object]) -> str:
+    """Set the changes where they count, all or none of them. The place. Raises ConfigError, AgentError or OSError."""
+    text = dumps(merged(table, changes))
     config.parse(text, str(path))
+    if not uci.is_source_of(path):
+        _write(path, text)
+        return str(path)
+    uci.write(differing(table, changes))
+    return OPENWRT_OPKG.configuration
 
 
-def write(path: Path, text: str) -> None:
-    """Check, then replace in one step, with the old file's owner and mode. Raises ConfigError or OSError."""
-    check(path, text)
+def _write(path: Path, text: str) -> None:
+    """Replace in one step, with the old file's owner and mode."""
     path.parent.mkdir(parents=True, exist_ok=True)
     side = path.with_name(path.name + ".new")
     descriptor = os.open(side, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)

@@ -76,6 +76,8 @@ def run(words: list[str]) -> int:
         return _fail(error.format_message(), exits.FAILED, as_json)
     except BrokenPipeError:
         return exits.PIPE_CLOSED
+    except PermissionError as error:
+        return _fail(_denied_sentence(error), exits.NOT_PERMITTED, as_json)
     except (AgentError, OSError) as error:
         return _fail(str(error), exits.status_of(error), as_json)
     except Exception as error:
@@ -98,6 +100,12 @@ def _usage_sentence(error: click.UsageError) -> str:
     text = text[:1].lower() + text[1:]
     where = error.ctx.command_path if error.ctx is not None else PROGRAM
     return text if "--help" in text or text.endswith("?") else f"{text}; see '{where} --help'"
+
+
+def _denied_sentence(error: PermissionError) -> str:
+    """The kernel's refusal as the verbs say theirs; root has no use for the advice."""
+    what = f"{screen.clean(error.filename)}: " if error.filename else ""
+    return f"{what}this user may not do that{'; use sudo' if os.geteuid() else f' ({error.strerror})'}"
 
 
 def _fault_sentence(error: Exception) -> str:

@@ -28,8 +28,11 @@ def shown(call: Call) -> dict[str, Any]:
 
 def drop(call: Call, key: str) -> dict[str, Any]:
     """One key, or all. Raises AgentError."""
+    from agent.cli.request import check_role
+
     try:
         with call.client() as client:
+            check_role(client, "config.drop")
             return client.call("config.drop", {"key": key})
     except AgentNotRunning as absent:
         from agent.cli import offline_status

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def ask(call: Call, method: str, params: dict[str, Any], *, limit_s: float, first: str) -> dict[str, Any]:
     """The command's result; raises AgentError. Arguments that are None are left to the command's defaults."""
-    given = {name: value for name, value in params.items() if value is not None}
+    given = _given(params)
     with call.client() as client, Steps(quiet=call.json) as steps:
         check_role(client, method)
         steps.tell(first)
@@ -34,6 +34,10 @@ def ask(call: Call, method: str, params: dict[str, Any], *, limit_s: float, firs
         )
 
 
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
 def check_role(client: ControlClient, method: str) -> None:
     """Raises NotPermitted before anything is asked of a user who may not do it."""
     from agent.commands.command import allows
@@ -44,8 +48,14 @@ def check_role(client: ControlClient, method: str) -> None:
         raise NotPermitted(f"{method} needs the role {row.role}, not {client.role}: use sudo, or see device.act_group")
 
 
-def confirm(call: Call, method: str, question: str, *, yes: bool) -> None:
-    """Return if it may go on, else raise. On a terminal the technician is asked, if he may do it at all; a script has
+def permitted(call: Call, method: str) -> None:
+    """Raises NotPermitted, or AgentNotRunning."""
+    with call.client() as client:
+        check_role(client, method)
+
+
+def confirm(call: Call, method: str, params: dict[str, Any], question: str, *, yes: bool) -> None:
+    """Return if it may go on, else raise. On a terminal the technician is asked, if it can be done at all; a script has
     decided by calling with --yes, and one that has not is refused rather than taken by surprise."""
     if yes:
         return
@@ -53,17 +63,17 @@ def confirm(call: Call, method: str, question: str, *, yes: bool) -> None:
         raise click.UsageError("nobody is there to confirm; say --yes")
     with call.client() as client:
         check_role(client, method)
+        client.check(method, _given(params))
     if not agreed(question):
         raise AgentError("not confirmed: nothing was done")
 
 
-def agreed(question: str) -> bool:
-    """The technician's yes; no where nobody is at a terminal."""
+def agreed(question: str, *, default: bool = False) -> bool:
+    """The technician's yes, or the default if he only presses Enter; no where nobody is at a terminal."""
     if not sys.stdin.isatty():
         return False
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "j", "ja", "o", "oui")
+    answer = screen.asked(f"{question} {'[Y/n]' if default else '[y/N]'}").lower()
+    return answer in ("y", "yes", "j", "ja", "o", "oui") or (default and not answer)
 
 
 def who() -> str:

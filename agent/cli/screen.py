@@ -85,6 +85,24 @@ def wrap(text: str, columns: int, indent: str = "") -> list[str]:
     return [*lines, line] if line else lines
 
 
+def note(text: str, stream: TextIO | None = None) -> None:
+    """A sentence for the person, on standard error or `stream`: folded on a terminal, else a line for grep."""
+    stream = stream or sys.stderr
+    lines = wrap(clean(text), width(stream)) if is_tty(stream) else [clean(text)]
+    print("\n".join(lines), file=stream)
+
+
+def asked(question: str, *, hidden: bool = False) -> str:
+    """A person's answer to a question that is folded to the screen; empty for Enter alone. Raises click.Abort."""
+    import click
+
+    *above, last = wrap(clean(question), width(sys.stderr) - 1)
+    for line in above:
+        print(line, file=sys.stderr)
+    answer = click.prompt(last, default="", show_default=False, prompt_suffix=" ", hide_input=hidden, err=True)
+    return str(answer).strip()
+
+
 def pairs(rows: Iterable[tuple[str, object]], *, indent: int = 0) -> list[str]:
     """`name  value` lines, values folded under themselves; unknown (None) rows are left out."""
     known = [(name, clean(value)) for name, value in rows if value is not None]

@@ -84,6 +84,7 @@ class Command:
     role: str = "read"
     time_limit_s: float = 30.0
     repeatable: bool = True  # may run again when a power cut leaves open whether it ran
+    needs: Callable[[Agent], object] = lambda agent: None  # raises Rejected while it could not be done anyway
     resource: str | None = None  # commands of one resource run one after the other
     survives: str = ""  # "process" or "boot": its success is that a new one has begun
     reads: Callable[[Args], bool] = lambda args: False  # whether it changes nothing, whatever it costs

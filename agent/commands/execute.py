@@ -61,6 +61,13 @@ def _allowed_here(agent: Agent, name: str, source: str) -> None:
         raise Rejected(PERMISSION_DENIED, f"this plan allows no {GIVE_AWAY[name]} on the device; support grants them")
 
 
+def admit(agent: Agent, name: str, args: Args, *, role: str, source: str) -> None:
+    """All that `execute` would refuse before it does anything: for whoever asks a person first. Raises Rejected."""
+    command = lookup(name)
+    _checked(agent, command, args, role=role, source=source)
+    command.needs(agent)
+
+
 async def execute(
     agent: Agent,
     name: str,

@@ -6,6 +6,7 @@ Errors of the agent come back as the same classes that the agent raised where th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Progress = Callable[[dict[str, Any]], None]
+
+
+class UnknownCommand(ControlError):
+    """The agent that runs is of another version."""
 
 
 class ControlClient:
@@ -67,6 +72,12 @@ class ControlClient:
                 progress(dict(message.get("params") or {}))
             if "method" not in message and message.get("id") in (number, None):
                 return _result(message)
+
+    def check(self, method: str, params: dict[str, Any]) -> None:
+        """Raises as the call itself would before anything is done; nothing is done. An agent that cannot tell without
+        doing it says so when it is asked to."""
+        with contextlib.suppress(UnknownCommand):
+            self.call("check", {"method": method, "params": params})
 
     def stream(self, method: str, params: dict[str, Any], *, every_s: float) -> Iterator[dict[str, Any] | AgentError]:
         """Results of a reading command, one a beat, until the caller stops or the agent goes away. A fault of one
@@ -162,7 +173,7 @@ def _result(message: dict[str, Any]) -> dict[str, Any]:
     if code == protocol.TIMED_OUT:
         raise ControlTimeout(reason)
     if reason.startswith("unknown command"):
-        raise ControlError(f"{reason}; this tool is {__version__}: the agent that runs is of another version")
+        raise UnknownCommand(f"{reason}; this tool is {__version__}: the agent that runs is of another version")
     if code >= 7000:
         raise Rejected(code, reason)
     raise ControlError(reason)

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 # functools.partial(agent.commands.execute, agent): (name, args, *, role, source, progress)
 Execute = Callable[..., Awaitable[dict[str, object]]]
+# functools.partial(agent.commands.admit, agent): (name, args, *, role, source)
+Admit = Callable[..., None]
 
 MOST_REQUESTS = 8  # at once, of one connection
 STALL_S = 30.0  # a client that reads nothing for so long is cut off
@@ -39,10 +41,11 @@ class Connection:
         role: str,
         execute: Execute,
         beats: Beats,
+        admit: Admit | None = None,
     ) -> None:
         self.peer, self.role = peer, role
         self._reader, self._writer = reader, writer
-        self._execute, self._beats = execute, beats
+        self._execute, self._beats, self._admit = execute, beats, admit
         self._sending = asyncio.Lock()  # Python 3.10 allows one drain() at a time
         self._requests: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(MOST_REQUESTS)
@@ -114,6 +117,8 @@ class Connection:
             return self._hello(params)
         if method == "watch":
             return self._watch(params)
+        if method == "check" and self._admit is not None:
+            return self._check(self._admit, params)
 
         def progress(percent: int, what: str) -> None:
             if number is not None:
@@ -130,6 +135,13 @@ class Connection:
                 f"is {params.get('version')} and speaks {asked}: restart the agent to finish the upgrade",
             )
         return {"protocol": protocol.PROTOCOL, "version": __version__, "role": self.role}
+
+    def _check(self, admit: Admit, params: dict[str, object]) -> dict[str, object]:
+        method, args = params.get("method"), params.get("params", {})
+        if not isinstance(method, str) or not isinstance(args, dict):
+            raise Rejected(protocol.INVALID_PARAMS, "check wants method and params")
+        admit(method, args, role=self.role, source=self.source)
+        return {"admitted": method}
 
     def _watch(self, params: dict[str, object]) -> dict[str, object]:
         method, args, every_s = params.get("method"), params.get("params", {}), params.get("every_s", 1.0)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agent.control import protocol
 from agent.control.beats import Beats
-from agent.control.connection import Connection, Execute
+from agent.control.connection import Admit, Connection, Execute
 from agent.control.peer import peer_of, role_of
 from agent.errors import ControlError
 
@@ -28,9 +28,11 @@ MOST_CONNECTIONS = 128
 class ControlServer:
     """Listens on `path`; `execute` runs one command of the common table for a role and raises AgentError."""
 
-    def __init__(self, path: Path, execute: Execute, *, read_group: str = "", act_group: str = "") -> None:
+    def __init__(
+        self, path: Path, execute: Execute, *, admit: Admit | None = None, read_group: str = "", act_group: str = ""
+    ) -> None:
         self.path, self.read_group, self.act_group = path, read_group, act_group
-        self._execute = execute
+        self._execute, self._admit = execute, admit
         self._beats = Beats(execute)
         self._server: asyncio.Server | None = None
         self._connections: dict[Connection, asyncio.Task[None]] = {}
@@ -63,7 +65,7 @@ class ControlServer:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = peer_of(writer.get_extra_info("socket"))
         role = role_of(peer, self.read_group, self.act_group)
-        connection = Connection(reader, writer, peer, role or "", self._execute, self._beats)
+        connection = Connection(reader, writer, peer, role or "", self._execute, self._beats, self._admit)
         refusal = self._refusal(peer.name, role)
         task = asyncio.current_task()
         assert task is not None

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from agent import __version__
 from agent.commands import audit
-from agent.commands.execute import execute
+from agent.commands.execute import admit, execute
 from agent.control.server import ControlServer
 from agent.daemon import line_speed, memory, meter_difference, sd_notify
 from agent.daemon.live_agent import LiveAgent
@@ -122,6 +122,7 @@ class Daemon:
         self._control = ControlServer(
             Path(agent.config.device.run_dir) / SOCKET,
             functools.partial(execute, agent),
+            admit=functools.partial(admit, agent),
             read_group=agent.config.device.read_group,
             act_group=agent.config.device.act_group,
         )

@@ -17,11 +17,16 @@ def fingerprint(pin: str, iccid: str | None) -> str:
     return hashlib.blake2b(pin.encode(), key=(iccid or "unknown").encode()[:64], digest_size=8).hexdigest()
 
 
+def is_pin(value: str) -> bool:
+    """4 to 8 decimal digits (3GPP TS 11.11, 9.3)."""
+    return value.isascii() and value.isdigit() and 4 <= len(value) <= 8
+
+
 def refusal(lock: str | None, pin: str, attempts: int | None, iccid: str | None, tried: Sequence[str]) -> str:
     """Why the PIN must not be tried now; "" when it may."""
     if lock != "sim-pin":
         return f"the SIM asks for {lock or 'nothing known'}, not for its PIN"
-    if not (pin.isascii() and pin.isdigit() and 4 <= len(pin) <= 8):
+    if not is_pin(pin):
         return "the PIN file holds no PIN of 4 to 8 digits"
     if fingerprint(pin, iccid) in tried:
         return "this PIN was tried before and is not tried again"

@@ -77,7 +77,7 @@ def test_what_acts_asks_first(cli: Run, agent: tuple[Agent, str]) -> None:
     assert json.loads(done.stdout)["error"]["code"] == exits.USAGE
     assert "say --yes" in done.stderr
     with Terminal(["commands", "modem.scan", "--socket", path]) as terminal:
-        terminal.expect(r"the line is away.*\[y/N\] ")
+        terminal.expect(r"(?s)the line is away.*\[y/N\] ")
         terminal.send("y\n")
         terminal.expect("networks")
         assert terminal.wait() == 0

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from agent import config
-from agent.cli import uci
+from agent.cli import config_file, uci
 from agent.cli.verbs.setup import command, links
+from agent.doctor.evidence import Evidence
 from agent.errors import AgentError, ConfigError, NotPermitted
 from agent.system import DEBIAN
 from tests.cli.conftest import Run
@@ -185,58 +190,62 @@ def test_a_file_that_is_made_from_uci_is_known_before_it_is_made(router: Path) -
     assert not uci.is_source_of(router / "another.toml")
 
 
-# -- the questions ----------------------------------------------------------------------------------------------------
+# -- who confirms, and what becomes of the agent -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("wrong", "right", "said"),
-    [
-        (("wan0", "", "45"), ("15", ""), "plan.billing_day: out of range"),
-        (("wan0", "", "soon"), ("15", ""), "plan.billing_day: wrong type"),
-        (("wan0", "", "15", "broker.example"), ("",), "operator.url: not allowed"),
-        (("a-name-far-too-long",), ("wan0", "", "15", ""), "wan.interfaces: not allowed"),
-    ],
-)
-def test_a_wrong_answer_is_asked_again_and_the_others_are_kept(
-    tmp_path: Path, wrong: tuple[str, ...], right: tuple[str, ...], said: str
+def test_flags_want_the_key_too(cli: Run, tmp_path: Path) -> None:
+    done = cli("setup", "--yes", "--no-doctor", "--config", str(tmp_path / "c"), "--cert", str(Path(__file__)))
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert "no use without its key" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--json"], []])
+def test_nothing_is_changed_where_nobody_confirms(cli: Run, tmp_path: Path, words: list[str]) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("# mine\n")
+    done = cli("setup", *words, "--config", str(file), "--apn", "x", stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert "say --yes" in (json.loads(done.stdout)["error"]["message"] if words else done.stderr)
+    assert (file.read_text(), [entry.name for entry in tmp_path.iterdir()]) == ("# mine\n", ["config.toml"])
+
+
+def test_json_asks_nothing_on_a_terminal_either(tmp_path: Path) -> None:
+    with Terminal(["setup", "--json", "--config", str(tmp_path / "config.toml")]) as terminal:
+        assert terminal.wait() == 2
+    assert "Mobile link" not in terminal.seen
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_with_yes_is_one_object(cli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    done = cli("setup", "--json", "--yes", "--no-doctor", "--config", str(file), "--apn", "x", "--language", "nl")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["v"], told["setup"]["file"]) == (0, 1, str(file))
+    assert {"modem.apn", "household.sms_language"} <= set(told["setup"]["changed"])
+
+
+def test_json_with_the_doctor_is_still_one_object(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "config.toml"
-    with Terminal(["setup", "--no-doctor", "--config", str(file)]) as terminal:
-        for answer in wrong:
-            terminal.expect(r"\]: $|none\): $|knows it\): $|day.*: $")
-            terminal.send(answer + "\n")
-        terminal.expect(said)
-        for answer in (*right, "call me", "+32470000001", "-"):
-            terminal.send(answer + "\n")
-        terminal.expect("household.sms_to: not allowed")
-        assert terminal.wait() == 0
-    found = config.load(file)
-    assert (found.wan.interfaces, found.plan.billing_day, found.operator.url) == (("wan0",), 15, "")
-    assert (found.household.sms_to, found.household.led) == ("+32470000001", "")
-
-
-def test_a_dash_empties_what_was_set(tmp_path: Path) -> None:
-    file = tmp_path / "config.toml"
-    file.write_text('[modem]\napn = "old"\n[operator]\nurl = "mqtt://h"\nca_file = "/gone.pem"\nroot = "kept"\n')
-    with Terminal(["setup", "--no-doctor", "--config", str(file)]) as terminal:
-        terminal.expect("Mobile link")
-        terminal.send("wan0\n")
-        terminal.expect(r"knows it\) \(- for none\) \[old\]: ")
-        terminal.send("-\n")
-        terminal.expect("allowance is new")
-        terminal.send("\n")
-        terminal.expect(r"\[mqtt://h\]: ")
-        terminal.send("-\n")
-        terminal.send("\n\n")
-        assert terminal.wait() == 0
-    found = config.load(file)
-    assert (found.modem.apn, found.operator.url, found.operator.ca_file, found.operator.root) == ("", "", "", "kept")
+    monkeypatch.setattr("agent.cli.evidence.examine", lambda call, tell: Evidence())
+    command.main(["--json", "--yes", "--config", str(tmp_path / "config.toml")], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert told["setup"]["file"] == str(tmp_path / "config.toml")
+    assert told["links"][0]["link"] == "configuration"
 
 
 def test_who_may_not_write_is_told_before_the_first_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(NotPermitted, match="may not write it; use sudo"):
-        command.main(["--config", str(tmp_path / "config.toml")], standalone_mode=False)
+        command.main(["--yes", "--config", str(tmp_path / "config.toml")], standalone_mode=False)
+
+
+def test_a_read_only_root_is_not_the_users_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = os.statvfs_result((4096, 4096, 1, 1, 1, 1, 1, 1, os.ST_RDONLY, 255))
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr("os.statvfs", lambda path: mounted)
+    with pytest.raises(NotPermitted, match="file system is read-only; 'mount -o remount,rw' first"):
+        config_file.check_permission(tmp_path / "config.toml")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +254,6 @@ def test_who_may_not_write_is_told_before_the_first_question(tmp_path: Path, mon
         ([500.0, None, 0.0], ["--yes"], "the agent runs with it", 1),
         ([500.0, 500.2, 0.0], ["--yes"], "the agent runs with it", 1),  # the old one answers a moment longer
         ([None], ["--yes"], "restart the agent", 0),  # none runs
-        ([500.0], [], "restart the agent", 0),  # nobody is there to ask
         ([500.0], ["--yes", "--no-doctor"], "restart the agent", 0),
     ],
 )
@@ -259,9 +267,72 @@ def test_an_agent_that_runs_is_restarted_before_the_doctor_judges_it(
     monkeypatch.setattr("agent.system.find", lambda: here)
     monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", lambda call: ups.pop(0))
     monkeypatch.setattr("agent.cli.verbs.setup.time.sleep", lambda pause_s: None)
-    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call: 0)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call, done: 0)
     file = str(tmp_path / "config.toml")
     monkeypatch.setattr("agent.cli.verbs.setup.DEFAULT_CONFIG", file)
     command.main(["--config", file, *words], standalone_mode=False)
     assert capsys.readouterr().out.strip().endswith(said)
     assert len(done.read_text().split()) == restarts
+
+
+@pytest.mark.parametrize(("ups", "looks"), [([500.0, 500.2, 0.1], 3), ([None], 1)])
+def test_on_openwrt_the_new_agent_is_waited_for_too(
+    router: Path, monkeypatch: pytest.MonkeyPatch, ups: list[float | None], looks: int
+) -> None:
+    asked: list[float | None] = []
+
+    def up_s(call: object) -> float | None:
+        asked.append(ups[len(asked)])
+        return asked[-1]
+
+    monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", up_s)
+    monkeypatch.setattr("agent.cli.verbs.setup.time.sleep", lambda pause_s: None)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call, done: 0)
+    command.main(["--yes", "--config", str(router / "config.toml"), "--apn", "internet"], standalone_mode=False)
+    assert len(asked) == looks
+
+
+@pytest.mark.parametrize("restart", ["/nowhere/systemctl restart", "sh -c 'exit 1'"])
+def test_a_restart_that_fails_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], restart: str
+) -> None:
+    clock = [0.0]
+
+    def sleep(pause_s: float) -> None:
+        clock[0] += pause_s
+
+    monkeypatch.setattr("agent.system.find", lambda: replace(DEBIAN, restart=restart))
+    monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", lambda call: 500.0 + clock[0])
+    monkeypatch.setattr("agent.cli.verbs.setup.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("agent.cli.verbs.setup.time.sleep", sleep)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", lambda call, done: 0)
+    file = str(tmp_path / "config.toml")
+    monkeypatch.setattr("agent.cli.verbs.setup.DEFAULT_CONFIG", file)
+    command.main(["--config", file, "--yes"], standalone_mode=False)
+    assert "does not answer; 'journalctl -u modem-agent' says why" in capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize(
+    ("default_file", "answer", "judged"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_the_doctor_does_not_judge_by_an_agent_that_has_the_old_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, default_file: bool, answer: bool, judged: bool
+) -> None:
+    asked: list[object] = []
+
+    def examine(call: object, done: object) -> int:
+        asked.append(done)
+        return 0
+
+    file = str(tmp_path / "config.toml")
+    ups = [500.0, 0.0]
+    monkeypatch.setattr("agent.system.find", lambda: replace(DEBIAN, restart="true"))
+    monkeypatch.setattr("agent.cli.verbs.setup._agent_up_s", lambda call: ups.pop(0))
+    monkeypatch.setattr("agent.cli.verbs.setup.agreed", lambda question, default: answer)
+    monkeypatch.setattr("agent.cli.verbs.setup._examine", examine)
+    monkeypatch.setattr("agent.cli.verbs.setup.questions.ask_all", lambda found, table: found)
+    monkeypatch.setattr("agent.cli.verbs.setup.sys.stdin", SimpleNamespace(isatty=lambda: True))
+    if default_file:
+        monkeypatch.setattr("agent.cli.verbs.setup.DEFAULT_CONFIG", file)
+    command.main(["--config", file], standalone_mode=False)
+    assert bool(asked) is judged

@@ -114,7 +114,7 @@ def test_a_dumb_terminal_gets_plain_lines(agent: Agent) -> None:
 
 def test_a_reset_asks_first_and_no_is_no(agent: Agent) -> None:
     with Terminal(["reset", "module", "--socket", agent.path]) as terminal:
-        terminal.expect(r"restarts the module.*Go on\? \[y/N\] ")
+        terminal.expect(r"(?s)restarts the module.*Go on\? \[y/N\] ")
         terminal.send("n\n")
         assert terminal.wait() == exits.FAILED
     assert agent.resets == []

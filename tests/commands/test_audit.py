@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from agent.commands.execute import execute
+from agent.commands.execute import admit, execute
 from agent.config import Config
 from agent.control.server import ControlServer
 from agent.errors import Rejected, StoreError
@@ -193,3 +193,34 @@ def test_a_trail_at_its_length_lets_the_oldest_go(tmp_path: Path, monkeypatch: p
             assert await agent.store.run(lambda db: db.audit.broken()) is None
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "role", "said"),
+    [
+        ("plan.topup", GB5, "admin", "this plan allows no top-ups on the device"),
+        ("plan.topup", {"bytes": -1}, "admin", "this plan allows no top-ups"),
+        ("modem.reset", {"level": "radio"}, "read", "needs the role act"),
+        ("modem.reset", {"level": "hammer"}, "act", "level"),
+        ("modem.scan", {}, "act", "modem absent"),
+        ("sms.send", {"number": "123", "text": "x"}, "act", "modem absent"),
+        ("sms.send", {"number": "123"}, "act", "text"),
+        ("no.such", {}, "admin", "unknown command"),
+        ("modem.reset", {"level": "usb"}, "act", ""),  # what an absent modem may need
+        ("device.erase", {"contract": "ended"}, "admin", ""),
+    ],
+)
+def test_what_would_be_refused_is_known_without_doing_anything(
+    tmp_path: Path, name: str, args: dict[str, Any], role: str, said: str
+) -> None:
+    async def story(agent: StandIn) -> None:
+        agent.modem = None
+        try:
+            admit(agent, name, args, role=role, source=ALICE)
+            found = ""
+        except Rejected as refusal:
+            found = refusal.reason
+        assert (said in found) if said else not found, found
+        assert agent.asked == []
+
+    assert told(tmp_path, story) == []

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agent.control import protocol
+from agent.control.connection import Admit
 from agent.control.server import ControlServer
 from agent.errors import NotPermitted, PortAbsent, Rejected
 
@@ -77,14 +78,14 @@ class Served:
 
 
 @contextmanager
-def serving(path: Path, table: Table, **groups: str) -> Iterator[Served]:
+def serving(path: Path, table: Table, *, admit: Admit | None = None, **groups: str) -> Iterator[Served]:
     """Run a server on its own loop and thread, as the daemon does on its."""
     ready: threading.Event = threading.Event()
     held: dict[str, Any] = {}
 
     async def main() -> None:
         held["loop"], held["stop"] = asyncio.get_running_loop(), asyncio.Event()
-        server = held["server"] = ControlServer(path, table.execute, **groups)
+        server = held["server"] = ControlServer(path, table.execute, admit=admit, **groups)
         try:
             await server.start()
             ready.set()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from agent.cli import exits, screen
-from agent.cli.request import ask
+from agent.cli.request import ask, permitted
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning, NotPermitted
 
@@ -33,24 +33,26 @@ def command(call: Call, line: str, force: bool) -> int:
     if force:
         print(f"modem-agent: warning: {line} is sent as it is; it may cut the line", file=sys.stderr)
     try:
-        answer = ask(
-            call,
-            "modem.at",
-            {"command": line, "force": force or None},
-            limit_s=LIMIT_S,
-            first=f"asking the modem: {line}",
-        )
+        permitted(call, "modem.at")
+        answer = _asked(call, line, force)
     except AgentNotRunning:
         answer = _straight(call, line, force)
-    except NotPermitted as error:
-        hint = "" if force else "; --force sends it all the same"
-        raise NotPermitted(f"{error}{hint}") from None
     if call.json:
         screen.print_json(answer)
     else:
         for text in [*(answer.get("lines") or ()), answer.get("final")]:
             print(screen.clean(text or "(no final result code)"))
     return exits.OK if answer.get("final") == "OK" else exits.FAILED
+
+
+def _asked(call: Call, line: str, force: bool) -> dict[str, Any]:
+    """By somebody who may: a refusal is of this command alone."""
+    params, first = {"command": line, "force": force or None}, f"asking the modem: {line}"
+    try:
+        return ask(call, "modem.at", params, limit_s=LIMIT_S, first=first)
+    except NotPermitted as error:
+        hint = "" if force else "; --force sends it all the same"
+        raise NotPermitted(f"{error}{hint}") from None
 
 
 def _straight(call: Call, line: str, force: bool) -> dict[str, Any]:

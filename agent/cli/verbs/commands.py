@@ -32,7 +32,7 @@ def command(call: Call, name: str | None, values: tuple[str, ...], yes: bool) ->
     row = COMMANDS[name].to_dict()
     params = arguments(row, values)
     if row["role"] != "read":
-        confirm(call, name, f"{name}: {row['help']}. Go on?", yes=yes)
+        confirm(call, name, params, f"{name}: {row['help']}. Go on?", yes=yes)
     answer = ask(call, name, params, limit_s=row["time_limit_s"] + 10, first=name)
     if call.json:
         screen.print_json(answer)

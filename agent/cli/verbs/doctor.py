@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +25,11 @@ def command(call: Call, strict: bool) -> int:
     Works with the agent dead. Ends with 0 when nothing is broken, 1 when something is, and 4 when this user may not
     ask the agent.
     """
+    return examined(call, strict=strict)
+
+
+def examined(call: Call, *, strict: bool = False, more: Mapping[str, object] | None = None) -> int:
+    """Look, judge and show it; `more` stands in the JSON object beside it. The exit status."""
     from agent.cli.evidence import examine
     from agent.cli.progress import Steps
     from agent.doctor.diagnosis import diagnose
@@ -33,11 +38,11 @@ def command(call: Call, strict: bool) -> int:
         evidence = examine(call, steps.tell)
     diagnosis = diagnose(evidence)
     if call.json:
-        screen.print_json(diagnosis.to_dict())
+        screen.print_json({**diagnosis.to_dict(), **(more or {})})
     else:
         print("\n".join(lines(diagnosis)))
-    if evidence.agent_refused:
-        print(f"modem-agent: {evidence.agent_problem}", file=sys.stderr)
+    if evidence.agent_refused or evidence.config_denied:
+        screen.note(f"modem-agent: {evidence.agent_problem if evidence.agent_refused else evidence.config_denied}")
         return exits.NOT_PERMITTED
     bad = ("fault", "warning") if strict else ("fault",)
     return exits.FAILED if diagnosis.worst in bad else exits.OK

@@ -18,8 +18,8 @@ def command(call: Call, keep_period: bool, yes: bool) -> int:
     Ledger, history, statements, events and commands go; the configuration stays. The agent is restarted for it, the
     line stays up.
     """
-    confirm(call, "device.erase", "This takes all that was counted and noted off the device. Go on?", yes=yes)
-    contract = "runs" if keep_period else "ended"
-    answer = ask(call, "device.erase", {"contract": contract}, limit_s=60.0, first="erasing")
+    params = {"contract": "runs" if keep_period else "ended"}
+    confirm(call, "device.erase", params, "This takes all that was counted and noted off the device. Go on?", yes=yes)
+    answer = ask(call, "device.erase", params, limit_s=60.0, first="erasing")
     show(call, answer, [("Erased", answer.get("erased"))])
     return exits.OK

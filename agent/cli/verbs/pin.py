@@ -30,25 +30,41 @@ def command(call: Call) -> int:
     Asks for it without showing it, or reads one line from a pipe; it is never an argument, which others could see. The
     agent enters a PIN once, and never with the last attempt.
     """
+    from agent.cli import config_file
+
     config = call.config()
-    file = Path(config.modem.pin_file or call.config_path.parent / "pin")
-    value = _asked()
-    if not (value.isascii() and value.isdigit() and 4 <= len(value) <= 8):
-        raise click.UsageError("a PIN has 4 to 8 digits")
-    _write(file, value)
+    file = place(call.config_path, config.modem.pin_file)
     fresh = config.modem.pin_file != str(file)
+    for written in (file, *([call.config_path] if fresh else ())):
+        config_file.check_permission(written)
+    value = _asked()
+    if wrong := pin_problem(value):
+        raise click.UsageError(wrong)
+    keep(file, value)
     if fresh:
-        _name_in_configuration(call, file)
+        config_file.change(call.config_path, config_file.read_table(call.config_path), {"modem.pin_file": str(file)})
     return _report(call, file, restart=fresh)
+
+
+def place(config_file: Path, pin_file: str) -> Path:
+    """Where the PIN is kept: as configured, or beside the configuration."""
+    return Path(pin_file or config_file.parent / "pin")
+
+
+def pin_problem(value: str) -> str:
+    """Empty: it can be one."""
+    from agent.modem.pin import is_pin
+
+    return "" if is_pin(value) else "a PIN has 4 to 8 digits"
 
 
 def _asked() -> str:
     if sys.stdin.isatty():
-        return str(click.prompt("PIN of the SIM", hide_input=True, err=True)).strip()
+        return screen.asked("PIN of the SIM:", hidden=True)
     return sys.stdin.readline().strip()
 
 
-def _write(file: Path, value: str) -> None:
+def keep(file: Path, value: str) -> None:
     """In one step, and readable by the agent alone from its first moment."""
     side = file.with_name(file.name + ".new")
     with contextlib.suppress(FileNotFoundError):
@@ -62,14 +78,6 @@ def _write(file: Path, value: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(side, file)
-
-
-def _name_in_configuration(call: Call, file: Path) -> None:
-    from agent.cli import config_file
-    from agent.toml import dumps
-
-    table = config_file.read_table(call.config_path)
-    config_file.write(call.config_path, dumps(config_file.merged(table, {"modem.pin_file": str(file)})))
 
 
 def _report(call: Call, file: Path, *, restart: bool) -> int:

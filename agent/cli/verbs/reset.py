@@ -29,8 +29,9 @@ def command(call: Call, level: str, yes: bool) -> int:
     ladder. No level helps against missing coverage, a denied SIM or a used-up allowance.
     """
     what, away_s = LEVELS[level]
-    confirm(call, "modem.reset", f"This {what}. The line is away for up to {away_s} s. Go on?", yes=yes)
-    answer = ask(call, "modem.reset", {"level": level}, limit_s=away_s + 60.0, first=f"resetting: {level}")
+    params = {"level": level}
+    confirm(call, "modem.reset", params, f"This {what}. The line is away for up to {away_s} s. Go on?", yes=yes)
+    answer = ask(call, "modem.reset", params, limit_s=away_s + 60.0, first=f"resetting: {level}")
     done = [(name, value) for name, value in answer.items() if name != "v"]
     show(call, answer, [("Reset", level), *done])
     return exits.OK

@@ -40,8 +40,8 @@ def command(call: Call, amount: str, number: str | None, lasting: str | None, ye
     extra = amount_of(amount)
     expires = None if lasting is None else from_now(lasting)
     until = f"until {local(expires)}" if expires else "to the present period"
-    confirm(call, "plan.topup", f"This adds {screen.size(extra)} {until}. Go on?", yes=yes)
     params = {"bytes": extra, "id": number or uuid.uuid4().hex, "expires": expires, "by": who()}
+    confirm(call, "plan.topup", params, f"This adds {screen.size(extra)} {until}. Go on?", yes=yes)
     answer = ask(call, "plan.topup", params, limit_s=30.0, first="adding")
     used = answer.get("usage") or {}
     rows: list[tuple[str, object]] = [
