@@ -25,9 +25,12 @@ def raise_file_limit(wanted: int) -> int:
 
 
 class Mosquitto:
-    """start(), stop(), and again: sessions and retained messages are kept in `folder`, as a real broker keeps them."""
+    """start(), stop(), and again: sessions and retained messages are kept in `folder`, as a real broker keeps them.
 
-    def __init__(self, folder: Path) -> None:
+    `extra` goes to the end of its configuration.
+    """
+
+    def __init__(self, folder: Path, extra: str = "") -> None:
         binary = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
         if binary is None:
             raise SimulatorError("mosquitto is not installed; name a broker with --broker mqtt://HOST:PORT")
@@ -38,7 +41,7 @@ class Mosquitto:
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\nlog_type error\n"
             f"persistence true\npersistence_location {folder}/\nautosave_interval 0\n"
-            "max_queued_messages 0\nmax_inflight_messages 1000\nset_tcp_nodelay true\n"
+            f"max_queued_messages 0\nmax_inflight_messages 1000\nset_tcp_nodelay true\n{extra}"
         )
 
     @property
@@ -58,15 +61,23 @@ class Mosquitto:
         self.stop()
         raise SimulatorError(f"mosquitto did not start; see {self._folder}/mosquitto.log")
 
-    def stop(self) -> None:
+    def stop(self, *, kill: bool = False) -> None:
+        """`kill`: as a crash, what it had not written to disk is gone."""
         if self._process is not None:
-            self._process.terminate()
+            (self._process.kill if kill else self._process.terminate)()
             try:
                 self._process.wait(10)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    def memory_mb(self) -> float:
+        """Resident memory."""
+        if self._process is None:
+            return 0.0
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 1e6
 
     def cpu_s(self) -> float:
         """Processor seconds it has used."""

@@ -72,7 +72,8 @@ PLANS = {
     "ledger_flash": Plan(whole="50", short="10"),
     "ledger_loss": Plan(whole="8", short="2"),
     "ledger_overshoot": Plan(alone=True),
-    "office_kills": Plan(own="make bench-office"),  # these need PostgreSQL
+    "office_cluster": Plan(own="make bench-office"),  # these need PostgreSQL
+    "office_kills": Plan(own="make bench-office"),
     "office_replay": Plan(own="make bench-office"),
     "office_views": Plan(own="make bench-office"),
     "operator_certificates": Plan(short="4 10"),

@@ -97,7 +97,7 @@ class Storm:
             self._offices[name] = self.place.office(name)
         try:
             asking = self._asking()
-            await subscribed(self.place, asking)
+            await subscribed(self.place.broker.port, asking)
             asking.close()
             over = asyncio.Event()
             senders = [Sender(self.place.broker.port, f"sender-{number}") for number in range(SENDERS)]

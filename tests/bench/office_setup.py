@@ -64,14 +64,18 @@ class Site:
     broker: Mosquitto
     postgres: Postgres
 
-    def office(self, name: str, *words: str) -> subprocess.Popen[bytes]:
-        """A process of `modem-support office`."""
-        command = [
-            sys.executable, "-c", "from agent.support.cli import main; main()", "--broker", self.broker.url,
-            "office", "--db", self.postgres.dsn, "--name", name, *words,
-        ]  # fmt: skip
-        with (self.postgres.folder.parent / f"office-{name}.log").open("ab") as log:
-            return subprocess.Popen(command, stderr=log)
+    def office(self, name: str) -> subprocess.Popen[bytes]:
+        return office_process(self.broker.url, self.postgres, name)
+
+
+def office_process(url: str, postgres: Postgres, name: str) -> subprocess.Popen[bytes]:
+    """A process of `modem-support office`, from the broker at `url`."""
+    command = [
+        sys.executable, "-c", "from agent.support.cli import main; main()", "--broker", url,
+        "office", "--db", postgres.dsn, "--name", name,
+    ]  # fmt: skip
+    with (postgres.folder.parent / f"office-{name}.log").open("ab") as log:
+        return subprocess.Popen(command, stderr=log)
 
 
 @contextmanager

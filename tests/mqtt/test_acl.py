@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agent.mqtt import tls
+from tests.brokers.cluster import bridge
 from tests.commands.standin import DEVICE, StandIn, config_for
 from tests.mqtt.broker import Mosquitto, free_port, wait_for_port
 from tests.mqtt.desk import Desk
@@ -23,9 +24,9 @@ PASSWORDS = ("backoffice", "support", "desk")
 
 
 class Fleet(Mosquitto):
-    """mosquitto with the shipped configuration and ACL: only paths and ports are others."""
+    """mosquitto with the shipped configuration and ACL: only paths and ports are others, and `more` follows."""
 
-    def __init__(self, folder: Path, pki: Pki) -> None:
+    def __init__(self, folder: Path, pki: Pki, more: str = "") -> None:
         super().__init__(folder)
         self.desk_port, self.consumer_port, self.pki = free_port(), free_port(), pki
         acl = folder / "modem-agent.acl"
@@ -47,7 +48,7 @@ class Fleet(Mosquitto):
         }.items():
             assert shipped in written
             written = written.replace(shipped, here)
-        self.config.write_text(f"{written}\nuser root\nlog_dest file {folder}/mosquitto.log\nlog_type all\n")
+        self.config.write_text(f"{written}\nuser root\nlog_dest file {folder}/mosquitto.log\nlog_type all\n{more}")
 
     def start(self) -> Fleet:
         super().start()
@@ -107,6 +108,25 @@ def test_a_device_reports_and_obeys_over_tls(fleet: Fleet, tmp_path: Path) -> No
             assert agent.session.budget.today_bytes > 2_000  # a TLS handshake alone is more
 
     asyncio.run(story())
+
+
+def test_the_shipped_bridge_hands_on_what_devices_say_and_brings_their_commands(tmp_path: Path, pki: Pki) -> None:
+    """Beside the ACL, which names devices and users and no bridge. The cluster is another mosquitto here."""
+    near, far = tmp_path / "near", tmp_path / "far"
+    for folder in (near, far):
+        folder.mkdir()
+
+    async def story(fleet: Fleet, cluster: Mosquitto) -> None:
+        config = config_for(fleet.tls_url, **fleet.files("device"))
+        async with Desk(cluster.port) as desk, StandIn(tmp_path, config):
+            await desk.until(lambda: desk.bodies("/m/traffic") and desk.bodies("/twin/plan") and desk.bodies("/status"))
+            desk.send(f"modem-agent/v1/{DEVICE}/cmd/status/s1/req", {"v": 1, "id": "s1", "type": "status"})
+            await desk.until(lambda: [a for a in desk.answers("s1") if a["state"] == "succeeded"])
+
+    with Mosquitto(far) as cluster:
+        fleet = Fleet(near, pki, bridge(cluster.port))
+        with fleet:
+            asyncio.run(story(fleet, cluster))
 
 
 def test_a_device_can_neither_write_nor_read_another_ones_topics(fleet: Fleet) -> None:

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.support.cli import group
+from agent.support.office.cli import office
+
 from .conftest import PROJECT
 
 SYSTEMD = PROJECT / "systemd"
+OFFICE = PROJECT / "firmware-config" / "office"
 UNITS = (
     *("modem-agent.service", "modem-agent-page.service"),
     *("modem-agent-reboot.path", "modem-agent-reboot.service"),
@@ -42,13 +46,19 @@ def test_exposure_is_at_most_two() -> None:
 
 
 def test_systemd_understands_every_line() -> None:
-    command = [tool("systemd-analyze"), "verify", "--man=no", *(str(SYSTEMD / unit) for unit in UNITS)]
+    units = [*(str(SYSTEMD / unit) for unit in UNITS), str(OFFICE / "modem-office.service")]
+    command = [tool("systemd-analyze"), "verify", "--man=no", *units]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     # That the executable is not installed here is no fault of the unit.
-    complaints = [
-        line for line in result.stderr.splitlines() if "modem-agent" in line and "is not executable" not in line
-    ]
-    assert complaints == []
+    ours = [line for line in result.stderr.splitlines() if "modem-agent" in line or "modem-office" in line]
+    assert [line for line in ours if "is not executable" not in line] == []
+
+
+def test_the_office_reads_what_its_environment_sets() -> None:
+    given = dict(line.split("=", 1) for line in (OFFICE / "environment").read_text().splitlines() if line[0] != "#")
+    read = {str(option.envvar) for command in (group, office) for option in command.params if option.envvar}
+    assert set(given) <= read
+    assert "EnvironmentFile=/etc/modem-office/environment\n" in (OFFICE / "modem-office.service").read_text()
 
 
 def test_the_service_never_gives_up_and_is_watched() -> None:
