@@ -15,7 +15,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from agent.commands import results
 from agent.commands.envelope import ALGORITHM, Envelope, canonical
@@ -39,7 +39,7 @@ class Grant:
     verified: bool = True  # by a signature, or by a broker whose ACL is the authority
     bucket: str = ""  # whose rate it counts against: the issuer's own once he is proved by his key
 
-    def within_limits(self, command: str, args: Mapping[str, Any]) -> None:
+    def within_limits(self, command: str, args: Mapping[str, object]) -> None:
         """Raises Rejected when an argument is beyond what this issuer may ask for."""
         for name, most in self.limits.get(command, {}).items():
             value = args.get(name)
@@ -115,7 +115,7 @@ def timely(envelope: Envelope, moment: Moment) -> None:
         raise Rejected(results.INVALID_VALUE, f"it was issued {envelope.issued - now:.0f} s in the future")
 
 
-def sign(body: Mapping[str, Any], key_id: str, key: bytes) -> dict[str, Any]:
+def sign(body: Mapping[str, object], key_id: str, key: bytes) -> dict[str, object]:
     """An envelope with its signature: what the operator's desk does."""
     plain = {name: value for name, value in body.items() if name != "sig"}
     value = hmac.new(key, canonical(plain), hashlib.sha256).hexdigest()

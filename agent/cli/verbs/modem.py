@@ -25,7 +25,7 @@ def command(call: Call, full: bool, ports: bool) -> int:
     if ports:
         return _ports(call)
     with call.client() as client:
-        answer = client.call("status")["modem"]
+        answer = client.status()["modem"]
     if answer.get("reading") is None:
         reason = answer.get("reason") or "nothing was read from it yet"
         raise PortAbsent(f"modem {answer.get('state')}: {reason}")
@@ -73,7 +73,7 @@ def port_lines(found: Sequence[Candidate]) -> list[str]:
 def _tried(call: Call) -> list[str]:
     try:
         with call.client() as client:
-            return [str(line) for line in client.call("status")["modem"].get("tried") or ()]
+            return [str(line) for line in client.status()["modem"].get("tried") or ()]
     except AgentError:
         return []
 
