@@ -42,6 +42,21 @@ class ChainedEntry(AuditEntry):
     hash: str
 
 
+class Request(TypedDict, total=False):
+    """A command on its way to a device (agent/commands/envelope.py)."""
+
+    v: int
+    id: str
+    type: str
+    args: Mapping[str, object]
+    ttl: int
+    iat: int
+    exp: int
+    iss: str
+    aud: str
+    nonce: str
+
+
 class Rule(TypedDict, total=False):
     """The schema of one argument: the subset of JSON Schema that agent/commands/arguments.py knows, and `required`."""
 

@@ -36,6 +36,7 @@ from agent.support.words import (
 )
 
 if TYPE_CHECKING:
+    from agent.command_schema import Request
     from agent.mqtt.transport import Target
     from agent.support.client import Client
     from agent.support.fleet import Fleet, Member
@@ -184,7 +185,7 @@ class Order:
 
     device: str
     command: str
-    args: dict[str, Any]
+    args: dict[str, object]
     sign: str | None = None
     issuer: str = "support"
     ttl_s: int = 600
@@ -207,10 +208,9 @@ async def _send(options: Options, order: Order) -> int:
         envelope = new_envelope(
             order.command, order.args, device=order.device, issuer=order.issuer, ttl_s=order.ttl_s, nonce=member.nonce
         )
-        if order.sign:
-            envelope = signed(envelope, order.sign)
+        body = signed(envelope, order.sign) if order.sign else envelope
         client.subscribe(f"cmd/{client.spelled(order.command)}/{envelope['id']}/res", order.device)
-        client.request(order.device, envelope)
+        client.request(order.device, body)
         away = member.presence not in (*BACK_SOON, "unknown")
         if away or not order.wait:
             return await _sent(client, envelope["id"], member.presence, order, away)
@@ -269,7 +269,7 @@ def screen_lines(result: Result) -> list[str]:
     return lines
 
 
-def signed(envelope: dict[str, Any], path: str) -> dict[str, Any]:
+def signed(envelope: Request, path: str) -> dict[str, object]:
     import time
 
     from agent.commands.authority import sign

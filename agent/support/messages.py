@@ -11,13 +11,17 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.errors import OperatorError
 from agent.mqtt.topics import LEVEL
 
+if TYPE_CHECKING:
+    from agent.json_types import Json, JsonObject
+
 LONGEST_BYTES = 1_048_576  # max_packet_size of firmware-config/broker/mosquitto.conf
 DEEPEST = 32  # the deepest of ours, the result of `status`, has 7 levels
+T = TypeVar("T")
 LARGEST = 2**63 - 1  # what a signed 64-bit reader of the same message could hold; TR-181 counters are 64 bit
 LONGEST_TEXT = 200
 PRESENCES = frozenset({"online", "stopping", "offline", "lost"})
@@ -102,10 +106,10 @@ def read(root: str, topic: str, payload: bytes, *, retained: bool = False) -> De
     return DeviceMessage(device, below, retained, body, content, written)
 
 
-def decode(text: str | bytes) -> Any:
+def decode(text: str | bytes) -> Json:
     """JSON within bounds that every later step can bear. Raises NotUnderstood."""
     try:
-        value = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_no_constant)
+        value: Json = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_no_constant)
     except RecursionError:
         raise NotUnderstood("nested too deeply") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are such
@@ -115,7 +119,7 @@ def decode(text: str | bytes) -> Any:
     return value
 
 
-def _object_of(payload: bytes) -> dict[str, object]:
+def _object_of(payload: bytes) -> JsonObject:
     if len(payload) > LONGEST_BYTES:
         raise NotUnderstood(f"{len(payload)} bytes; at most {LONGEST_BYTES}")
     body = decode(payload)
@@ -163,9 +167,11 @@ class _Fields:
     def __init__(self, body: Mapping[str, object], name: str = "") -> None:
         self.body, self._prefix = body, f"{name}." if name else ""
 
-    def _get(self, key: str, kind: type, words: str) -> Any:
+    def _get(self, key: str, kind: type[T], words: str) -> T | None:
         value = self.body.get(key)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        if value is None:
+            return None
+        if not isinstance(value, kind) or isinstance(value, bool):
             raise NotUnderstood(f"{self._prefix}{key} is no {words}")
         return value
 
@@ -174,7 +180,7 @@ class _Fields:
         return value[:LONGEST_TEXT] if value is not None else None
 
     def whole(self, key: str, *, least: int = -LARGEST) -> int | None:
-        value: int | None = self._get(key, int, "whole number")
+        value = self._get(key, int, "whole number")
         if value is not None and value < least:
             raise NotUnderstood(f"{self._prefix}{key} is below {least}")
         return value
@@ -186,8 +192,7 @@ class _Fields:
         return value
 
     def object(self, key: str) -> Mapping[str, object] | None:
-        value: Mapping[str, object] | None = self._get(key, dict, "object")
-        return value
+        return self._get(key, dict, "object")
 
     def fields(self, key: str) -> _Fields:
         return _Fields(self.object(key) or {}, key)
@@ -237,7 +242,7 @@ _READERS: dict[str, Callable[[_Fields], Content]] = {
 }
 
 
-def _content(below: str, body: dict[str, object] | None) -> Content:
+def _content(below: str, body: Mapping[str, object] | None) -> Content:
     kind, _, name = below.partition("/")
     if kind == "a" and LEVEL.fullmatch(name):
         # An alarm that is over is cleared, then taken off the broker by an empty message.

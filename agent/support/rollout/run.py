@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.support.client import Client, new_envelope
 from agent.support.fleet import Fleet
@@ -15,11 +15,14 @@ from agent.support.retained import read_fleet
 from agent.support.rollout import state_file
 from agent.support.rollout.plan import ASKED, FAILED, GOOD, REFUSED, WAITING, Rollout
 
+if TYPE_CHECKING:
+    from agent.command_schema import Request
+
 FINAL = frozenset({"succeeded", "failed", "rejected", "expired", "cancelled", "timed-out"})
 COMMAND = "agent.update"
 READ_S = 120.0
 
-Sign = Callable[[dict[str, Any]], dict[str, Any]]
+Sign = Callable[["Request"], Mapping[str, object]]
 
 
 class Run:
