@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from agent.status_schema import Event, Stored
+
 
 class Result(TypedDict, total=False):
     """A result message (agent/commands/results.py), without the outbox's numbering; empty before the first."""
@@ -40,6 +42,16 @@ class ChainedEntry(AuditEntry):
     n: int
     before: str
     hash: str
+
+
+class Log(TypedDict, total=False):
+    """The answer of `log.get`, or what the store holds of it."""
+
+    v: int
+    events: list[Event]
+    audit: list[ChainedEntry]
+    broken: int | None
+    stored: Stored
 
 
 class Request(TypedDict, total=False):

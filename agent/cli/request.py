@@ -16,11 +16,13 @@ from agent.cli.verb import Call
 from agent.errors import AgentError, NotPermitted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agent.control.client import ControlClient
 
 
-def ask(call: Call, method: str, params: dict[str, Any], *, limit_s: float, first: str) -> dict[str, Any]:
-    """The command's result; raises AgentError. Arguments that are None are left to the command's defaults."""
+def ask(call: Call, method: str, params: Mapping[str, object], *, limit_s: float, first: str) -> dict[str, Any]:
+    """The command's result, in its own shape; raises AgentError. Arguments that are None are left to its defaults."""
     given = {name: value for name, value in params.items() if value is not None}
     with call.client() as client, Steps(quiet=call.json) as steps:
         check_role(client, method)
@@ -76,7 +78,7 @@ def who() -> str:
         return "somebody on the device"
 
 
-def show(call: Call, answer: dict[str, Any], rows: list[tuple[str, object]]) -> None:
+def show(call: Call, answer: Mapping[str, object], rows: list[tuple[str, object]]) -> None:
     """The answer as JSON, or as lines of name and value."""
     if call.json:
         screen.print_json(answer)

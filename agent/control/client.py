@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from agent import status_schema as schema
+    from agent.command_schema import Log
     from agent.json_types import Json, JsonObject
     from agent.statement_schema import Answer
 
@@ -58,6 +59,9 @@ class ControlClient:
 
     def usage(self, wanted: Mapping[str, object]) -> schema.UsageAnswer:
         return cast("schema.UsageAnswer", self.call("usage", wanted))
+
+    def log(self, wanted: Mapping[str, object]) -> Log:
+        return cast("Log", self.call("log.get", wanted))
 
     def statement(self, month: str) -> Answer:
         return cast("Answer", self.call("usage.statement", {"month": month}))

@@ -118,6 +118,7 @@ def test_netjson_of_a_tree_like_sysfs(tmp_path: Path) -> None:
 
 
 def test_netjson_of_this_machine_reads_the_kernel() -> None:
-    (loopback,) = monitoring(["lo"])["interfaces"]
+    found: Any = monitoring(["lo"])
+    (loopback,) = found["interfaces"]
     assert loopback["statistics"]["rx_bytes"] == loopback["statistics"]["tx_bytes"]
     json.dumps(loopback)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
 
 import click
 
@@ -53,7 +52,7 @@ def command(call: Call, line: str, force: bool) -> int:
     return exits.OK if answer.get("final") == "OK" else exits.FAILED
 
 
-def _straight(call: Call, line: str, force: bool) -> dict[str, Any]:
+def _straight(call: Call, line: str, force: bool) -> dict[str, object]:
     """Open the port ourselves: nobody else has it, since no agent runs. The same list of harmless commands holds."""
     from agent.commands.at_allowlist import allowed
     from agent.modem import Modem
@@ -62,7 +61,7 @@ def _straight(call: Call, line: str, force: bool) -> dict[str, Any]:
     if not force and not allowed(line, config.commands.at_allow):
         raise NotPermitted(f"{line} is not on the list of harmless commands; --force sends it all the same")
 
-    async def send() -> dict[str, Any]:
+    async def send() -> dict[str, object]:
         modem = Modem(config.modem)
         try:
             await modem.open()
