@@ -1,6 +1,6 @@
 # The commands of modem-agent. Each brings along what it needs (.ci/setup); nothing is typed in between.
 PY := .venv/bin/python
-# A bench ends with 3 where a number that depends on the machine was missed: in CI, whose machine is any, told and no failure.
+# A bench ends with 3 where a number that depends on the machine was missed: in CI, whose machine is any, that is shown and no failure.
 MISSED := $(if $(CI),|| [ $$? = 3 ])
 # A second try (AGAIN=1) is of what failed in the first.
 FAILED := $(if $(filter-out 0,$(AGAIN)),--last-failed)
@@ -56,7 +56,7 @@ fuzz:      ## AT input, envelopes, configuration, UCI and control socket, each f
 	@.ci/setup test
 	$(PY) -m tests.fuzz --seconds $(or $(SECONDS_EACH),60)
 
-report:    ## report/index.html: one page of all that was measured
+report:    ## report/index.html: can this go into 12 000 homes? verdict, risks, cost, then all that was measured
 	@.ci/setup test
 	$(PY) -m tests.bench.report
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent.clock import ClockLike
 from agent.daemon.line_speed import LineSpeed
@@ -51,6 +52,7 @@ class Accounting:
         self.plan, self.keeper, ledger = plan, keeper, keeper.ledger
         # As the first review will find it: a month that ended while the power was off slows nobody for an instant.
         self.decision = decide(settle(ledger, clock.now(), plan), plan, clock.now())
+        self._label = ledger.period.label  # as it was when the last decision was made
         self.drifting = False  # the module's own counters tell another story
         self._testimony: tuple[int, int, float] | None = None
         self.speed = LineSpeed(plan, faults, emit)
@@ -72,7 +74,7 @@ class Accounting:
         self.keeper.count(ledger)
         if samples:
             self._hear_witness(moment)
-        self.review(moment)
+        self._decide(moment)
 
     def take_all(self, found: Survey) -> None:
         """Enter a reading of all links; decide anew."""
@@ -84,7 +86,7 @@ class Accounting:
         if deltas:
             self.speed.measure(self.ledger.total_received_bytes + self.ledger.total_sent_bytes, moment.boot_s)
             self._hear_witness(moment)
-        self.review(moment)
+        self._decide(moment)
 
     def counts(self, ifindex: int) -> bool:
         """Whether a link of that number is being counted."""
@@ -95,12 +97,20 @@ class Accounting:
         moment = self._clock.now()
         self.keeper.count(passed_over(self.ledger, moment.boot_id, moment.boot_s, ifindex))
 
-    def review(self, moment: Moment | None = None) -> None:
+    def review(self) -> None:
         """Roll the period if it is time, decide, and emit what changed."""
-        moment = moment or self._clock.now()
-        before, label = self.decision, self.ledger.period.label
-        ledger, told = notices(settle(self.ledger, moment, self.plan), self.plan, moment)
-        self.decision = decide(ledger, self.plan, moment)
+        moment = self._clock.now()
+        self.keeper.count(settle(self.ledger, moment, self.plan))
+        self._decide(moment)
+
+    def _decide(self, moment: Moment) -> None:
+        """The ledger is settled."""
+        before, label = self.decision, self._label
+        decision = decide(self.ledger, self.plan, moment)
+        ledger, told = notices(self.ledger, decision, self.plan, moment)
+        if decision.since != ledger.told_since:
+            decision = replace(decision, since=ledger.told_since)
+        self.decision, self._label = decision, ledger.period.label
         self.keeper.count(ledger)
         for notice in told:
             log.warning("plan: %s (%d %% of %d bytes)", notice.kind, notice.percent, notice.limit_bytes)

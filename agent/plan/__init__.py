@@ -17,7 +17,7 @@ from agent.plan.ledger import (
 from agent.plan.model import Moment, Plan, Rates, Step, Trust
 from agent.plan.module_counters import Comparison, compare
 from agent.plan.notices import Notice, notices
-from agent.plan.observing import noticed, observe, passed_over, survey
+from agent.plan.observing import observe, passed_over, survey
 from agent.plan.period import BillingPeriod, period_at, zone_problem
 from agent.plan.policy import (
     Decision,
@@ -76,7 +76,6 @@ __all__ = [
     "measured",
     "meters_apart",
     "newest",
-    "noticed",
     "notices",
     "observe",
     "override",

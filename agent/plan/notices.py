@@ -11,7 +11,7 @@ from datetime import datetime
 
 from agent.plan.ledger import MARKS_KEPT, Ledger, Mark
 from agent.plan.model import Moment, Plan, Rates
-from agent.plan.policy import Decision, decide, usage
+from agent.plan.policy import Decision, usage
 
 MARKED = ("warning", "throttled", "restored")  # what stands in the statement
 
@@ -38,9 +38,9 @@ class Notice:
         return f"{self.kind}{f' {self.percent} %' if self.kind == 'warning' else ''}: {amount}; {self.reason}"
 
 
-def notices(ledger: Ledger, plan: Plan, moment: Moment) -> tuple[Ledger, tuple[Notice, ...]]:
-    """What is to be told now, and the ledger that remembers it."""
-    decision, used = decide(ledger, plan, moment), usage(ledger, plan)
+def notices(ledger: Ledger, decision: Decision, plan: Plan, moment: Moment) -> tuple[Ledger, tuple[Notice, ...]]:
+    """What is to be told now that this was decided, and the ledger that remembers it."""
+    used = usage(ledger, plan)
     state = _state(decision)
     marks = tuple(p for p in plan.warn_percent if used.percent >= p)
     kinds: list[tuple[str, int]] = []
@@ -56,16 +56,17 @@ def notices(ledger: Ledger, plan: Plan, moment: Moment) -> tuple[Ledger, tuple[N
         since = moment.wall if moment.trusted else None
     at = moment.wall if moment.trusted else None
     marks_made = tuple(Mark(kind, percent, at) for kind, percent in kinds if kind in MARKED)
+    warned = tuple(sorted({*ledger.warned, *marks}))
+    if (ledger.warned, ledger.told_period, ledger.told_state) == (warned, ledger.period.label, state):
+        return ledger, ()
     told = replace(
         ledger,
         marks=(*ledger.marks, *marks_made)[-MARKS_KEPT:],
-        warned=tuple(sorted({*ledger.warned, *marks})),
+        warned=warned,
         told_period=ledger.period.label,
         told_state=state,
         told_since=since,
     )
-    if told == ledger:
-        return ledger, ()
     return told, tuple(
         Notice(
             kind,

@@ -25,16 +25,16 @@ PENDING_SPANS = 120
 
 
 def survey(ledger: Ledger, found: Survey, moment: Moment, plan: Plan) -> tuple[Ledger, list[tuple[Sample, Delta]]]:
-    """Count a reading of all links. An open link that was not read is not counted any more: the configuration means
-    others, it has another name, or it went unseen. Nor is one that had gone and is there again without being read.
-    Should such a link count one day, it gives a baseline."""
+    """Count a reading of all links, then settle. An open link that was not read is not counted any more: the
+    configuration means others, it has another name, or it went unseen. Nor is one that had gone and is there again
+    without being read. Should such a link count one day, it gives a baseline."""
     if _installed_now(ledger, found.boot_id):
         ledger = replace(ledger, watch=Watch(found.boot_id, found.boot_s, found.newest_ifindex))
     if ledger.watch is not None and ledger.watch.boot_id != found.boot_id:
         ledger = replace(ledger, gaps=with_gap(ledger.gaps, Gap("restart", 1, COMMIT_BYTES)))
     deltas = []
     for sample in found.samples:
-        ledger, delta = observe(ledger, sample, moment, plan)
+        ledger, delta = _counted(ledger, sample, plan)
         deltas.append((sample, delta))
     read = {sample.epoch.ifindex for sample in found.samples}
     kept = tuple(
@@ -44,26 +44,31 @@ def survey(ledger: Ledger, found: Survey, moment: Moment, plan: Plan) -> tuple[L
         or link.sample.boot_s > found.boot_s
         or (link.closed and link.sample.epoch.ifindex not in found.present)
     )
-    return noticed(replace(ledger, links=kept), found.boot_id, found.boot_s, found.newest_ifindex), deltas
+    seen = _seen(ledger.watch, found.boot_id, found.boot_s, found.newest_ifindex)
+    return settle(replace(ledger, links=kept, watch=seen), moment, plan), deltas
 
 
-def noticed(ledger: Ledger, boot_id: str, boot_s: float, ifindex: int) -> Ledger:
+def _seen(watch: Watch | None, boot_id: str, boot_s: float, ifindex: int) -> Watch:
     """The agent has seen that there are links up to this number."""
-    watch = ledger.watch
     if watch is not None and watch.boot_id == boot_id:
         boot_s, ifindex = max(boot_s, watch.boot_s), max(ifindex, watch.newest_ifindex)
-    return replace(ledger, watch=Watch(boot_id, boot_s, ifindex))
+    return Watch(boot_id, boot_s, ifindex)
 
 
 def passed_over(ledger: Ledger, boot_id: str, boot_s: float, ifindex: int) -> Ledger:
     """A link has come that does not count. What is known of one that had its number, and was deleted or moved away, is
     no beginning any more: should it count one day, that gives a baseline."""
     kept = tuple(link for link in ledger.links if link.sample.epoch.ifindex != ifindex)
-    return noticed(replace(ledger, links=kept), boot_id, boot_s, ifindex)
+    return replace(ledger, links=kept, watch=_seen(ledger.watch, boot_id, boot_s, ifindex))
 
 
 def observe(ledger: Ledger, sample: Sample, moment: Moment, plan: Plan) -> tuple[Ledger, Delta]:
     """Count one reading, then settle. The Delta is for the log: what of it was counted, reset or refused."""
+    ledger, delta = _counted(ledger, sample, plan)
+    return settle(ledger, moment, plan), delta
+
+
+def _counted(ledger: Ledger, sample: Sample, plan: Plan) -> tuple[Ledger, Delta]:
     boot_id = sample.epoch.boot_id
     links = tuple(link for link in ledger.links if link.sample.epoch.boot_id == boot_id)
     last = next((link for link in links if link.sample.epoch.ifindex == sample.epoch.ifindex), None)
@@ -90,7 +95,7 @@ def observe(ledger: Ledger, sample: Sample, moment: Moment, plan: Plan) -> tuple
         counted = delta.received_bytes, delta.sent_bytes
         span = Span(boot_id, min(start_s, sample.boot_s), sample.boot_s, *counted, foreign=ledger.foreign)
         ledger = with_span(ledger, span)
-    return settle(ledger, moment, plan), delta
+    return ledger, delta
 
 
 def _remembered(links: tuple[Last, ...]) -> tuple[Last, ...]:

@@ -6,8 +6,9 @@ plan changed in mid-month holds at the next tick.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from agent.plan.ledger import Ledger, charged_bytes, correction_bytes, limit_bytes
 from agent.plan.model import Moment, Plan, Rates, Step
@@ -62,11 +63,15 @@ def usage(ledger: Ledger, plan: Plan) -> Usage:
         topup_bytes=sum(t.amount_bytes for t in ledger.topups),
         limit_bytes=limit,
         remaining_bytes=max(0, limit - charged),
-        percent=charged * 100 / limit,
+        percent=used_percent(ledger, plan),
         foreign_bytes=sum(ledger.foreign_bytes),
         correction_bytes=correction_bytes(ledger.operator_counts),
         until_next_bytes=bytes_to_next(ledger, plan),
     )
+
+
+def used_percent(ledger: Ledger, plan: Plan) -> float:
+    return charged_bytes(ledger, plan) * 100 / limit_bytes(ledger, plan)
 
 
 def step_reached(ledger: Ledger, plan: Plan) -> Step | None:
@@ -78,10 +83,7 @@ def step_reached(ledger: Ledger, plan: Plan) -> Step | None:
 
 def decide(ledger: Ledger, plan: Plan, moment: Moment) -> Decision:
     """The operator's override first, then the steps of the plan."""
-    return replace(_decided(ledger, plan, moment), since=ledger.told_since)
-
-
-def _decided(ledger: Ledger, plan: Plan, moment: Moment) -> Decision:
+    made = partial(Decision, since=ledger.told_since)
     # On an untrusted clock the newest trusted time ever seen stands in: a contract never ends, nor revives, by a guess.
     today = moment.wall if moment.trusted else ledger.latest
     over = today is not None and expired(plan, today)
@@ -89,20 +91,20 @@ def _decided(ledger: Ledger, plan: Plan, moment: Moment) -> Decision:
     if wanted is not None:
         reason = f"{wanted.reason or 'no reason given'} (by {wanted.by or 'operator'})"
         if wanted.mode == "suspend":
-            return Decision("suspended", UNSHAPED, None, reason, over)
+            return made("suspended", UNSHAPED, None, reason, over)
         if wanted.mode == "lift":
-            return Decision("lifted", plan.full, None, reason, over)
+            return made("lifted", plan.full, None, reason, over)
         forced = plan.steps[-1] if plan.steps else Step()
-        return Decision("forced", forced.rates, forced, reason, over)
-    percent = usage(ledger, plan).percent
+        return made("forced", forced.rates, forced, reason, over)
+    percent = used_percent(ledger, plan)
     shown = f"{_floor(percent)} % used"
     ended = f"; contract ended on {plan.contract_end}" if over else ""
     if step is not None:
-        return Decision("throttled", step.rates, step, f"{shown}, past {step.at_percent} %{ended}", over)
+        return made("throttled", step.rates, step, f"{shown}, past {step.at_percent} %{ended}", over)
     if over:
-        return Decision("expired", plan.full, None, shown + ended, over)
+        return made("expired", plan.full, None, shown + ended, over)
     warned = any(percent >= p for p in plan.warn_percent)
-    return Decision("warned" if warned else "normal", plan.full, None, shown)
+    return made("warned" if warned else "normal", plan.full, None, shown)
 
 
 def _floor(percent: float) -> str:

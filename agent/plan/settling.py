@@ -40,31 +40,41 @@ def settle(ledger: Ledger, moment: Moment, plan: Plan) -> Ledger:
     """Bring the ledger to a moment. On an untrusted clock nothing moves."""
     if not moment.trusted:
         return ledger
-    ledger = _anchored(ledger, moment)
+    anchor = _anchored(ledger.anchor, moment)
+    confirmed = moment.boot_s - anchor.since_s >= CONFIRM_S
+    settled = _in_its_period(ledger, moment, plan, confirmed=confirmed)
+    if settled is None:
+        return replace(ledger, anchor=anchor)
+    ledger = replace(settled, anchor=anchor, latest=_newest(settled.latest, moment.wall))
+    ledger = placed(finished(ledger, moment.wall, plan), moment.wall, plan)
+    return lapse(ledger, moment.wall, plan, confirmed=confirmed)
+
+
+def _in_its_period(ledger: Ledger, moment: Moment, plan: Plan, *, confirmed: bool) -> Ledger | None:
+    """The ledger in the period of this moment, with what waited in its place. None: another period, which only time
+    that agrees with itself may lead to."""
     target = plan_period(plan, moment.wall)
     if ledger.provisional:
         ledger = _adopt(ledger, target, moment, plan)
     elif moment.wall >= ledger.period.end:
         target = next_period(ledger.period, target, plan.timezone)
-        if target.start != ledger.period.end and not _confirmed(ledger, moment):
-            return ledger
+        if target.start != ledger.period.end and not confirmed:
+            return None
         if _closed(ledger, moment.wall) is None:
             ledger = _roll(ledger, target, moment, plan)
         else:  # a clock that was set back past what it had counted in, and is right again
             ledger = _step_back(_placed(ledger, moment, plan), target, moment, plan)
     elif moment.wall < ledger.period.start:
-        if not _confirmed(ledger, moment):
-            return ledger
+        if not confirmed:
+            return None
         ledger = _step_back(_placed(ledger, moment, plan), target, moment, plan)
     else:
         ledger = _placed(ledger, moment, plan)
-    if ledger.rule != rule_of(plan):
-        # A changed billing day may end the period under way sooner, never later; what it used stays.
-        end = min(ledger.period.end, target.end)
-        ledger = replace(ledger, rule=rule_of(plan), period=replace(ledger.period, end=end))
-    ledger = replace(ledger, latest=_newest(ledger.latest, moment.wall))
-    ledger = placed(finished(ledger, moment.wall, plan), moment.wall, plan)
-    return lapse(ledger, moment.wall, plan, confirmed=_confirmed(ledger, moment))
+    rule = rule_of(plan)
+    if ledger.rule == rule:
+        return ledger
+    # A changed billing day may end the period under way sooner, never later; what it used stays.
+    return replace(ledger, rule=rule, period=replace(ledger.period, end=min(ledger.period.end, target.end)))
 
 
 def _newest(latest: datetime | None, wall: datetime) -> datetime:
@@ -72,18 +82,13 @@ def _newest(latest: datetime | None, wall: datetime) -> datetime:
     return wall if latest is None or wall > latest or latest - wall > timedelta(days=1) else latest
 
 
-def _anchored(ledger: Ledger, moment: Moment) -> Ledger:
-    anchor = ledger.anchor
+def _anchored(anchor: Anchor | None, moment: Moment) -> Anchor:
     since_s = moment.boot_s
     if anchor is not None and anchor.boot_id == moment.boot_id:
         expected = anchor.wall + timedelta(seconds=moment.boot_s - anchor.boot_s)
         if abs((moment.wall - expected).total_seconds()) <= AGREEMENT_S:
             since_s = anchor.since_s
-    return replace(ledger, anchor=Anchor(moment.boot_id, moment.boot_s, moment.wall, since_s))
-
-
-def _confirmed(ledger: Ledger, moment: Moment) -> bool:
-    return ledger.anchor is not None and moment.boot_s - ledger.anchor.since_s >= CONFIRM_S
+    return Anchor(moment.boot_id, moment.boot_s, moment.wall, since_s)
 
 
 # -- moving the period ---------------------------------------------------------------------------------------------
@@ -92,13 +97,14 @@ def _confirmed(ledger: Ledger, moment: Moment) -> bool:
 def _adopt(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> Ledger:
     """The first trusted moment ever: the guessed period gives way, and what this boot counted is put in its place."""
     before, after = _split(ledger.pending, moment, target.start)
-    ledger = replace(ledger, period=target, rule=rule_of(plan), provisional=False, pending=())
-    return _charged(_noted(ledger, before, moment, plan, ""), after, moment, plan)
+    hours = _with_hours(ledger, before, moment, plan, "")
+    ledger = replace(ledger, period=target, rule=rule_of(plan), provisional=False, hours=hours)
+    return _charged(ledger, after, moment, plan)
 
 
 def _roll(ledger: Ledger, target: BillingPeriod, moment: Moment, plan: Plan) -> Ledger:
     before, after = _split(ledger.pending, moment, target.start)
-    ledger = _charged(replace(ledger, pending=()), before, moment, plan)
+    ledger = _charged(ledger, before, moment, plan)
     ledger = placed(finished(ledger, ledger.period.end, plan), ledger.period.end, plan)
     closed = Closed(
         ledger.period,
@@ -235,16 +241,15 @@ def _relabelled(ledger: Ledger, moment: Moment, plan: Plan, wrong: str, counted:
     """Take what was counted under a wrong period from there in the history too."""
     hour = moment.wall.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
     day = local_date(moment.wall, plan.timezone).isoformat()
-    ledger = _with_hour(ledger, HourBytes(hour, day, wrong, -counted[0], -counted[1]))
-    return _with_hour(ledger, HourBytes(hour, day, ledger.period.label, *counted))
+    off = HourBytes(hour, day, wrong, -counted[0], -counted[1])
+    return replace(ledger, hours=_joined(ledger.hours, off, HourBytes(hour, day, ledger.period.label, *counted)))
 
 
 # -- placing bytes -------------------------------------------------------------------------------------------------
 
 
 def _placed(ledger: Ledger, moment: Moment, plan: Plan) -> Ledger:
-    pending = ledger.pending
-    return _charged(replace(ledger, pending=()), pending, moment, plan) if pending else ledger
+    return _charged(ledger, ledger.pending, moment, plan) if ledger.pending else ledger
 
 
 def _split(spans: tuple[Span, ...], moment: Moment, boundary: datetime) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
@@ -271,18 +276,23 @@ def _split(spans: tuple[Span, ...], moment: Moment, boundary: datetime) -> tuple
 
 
 def _charged(ledger: Ledger, spans: tuple[Span, ...], moment: Moment, plan: Plan) -> Ledger:
-    ledger = replace(
+    """What waited is placed: these spans in the period under way, the others elsewhere."""
+    return replace(
         ledger,
+        pending=(),
         received_bytes=ledger.received_bytes + sum(s.received_bytes for s in spans),
         sent_bytes=ledger.sent_bytes + sum(s.sent_bytes for s in spans),
         foreign_received_bytes=ledger.foreign_received_bytes + sum(s.received_bytes for s in spans if s.foreign),
         foreign_sent_bytes=ledger.foreign_sent_bytes + sum(s.sent_bytes for s in spans if s.foreign),
+        hours=_with_hours(ledger, spans, moment, plan, ledger.period.label),
     )
-    return _noted(ledger, spans, moment, plan, ledger.period.label)
 
 
-def _noted(ledger: Ledger, spans: tuple[Span, ...], moment: Moment, plan: Plan, label: str) -> Ledger:
-    """Put spans into the hours that are on their way to the history; `label` "" is a period of before the plan."""
+def _with_hours(
+    ledger: Ledger, spans: tuple[Span, ...], moment: Moment, plan: Plan, label: str
+) -> tuple[HourBytes, ...]:
+    """The hours on their way to the history, with these spans; `label` "" is a period of before the plan."""
+    rows = []
     for span in spans:
         wall = _wall(span, moment, ledger)
         hour = wall.replace(minute=0, second=0, microsecond=0)
@@ -290,18 +300,17 @@ def _noted(ledger: Ledger, spans: tuple[Span, ...], moment: Moment, plan: Plan, 
         period = label or plan_period(plan, wall).label
         counted = span.received_bytes, span.sent_bytes
         foreign = counted if span.foreign else (0, 0)
-        ledger = _with_hour(ledger, HourBytes(hour, day, period, *counted, *foreign))
-    return ledger
+        rows.append(HourBytes(hour, day, period, *counted, *foreign))
+    return _joined(ledger.hours, *rows)
 
 
-def _with_hour(ledger: Ledger, row: HourBytes) -> Ledger:
-    hours = {(h.hour, h.day, h.period): h for h in ledger.hours}
-    key = (row.hour, row.day, row.period)
-    old = hours.get(key)
-    if old is not None:
-        row = added(old, row)
-    hours[key] = row
-    return replace(ledger, hours=tuple(hours.values())[-HOURS_KEPT:])
+def _joined(hours: tuple[HourBytes, ...], *rows: HourBytes) -> tuple[HourBytes, ...]:
+    by_key = {(h.hour, h.day, h.period): h for h in hours}
+    for row in rows:
+        key = (row.hour, row.day, row.period)
+        old = by_key.get(key)
+        by_key[key] = row if old is None else added(old, row)
+    return tuple(by_key.values())[-HOURS_KEPT:]
 
 
 def _wall(span: Span, moment: Moment, ledger: Ledger) -> datetime:

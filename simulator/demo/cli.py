@@ -60,9 +60,9 @@ def _play(out: Path) -> bool:
             recorder.start()
             display.start()
             display.say(f"three hosts: household, modem, operator; broker: {broker}")
-            story = Story(device, modem, desk, recorder, display)
+            story = Story(processes, device, modem, desk, recorder, display)
             try:
-                tell(story, processes)
+                tell(story)
             finally:
                 recorder.stop()
                 display.stop()
@@ -80,15 +80,15 @@ def _play(out: Path) -> bool:
     return all(promise.kept for promise in story.promises)
 
 
-def tell(story: Any, processes: Any) -> None:
+def tell(story: Any) -> None:
     """The acts in their order."""
-    story.arrive(processes)
+    story.arrive()
     story.full_speed()
     story.crossing()
     story.throttled()
     story.topup()
     story.unplugged()
-    story.killed(processes)
+    story.killed()
     story.idle()
     story.month_end()
     story.leave()

@@ -41,13 +41,22 @@ class Processes:
         self._running[name] = process
         return process
 
-    def all_run(self) -> bool:
-        """True, or a SetupError that names the process that ended by itself and what it said last."""
+    def all_run(self) -> None:
+        """SetupError names a process that ended by itself, and what it said last."""
         for name, process in self._running.items():
             if (status := process.poll()) is not None:
                 said = (self._out / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
                 raise SetupError(f"the {name} ended with status {status}: {said[-1] if said else 'it said nothing'}")
-        return True
+
+    def wait_until(self, ready: Callable[[], object], timeout_s: float, what: str) -> Any:
+        """Poll until something true comes; SetupError names what never came, or at once the process that ended."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            self.all_run()
+            if result := ready():
+                return result
+            time.sleep(0.1)
+        raise SetupError(f"not within {timeout_s:.0f} s: {what}")
 
     def close(self) -> None:
         for load in list(Load.running):
@@ -75,7 +84,7 @@ def start_broker(processes: Processes, out: Path) -> str:
         if find_spec("amqtt") is None:
             raise ModuleNotFoundError("neither mosquitto nor amqtt", name="amqtt")
         processes.start(OPERATOR, "broker", sys.executable, "-m", "simulator.demo.embedded_broker", str(BROKER_PORT))
-    wait_until(lambda: processes.all_run() and _answers(BROKER_PORT), 15, "the broker listens")
+    processes.wait_until(lambda: _answers(BROKER_PORT), 15, "the broker listens")
     return "mosquitto" if mosquitto else "amqtt (embedded)"
 
 
@@ -83,23 +92,13 @@ def start_server(processes: Processes) -> None:
     """The host on the internet that the household loads from and to."""
     module = "simulator.demo.load"
     processes.start(OPERATOR, "server", sys.executable, "-m", module, "serve", BROKER_ADDRESS, str(SERVER_PORT))
-    wait_until(lambda: processes.all_run() and _answers(SERVER_PORT), 15, "the traffic server listens")
+    processes.wait_until(lambda: _answers(SERVER_PORT), 15, "the traffic server listens")
 
 
 def _answers(port: int) -> bool:
     with inside(OPERATOR), contextlib.suppress(OSError), socket.create_connection((BROKER_ADDRESS, port), timeout=1):
         return True
     return False
-
-
-def wait_until(ready: Callable[[], object], timeout_s: float, what: str) -> Any:
-    """Poll until something true comes; SetupError names what never came."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if result := ready():
-            return result
-        time.sleep(0.1)
-    raise SetupError(f"waited {timeout_s:.0f} s in vain until {what}")
 
 
 class Load:

@@ -10,7 +10,7 @@ from simulator.demo import network
 from simulator.demo.desk import Desk, Message
 from simulator.demo.device import ALLOWANCE_BYTES, USED_BEFORE_BYTES, Device
 from simulator.demo.display import Display, Promise
-from simulator.demo.processes import Processes, flows, pings, wait_until
+from simulator.demo.processes import Processes, flows, pings
 from simulator.demo.recorder import Recorder
 
 FULL_DOWN_BPS, FULL_UP_BPS, THROTTLED_BPS = 5_000_000, 2_000_000, 512_000
@@ -24,8 +24,11 @@ FLOWING_BPS = 500_000
 class Story:
     """The acts in their order. State that one act leaves to another: the promises, and the times of events."""
 
-    def __init__(self, device: Device, modem: Any, desk: Desk, recorder: Recorder, display: Display) -> None:
-        self.device, self.modem, self.desk, self.recorder, self.display = device, modem, desk, recorder, display
+    def __init__(
+        self, processes: Processes, device: Device, modem: Any, desk: Desk, recorder: Recorder, display: Display
+    ) -> None:
+        self.processes, self.device, self.modem, self.desk = processes, device, modem, desk
+        self.recorder, self.display = recorder, display
         self.promises: list[Promise] = []
         self.events: list[tuple[float, str]] = []
         self.name = ""
@@ -55,7 +58,9 @@ class Story:
     def _flowing(self, direction: str) -> None:
         """Wait until a load that was started has come up to speed; on a busy machine that takes its time."""
         index = 0 if direction == "down" else 1
-        wait_until(lambda: self.recorder.live_bps()[index] > FLOWING_BPS, 10, f"the load {direction} flows")
+        self.processes.wait_until(
+            lambda: self.recorder.live_bps()[index] > FLOWING_BPS, 10, f"the load {direction} flows"
+        )
         time.sleep(1)
 
     def event_named(self, name: str, since: int = 0, timeout_s: float = 20) -> Message | None:
@@ -63,7 +68,7 @@ class Story:
 
     def counted_exactly(self, when: str) -> None:
         """With the line at rest, ledger and kernel agree to the byte."""
-        exact = wait_until(self._agreed, 15, f"ledger and kernel agree ({when})")
+        exact = self.processes.wait_until(self._agreed, 15, f"ledger and kernel agree ({when})")
         self.promise(f"counted, {when}", "the kernel's bytes", f"{exact:,} bytes, difference 0", True)
 
     def _agreed(self) -> int:
@@ -74,16 +79,16 @@ class Story:
 
     # -- the acts
 
-    def arrive(self, processes: Processes) -> None:
+    def arrive(self) -> None:
         """The daemon starts: modem read, broker reached, reports sent."""
         self.display.say("the daemon starts in the modem; ledger at 39.985 of 40 GB", "bold")
         began = time.monotonic()
-        self.device.start(processes)
-        online = wait_until(lambda: processes.all_run() and self._online(), 30, "the daemon says that it is online")
+        self.device.start(self.processes)
+        online = self.processes.wait_until(self._online, 30, "the daemon says that it is online")
         self.name = online.topic.split("/")[2]
         took = time.monotonic() - began
         self.promise("from start to online at the operator", "at most 10 s", f"{took:.1f} s", took <= 10)
-        reading = wait_until(lambda: self._modem().get("reading"), 15, "the modem is read")
+        reading = self.processes.wait_until(lambda: self._modem().get("reading"), 15, "the modem is read")
         cell, operator = reading["signal"], reading["operator"]
         self.display.say(
             f"modem: {reading['identity']['model']}, {operator['name']} {operator['plmn']}, "
@@ -108,9 +113,9 @@ class Story:
     def crossing(self) -> None:
         """The household crosses 40 GB in full flight."""
         room = ALLOWANCE_BYTES - USED_BEFORE_BYTES
-        crossed = wait_until(lambda: self.recorder.crossing(room), 60, "the household crosses 40 GB")
+        crossed = self.processes.wait_until(lambda: self.recorder.crossing(room), 60, "the household crosses 40 GB")
         self.events.append((crossed.at_s, "40 GB crossed"))
-        shaped = wait_until(
+        shaped = self.processes.wait_until(
             lambda: network.qdiscs() not in ([], ["noqueue"]) and self.recorder.now_s(), 10, "the line is shaped"
         )
         link = network.counters()
@@ -119,7 +124,7 @@ class Story:
         self.promise("from crossing to shaped", "at most 0.5 s", f"{took:.2f} s", took <= 0.5)
         self.promise("overshoot past 40 GB", "at most 1 MB", f"{over / 1e6:.2f} MB", over <= 1_000_000)
         told = self.event_named("throttle")
-        self.promise("throttle told to the operator", "event e/throttle", _brief(told), told is not None)
+        self.promise("throttle reported to the operator", "event e/throttle", _brief(told), told is not None)
 
     def throttled(self) -> None:
         """512 kbit/s both ways, and a line that still answers while it is full."""
@@ -174,12 +179,14 @@ class Story:
         load = flows("down", 6, 1)
         self.modem.unplug()
         self.event("modem unplugged")
-        absent = wait_until(lambda: self._modem_state() == "absent", 10, "the daemon sees that the modem is gone")
+        absent = self.processes.wait_until(
+            lambda: self._modem_state() == "absent", 10, "the daemon sees that the modem is gone"
+        )
         load.result()
         self.modem.plug()
         self.event("modem back")
         began = time.monotonic()
-        wait_until(lambda: self._modem_state() == "ready", 20, "the modem is read again")
+        self.processes.wait_until(lambda: self._modem_state() == "ready", 20, "the modem is read again")
         took = time.monotonic() - began
         self.promise("modem unplugged, then read again", "at most 10 s", f"{took:.1f} s", absent and took <= 10)
         self.counted_exactly("after the unplugging")
@@ -193,7 +200,7 @@ class Story:
     def _modem_state(self) -> str:
         return str(self._modem().get("state"))
 
-    def killed(self, processes: Processes) -> None:
+    def killed(self) -> None:
         """kill -9 in the middle of traffic; nothing is lost."""
         self.display.say("kill -9 of the daemon under traffic, then a restart", "bold")
         load = flows("down", 6, FLOWS)
@@ -201,8 +208,8 @@ class Story:
         self.device.kill()
         self.event("kill -9")
         time.sleep(2)
-        self.device.start(processes)
-        wait_until(lambda: processes.all_run() and self.usage(), 15, "the daemon answers again")
+        self.device.start(self.processes)
+        self.processes.wait_until(self.usage, 15, "the daemon answers again")
         load.result()
         self.counted_exactly("through kill -9 and restart")
 
@@ -220,14 +227,14 @@ class Story:
         """The top-up is used up, the line is slow again; at midnight the new month makes it fast."""
         self.display.say("the household uses the top-up up: throttled again", "bold")
         load = flows("down", 60, FLOWS)
-        wait_until(lambda: network.qdiscs() not in ([], ["noqueue"]), 60, "the top-up is used up")
+        self.processes.wait_until(lambda: network.qdiscs() not in ([], ["noqueue"]), 60, "the top-up is used up")
         load.stop()
         self.event("top-up used up")
         self.counted_exactly("before the month's end")
         load = flows("down", 60, FLOWS)
         left_s = self.device.month_end.timestamp() - time.time()
         self.display.say(f"midnight in {left_s:.0f} s, the household loads on", "bold")
-        wait_until(
+        self.processes.wait_until(
             lambda: network.qdiscs() in ([], ["noqueue"]), max(1, left_s) + 10, "the new month lifts the throttle"
         )
         late = time.time() - self.device.month_end.timestamp()

@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-import agent.at
 from agent.at import COMMANDS, Row, decode, find, parse_command
-from agent.at.standard.scale import PLAIN, SCALES, Scale
-from simulator.modem.signal import SOURCES
 from tests.at.corpus import rows
+from tests.at.tables import COMMANDS_HEAD, README, SCALES_HEAD, scales, shown, table
 
-README = Path(agent.at.__file__).parent / "README.md"
 # The names that the design fixes.
 DESIGN = frozenset(
     {"rssi_dbm", "rsrp_dbm", "rsrq_db", "sinr_db", "stat", "lac", "tac", "ci", "act", "rac", "plmn", "operator", "apn"}
     | {"pdp_type", "address", "iccid", "imsi", "imei", "band", "earfcn", "pci", "time"}
 )
-_ENDING = {"read": "?", "test": "=?", "set": "=…", "execute": ""}
-
-
-def line(row: Row) -> str:
-    forms = " ".join(f"`AT{row.name}{_ENDING[kind]}`" for kind in row.kinds)
-    return f"| {forms} | {row.fields} | {row.clause} |"
-
-
-def table() -> str:
-    return "\n".join(sorted({line(row) for row in COMMANDS if row.fields}, key=str.lower))
-
-
-def scale_line(scale: Scale) -> str:
-    value = f"{scale.step:g} × index {'-' if scale.offset < 0 else '+'} {abs(scale.offset):g}"
-    simulator = SOURCES.get((scale.command, scale.field), "")
-    return f"| `{scale.command}` | {scale.field} | {scale.low}…{scale.high} | {value} | {scale.source} | {simulator} |"
-
-
-def scales() -> str:
-    lines = [*map(scale_line, SCALES), *(f"| `{names}` | | | | {source} | |" for names, source in PLAIN.items())]
-    return "\n".join(sorted(lines, key=str.lower))
-
-
-def body(heading: str, last: str) -> str:
-    text = README.read_text("utf-8")
-    begin = text.index(heading)
-    return "\n".join(text[begin : text.index(last, begin)].splitlines()[2:]).strip()
 
 
 def test_the_table_is_that_of_the_rows() -> None:
-    assert body("| command | fields |", "<!-- end of the table -->") == table()
+    assert below(COMMANDS_HEAD) == table(), "python -m tests.at.tables writes it anew"
 
 
 def test_the_table_of_scales_has_a_source_for_each() -> None:
-    assert body("| command | field | index |", "<!-- end of the scales -->") == scales()
+    assert below(SCALES_HEAD) == scales(), "python -m tests.at.tables writes it anew"
+
+
+def below(head: str) -> str:
+    text = README.read_text("utf-8")
+    begin, end = shown(text, head)
+    return text[begin:end].strip()
 
 
 def test_no_two_rows_answer_the_same_command() -> None:

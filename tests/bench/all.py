@@ -1,6 +1,6 @@
 """`make bench`: every bench script of this folder, and one table of all their numbers.
 
-    python -m tests.bench.all [--short] [--only NAME…] [--budget S] [--table] [--readme]
+    python -m tests.bench.all [--short] [--only NAME…] [--budget S] [--table] [--keep]
 
 A script is `<room>_<what>.py` (or `footprint*.py`) that makes a Bench and can be run by itself. Those that measure time
 come first, with the machine for themselves; the others then run two at a time (in the short form, all of them). Each
@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import table
+from tests.bench import results, table
 from tests.bench.rows import FAULT, KEPT, MISSED, REPORT, SHORT
 
 HERE = Path(__file__).parent
@@ -165,7 +165,7 @@ class Runner:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"tests.bench.{name}", *words],
                 stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-                env={**os.environ, **({SHORT: "1"} if self.short else {})},
+                env={**os.environ, **({SHORT: "1"} if self.short and plan.short else {})},
             )  # fmt: skip
             self._running[process.pid] = process
             try:
@@ -209,7 +209,9 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=None, metavar="NAME", help="these scripts or rooms only")
     parser.add_argument("--budget", type=float, default=None, metavar="S", help="seconds for all of them")
     parser.add_argument("--table", action="store_true", help="run nothing; draw the table from what was written")
-    parser.add_argument("--readme", action="store_true", help="run nothing; put the newest table into README.md")
+    parser.add_argument(
+        "--keep", action="store_true", help="run nothing; keep the newest run: RESULTS.md and README.md"
+    )
     options = parser.parse_args()
     names = [name for name in scripts() if not options.only or name.startswith(tuple(options.only))]
     if not names:
@@ -217,14 +219,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(FAULT))  # an exception, so that what runs is ended too
     REPORT.mkdir(parents=True, exist_ok=True)
     began, runs = time.monotonic(), list[Run]()
-    if not (options.table or options.readme):
+    if options.keep:
+        results.keep(scripts())
+        return KEPT
+    if not options.table:
         with Runner(options.short, options.budget or (SHORT_BUDGET_S if options.short else BUDGET_S)) as runner:
             runs = runner.all(names)
     rows = table.collect(scripts(), troubles(runs))
     table.write(rows)
-    if options.readme:
-        table.put_into(HERE.parents[1] / "README.md", rows)
-        return KEPT
     print("\n" + table.markdown(rows))
     print(f"{REPORT.parent}/bench.md and bench.json" + (f"; {time.monotonic() - began:.0f} s" if runs else ""))
     broken = [run for run in runs if run.broken]

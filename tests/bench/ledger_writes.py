@@ -29,6 +29,7 @@ from agent.plan import (
     bytes_to_next,
     commit_due,
     committed,
+    decide,
     notices,
     observe,
     sample_interval_s,
@@ -90,7 +91,8 @@ def readings(rate: Rate, clock: ManualClock, pause_s: Callable[[], float], secon
 def play(folder: Path, rate: Rate, *, used: int) -> tuple[float, float, Counter[str]]:
     """Some days, the last of which are measured: bytes counted and bytes written a day, commits by reason in all."""
     clock, plan = ManualClock(EVENING), Plan()
-    ledger, _ = notices(Ledger.new(plan, clock.now()), plan, clock.now())
+    new = Ledger.new(plan, clock.now())
+    ledger, _ = notices(new, decide(new, plan, clock.now()), plan, clock.now())
     state: dict[str, Ledger] = {"now": replace(ledger, received_bytes=used, fresh=False)}
     changed_s = clock.boot_s
     reasons: Counter[str] = Counter()

@@ -65,7 +65,7 @@ class Bench:
             "bench": self.name,
             "issue": self.issue,
             "arguments": sys.argv[1:],
-            "short": SHORT in os.environ,
+            "short": SHORT in os.environ or "--short" in sys.argv,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "machine": machine(),
             "rows": [asdict(row) for row in self.rows],

@@ -1,14 +1,13 @@
-"""The one table: every row that the scripts left in report/bench, as Markdown by subject, as JSON, and for the README.
+"""The one table: every row that the scripts left in report/bench, as Markdown by subject and as JSON.
 
-Called by tests/bench/all.py and report.py. Draws what was written and judges nothing anew.
+Called by tests/bench/all.py, results.py and report.py. Draws what was written and judges nothing anew.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from tests.bench.rows import REPORT, machine
@@ -20,8 +19,11 @@ SUBJECTS = {
     2: "The main job",
     4: "Counting",
     5: "Shaping",
+    15: "Shaping",
     3: "The modem",
     6: "The operator's side",
+    19: "The operator's side",
+    24: "The operator's side",
     7: "The technician's tool",
     9: "On the device",
     8: "The simulator",
@@ -29,24 +31,26 @@ SUBJECTS = {
     22: "Updates of the agent",
 }
 OTHER = "Not measured in this run"
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 HEAD = ("what", "target", "measured", "peer, same run", "")
 
 
-def collect(names: Iterable[str], troubles: dict[str, str]) -> Rows:
+def collect(names: Iterable[str], troubles: Mapping[str, str]) -> Rows:
     """The rows of these scripts, and of whatever else left some: the campaign, the fuzzing, the guests.
 
     A script without rows, or that was stopped, gives one row that says so; `troubles` has its words by its name.
     """
-    others = sorted(path.stem for path in REPORT.glob("*.json"))
+    files = {path.stem: path for path in sorted(REPORT.glob("*.json"))}
+    return rows_of(names, {name: json.loads(file.read_text()) for name, file in files.items()}, troubles)
+
+
+def rows_of(names: Iterable[str], documents: Mapping[str, dict[str, Any]], troubles: Mapping[str, str]) -> Rows:
+    """The rows of these documents, those of `names` first, each with what its script says of all of them."""
     rows: Rows = []
-    for name in dict.fromkeys([*names, *others]):
-        file = REPORT / f"{name}.json"
-        if file.exists():
-            document = json.loads(file.read_text())
+    for name in dict.fromkeys([*names, *documents]):
+        if document := documents.get(name):
             common = {key: document.get(key) for key in ("bench", "issue", "arguments", "short", "date", "machine")}
             rows += [{**common, **row} for row in document["rows"]]
-        if name in troubles or not file.exists():
+        if name in troubles or not document:
             rows.append(_absent(name, troubles.get(name, "not run")))
     return rows
 
@@ -81,24 +85,31 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 
 def grid(rows: Rows) -> str:
+    return grid_of(HEAD, map(cells, rows))
+
+
+def grid_of(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """One table; a bar or a line end in a cell would break it."""
-    lines = ["| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
-    for row in rows:
-        plain = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells(row))
-        lines.append("| " + " | ".join(plain) + " |")
-    return "\n".join(lines) + "\n"
+    found = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for line in lines:
+        found.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |")
+    return "\n".join(found) + "\n"
 
 
 def summary(rows: Rows) -> str:
     """One sentence: how many numbers were kept, missed and not measured, when and where."""
+    machines = sorted({row["machine"] for row in rows if row["machine"]})
+    return f"{count(rows)} On {'; '.join(machines) or machine()}."
+
+
+def count(rows: Rows) -> str:
     judged = [row for row in rows if row["kept"] is not None]
     missed = sum(row["kept"] is False for row in judged)
     absent = sum(not row["date"] for row in rows)
-    machines = sorted({row["machine"] for row in rows if row["machine"]})
     parts = [f"{len(judged) - missed} of {len(judged)} numbers kept", f"{missed} missed"]
     parts += [f"{absent} not measured"] if absent else []
     parts += ["some in the short form only"] if any(row["short"] for row in judged) else []
-    return f"Measured {days(rows) or 'never'} on {'; '.join(machines) or machine()}: {', '.join(parts)}."
+    return f"Measured {days(rows) or 'never'}: {', '.join(parts)}."
 
 
 def days(rows: Rows) -> str:
@@ -121,14 +132,3 @@ def write(rows: Rows) -> None:
     REPORT.mkdir(parents=True, exist_ok=True)
     (REPORT.parent / "bench.md").write_text(markdown(rows))
     (REPORT.parent / "bench.json").write_text(json.dumps(rows, indent=1) + "\n")
-
-
-def put_into(readme: Path, rows: Rows) -> None:
-    """Between the two marks of the README: what was promised or compared. Raises ValueError without the marks."""
-    text = readme.read_text()
-    before, begun, rest = text.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended:
-        raise ValueError(f"{readme}: no place between {BEGIN} and {END}")
-    shown = [row for row in rows if row["target"] or row["peer"] or not row["date"] or row["issue"] == 5]
-    readme.write_text(f"{before}{BEGIN}\n\n{markdown(shown, '###')}{END}{after}")

@@ -6,28 +6,40 @@ import json
 import re
 import shutil
 import subprocess
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent import SUPPORTED_UNTIL
 from tests.bench import all as runner
-from tests.bench import report, rows, table
+from tests.bench import report, report_decision, results, rows, table
+from tests.bench.report_plots import Source
 
 CAMPAIGN = {
-    "seed": 1, "simulated_days": 3.0, "faults": {"power cut": 12, "link re-created": 30, "disk full": 4},
+    "date": "2026-11-29T00:00:00+00:00", "seed": 1, "simulated_days": 3.0,
+    "faults": {"power cut": 12, "link re-created": 30, "disk full": 4},
     "kinds": {"link": 30, "power": 12, "disk": 4},
     "violations": [], "lost_bytes": 1_000_000, "phantom_bytes": 0,
     "usage": [[0, 0, 0], [1, 10**9, 10**9], [3, 4 * 10**9, 4 * 10**9 - 10**6]],
 }  # fmt: skip
+# The page in a frame of the width of a window: Chromium's own window is never narrower than 500 pixels.
 SIZES = """<script>
-const plots = [...document.querySelectorAll('svg.plot')].map(p => [p.id, Math.round(p.getBoundingClientRect().width)]);
-const out = [...document.querySelectorAll('svg.plot text')].filter(t => {
-  const a = t.getBoundingClientRect(), b = t.closest('svg').getBoundingClientRect();
-  return a.left < b.left - 1 || a.right > b.right + 1 || a.top < b.top - 1 || a.bottom > b.bottom + 1;
-}).map(t => t.textContent);
-document.documentElement.dataset.seen = JSON.stringify(
-  {plots, out, page: document.documentElement.scrollWidth, window: innerWidth});
+addEventListener('load', () => {
+  const seen = [...document.querySelectorAll('svg.plot')].filter(p => p.getBoundingClientRect().width > 0);
+  const plots = seen.map(p => [p.id.replace('-narrow', ''), Math.round(p.getBoundingClientRect().width)]);
+  const texts = seen.flatMap(p => [...p.querySelectorAll('text')]);
+  const out = texts.filter(t => {
+    const a = t.getBoundingClientRect(), b = t.closest('svg').getBoundingClientRect();
+    return a.left < b.left - 1 || a.right > b.right + 1 || a.top < b.top - 1 || a.bottom > b.bottom + 1;
+  }).map(t => t.textContent);
+  const sizes = texts.map(t => parseFloat(getComputedStyle(t).fontSize)
+    * t.closest('svg').getBoundingClientRect().width / t.closest('svg').viewBox.baseVal.width);
+  parent.document.documentElement.dataset.seen = JSON.stringify({plots, out, smallest: Math.min(...sizes),
+    page: document.documentElement.scrollWidth, window: innerWidth,
+    decided: document.querySelector('.verdict').getBoundingClientRect().bottom});
+});
 </script></body>"""
 
 
@@ -35,8 +47,10 @@ document.documentElement.dataset.seen = JSON.stringify(
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which some benches left rows and others did not."""
     folder = tmp_path / "report" / "bench"
-    for module in (rows, table, runner, report):
+    for module in (rows, table, runner, report, results):
         monkeypatch.setattr(module, "REPORT", folder)
+    monkeypatch.setattr(results, "KEPT", tmp_path / "results.json")
+    results.KEPT.write_text(results.written({"scripts": [], "benches": {}, "campaign": None}))
     bench = rows.Bench("shaping_line", 5)
     bench.row("Linux: agent: tbf, down, IPv4", "p95 ≤ 75 ms", "link down 511, ping 13/24/25 ms, lost 0 %", True)
     bench.row("Linux: tc: htb, default FIFO, down | up", "", "link down 487, ping 4200/6061/6114 ms", None)
@@ -51,7 +65,7 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-PLOTS = ["rate", "ping", "usage", "faults", "memory", "wire"]
+PLOTS = ["rings", "rate", "ping", "usage", "faults", "memory", "wire"]
 
 
 @pytest.fixture
@@ -91,27 +105,6 @@ def test_what_was_measured_in_the_short_form_only_says_so(measured: Path, monkey
     text = table.markdown(collected())
     assert "| 100 |  | kept, short form |" in text
     assert "some in the short form only" in text
-
-
-def test_the_readme_gets_the_newest_table_between_its_marks(measured: Path) -> None:
-    readme = measured / "README.md"
-    readme.write_text(f"before\n{table.BEGIN}\nyesterday\n{table.END}\nafter\n")
-    table.put_into(readme, collected())
-    text = readme.read_text()
-    assert text.startswith("before\n")
-    assert text.endswith(f"{table.END}\nafter\n")
-    assert "yesterday" not in text
-    assert "112.0 kB, 140 messages |  | **missed** |" in text
-    table.put_into(readme, collected())
-    assert readme.read_text() == text
-    readme.write_text("no place")
-    with pytest.raises(ValueError, match="no place between"):
-        table.put_into(readme, collected())
-
-
-def test_the_readme_has_a_place_for_the_table() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    assert 0 < text.index(table.BEGIN) < text.index(table.END)
 
 
 def test_every_script_of_the_rooms_is_found_and_no_library_of_theirs() -> None:
@@ -182,32 +175,135 @@ def test_those_that_measure_time_come_first_and_what_is_beyond_the_budget_is_tol
         assert {one.outcome for one in running.all(names)} == {"not run"}
 
 
-def test_a_page_without_any_measurement_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "REPORT", tmp_path)
-    made = report.page([], tmp_path, None)
-    assert "<svg" not in made
+def drawn(folder: Path, campaign: dict[str, Any] | None = CAMPAIGN) -> Source:
+    benches = results.documents(folder)
+    return Source(benches, table.rows_of(runner.scripts(), benches, {}), campaign)
+
+
+def test_a_page_without_any_measurement_says_how_to_get_one() -> None:
+    made = report.page(Source({}, [], None))
+    assert "Not known: nothing was measured." in made
     for command in ("make demo", "make bench-shaping", "make campaign", "make bench"):
         assert command in made
 
 
 def test_the_page_is_self_contained_and_escapes(demo: Path) -> None:
-    made = report.page(collected(), demo, CAMPAIGN)
+    made = report.page(drawn(demo))
     assert not re.search(r"<(script|link|img|iframe)|https?://|url\(", made)
     assert "&lt;full&gt;" in made
     assert "<h2>What was missed</h2>" in made
-    assert re.findall(r'<svg id="([\w-]+)"', made) == PLOTS
+    twice = [twin for name in PLOTS for twin in (name, f"{name}-narrow")]
+    assert re.findall(r'<svg id="([\w-]+)"', made) == twice
+
+
+def test_what_was_not_run_here_is_shown_with_the_day_of_its_last_whole_run(measured: Path) -> None:
+    assert "The rate was not measured yet" in report.page(drawn(measured / "demo"))
+    kept = {
+        "bench": "demo", "issue": 2, "arguments": [], "short": False, "date": "2026-03-04T00:00:00+00:00",
+        "machine": "there", "marks": [], "curves": {"download, kbit/s": [[0, 1], [1, 2]]},
+        "rows": [{"what": "kept row", "target": "1", "measured": "1", "kept": True, "peer": "", "exact": False}],
+    }  # fmt: skip
+    results.KEPT.write_text(results.written({"scripts": [], "benches": {"demo": kept}, "campaign": CAMPAIGN}))
+    made = report.page(drawn(measured / "demo", results.campaign()))
+    assert "From the demo of 2026-03-04" in made
+    assert "kept row" in made
+    assert "was not measured yet: <code>make campaign" not in made
+
+
+# -- the decision --------------------------------------------------------------------------------------------------
+
+JARGON = re.compile(
+    r"MQTT|QEMU|p95|PSS|tbf|cake|qdisc|\bAT\b|TLS|TCP|PUBACK|[kK]ernel|[dD]aemon|goodput|kbit|RSRP|outbox|[sS]hap|bench\b"
+)
+
+
+def row(bench: str, what: str, measured: str, kept: bool | None = True, *, exact: bool = False) -> dict[str, Any]:
+    common = {"issue": 6, "arguments": [], "short": False, "date": "2026-11-29T00:00:00+00:00", "machine": "here"}
+    return {
+        "bench": bench,
+        "what": what,
+        "target": "x",
+        "measured": measured,
+        "kept": kept,
+        "peer": "",
+        "exact": exact,
+        **common,
+    }
+
+
+ALL = [
+    row("campaign", "600 faults of 9 kinds", "0 violations", exact=True),
+    row("ledger_cuts", "power cuts at random writes, in order", "500 sound", exact=True),
+    row("ledger_cuts", "power cuts at random writes, some lost", "500 sound", exact=True),
+    row("simulator_power", "100 of 100 power cuts at random moments", "at most 38.96 MB lost", exact=True),
+    row("operator_commands", "10000 signed commands", "0 violations", exact=True),
+    row("operator_cuts", "10010 real cuts", "0 violations", exact=True),
+    row("at_storm", "longest wait for a reading", "61 s, 785 failed openings and polls"),
+    row("update_judge", "20 updates with 1 or 2 power cuts at random instants", "0 faults", exact=True),
+    row("at_fuzz", "1000000 damaged replies decoded", "0 faults", exact=True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "answer"), [
+    ([], "Not known: nothing was measured."),
+    (ALL[1:], "Not yet. Not all that decides was measured"),
+    (ALL, "Not yet into all 12,000 homes at once. Yes into a pilot of 100"),
+    ([*ALL, row("a", "slow", "9", False)], "Not yet into all 12,000 homes at once. Yes into a pilot of 100"),
+    ([*ALL, row("a", "a byte too many", "1", False, exact=True)], "No. Something was counted, sent or done wrongly"),
+])  # fmt: skip
+def test_the_verdict_follows_from_the_rows(found: table.Rows, answer: str) -> None:
+    assert report_decision.verdict(found).startswith(answer)
+
+
+def test_a_miss_is_a_reason_against() -> None:
+    assert not any("targets were missed" in reason for reason in report_decision.reasons(ALL))
+    (said,) = [one for one in report_decision.reasons([*ALL, row("a", "slow", "9", False)]) if "were missed" in one]
+    assert "1 targets were missed (1 under “The operator's side”)" in said
+
+
+@pytest.mark.parametrize(("bench", "found", "words"), [
+    ("ledger_cuts", ALL, "Below 1 in 333.</b> It did not happen in 1,000 power cuts"),
+    ("operator_cuts", ALL, "Below 1 in 3,336."),
+    ("at_storm", ALL, "Below 1 in 261.</b> It did not happen in 785 failures"),
+    ("operator_cuts", [], "Not known.</b> Nothing tried"),
+    ("update_judge", [row("update_judge", "3 updates with 1 or 2 power cuts", "0 faults")], "Not known.</b> 3 tried"),
+    ("campaign", [row("campaign", "600 faults", "1 violations", False, exact=True)], "It happened."),
+])  # fmt: skip
+def test_how_likely_by_the_rule_of_three(bench: str, found: table.Rows, words: str) -> None:
+    (risk,) = [one for one in report_decision.RISKS if one.bench == bench]
+    assert words in report_decision.likelihood(risk, found)
+
+
+def test_the_cost_in_bytes_memory_and_euro() -> None:
+    found = [
+        row("operator_day", "a day of a typical household, TLS", "90.0 kB, 110 messages"),
+        row("footprint", "steady memory (PSS), 64 bit", "27.3 MB"),
+        row("footprint", "steady memory (PSS), 32 bit", "23.2 MB", False),
+    ]
+    made = report_decision.cost(found)
+    assert "2.7 MB a month, not charged to the household; at most 0.003 euro a month" in made
+    assert "32 GB and at most 36 euro a month" in made
+    assert "23 MB to 27 MB" in made
+    assert made.count("Not measured.") == 2
+
+
+def test_the_first_screen_has_no_jargon_and_the_promises_are_those_of_the_security_page() -> None:
+    assert JARGON.findall(re.sub("<[^>]+>", "", report_decision.decision(ALL) + report.ABOUT)) == []
+    assert "public advisory" in report_decision.promises() or "at most 90 days" in report_decision.promises()
+    assert SUPPORTED_UNTIL in report_decision.promises()
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1200, 600])
+@pytest.mark.parametrize("width", [1200, 600, 390])
 def test_a_browser_shows_every_plot_whole(demo: Path, width: int) -> None:
     """Laid out by Chromium: each plot has its width, no word leaves its plot, the page does not scroll sideways."""
-    made = report.page(collected(), demo, CAMPAIGN)
-    seen, picture = look(made, demo, width)
+    seen, picture = look(report.page(drawn(demo)), demo, width)
     assert [name for name, _ in seen["plots"]] == PLOTS
     assert all(wide > 0.6 * min(width, 1000) for _, wide in seen["plots"])
     assert seen["out"] == []
-    assert seen["page"] <= seen["window"]
+    assert seen["smallest"] >= 7
+    assert seen["page"] <= seen["window"] == width
+    assert seen["decided"] <= 844  # the verdict and its reasons are on a phone's first screen of 390 by 844
     assert picture.stat().st_size > 20_000
 
 
@@ -228,11 +324,12 @@ def look(made: str, folder: Path, width: int) -> tuple[dict[str, Any], Path]:
     if not shutil.which("chromium"):
         pytest.skip("chromium: not installed")
     file, picture = folder / "page.html", folder / "page.png"
-    file.write_text(made.replace("</body>", SIZES))
+    frame = f'style="border:0;width:{width}px;height:5200px" srcdoc="{escape(made.replace("</body>", SIZES))}"'
+    file.write_text(f'<!doctype html><html><body style="margin:0"><iframe {frame}></iframe></body></html>')
     flags = [
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={folder / 'profile'}", f"--window-size={width},5200",
+        f"--user-data-dir={folder / 'profile'}", f"--window-size={max(width, 500)},5200",
     ]  # fmt: skip
     command = ["chromium", *flags, f"--screenshot={picture}", "--dump-dom", file.as_uri()]
     run = subprocess.run(command, capture_output=True, timeout=100, check=True)

@@ -1,4 +1,4 @@
-"""The screens of `agent/cli/README.md`, rendered from one fixed device: what the verbs print now.
+"""The screens of `agent/cli/README.md` (three of them in the top README too), rendered from one fixed device.
 
 python -m tests.cli.screens writes them into the README; tests/cli/test_screens.py fails when the two differ. A verb
 that asks the agent is run as a technician runs it, against an agent that answers from the tables below; what depends
@@ -37,6 +37,7 @@ from tests.cli import sample
 from tests.control.conftest import Table, serving
 
 README = Path(__file__).parents[2] / "agent" / "cli" / "README.md"
+TOP_README = Path(__file__).parents[2] / "README.md"
 BLOCK = re.compile(r"^```\n\$ modem-agent (.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 READING = Path(__file__).with_name("reading.json")  # of the simulator's EC25, by the agent's own Modem
 
@@ -336,6 +337,10 @@ SCREENS = (
 )
 
 
+# Those of the top README: an ordinary day, a fault, the signal.
+TOP_SCREENS = (SCREENS[0], SCREENS[10], SCREENS[4])
+
+
 @contextmanager
 def stage() -> Iterator[Path]:
     """A folder with the device's configuration and its agent's socket."""
@@ -377,18 +382,20 @@ def _run(words: tuple[str, ...], folder: Path) -> str:
 
 
 def main() -> int:
-    """Write the screens into the README, in their order."""
-    text = README.read_text()
+    """Write the screens into both README files, in their order."""
     with stage() as folder:
-        wanted = iter(SCREENS)
-
-        def fresh(found: re.Match[str]) -> str:
-            each = next(wanted)
-            assert found[1] == each.words, f"the README shows {found[1]!r} where {each.words!r} is due"
-            return f"```\n$ modem-agent {each.words}\n{rendered(each, folder)}```"
-
-        README.write_text(BLOCK.sub(fresh, text))
+        for file, screens in ((README, SCREENS), (TOP_README, TOP_SCREENS)):
+            file.write_text(BLOCK.sub(_fresh(iter(screens), folder), file.read_text()))
     return 0
+
+
+def _fresh(wanted: Iterator[Screen], folder: Path) -> Callable[[re.Match[str]], str]:
+    def fresh(found: re.Match[str]) -> str:
+        each = next(wanted)
+        assert found[1] == each.words, f"the README shows {found[1]!r} where {each.words!r} is due"
+        return f"```\n$ modem-agent {each.words}\n{rendered(each, folder)}```"
+
+    return fresh
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from tests.cli.screens import BLOCK, README, SCREENS, rendered, stage
+from tests.cli.screens import BLOCK, README, SCREENS, TOP_README, TOP_SCREENS, rendered, stage
 
 
 def test_the_screens_of_the_readme_are_those_of_the_verbs() -> None:
     shown = BLOCK.findall(README.read_text())
     assert [words for words, _ in shown] == [each.words for each in SCREENS]
+    top = BLOCK.findall(TOP_README.read_text())
+    assert [words for words, _ in top] == [each.words for each in TOP_SCREENS]
+    assert [text for _, text in top] == [dict(zip(SCREENS, shown, strict=True))[each][1] for each in TOP_SCREENS]
     with stage() as folder:
         for each, (_, text) in zip(SCREENS, shown, strict=True):
             fresh = rendered(each, folder)

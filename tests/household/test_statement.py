@@ -18,7 +18,7 @@ import pytest
 from agent.cli.verbs import usage
 from agent.household import statement, statement_page
 from agent.household.statement_texts import LANGUAGES
-from agent.plan import OperatorCount, Plan, TopUp, committed, measured, notices, reconcile, top_up
+from agent.plan import OperatorCount, Plan, TopUp, committed, measured, reconcile, top_up
 from agent.plan.period import local_date
 from agent.statement_schema import Answer, Statement
 from agent.store import Database
@@ -51,7 +51,7 @@ class Month:
         self.tick()
 
     def tick(self) -> None:
-        self.home.ledger, _ = notices(self.home.ledger, self.home.plan, self.home.clock.now())
+        self.home.notices()
         self.database.keep(self.home.ledger)
         self.home.ledger = committed(self.home.ledger, self.home.ledger)
 

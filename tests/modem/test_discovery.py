@@ -141,7 +141,7 @@ def test_no_sysfs_is_no_module(tmp_path: Path) -> None:
         ("Alcatel", "IK41VE1", "tcl"),
         ("AirM2M", "Air724UG", "asr"),
         ("D-Link", "DWM-222", "d-link"),
-        ("Acme", "Rocket", "generic"),
+        ("Nobody", "Rocket", "generic"),
         (None, None, "generic"),
     ],
 )

@@ -239,7 +239,7 @@ def test_an_unknown_module_is_read_by_the_standard_alone(tmp_path: Path) -> None
         story,
         tmp_path,
         {
-            "AT+CGMI": "\r\nAcme\r\n\r\nOK\r\n",
+            "AT+CGMI": "\r\nNobody\r\n\r\nOK\r\n",
             "AT+CGMM": "\r\nRocket\r\n\r\nOK\r\n",
             "AT+CESQ": "\r\n+CESQ: 99,99,255,255,20,80\r\n\r\nOK\r\n",
             "AT+COPS?": '\r\n+COPS: 0,2,"20610",7\r\n\r\nOK\r\n',

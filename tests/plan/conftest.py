@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from agent.plan import Delta, Epoch, Ledger, Plan, Sample, Survey, observe, survey
+from agent.plan import Delta, Epoch, Ledger, Notice, Plan, Sample, Survey, decide, notices, observe, survey
 from tests.manual_clock import ManualClock
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=timezone.utc)
@@ -53,6 +53,12 @@ class Household:
         """The beat of a daemon that counts other links."""
         now = self.clock.now()
         self.ledger, _ = survey(self.ledger, Survey(now.boot_id, now.boot_s, self.ifindex, ()), now, self.plan)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """What the household is told now."""
+        now = self.clock.now()
+        self.ledger, told = notices(self.ledger, decide(self.ledger, self.plan, now), self.plan, now)
+        return told
 
     def use(self, received: int, sent: int = 0, seconds: float = 30.0) -> Delta:
         """Bytes pass over some seconds, then the interface is read."""

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.plan import Ledger, decide, notices, settle, usage
+from agent.plan import Ledger, decide, settle, usage
 from agent.plan.ledger import charged_bytes, limit_bytes
 from tests.manual_clock import ManualClock
 from tests.plan.conftest import Household
@@ -124,8 +124,9 @@ def test_the_household_is_told_the_day_on_which_its_period_really_ends() -> None
     home = at(11, 29, 12)
     change(home, billing_day=28)
     home.use(33 * GB, seconds=600)
-    _, told = notices(home.ledger, home.plan, home.clock.now())
-    assert [n.period_end for n in told if n.kind == "warning"] == [datetime(2026, 11, 30, 23, tzinfo=timezone.utc)]
+    assert [n.period_end for n in home.notices() if n.kind == "warning"] == [
+        datetime(2026, 11, 30, 23, tzinfo=timezone.utc)
+    ]
 
 
 RULES = st.fixed_dictionaries(

@@ -14,7 +14,6 @@ from agent.plan import (
     Trust,
     decide,
     forecast,
-    notices,
     override,
     settle,
     usage,
@@ -74,7 +73,9 @@ def test_after_the_contract_the_last_plan_goes_on_and_says_so(home: Household) -
     over = decide(replace(home.ledger, received_bytes=40 * GB), plan, home.clock.now())
     assert (over.state, over.rates, over.expired) == ("throttled", SLOW, True)
     home.clock.set_trust(Trust.UNSYNC)
-    assert decide(home.ledger, plan, home.clock.now()).state == "normal", "no trusted day was ever seen"
+    assert decide(home.ledger, plan, home.clock.now()).state == "expired", "a trusted day was seen after the end"
+    never = replace(home.ledger, latest=None)
+    assert decide(never, plan, home.clock.now()).state == "normal", "no trusted day was ever seen"
 
 
 def test_shares_are_never_rounded_up(home: Household) -> None:
@@ -101,8 +102,7 @@ def test_forecast(home: Household) -> None:
 
 
 def told(home: Household) -> list[tuple[str, int]]:
-    home.ledger, found = notices(home.ledger, home.plan, home.clock.now())
-    return [(n.kind, n.percent) for n in found]
+    return [(n.kind, n.percent) for n in home.notices()]
 
 
 def test_each_thing_is_told_once_a_period(home: Household) -> None:
@@ -143,7 +143,7 @@ def test_a_jump_past_several_marks_is_told_by_the_highest(home: Household) -> No
 
 def test_a_notice_reads_well_in_a_log(home: Household) -> None:
     home.ledger = replace(home.ledger, received_bytes=32 * GB)
-    _, (notice,) = notices(home.ledger, home.plan, home.clock.now())
+    (notice,) = home.notices()
     assert notice.text == "warning 80 %: 32.000 of 40.000 GB in the period of 2026-11-01; 80 % used"
 
 

@@ -16,7 +16,6 @@ from agent.plan import (
     is_large,
     measured,
     meters_apart,
-    notices,
 )
 from tests.plan.conftest import NOON
 from tests.plan.metered import GB, MONTH, Metered
@@ -104,8 +103,7 @@ def test_a_later_count_undoes_the_correction(metered: Metered) -> None:
 
 def test_a_higher_count_warns_and_slows_and_a_lower_one_gives_back(metered: Metered) -> None:
     def state() -> str:
-        metered.ledger, told = notices(metered.ledger, metered.plan, metered.clock.now())
-        return " ".join(notice.kind for notice in told)
+        return " ".join(notice.kind for notice in metered.notices())
 
     metered.use(36 * GB, seconds=7200)
     assert state() == "warning"

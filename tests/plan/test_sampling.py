@@ -13,8 +13,7 @@ from agent.plan import (
     commit_bytes,
     commit_due,
     commit_latency_s,
-    noticed,
-    notices,
+    passed_over,
     sample_interval_s,
     unwritten_bytes,
 )
@@ -52,7 +51,7 @@ def due(home: Household, saved: Ledger, after_s: float | None) -> str | None:
 
 
 def test_what_makes_a_commit_due(home: Household) -> None:
-    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    home.notices()
     saved = home.ledger
     assert commit_due(saved, None, None, home.clock.now(), home.plan) == "first"
     assert due(home, saved, None) is None
@@ -67,7 +66,7 @@ def test_what_makes_a_commit_due(home: Household) -> None:
 
 
 def test_a_links_last_word_is_written_at_once(home: Household) -> None:
-    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    home.notices()
     saved = home.ledger
     home.received += 100
     home.look(final=True)
@@ -76,7 +75,7 @@ def test_a_links_last_word_is_written_at_once(home: Household) -> None:
 
 def test_a_household_that_uses_its_month_is_written_by_bytes(home: Household) -> None:
     """10 days into the period: 4 GB is the line between a trickle and ordinary use."""
-    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    home.notices()
     home.ledger = replace(home.ledger, received_bytes=4 * GB)
     saved = home.ledger
     home.use(1_000_000)
@@ -104,7 +103,7 @@ def test_the_first_day_of_a_period_goes_by_the_pace_of_the_one_before(home: Hous
     home.ledger = replace(home.ledger, received_bytes=30 * GB)
     home.clock.advance((home.ledger.period.end - home.clock.now().wall).total_seconds() + 60)
     home.use(1_000_000)
-    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    home.notices()
     saved = home.ledger
     assert saved.previous is not None
     assert saved.counted_bytes < GB
@@ -114,16 +113,16 @@ def test_the_first_day_of_a_period_goes_by_the_pace_of_the_one_before(home: Hous
 
 
 def test_a_link_that_came_and_does_not_count_is_written_with_the_trickle(home: Household) -> None:
-    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    home.notices()
     saved = home.ledger
     now = home.clock.now()
-    home.ledger = noticed(saved, now.boot_id, now.boot_s, 40)
+    home.ledger = passed_over(saved, now.boot_id, now.boot_s, 40)
     assert due(home, saved, 599) is None
     assert due(home, saved, 600) == "time"
 
 
 def test_a_link_that_counts_otherwise_than_before_is_written_at_once(home: Household) -> None:
-    home.ledger, _ = notices(home.ledger, home.plan, home.clock.now())
+    home.notices()
     for change in ({"carried": True}, {"header_bytes": 14}):
         saved = home.ledger
         home.tell(**change)

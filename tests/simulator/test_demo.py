@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from simulator.demo.network import SetupError
-from simulator.demo.processes import MOSQUITTO_CONF, Processes, wait_until
+from simulator.demo.processes import MOSQUITTO_CONF, Processes
 from tests.netns.namespace import namespaces, needs_namespaces
 
 NOBODY = 65534
@@ -35,10 +35,16 @@ def test_a_process_that_ends_is_reported_with_its_last_line(processes: Processes
     needs_namespaces()
     with namespaces("host") as names:
         processes.start(names["host"], "broker", "sleep", "60")
-        assert processes.all_run()
+        processes.all_run()
         processes.start(names["host"], "daemon", "sh", "-c", script)
         with pytest.raises(SetupError, match=f"^{said}$"):
-            wait_until(lambda: processes.all_run() and None, 60, "the daemon answers")
+            processes.wait_until(lambda: None, 60, "the daemon answers")
+
+
+def test_what_never_comes_is_named_with_how_long_it_was_given(processes: Processes) -> None:
+    assert processes.wait_until(lambda: "here", 60, "it is here") == "here"
+    with pytest.raises(SetupError, match=r"^not within 0 s: the modem is read$"):
+        processes.wait_until(lambda: None, 0.01, "the modem is read")
 
 
 @pytest.mark.root
@@ -49,7 +55,7 @@ def test_a_process_that_was_ended_on_purpose_may_be_started_again(processes: Pro
         first.kill()
         first.wait()
         processes.start(names["host"], "daemon", "sleep", "60")
-        assert processes.all_run()
+        processes.all_run()
 
 
 @pytest.mark.root

@@ -54,7 +54,7 @@ WANTED = [
 
 
 def test_all_modules_of_the_agent_can_be_simulated() -> None:
-    assert sorted(WANTED) == names()
+    assert set(WANTED) <= set(names())
 
 
 @pytest.mark.parametrize("name", names())

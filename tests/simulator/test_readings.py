@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import simulator
 from agent.modem import Reading
 from simulator.modem import SimModem, names
 from simulator.scenarios.observer import Observer
@@ -65,7 +68,18 @@ def wrong(modem: SimModem, reading: Reading) -> list[str]:
 
 @pytest.mark.parametrize("name", names())
 def test_every_module_is_read_as_it_is(name: str) -> None:
-    modem = SimModem(name, seed=7)
+    is_read_as_it_is(SimModem(name, seed=7))
+
+
+def test_the_readmes_vendor_is_read_as_it_is(tmp_path: Path) -> None:
+    """Whoever adds the file to modem/data has it tried like this."""
+    readme = (Path(simulator.__file__).parent / "README.md").read_text()
+    file = tmp_path / "acme-x1.toml"
+    file.write_text("extends" + readme.partition("```toml\nextends")[2].partition("```")[0])
+    is_read_as_it_is(SimModem(str(file), seed=7))
+
+
+def is_read_as_it_is(modem: SimModem) -> None:
     reading = polled(modem)
     assert reading is not None
     assert wrong(modem, reading) == []
