@@ -14,13 +14,16 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import config_meaning
 from agent.config_rules import RULES, SECRETS
 from agent.errors import ConfigError
 from agent.plan.model import Plan
 from agent.toml import tomllib
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 DEFAULT_PATH = Path("/etc/modem-agent/config.toml")
 
@@ -337,24 +340,28 @@ def refused(run_dir: str) -> str:
 # -- showing -------------------------------------------------------------------------------------------------------
 
 
-def to_dict(config: Config) -> dict[str, Any]:
+def to_dict(config: Config) -> dict[str, dict[str, object]]:
     """The configuration as plain values, secrets masked, for `config show` and the twin."""
-    return {f.name: _plain(getattr(config, f.name), f.name) for f in fields(config) if f.name not in BESIDE}
+    return {f.name: _table(getattr(config, f.name), f.name) for f in fields(config) if f.name not in BESIDE}
 
 
-def _plain(value: Any, key: str) -> Any:
+def _table(section: DataclassInstance, key: str) -> dict[str, object]:
+    return {f.name: _plain(getattr(section, f.name), f"{key}.{f.name}") for f in fields(section)}
+
+
+def _plain(value: object, key: str) -> object:
     if key in SECRETS and value:
         return ["***"] * len(value) if isinstance(value, tuple) else "***"
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name), f"{key}.{f.name}") for f in fields(value)}
+        return _table(value, key)
     if isinstance(value, tuple):
         return [_plain(v, key) for v in value]
     return value.isoformat() if isinstance(value, date) else value
 
 
-def is_default(section: object, name: str) -> bool:
+def is_default(section: DataclassInstance, name: str) -> bool:
     """Whether a section's value is the one it would have without a file."""
-    for f in fields(section):  # type: ignore[arg-type]  # any section dataclass
+    for f in fields(section):
         if f.name == name:
             default = f.default
             if default is MISSING and f.default_factory is not MISSING:

@@ -21,6 +21,7 @@ from agent.events import Emit, LedgerChanged, Saved, unheard
 from agent.plan import LATENCY_S, Ledger, Moment, Plan, commit_due, commit_latency_s, committed, unwritten_bytes
 
 if TYPE_CHECKING:
+    from agent.command_schema import AuditEntry
     from agent.store.database import Database
     from agent.store.journal import Entry
 
@@ -93,7 +94,7 @@ class Change:
     entries: tuple[Entry, ...] = ()
     out: Callable[[Ledger], Body] | None = None
     begun: Begun | None = None
-    audit: Body | None = None
+    audit: AuditEntry | None = None
     reports: tuple[Report, ...] = ()
     tables: Tables | None = None  # the small tables, such as meta
     upkeep: Upkeep | None = None
@@ -358,7 +359,7 @@ def _save(
     if (begun := change.begun) is not None:
         database.begin_command(begun.id, begun.type, begun.issuer, begun.counter)
     if change.audit is not None:
-        database.audit.add(dict(change.audit))
+        database.audit.add(change.audit)
     if sealed is not None:
         sealed.save(database, bodies)
     if change.tables is not None:

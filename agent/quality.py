@@ -6,8 +6,10 @@ household still gets some megabits; below -110 dBm or -5 dB it does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.status_schema import Signal
 
 WORDS = ("excellent", "good", "fair", "weak", "bad")
 
@@ -36,10 +38,21 @@ def share(name: str, value: float) -> float:
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def overall(signal: Mapping[str, Any]) -> str | None:
+def levels(signal: Signal) -> dict[str, float | None]:
+    """The values that have a scale, by name."""
+    return {
+        "rsrp_dbm": signal.get("rsrp_dbm"),
+        "rsrq_db": signal.get("rsrq_db"),
+        "sinr_db": signal.get("sinr_db"),
+        "rssi_dbm": signal.get("rssi_dbm"),
+    }
+
+
+def overall(signal: Signal) -> str | None:
     """One word for a signal: the worse of level and noise, since either alone makes a line slow. RSSI counts only on
     technologies that have nothing better: it measures noise along with signal."""
-    words = [w for name in ("rsrp_dbm", "sinr_db") if (w := word(name, signal.get(name))) is not None]
-    if not words and (w := word("rssi_dbm", signal.get("rssi_dbm"))) is not None:
+    heard = levels(signal)
+    words = [w for name in ("rsrp_dbm", "sinr_db") if (w := word(name, heard[name])) is not None]
+    if not words and (w := word("rssi_dbm", heard["rssi_dbm"])) is not None:
         words = [w]
     return max(words, key=WORDS.index, default=None)

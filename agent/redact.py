@@ -7,18 +7,27 @@ shown while a fault is sought, unless the configuration says otherwise (operator
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 from agent.at.cells import PLACES
 from agent.modem.mask import masked
 
+if TYPE_CHECKING:
+    from agent import status_schema as schema
+
 IDENTIFIERS = frozenset({"imei", "imsi", "iccid", "msisdn", "sms_to"})
 NO_FAULT = frozenset({"none", "throttled"})  # of agent.modem.cause.CAUSES
 
-Found = Any  # text, or anything JSON can say
+T = TypeVar("T")
 
 
-def redact(found: Found) -> Found:
+@overload
+def redact(found: Mapping[str, object]) -> dict[str, object]: ...
+@overload
+def redact(found: str) -> str: ...
+@overload
+def redact(found: object) -> object: ...
+def redact(found: object) -> object:
     """The same without identifiers, also within text."""
     if isinstance(found, Mapping):
         return {str(k): _hidden(v) if str(k) in IDENTIFIERS else redact(v) for k, v in found.items()}
@@ -27,48 +36,49 @@ def redact(found: Found) -> Found:
     return masked(found) if isinstance(found, str) else found
 
 
-def _hidden(value: Found) -> Found:
+def _hidden(value: object) -> str | None:
     return None if value in (None, "") else "***"
 
 
-def without_places(found: Found) -> Found:
-    """The same without the cell."""
+def without_places(found: T) -> T:
+    """The same without the cell: of JSON, whose shape stays."""
+    return cast("T", _unplaced(found))
+
+
+def _unplaced(found: object) -> object:
     if isinstance(found, Mapping):
-        return {k: None if k in PLACES else without_places(v) for k, v in found.items()}
+        return {k: None if k in PLACES else _unplaced(v) for k, v in found.items()}
     if isinstance(found, (list, tuple)):
-        return [without_places(item) for item in found]
+        return [_unplaced(item) for item in found]
     return found
 
 
-def shows_location(status: Mapping[str, Any], rule: str) -> bool:
+def shows_location(status: schema.Status, rule: str) -> bool:
     """Whether the cell may be told now; `rule` is operator.location."""
     if rule == "faults":
-        return str(status["modem"]["cause"]) not in NO_FAULT
+        return status["modem"]["cause"] not in NO_FAULT
     return rule == "always"
 
 
-def located(status: Mapping[str, Any], rule: str) -> dict[str, Any]:
+def located(status: schema.Status, rule: str) -> schema.Status:
     """The status schema as the operator may have it: with the cell, or without."""
-    return {**status} if shows_location(status, rule) else _with_modem(status, without_places(status["modem"]))
+    return {**status} if shows_location(status, rule) else {**status, "modem": without_places(status["modem"])}
 
 
-def anonymous(status: Mapping[str, Any]) -> dict[str, Any]:
+def anonymous(status: schema.Status) -> schema.Status:
     """The status schema without the identifiers of module and card: enough is left to tell one card from another."""
     reading = status["modem"]["reading"]
     if reading is None:
         return {**status}
     parts = {
-        name: {key: _partly(value) if key in IDENTIFIERS else value for key, value in reading[name].items()}
-        for name in ("identity", "sim")
+        name: {key: _partly(value) if key in IDENTIFIERS else value for key, value in part.items()}
+        for name, part in (("identity", reading["identity"]), ("sim", reading["sim"]))
     }
-    return _with_modem(status, {**status["modem"], "reading": {**reading, **parts}})
+    told = cast("schema.Reading", {**reading, **parts})
+    return {**status, "modem": {**status["modem"], "reading": told}}
 
 
-def _with_modem(status: Mapping[str, Any], modem: Mapping[str, Any]) -> dict[str, Any]:
-    return {**status, "modem": modem}
-
-
-def _partly(value: Found) -> Found:
+def _partly(value: object) -> object:
     """The first six digits, which name maker or operator, and the last two; of a phone number the country."""
     if not isinstance(value, str) or not value:
         return value

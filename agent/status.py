@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from agent.household.metered import Announced
 from agent.mqtt.session_state import SessionState
 
 if TYPE_CHECKING:
+    from agent import status_schema as schema
     from agent.modem.reading import Reading
     from agent.plan import BillingPeriod, Decision, Moment, OperatorCount, Rates, Usage
     from agent.traffic.model import Link, ShaperState
@@ -39,7 +40,7 @@ class SimHistory:
     before: str = ""  # another card, in whose place it came
     since: datetime | None = None
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> schema.SimHistory:
         return {"foreign": self.foreign, "now": self.now, "before": self.before, "since": timestamp(self.since)}
 
 
@@ -75,7 +76,7 @@ class Snapshot:
     config_refused: str = ""  # why a newer configuration is not in force
     update: Verdict | None = None  # what became of the last update of the agent
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> schema.Status:
         moment = self.moment
         return {
             "v": VERSION,
@@ -104,7 +105,7 @@ class Snapshot:
             "update": self.update.to_dict() if self.update else None,
         }
 
-    def modem(self) -> dict[str, object]:
+    def modem(self) -> schema.Modem:
         """The module's part of it."""
         return {
             "state": self.modem_state,
@@ -117,7 +118,7 @@ class Snapshot:
         }
 
 
-def _link(link: Link) -> dict[str, object]:
+def _link(link: Link) -> schema.Link:
     return {"ifname": link.ifname, "ifindex": link.ifindex, "kind": link.kind, "up": link.up, "mtu": link.mtu}
 
 
@@ -136,11 +137,24 @@ _USAGE = (
 )
 
 
-def usage_dict(usage: Usage) -> dict[str, object]:
-    return {name: getattr(usage, name) for name in _USAGE}
+def usage_dict(usage: Usage) -> schema.Usage:
+    return cast("schema.Usage", {name: getattr(usage, name) for name in _USAGE})
 
 
-def operator_count_dict(count: OperatorCount | None) -> dict[str, object] | None:
+def usage_of(status: schema.Status) -> schema.UsageAnswer:
+    """The part that `usage` answers, from the agent or without one."""
+    return {
+        "v": status["v"],
+        "time": status["time"],
+        "clk": status["clk"],
+        "usage": status["usage"],
+        "period": status["period"],
+        "plan": status["plan"],
+        "operator_count": status["operator_count"],
+    }
+
+
+def operator_count_dict(count: OperatorCount | None) -> schema.OperatorCount | None:
     """`difference_bytes` is what the operator counted more; unknown while the clock here is not trusted."""
     if count is None:
         return None
@@ -154,15 +168,15 @@ def operator_count_dict(count: OperatorCount | None) -> dict[str, object] | None
     }
 
 
-def _period(period: BillingPeriod) -> dict[str, object]:
+def _period(period: BillingPeriod) -> schema.Period:
     return {"label": period.label, "start": timestamp(period.start), "end": timestamp(period.end)}
 
 
-def _rates(rates: Rates) -> dict[str, int | None]:
+def _rates(rates: Rates) -> schema.Rates:
     return {"down_bps": rates.down_bps, "up_bps": rates.up_bps}
 
 
-def _decision(decision: Decision) -> dict[str, object]:
+def _decision(decision: Decision) -> schema.Decision:
     return {
         "state": str(decision.state),
         "reason": decision.reason,
@@ -171,7 +185,7 @@ def _decision(decision: Decision) -> dict[str, object]:
     }
 
 
-def _shaper(shaper: ShaperState | None) -> dict[str, object] | None:
+def _shaper(shaper: ShaperState | None) -> schema.Shaper | None:
     if shaper is None:
         return None
     return {

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import TypeGuard
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,7 +22,7 @@ __all__ = ["dumps", "tomllib"]
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def dumps(table: Mapping[str, Mapping[str, Any]]) -> str:
+def dumps(table: Mapping[str, Mapping[str, object]]) -> str:
     """Sections of plain values and of lists of tables, such as [[plan.steps]]; a key that has no value is left out."""
     lines: list[str] = []
     for section, values in table.items():
@@ -34,7 +34,7 @@ def dumps(table: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _pairs(values: Mapping[str, Any]) -> list[str]:
+def _pairs(values: Mapping[str, object]) -> list[str]:
     return [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
 
 
@@ -43,11 +43,11 @@ def _key(name: str) -> str:
     return name if BARE.fullmatch(name) else _value(name)
 
 
-def _is_tables(value: Any) -> bool:
+def _is_tables(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:
     return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(item, Mapping) for item in value)
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

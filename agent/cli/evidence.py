@@ -5,12 +5,12 @@ Used by `doctor` and `bundle`. Every question has a time limit, and one that fai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.cli.verb import SOCKET_NAME, Call
 from agent.doctor import access_point, page_server
@@ -20,6 +20,7 @@ from agent.net import probes, resolv
 from agent.net.facts import Reach
 
 if TYPE_CHECKING:
+    from agent import status_schema as schema
     from agent.config import Config
 
 MODEM_S = 25.0  # a port that answers nothing is given up after four tries of a second; a healthy one takes two seconds
@@ -64,14 +65,14 @@ def _look_around(config: Config, evidence: Evidence) -> Evidence:
     )
 
 
-def ask_modem(config: Config, limit_s: float) -> dict[str, Any]:
+def ask_modem(config: Config, limit_s: float) -> schema.Modem:
     """The module's part of a status, read by ourselves because no agent does: {"state", "reason", "reading"}."""
     import asyncio
 
     from agent.errors import ModemError, PortAbsent, PortBusy
     from agent.modem import Modem
 
-    async def read() -> dict[str, Any]:
+    async def read() -> schema.Reading:
         modems.append(modem := Modem(config.modem))
         try:
             await modem.open()
@@ -80,7 +81,7 @@ def ask_modem(config: Config, limit_s: float) -> dict[str, Any]:
             modem.close()
 
     modems: list[Modem] = []
-    reading: dict[str, Any] | None = None
+    reading: schema.Reading | None = None
     try:
         reading = asyncio.run(asyncio.wait_for(read(), limit_s))
         state, reason = "ready", ""
@@ -169,7 +170,7 @@ def _config_warnings(config: Config) -> list[str]:
 def _ask_agent(call: Call, evidence: Evidence) -> Evidence:
     try:
         with call.client(timeout_s=5.0) as client:
-            status = client.call("status")
+            status = client.status()
     except ConfigError:  # told already; the agent may run with what it read before
         return _ask_at(call, evidence)
     except (AgentError, OSError) as error:
@@ -183,7 +184,7 @@ def _ask_at(call: Call, evidence: Evidence) -> Evidence:
 
     try:
         with ControlClient(Path(DEFAULT_RUN_DIR) / SOCKET_NAME, timeout_s=5.0) as client:
-            return _told(evidence, client.call("status"))
+            return _told(evidence, client.status())
     except (AgentError, OSError) as error:
         return _silent(evidence, error)
 
@@ -197,7 +198,7 @@ def _silent(evidence: Evidence, error: Exception) -> Evidence:
     )
 
 
-def _told(evidence: Evidence, status: Mapping[str, Any]) -> Evidence:
+def _told(evidence: Evidence, status: schema.Status) -> Evidence:
     return replace(evidence, status=status, modem=status.get("modem"), clock=status.get("clk"))
 
 

@@ -10,10 +10,13 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent import quality
 from agent.cli import screen
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
 
 NAMES = ("rsrp_dbm", "rsrq_db", "sinr_db", "rssi_dbm")
 LEADING = ("rsrp_dbm", "sinr_db", "rssi_dbm")  # the first that the technology has is what the trend is drawn of
@@ -34,27 +37,26 @@ class Meter:
     def __init__(self) -> None:
         self.beats = 0
         self.best: dict[str, Best] = {}
-        self.answer: Mapping[str, Any] = {}
+        self.answer: schema.Heard = {}
         self.problem = ""
         self.cells: list[str] = []
         self._history: deque[float | None] = deque(maxlen=KEPT)
 
     # -- in --------------------------------------------------------------------------------------------------------
 
-    def take(self, answer: Mapping[str, Any], at: datetime) -> bool:
+    def take(self, answer: schema.Heard, at: datetime) -> bool:
         """One beat; True when it set a new best of the leading value, which is worth a beep."""
         self.beats += 1
         self.answer, self.problem = answer, ""
         cell = self._cell()
         if cell and (not self.cells or self.cells[-1] != cell):
             self.cells = [*self.cells[-9:], cell]
-        leading, better = self.leading, False
-        for name in NAMES:
-            value = self.values.get(name)
+        leading, better, levels = self.leading, False, self.levels
+        for name, value in levels.items():
             if value is not None and (name not in self.best or value > self.best[name].value):
                 better = better or (name == leading and name in self.best)
                 self.best[name] = Best(value, at)
-        self._history.append(self.values.get(leading) if leading else None)
+        self._history.append(levels[leading] if leading else None)
         return better
 
     def fail(self, problem: str) -> None:
@@ -66,13 +68,18 @@ class Meter:
     # -- out -------------------------------------------------------------------------------------------------------
 
     @property
-    def values(self) -> Mapping[str, Any]:
+    def values(self) -> schema.Signal:
         found = self.answer.get("signal")
         return found if isinstance(found, Mapping) else {}
 
     @property
+    def levels(self) -> dict[str, float | None]:
+        return quality.levels(self.values)
+
+    @property
     def leading(self) -> str | None:
-        return next((name for name in LEADING if self.values.get(name) is not None), None)
+        levels = self.levels
+        return next((name for name in LEADING if levels[name] is not None), None)
 
     @property
     def trend(self) -> str:
@@ -86,10 +93,10 @@ class Meter:
             return "steady"
         return "rising" if change > 0 else "falling"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """One line of the --json stream."""
         best = {name: {"value": b.value, "at": b.at.isoformat(timespec="seconds")} for name, b in self.best.items()}
-        words = {name: quality.word(name, self.values.get(name)) for name in NAMES}
+        words = {name: quality.word(name, value) for name, value in self.levels.items()}
         out = {**self.answer, "v": 1, "quality": quality.overall(self.values), "words": words, "best": best}
         return {**out, "trend": self.trend, "problem": self.problem or None}
 
@@ -138,7 +145,7 @@ class Meter:
         return ", ".join(words)
 
     def _gauge(self, name: str, columns: int) -> list[str]:
-        value = self.values.get(name)
+        value = self.levels[name]
         if value is None and name not in self.best:
             return []
         unit = quality.SCALES[name][0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 SYSFS = Path("/sys/class/net")
 STATISTICS = (
@@ -17,15 +16,15 @@ STATISTICS = (
 )  # fmt: skip
 
 
-def monitoring(patterns: Sequence[str], root: Path = SYSFS) -> dict[str, Any]:
+def monitoring(patterns: Sequence[str], root: Path = SYSFS) -> dict[str, object]:
     """The DeviceMonitoring object with the WAN interfaces that exist."""
     names = sorted(p.name for p in root.iterdir()) if root.is_dir() else []
     chosen = [n for n in names if any(fnmatchcase(n, pattern) for pattern in patterns)]
     return {"type": "DeviceMonitoring", "interfaces": [_interface(root / name) for name in chosen]}
 
 
-def _interface(folder: Path) -> dict[str, Any]:
-    out: dict[str, Any] = {"name": folder.name, "type": "virtual" if not (folder / "device").exists() else "other"}
+def _interface(folder: Path) -> dict[str, object]:
+    out: dict[str, object] = {"name": folder.name, "type": "virtual" if not (folder / "device").exists() else "other"}
     address = _text(folder / "address")
     if address and address != "00:00:00:00:00:00":
         out["mac"] = address

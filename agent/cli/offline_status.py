@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.cli.verb import Call
 from agent.errors import AgentNotRunning, StoreError
 
 if TYPE_CHECKING:
+    from agent import status_schema as schema
     from agent.store import Database
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ def age_s(call: Call) -> float:
     return max(0.0, time.time() - written)
 
 
-def status(call: Call) -> dict[str, Any]:
+def status(call: Call) -> schema.Status:
     """The status schema from the store, and under `stored` how old it is. Raises StoreError."""
     from agent import plan
     from agent.clock import Clock
@@ -78,5 +79,6 @@ def status(call: Call) -> dict[str, Any]:
         config_refused=refused(config.device.run_dir),
         update=verdict.read(config.device.state_dir),
     )
-    unknown = {"version": None, "agent_up_s": None, "store": "ok"}
-    return {**snapshot.to_dict(), **unknown, "stored": {"age_s": round(age_s(call))}}
+    told = snapshot.to_dict()
+    stored: schema.Stored = {"age_s": round(age_s(call))}
+    return {**told, "version": None, "agent_up_s": None, "store": "ok", "stored": stored}

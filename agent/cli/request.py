@@ -16,11 +16,13 @@ from agent.cli.verb import Call
 from agent.errors import AgentError, NotPermitted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agent.control.client import ControlClient
 
 
-def ask(call: Call, method: str, params: dict[str, Any], *, limit_s: float, first: str) -> dict[str, Any]:
-    """The command's result; raises AgentError. Arguments that are None are left to the command's defaults."""
+def ask(call: Call, method: str, params: Mapping[str, object], *, limit_s: float, first: str) -> dict[str, Any]:
+    """The command's result, in its own shape; raises AgentError. Arguments that are None are left to its defaults."""
     given = _given(params)
     with call.client() as client, Steps(quiet=call.json) as steps:
         check_role(client, method)
@@ -34,7 +36,7 @@ def ask(call: Call, method: str, params: dict[str, Any], *, limit_s: float, firs
         )
 
 
-def _given(params: dict[str, Any]) -> dict[str, Any]:
+def _given(params: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in params.items() if value is not None}
 
 
@@ -54,7 +56,7 @@ def permitted(call: Call, method: str) -> None:
         check_role(client, method)
 
 
-def confirm(call: Call, method: str, params: dict[str, Any], question: str, *, yes: bool) -> None:
+def confirm(call: Call, method: str, params: Mapping[str, object], question: str, *, yes: bool) -> None:
     """Return if it may go on, else raise. On a terminal the technician is asked, if it can be done at all; a script has
     decided by calling with --yes, and one that has not is refused rather than taken by surprise."""
     if yes:
@@ -86,7 +88,7 @@ def who() -> str:
         return "somebody on the device"
 
 
-def show(call: Call, answer: dict[str, Any], rows: list[tuple[str, object]]) -> None:
+def show(call: Call, answer: Mapping[str, object], rows: list[tuple[str, object]]) -> None:
     """The answer as JSON, or as lines of name and value."""
     if call.json:
         screen.print_json(answer)

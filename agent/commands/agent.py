@@ -6,14 +6,17 @@ called on the loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from agent.at import Response
     from agent.config import Config
     from agent.keeper import Keeper
+    from agent.modem.profiles import Profile
     from agent.plan.model import Moment
     from agent.status import Snapshot
+    from agent.store.database import Database
 
 T = TypeVar("T")
 
@@ -23,22 +26,15 @@ class Clock(Protocol):
 
 
 class Store(Protocol):
-    async def run(self, fn: Callable[[Any], T]) -> T:
+    async def run(self, fn: Callable[[Database], T]) -> T:
         """Run `fn(Database)` in one transaction on the store's own thread."""
         ...
 
 
-class AtResponse(Protocol):
-    @property
-    def final(self) -> str | None: ...
-    @property
-    def lines(self) -> Sequence[str]: ...
-    @property
-    def code(self) -> int | str | None: ...
-
-
 class ModemPort(Protocol):
-    async def execute(self, text: str, timeout_s: float | None = None) -> AtResponse:
+    @property
+    def profile(self) -> Profile: ...
+    async def execute(self, text: str, timeout_s: float | None = None) -> Response:
         """One AT command. Raises the errors of agent.errors.ModemError."""
         ...
 
@@ -94,7 +90,7 @@ class Agent(Protocol):
         """Ask the system to reboot. Returns at once."""
         ...
 
-    async def reset_modem(self, level: str) -> dict[str, object]:
+    async def reset_modem(self, level: str) -> Mapping[str, object]:
         """One rung of the recovery ladder, or "auto"; what was done and what came of it."""
         ...
 

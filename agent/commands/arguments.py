@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.errors import Rejected
+
+if TYPE_CHECKING:
+    from agent.command_schema import Rule
+    from agent.commands.command import Schema
 
 INVALID_ARGUMENTS = 7004  # USP: invalid arguments
 BAD_COMMAND_ARGUMENTS = 7027  # USP: a mandatory input argument is missing
@@ -23,13 +27,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def check(schema: Mapping[str, Mapping[str, Any]], args: Mapping[str, Any]) -> dict[str, Any]:
+def check(schema: Schema, args: Mapping[str, object]) -> dict[str, object]:
     """The arguments with defaults filled in; raises Rejected that names the argument and what is allowed."""
     for name in args:
         if name not in schema:
             known = ", ".join(schema) or "none"
             raise Rejected(INVALID_ARGUMENTS, f"unknown argument {name[:40]!r}; allowed: {known}")
-    out: dict[str, Any] = {}
+    out: dict[str, object] = {}
     for name, rule in schema.items():
         if name in args:
             _check_value(name, rule, args[name])
@@ -41,13 +45,13 @@ def check(schema: Mapping[str, Mapping[str, Any]], args: Mapping[str, Any]) -> d
     return out
 
 
-def _check_value(name: str, rule: Mapping[str, Any], value: Any) -> None:
+def _check_value(name: str, rule: Rule, value: object) -> None:
     problem = _problem(rule, value)
     if problem:
         raise Rejected(INVALID_ARGUMENTS, f"argument {name!r}: {problem}")
 
 
-def _problem(rule: Mapping[str, Any], value: Any) -> str:
+def _problem(rule: Rule, value: object) -> str:
     kind = rule["type"]
     if isinstance(value, bool) != (kind == "boolean") or not isinstance(
         value, _TYPES[kind]
@@ -63,13 +67,13 @@ def _problem(rule: Mapping[str, Any], value: Any) -> str:
     return ""
 
 
-def _out_of_range(rule: Mapping[str, Any], value: float) -> str:
+def _out_of_range(rule: Rule, value: float) -> str:
     if value != value or not rule.get("minimum", value) <= value <= rule.get("maximum", value):  # NaN is no number here
         return f"must be {rule.get('minimum', '...')} to {rule.get('maximum', '...')}"
     return ""
 
 
-def _bad_text(rule: Mapping[str, Any], value: str) -> str:
+def _bad_text(rule: Rule, value: str) -> str:
     low, high = rule.get("minLength", 0), rule.get("maxLength", 10_000)
     if not low <= len(value) <= high:
         return f"must have {low} to {high} characters"

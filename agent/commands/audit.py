@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import logging
 import secrets
+from typing import TYPE_CHECKING
 
 from agent.commands.agent import Agent
 from agent.errors import StoreError
 from agent.keeper import Change
 from agent.plan.model import Moment
 
+if TYPE_CHECKING:
+    from agent.command_schema import AuditEntry
+
 log = logging.getLogger(__name__)
 
 
 def entry(
     moment: Moment, what: str, *, type: str, id: str, issuer: str, role: str, code: int = 0, reason: str = ""
-) -> dict[str, object]:
+) -> AuditEntry:
     """One entry, without the chain that the store adds. `what` is a state of the command (results.py)."""
     return {
         "up": int(moment.boot_s),

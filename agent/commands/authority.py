@@ -18,7 +18,7 @@ import hashlib
 import hmac
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from agent.commands import results
 from agent.commands.command import ROLES
@@ -45,7 +45,7 @@ class Grant:
     cosigner: str = ""  # the second issuer, where two have signed
     bucket: str = ""  # whose rate it counts against: the issuer's own once he is proved by his key
 
-    def within_limits(self, command: str, args: Mapping[str, Any]) -> None:
+    def within_limits(self, command: str, args: Mapping[str, object]) -> None:
         """Raises Rejected when an argument is beyond what this issuer may ask for."""
         for name, most in self.limits.get(command, {}).items():
             value = args.get(name)
@@ -157,21 +157,21 @@ def timely(envelope: Envelope, moment: Moment) -> None:
         raise Rejected(results.INVALID_VALUE, f"it was issued {envelope.issued - now:.0f} s in the future")
 
 
-def sign(body: Mapping[str, Any], key_id: str, key: bytes) -> dict[str, Any]:
+def sign(body: Mapping[str, object], key_id: str, key: bytes) -> dict[str, object]:
     """An envelope with its signature: what the operator's desk does."""
     return {**_without(body, "sig"), "sig": _signature(body, key_id, key)}
 
 
-def cosign(body: Mapping[str, Any], key_id: str, key: bytes) -> dict[str, Any]:
+def cosign(body: Mapping[str, object], key_id: str, key: bytes) -> dict[str, object]:
     """A signed envelope with the signature of a second issuer."""
     return {**_without(body, "cosig"), "cosig": _signature(body, key_id, key)}
 
 
-def _without(body: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _without(body: Mapping[str, object], key: str) -> dict[str, object]:
     return {name: value for name, value in body.items() if name != key}
 
 
-def _signature(body: Mapping[str, Any], key_id: str, key: bytes) -> dict[str, str]:
+def _signature(body: Mapping[str, object], key_id: str, key: bytes) -> dict[str, str]:
     value = hmac.new(key, signed_text(body), hashlib.sha256).hexdigest()
     return {"kid": key_id, "alg": ALGORITHM, "v": value}
 

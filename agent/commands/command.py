@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.commands.agent import Agent
 from agent.keeper import Change, LedgerChange, Tables
 from agent.plan import Ledger
 
-Args = dict[str, Any]  # a caller's JSON, checked against the row's schema and filled up with its defaults
-Out = dict[str, object]  # the answer's part `out`, as the encoder takes it
-Schema = Mapping[str, Any]  # argument name -> its schema, of JSON
+if TYPE_CHECKING:
+    from agent.command_schema import Rule
+
+# A caller's JSON, checked against the row's schema, which says of what type each value is, and filled up.
+Args = dict[str, Any]
+Out = Mapping[str, object]  # the answer's part `out`, as the encoder takes it
+Schema = Mapping[str, "Rule"]  # argument name -> its schema, of JSON
 
 
 class Progress(Protocol):
@@ -96,7 +100,7 @@ class Command:
         """Whether it only looks and needs nothing for itself, so that it can be done before it is journalled."""
         return self.role == "read" and self.resource is None and self.repeatable and self.time_limit_s <= 30
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The row as `modem-agent commands --json` and `twin/info` show it."""
         return {
             "name": self.name,

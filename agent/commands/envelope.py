@@ -9,9 +9,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from agent.errors import Rejected
+
+if TYPE_CHECKING:
+    from agent.json_types import Json, JsonObject
 
 LONGEST_BYTES = 65_536
 ALGORITHM = "HS256"  # HMAC-SHA256: the standard library has it, on every device
@@ -37,7 +40,7 @@ class Envelope:
 
     id: str
     type: str
-    args: dict[str, Any]
+    args: JsonObject
     ttl_s: float | None = None
     issued: int | None = None
     expires: int | None = None
@@ -82,12 +85,12 @@ def parse(payload: bytes, *, type: str, id: str, device: str) -> Envelope:
     )
 
 
-def signed_text(body: Mapping[str, Any]) -> bytes:
+def signed_text(body: Mapping[str, object]) -> bytes:
     """What each issuer signs: all but the signatures."""
     return canonical({key: value for key, value in body.items() if key not in _SIGNATURES})
 
 
-def canonical(body: dict[str, Any]) -> bytes:
+def canonical(body: Mapping[str, object]) -> bytes:
     """The bytes of a signed object: the JSON of RFC 8785, with whole numbers only.
 
     json.dumps escapes as 3.2.2.2 there asks; keys are sorted by their UTF-16 code units (3.2.3), which is another order
@@ -99,7 +102,7 @@ def canonical(body: dict[str, Any]) -> bytes:
         _refuse("not UTF-8 text")
 
 
-def _sorted(value: Any) -> Any:
+def _sorted(value: object) -> object:
     """Objects with their keys in order, at every level. Raises Rejected for a number that is read differently."""
     match value:
         case dict():
@@ -117,11 +120,11 @@ def _refuse(reason: str) -> NoReturn:
     raise Rejected(INVALID, reason)
 
 
-def _load(payload: bytes) -> dict[str, Any]:
+def _load(payload: bytes) -> JsonObject:
     if len(payload) > LONGEST_BYTES:
         _refuse(f"payload of {len(payload)} bytes; at most {LONGEST_BYTES}")
     try:
-        body = json.loads(payload.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique)
+        body: Json = json.loads(payload.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique)
     except UnicodeDecodeError:
         _refuse("not UTF-8 text")
     except RecursionError:
@@ -135,7 +138,7 @@ def _load(payload: bytes) -> dict[str, Any]:
     return body
 
 
-def _depth(value: Any) -> int:
+def _depth(value: Json) -> int:
     """Levels of nesting, counted without recursion."""
     deepest, layer = 0, [value]
     while layer:
@@ -153,28 +156,28 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: Sequence[tuple[str, Json]]) -> JsonObject:
     made = dict(pairs)
     if len(made) != len(pairs):  # two readers could take different ones for the truth
         raise ValueError("a key stands twice in one object")
     return made
 
 
-def _text(body: dict[str, Any], key: str, longest: int) -> str:
+def _text(body: Mapping[str, object], key: str, longest: int) -> str:
     value = body.get(key, "")
     if not isinstance(value, str) or len(value) > longest:
         _refuse(f"{key} must be text of at most {longest} characters")
     return value
 
 
-def _object(body: dict[str, Any], key: str) -> dict[str, Any]:
+def _object(body: JsonObject, key: str) -> JsonObject:
     value = body.get(key, {})
     if not isinstance(value, dict):
         _refuse(f"{key} must be an object")
     return value
 
 
-def _seconds(body: dict[str, Any], key: str, most: int) -> int | None:
+def _seconds(body: Mapping[str, object], key: str, most: int) -> int | None:
     value = body.get(key)
     if value is None:
         return None
@@ -183,7 +186,7 @@ def _seconds(body: dict[str, Any], key: str, most: int) -> int | None:
     return value
 
 
-def _signature(body: dict[str, Any], name: str) -> Signature | None:
+def _signature(body: Mapping[str, object], name: str) -> Signature | None:
     value = body.get(name)
     if value is None:
         return None

@@ -97,7 +97,7 @@ async def execute(
     return await _noted(trail, perform(agent, command, checked, Quiet(agent, progress, role)))
 
 
-def _checked(agent: Agent, command: Command, args: Args, *, role: str, source: str) -> Out:
+def _checked(agent: Agent, command: Command, args: Args, *, role: str, source: str) -> Args:
     """The arguments with their defaults. Raises Rejected."""
     permitted(command, role)
     _allowed_here(agent, command.name, source)

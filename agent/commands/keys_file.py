@@ -74,7 +74,7 @@ def _table(path: str) -> dict[str, Any]:
 _KNOWN = frozenset({"key", "master", "key_id", "role", "commands", "limits"})
 
 
-def _issuer(path: str, name: str, section: Any, desk_of: str) -> Issuer:
+def _issuer(path: str, name: str, section: object, desk_of: str) -> Issuer:
     if not isinstance(section, dict):
         raise ConfigError(path, name, "not a section", allowed="[issuer] with key, key_id and role")
     for key in section:
@@ -94,14 +94,14 @@ def _issuer(path: str, name: str, section: Any, desk_of: str) -> Issuer:
     return Issuer(name, key_id, secret_key, role, tuple(map(str, commands)), limits)
 
 
-def _is_limits(value: Any) -> bool:
+def _is_limits(value: object) -> bool:
     tables = list(value.values()) if isinstance(value, dict) else [None]
     return all(
         isinstance(table, dict) and all(type(most) in (int, float) for most in table.values()) for table in tables
     )
 
 
-def _key(path: str, name: str, section: Mapping[str, Any], desk_of: str) -> bytes:
+def _key(path: str, name: str, section: Mapping[str, object], desk_of: str) -> bytes:
     if "master" not in section:
         return _hex(path, f"{name}.key", section.get("key", ""), SHORTEST_KEY_BYTES)
     if "key" in section:
@@ -109,7 +109,7 @@ def _key(path: str, name: str, section: Mapping[str, Any], desk_of: str) -> byte
     return derived(_hex(path, f"{name}.master", section["master"], SHORTEST_MASTER_BYTES), desk_of)
 
 
-def _hex(path: str, where: str, value: Any, shortest: int) -> bytes:
+def _hex(path: str, where: str, value: object, shortest: int) -> bytes:
     try:
         found = bytes.fromhex(str(value))
     except ValueError:

@@ -5,6 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.command_schema import Result
+
 ACCEPTED, RUNNING = "accepted", "running"
 SUCCEEDED, FAILED, REJECTED = "succeeded", "failed", "rejected"
 EXPIRED, CANCELLED, TIMED_OUT = "expired", "cancelled", "timed-out"
@@ -62,10 +68,10 @@ def answer(
     code: int = OK,
     reason: str = "",
     progress: int | None = None,
-    out: dict[str, object] | None = None,
-) -> dict[str, object]:
+    out: Mapping[str, object] | None = None,
+) -> Result:
     """One result message, without the numbering that the outbox adds."""
-    body: dict[str, object] = {"id": id, "type": type, "n": n, "state": state, "code": code}
+    body: Result = {"id": id, "type": type, "n": n, "state": state, "code": code}
     if reason:
         body["reason"] = reason[:400]
     if progress is not None:

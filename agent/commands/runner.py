@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.commands import arguments, audit, results
 from agent.commands.agent import Agent
@@ -34,15 +34,15 @@ from agent.plan import Ledger, Moment
 from agent.store.counter_window import CounterWindow
 from agent.store.journal import KEPT, Entry
 
+if TYPE_CHECKING:
+    from agent.command_schema import AuditEntry, Result
+    from agent.commands.command import Args, Out
+
 log = logging.getLogger(__name__)
 
 CANCEL_AGAIN_S = 0.2
 REFUSED, REPEATED = " refused", " repeated"  # buckets that no issuer has
-ANSWER_LOST: dict[str, Any] = {
-    "state": results.FAILED,
-    "code": results.COMMAND_FAILURE,
-    "reason": "it was begun before the device's database was damaged; what came of it is not known",
-}
+ANSWER_LOST = "it was begun before the device's database was damaged; what came of it is not known"
 NONCE_COMMANDS = KEPT // 2  # the journal still knows all that one nonce may have let in
 RESTART_LIMIT_S = 120.0  # a restart or reboot that has not happened by then has failed
 
@@ -180,7 +180,7 @@ class Runner:
         used = counters.get(envelope.issuer, CounterWindow())
         return self._authority.grant(envelope, self._now(), nonce=self._nonce(), used=used)
 
-    def _admitted(self, envelope: Envelope, command: Command, grant: Grant) -> dict[str, Any]:
+    def _admitted(self, envelope: Envelope, command: Command, grant: Grant) -> Args:
         """The arguments, once all is checked that can be before anything is done. Raises Rejected."""
         permitted(command, grant.role)
         args = arguments.check(command.args, envelope.args)
@@ -190,9 +190,13 @@ class Runner:
     async def _repeat(self, known: Entry) -> None:
         """The same id again: the answer that is stored, and nothing is done."""
         self._fault("command-repeated")
-        told = known.answer or answer(id=known.id, type=known.type, n=known.n, **ANSWER_LOST)
+        told = known.answer or self._lost(known)
         topic = known.topic or self.outbox.topics.response(known.type, known.id)
         await self.outbox.add(Report(topic, told, correlation=known.correlation))
+
+    def _lost(self, known: Entry) -> Result:
+        code = results.COMMAND_FAILURE
+        return answer(id=known.id, type=known.type, n=known.n, state=results.FAILED, code=code, reason=ANSWER_LOST)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -221,12 +225,18 @@ class Runner:
         if not done.cancelled() and done.exception() is None:
             self._spawn(entry, command)
 
-    def _next(self, entry: Entry, state: str, **more: Any) -> Entry:
+    def _next(
+        self, entry: Entry, state: str, *, code: int = results.OK, reason: str = "",
+        progress: int | None = None, out: Out | None = None,
+    ) -> Entry:  # fmt: skip
         """The next step of a command, with the message that tells it."""
-        body = answer(id=entry.id, type=entry.type, n=entry.n + 1, state=state, **more)
-        return replace(entry, state=state, n=entry.n + 1, answer=body, finished=state in results.FINAL)
+        n = entry.n + 1
+        body = answer(
+            id=entry.id, type=entry.type, n=n, state=state, code=code, reason=reason, progress=progress, out=out
+        )
+        return replace(entry, state=state, n=n, answer=body, finished=state in results.FINAL)
 
-    def _audit(self, entry: Entry, cosigner: str = "") -> dict[str, Any] | None:
+    def _audit(self, entry: Entry, cosigner: str = "") -> AuditEntry | None:
         """None for what only looks, as over the control socket: a desk's polling would push out what acted."""
         with contextlib.suppress(Rejected):
             if self._lookup(entry.type).role == "read":
@@ -266,7 +276,7 @@ class Runner:
         if not call.finished:
             await self._end(call.entry, state, code, reason, out)
 
-    async def _undone(self, call: Call, command: Command) -> dict[str, Any] | None:
+    async def _undone(self, call: Call, command: Command) -> Out | None:
         """The state after a cancelled command; None where nothing need be taken back."""
         if command.undo is None:
             return None
@@ -275,13 +285,13 @@ class Runner:
         except AgentError as error:
             return {"v": 1, "result": f"not taken back: {error}"}
 
-    async def _perform(self, call: Call, command: Command) -> dict[str, Any]:
+    async def _perform(self, call: Call, command: Command) -> Out:
         if command.resource is None:
             return await self._started(call, command)
         async with locks().of(command.resource):
             return await self._started(call, command)
 
-    async def _started(self, call: Call, command: Command) -> dict[str, Any]:
+    async def _started(self, call: Call, command: Command) -> Out:
         """It is this command's turn: not too late, told to be running, then done."""
         entry = call.entry
         if entry.state == results.ACCEPTED:  # it had to wait
@@ -317,12 +327,12 @@ class Runner:
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    def success(self, entry: Entry, ledger: LedgerChange, out: Callable[[Ledger], dict[str, Any]]) -> Change:
+    def success(self, entry: Entry, ledger: LedgerChange, out: Callable[[Ledger], Out]) -> Change:
         """A change of the ledger with the final answer of the command that asked for it."""
         final = self._next(entry, results.SUCCEEDED)
         return Change(ledger=ledger, entries=(final,), out=out, audit=self._audit(final))
 
-    async def _end(self, entry: Entry, state: str, code: int, reason: str, out: dict[str, Any] | None = None) -> None:
+    async def _end(self, entry: Entry, state: str, code: int, reason: str, out: Out | None = None) -> None:
         """The final answer of a command, whatever it takes: a full disk only delays it.
 
         Raises StoreError for one that is not accepted yet: the broker keeps it.

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from agent.control import protocol
 from agent.errors import AgentError, CommandTimeout, ControlTimeout, NotPermitted, PortAbsent, PortBusy, Rejected
@@ -26,12 +26,12 @@ class Watcher(Protocol):
 class Beats:
     """All that is being watched, by (method, arguments, period)."""
 
-    def __init__(self, execute: Callable[..., Awaitable[dict[str, Any]]]) -> None:
+    def __init__(self, execute: Callable[..., Awaitable[Mapping[str, object]]]) -> None:
         self._execute = execute
         self._watchers: dict[tuple[str, str, float], set[Watcher]] = {}
         self._tasks: dict[tuple[str, str, float], asyncio.Task[None]] = {}
 
-    def join(self, watcher: Watcher, method: str, args: dict[str, Any], every_s: float) -> None:
+    def join(self, watcher: Watcher, method: str, args: Mapping[str, object], every_s: float) -> None:
         key = (method, json.dumps(args, sort_keys=True), every_s)
         self._watchers.setdefault(key, set()).add(watcher)
         if key not in self._tasks:
@@ -66,7 +66,7 @@ class Beats:
             due = max(due + every_s, loop.time() + every_s / 10)  # a slow modem is not asked back to back
             await asyncio.sleep(due - loop.time())
 
-    async def _ask(self, method: str, args: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(self, method: str, args: Mapping[str, object]) -> dict[str, object]:
         try:
             # Whoever watches only reads: a command that acts is refused by its role.
             result = await self._execute(method, args, role="read", source="local:watch", progress=lambda *_: None)
@@ -78,12 +78,12 @@ class Beats:
         return {"result": result}
 
 
-def encode(message: dict[str, Any]) -> bytes:
+def encode(message: Mapping[str, object]) -> bytes:
     """One line of JSON-RPC 2.0; ASCII, so that neither end needs a locale."""
     return json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":"), default=str).encode() + b"\n"
 
 
-def error_of(error: AgentError) -> dict[str, Any]:
+def error_of(error: AgentError) -> dict[str, object]:
     """An agent's error as JSON-RPC's: the USP code where there is one, and the sentence."""
     code = protocol.INTERNAL_ERROR
     with contextlib.suppress(StopIteration):

@@ -10,8 +10,8 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from agent import __version__
 from agent.control import protocol
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-Progress = Callable[[dict[str, Any]], None]
+    from agent import status_schema as schema
+    from agent.command_schema import Log
+    from agent.json_types import Json, JsonObject
+    from agent.statement_schema import Answer
+
+Progress = Callable[["JsonObject"], None]
 
 
 class UnknownCommand(ControlError):
@@ -53,10 +58,27 @@ class ControlClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def status(self) -> schema.Status:
+        """What the agent looks like now; one of another version may leave fields out."""
+        return cast("schema.Status", self.call("status"))
+
+    def usage(self, wanted: Mapping[str, object]) -> schema.UsageAnswer:
+        return cast("schema.UsageAnswer", self.call("usage", wanted))
+
+    def log(self, wanted: Mapping[str, object]) -> Log:
+        return cast("Log", self.call("log.get", wanted))
+
+    def statement(self, month: str) -> Answer:
+        return cast("Answer", self.call("usage.statement", {"month": month}))
+
+    def signal(self) -> schema.Heard:
+        """What the antenna hears now."""
+        return cast("schema.Heard", self.call("modem.signal"))
+
     def call(
         self,
         method: str,
-        params: dict[str, Any] | None = None,
+        params: Mapping[str, object] | None = None,
         *,
         timeout_s: float | None = None,
         progress: Progress | None = None,
@@ -69,17 +91,21 @@ class ControlClient:
         while True:
             message = self._receive(deadline, method, waiting)
             if message.get("method") == "progress" and progress is not None:
-                progress(dict(message.get("params") or {}))
+                progress(_object(message.get("params")))
             if "method" not in message and message.get("id") in (number, None):
                 return _result(message)
 
-    def check(self, method: str, params: dict[str, Any]) -> None:
+    def check(self, method: str, params: Mapping[str, object]) -> None:
         """Raises as the call itself would before anything is done; nothing is done. An agent that cannot tell without
         doing it says so when it is asked to."""
         with contextlib.suppress(UnknownCommand):
             self.call("check", {"method": method, "params": params})
 
-    def stream(self, method: str, params: dict[str, Any], *, every_s: float) -> Iterator[dict[str, Any] | AgentError]:
+    def signals(self, every_s: float) -> Iterator[schema.Heard | AgentError]:
+        """The same, once a beat."""
+        return cast("Iterator[schema.Heard | AgentError]", self.stream("modem.signal", {}, every_s=every_s))
+
+    def stream(self, method: str, params: JsonObject, *, every_s: float) -> Iterator[JsonObject | AgentError]:
         """Results of a reading command, one a beat, until the caller stops or the agent goes away. A fault of one
         beat is yielded, not raised: the modem that a technician watches for may come back."""
         number = self._send("watch", {"method": method, "params": params, "every_s": every_s})
@@ -87,13 +113,13 @@ class ControlClient:
             message = self._receive(time.monotonic() + self.timeout_s + every_s, method)
             if message.get("method") == "watch":
                 try:
-                    yield _result(message.get("params") or {})
+                    yield _result(_object(message.get("params")))
                 except AgentError as error:
                     yield error
             elif message.get("id") in (number, None):
                 _result(message)  # raises if the watch was refused; its acceptance says nothing more
 
-    def _send(self, method: str, params: dict[str, Any]) -> int:
+    def _send(self, method: str, params: Mapping[str, object]) -> int:
         self._next_id += 1
         line = json.dumps({"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": params})
         try:
@@ -106,7 +132,7 @@ class ControlClient:
                 raise
         return self._next_id
 
-    def _receive(self, deadline: float, method: str, waiting: Callable[[], None] | None = None) -> dict[str, Any]:
+    def _receive(self, deadline: float, method: str, waiting: Callable[[], None] | None = None) -> JsonObject:
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -160,12 +186,15 @@ def _absent(path: Path | str, error: OSError) -> ControlError:
     return AgentNotRunning(f"no agent listens on {path}: {error.strerror or error}")
 
 
-def _result(message: dict[str, Any]) -> dict[str, Any]:
+def _object(value: Json) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _result(message: JsonObject) -> JsonObject:
     if "error" not in message:
-        result = message.get("result")
-        return result if isinstance(result, dict) else {}
-    error = message["error"] if isinstance(message["error"], dict) else {}
-    code, reason = int(error.get("code", 0)), str(error.get("message", "the agent gave no reason"))
+        return _object(message.get("result"))
+    error = _object(message["error"])
+    code, reason = error.get("code", 0), str(error.get("message", "the agent gave no reason"))
     if code == protocol.PERMISSION_DENIED:
         raise NotPermitted(reason)
     if code == protocol.MODEM_ABSENT:
@@ -174,6 +203,6 @@ def _result(message: dict[str, Any]) -> dict[str, Any]:
         raise ControlTimeout(reason)
     if reason.startswith("unknown command"):
         raise UnknownCommand(f"{reason}; this tool is {__version__}: the agent that runs is of another version")
-    if code >= 7000:
+    if isinstance(code, int) and code >= 7000:
         raise Rejected(code, reason)
     raise ControlError(reason)

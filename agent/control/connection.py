@@ -11,8 +11,8 @@ import contextlib
 import json
 import logging
 import select
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from agent import __version__
 from agent.control import protocol
@@ -23,7 +23,8 @@ from agent.errors import AgentError, NotPermitted, Rejected
 log = logging.getLogger(__name__)
 
 # functools.partial(agent.commands.execute, agent): (name, args, *, role, source, progress)
-Execute = Callable[..., Awaitable[dict[str, object]]]
+Number: TypeAlias = "int | float | str | None"  # of a request (JSON-RPC 2.0, section 4)
+Execute = Callable[..., Awaitable[Mapping[str, object]]]
 # functools.partial(agent.commands.admit, agent): (name, args, *, role, source)
 Admit = Callable[..., None]
 
@@ -112,7 +113,7 @@ class Connection:
         if number is not None:  # a notification (JSON-RPC 2.0, section 4.1) wants no answer
             await self.send({"id": number, **answer})
 
-    async def _run(self, number: object, method: str, params: dict[str, object]) -> dict[str, object]:
+    async def _run(self, number: object, method: str, params: dict[str, object]) -> Mapping[str, object]:
         if method == "hello":
             return self._hello(params)
         if method == "watch":
@@ -126,7 +127,7 @@ class Connection:
 
         return await self._execute(method, params, role=self.role, source=self.source, progress=progress)
 
-    def _hello(self, params: dict[str, object]) -> dict[str, object]:
+    def _hello(self, params: dict[str, object]) -> Mapping[str, object]:
         asked = params.get("protocol", protocol.PROTOCOL)
         if asked != protocol.PROTOCOL:
             raise Rejected(
@@ -136,14 +137,14 @@ class Connection:
             )
         return {"protocol": protocol.PROTOCOL, "version": __version__, "role": self.role}
 
-    def _check(self, admit: Admit, params: dict[str, object]) -> dict[str, object]:
+    def _check(self, admit: Admit, params: dict[str, object]) -> Mapping[str, object]:
         method, args = params.get("method"), params.get("params", {})
         if not isinstance(method, str) or not isinstance(args, dict):
             raise Rejected(protocol.INVALID_PARAMS, "check wants method and params")
         admit(method, args, role=self.role, source=self.source)
         return {"admitted": method}
 
-    def _watch(self, params: dict[str, object]) -> dict[str, object]:
+    def _watch(self, params: dict[str, object]) -> Mapping[str, object]:
         method, args, every_s = params.get("method"), params.get("params", {}), params.get("every_s", 1.0)
         if not isinstance(method, str) or not isinstance(args, dict) or not isinstance(every_s, (int, float)):
             raise Rejected(protocol.INVALID_PARAMS, "watch wants method, params and every_s")
@@ -199,7 +200,7 @@ class Connection:
         self._writer.transport.abort()
 
 
-def parse(line: bytes) -> tuple[Any, str, dict[str, object], tuple[int, str] | None]:
+def parse(line: bytes) -> tuple[Number, str, dict[str, object], tuple[int, str] | None]:
     """A request line as (id, method, params, problem); problem is (code, reason) or None."""
     try:
         message = json.loads(line)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from agent.plan import Moment
 
@@ -26,15 +25,16 @@ class Incident:
     boot_s: float
     wall: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Incident | None:
+    def from_dict(cls, stored: Mapping[str, object]) -> Incident | None:
         """What was stored; None where it cannot be read, the beginning is then told again."""
         try:
-            causes = tuple(str(cause) for cause in stored["causes"])
-            found = cls(causes, str(stored["boot_id"]), float(stored["boot_s"]), str(stored["wall"]))
+            listed, boot_s = stored["causes"], float(str(stored["boot_s"]))
+            causes = tuple(map(str, listed)) if isinstance(listed, (list, tuple)) else ()
+            found = cls(causes, str(stored["boot_id"]), boot_s, str(stored["wall"]))
             if found.wall:
                 datetime.fromisoformat(found.wall)
         except (KeyError, TypeError, ValueError):
@@ -44,7 +44,7 @@ class Incident:
 
 def follow(
     incident: Incident | None, cause: str, moment: Moment, *, silent_s: float = 0.0
-) -> tuple[Incident | None, dict[str, Any] | None]:
+) -> tuple[Incident | None, dict[str, object] | None]:
     """One look: the incident after it, and what is to be told of its beginning or end. `silent_s`: for how long the
     line had been silent when it got its name."""
     if incident is None:

@@ -6,7 +6,7 @@ Nothing here blocks, and nothing here decides: counting, watching, shaping and r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from agent import __version__
@@ -135,7 +135,7 @@ class LiveAgent:
         await self.keeper.commit()
         await host.reboot(reason)
 
-    async def reset_modem(self, level: str) -> dict[str, object]:
+    async def reset_modem(self, level: str) -> Mapping[str, object]:
         """One rung of the recovery ladder by hand; USB and power need no module that answers."""
         self.event("modem-reset", {"level": level, "by": "command"})
         return await self.watching.module.reset(level)

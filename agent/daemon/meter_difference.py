@@ -7,7 +7,6 @@ MobiCom 2012 and after it). Wired by the daemon, which hands in each reading of 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from agent import quality
 from agent.plan import Ledger, Moment, meters_apart
@@ -30,7 +29,7 @@ class MeterDifference:
             self._noted_s = moment.boot_s
             self._rsrp.append(rsrp_dbm)
 
-    def details(self, ledger: Ledger) -> dict[str, Any] | None:
+    def details(self, ledger: Ledger) -> dict[str, object] | None:
         """The alarm's fields; None while the meters agree."""
         count = operator_count_dict(meters_apart(ledger))
         return None if count is None else {"reason": self._reason(), **count}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import AgentError
 from agent.modem.mask import masked
-from agent.redact import Found, redact
+from agent.redact import redact
 
 if TYPE_CHECKING:
     import tarfile
@@ -35,7 +35,7 @@ class Collector:
 
     file: str
     limit_s: float
-    collect: Callable[[], Found]
+    collect: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _run(collector: Collector, room: int) -> tuple[Entry, bytes]:
     return Entry(collector.file, True, seconds, len(data), note), data
 
 
-def _bytes(found: Found) -> bytes:
+def _bytes(found: object) -> bytes:
     clean = redact(found)
     text = clean if isinstance(clean, str) else json.dumps(clean, indent=1, default=str)
     return text.encode("utf-8", "replace")

@@ -12,12 +12,12 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent import __version__
 from agent.at.cells import tells_cell
@@ -28,6 +28,9 @@ from agent.net.probes import default_routes, wan_links
 from agent.net.resolv import name_servers
 from agent.redact import without_places
 from agent.store import Database
+
+if TYPE_CHECKING:
+    from agent.json_types import Json
 
 LIBRARIES = ("pyserial", "pyroute2", "paho-mqtt", "click")
 LOG_LINES = 1_000
@@ -41,8 +44,8 @@ LOGS = (
 def collectors(
     config: Config,
     database: Path,
-    status: Mapping[str, Any] | None,
-    diagnosis: Mapping[str, Any] | None,
+    status: Mapping[str, object] | None,
+    diagnosis: Mapping[str, object] | None,
     *,
     location: bool = True,
 ) -> tuple[Collector, ...]:
@@ -65,7 +68,7 @@ def collectors(
     )
 
 
-def versions() -> dict[str, Any]:
+def versions() -> dict[str, object]:
     found = {"agent": __version__, "python": sys.version.split()[0], "kernel": platform.release()}
     for name in LIBRARIES:
         try:
@@ -83,7 +86,7 @@ def _release() -> str:
     return "unknown"
 
 
-def _stored(path: Path, look: Any) -> Any:
+def _stored(path: Path, look: Callable[[Database], object]) -> object:
     database = Database.open_readonly(path)
     try:
         return look(database)
@@ -91,7 +94,7 @@ def _stored(path: Path, look: Any) -> Any:
         database.close()
 
 
-def _usage(database: Database) -> dict[str, Any]:
+def _usage(database: Database) -> dict[str, object]:
     return {
         "ledger": database.ledger.load(),
         "hours": database.history.hours(24),
@@ -118,10 +121,11 @@ def _readings(run_dir: Path, location: bool) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _line(text: str) -> Any:
+def _line(text: str) -> Json:
     """A line that a power cut has shortened is left out."""
     try:
-        return json.loads(text)
+        line: Json = json.loads(text)
+        return line
     except ValueError:
         return None
 
@@ -131,7 +135,7 @@ def _without_cells(text: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if not tells_cell(line))
 
 
-def links(config: Config) -> dict[str, Any]:
+def links(config: Config) -> dict[str, object]:
     return {
         "wan": [asdict(link) for link in wan_links(config.wan.interfaces) or ()],
         "all": sorted(os.listdir("/sys/class/net")),
@@ -141,7 +145,7 @@ def links(config: Config) -> dict[str, Any]:
     }
 
 
-def qdiscs() -> Any:
+def qdiscs() -> dict[str, object]:
     """The kernel's own view, by netlink: the device may lack tc."""
     from agent.traffic.netlink.route import Route
 
@@ -154,7 +158,7 @@ def qdiscs() -> Any:
     return {"qdiscs": [asdict(node) for node in found], "classes": [asdict(node) for node in classes]}
 
 
-def system() -> dict[str, Any]:
+def system() -> dict[str, object]:
     usage = shutil.disk_usage("/")
     return {
         "uptime_s": Path("/proc/uptime").read_text("ascii").split()[0],

@@ -59,7 +59,8 @@ def check_agent(evidence: Evidence) -> Finding:
             "Send a bundle to support: 'modem-agent bundle'.",
             "agent-fault",
         )
-    version, update = (evidence.status or {}).get("version"), evidence.of_status("update")
+    version = evidence.status.get("version") if evidence.status else None
+    update = evidence.of_status("update")
     if update.get("result") in ("refused", "restored") and update.get("previous") == version:
         return warning(
             f"runs; the update to {update.get('version')} was {update['result']}: {update.get('reason')}",
@@ -138,7 +139,7 @@ def check_shaper(evidence: Evidence) -> Finding:
 
 def check_announced(evidence: Evidence) -> Finding:
     """Whether the household's devices hear that the line is metered. Where nothing could carry it, nothing is wrong."""
-    signals = evidence.of_status("announced")
+    signals = evidence.announced
     if not signals:
         return unknown(_not_asked(evidence) if evidence.status is None else "the agent does not say")
     wifi, cable = signals["wifi"], signals["cable"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from agent.doctor.device_checks import (
     check_agent,
@@ -75,7 +74,7 @@ class Diagnosis:
     def cause(self) -> str:
         return self.root[1].cause if self.root else "none"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         root = None if self.root is None else {"link": self.root[0], **asdict(self.root[1])}
         return {
             "v": 1,

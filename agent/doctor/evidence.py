@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.doctor.access_point import Dialler
 from agent.net.facts import Disk, Reach, Route, WanLink
 from agent.system import DEBIAN, System
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,13 @@ class Evidence:
     agent_problem: str = ""  # empty: it runs and answers
     agent_dead: bool = False  # nobody listens; otherwise it hangs, or
     agent_refused: bool = False  # this user may not ask it
-    status: Mapping[str, Any] | None = None
-    modem: Mapping[str, Any] | None = None  # {"state", "reason", "reading", "tried"}
+    status: schema.Status | None = None
+    modem: schema.Modem | None = None  # {"state", "reason", "reading", "tried"}
     apn: str = ""  # configured: modem.apn
     diallers: tuple[Dialler, ...] = ()  # who dials with an APN of his own
     links: tuple[WanLink, ...] | None = None
     routes: tuple[Route, ...] | None = None
-    uplink: Mapping[str, Any] | None = None  # a mismatch of agent.traffic.uplink; empty: there is none
+    uplink: schema.Mismatch | None = None  # a mismatch of agent.traffic.uplink; empty: there is none
     resolvers: tuple[Reach, ...] | None = None
     hosts: tuple[Reach, ...] | None = None
     broker: Reach | None = None  # None: no broker is configured
@@ -45,23 +48,33 @@ class Evidence:
     page: str | None = None  # what answers instead of the household's page; empty: the page; None: it is not wanted
     store_problem: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
     @property
-    def reading(self) -> Mapping[str, Any]:
+    def reading(self) -> schema.Reading:
         """The module's last reading; empty when there is none."""
-        found = (self.modem or {}).get("reading")
+        found = self.modem.get("reading") if self.modem else None
         return found if isinstance(found, Mapping) else {}
 
-    def part(self, name: str) -> Mapping[str, Any]:
+    def part(self, name: str) -> Mapping[str, object]:
         """A section of the reading, such as `signal`; empty when unknown."""
         found = self.reading.get(name)
         return found if isinstance(found, Mapping) else {}
 
-    def of_status(self, name: str) -> Mapping[str, Any]:
+    @property
+    def signal(self) -> schema.Signal:
+        found = self.reading.get("signal")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def announced(self) -> Mapping[str, schema.Announcement]:
+        found = self.status.get("announced") if self.status else None
+        return found if isinstance(found, Mapping) else {}
+
+    def of_status(self, name: str) -> Mapping[str, object]:
         """A section of the agent's status, such as `shaper`; empty when unknown."""
-        found = (self.status or {}).get(name)
+        found = self.status.get(name) if self.status else None
         return found if isinstance(found, Mapping) else {}
 
     @property

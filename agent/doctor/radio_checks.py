@@ -204,7 +204,7 @@ def _denied(cause: object, name: str) -> Finding:
 
 
 def _searching(evidence: Evidence) -> Finding:
-    heard = quality.overall(evidence.part("signal"))
+    heard = quality.overall(evidence.signal)
     if heard is None or heard == "bad":
         return fault(
             "no network is heard" if heard is None else "the network is too faint to register",
@@ -221,14 +221,14 @@ def _searching(evidence: Evidence) -> Finding:
 
 
 def check_signal(evidence: Evidence) -> Finding:
-    values = evidence.part("signal")
+    values = evidence.signal
     heard = quality.overall(values)
     if heard is None:
         return unknown(_NO_MODEM if not evidence.reading else "the modem tells no signal")
     shown = ", ".join(
-        f"{name.split('_')[0].upper()} {values[name]:g} {quality.SCALES[name][0]}"
-        for name in ("rsrp_dbm", "rsrq_db", "sinr_db", "rssi_dbm")
-        if values.get(name) is not None
+        f"{name.split('_')[0].upper()} {value:g} {quality.SCALES[name][0]}"
+        for name, value in quality.levels(values).items()
+        if value is not None
     )
     if heard not in ("bad", "weak"):
         return ok(f"{heard}: {shown}")

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent import quality
 from agent.redact import redact
+
+if TYPE_CHECKING:
+    from agent.status_schema import Status
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class Diary:
         """Whether a line could be written by now; before that no status need be made for it."""
         return self._noted_s is None or boot_s - self._noted_s >= LEAST_S
 
-    def note(self, status: Mapping[str, Any]) -> bool:
+    def note(self, status: Status) -> bool:
         """Whether a line was written. Never raises: a full memory must not stop the daemon."""
         now_s, state = float(status["up"]), _state(status)
         waited = None if self._noted_s is None else now_s - self._noted_s
@@ -61,7 +63,7 @@ class Diary:
         return True
 
 
-def _state(status: Mapping[str, Any]) -> object:
+def _state(status: Status) -> object:
     modem = status["modem"]
     reading = modem.get("reading") or {}
     registration = reading.get("registration") or {}
@@ -69,10 +71,10 @@ def _state(status: Mapping[str, Any]) -> object:
     return modem["state"], registration.get("stat"), registration.get("ci"), heard
 
 
-def _line(status: Mapping[str, Any]) -> dict[str, Any]:
+def _line(status: Status) -> dict[str, object]:
     modem = status["modem"]
     reading = modem.get("reading") or {}
     kept = ("signal", "registration", "operator", "access_technology", "temperature_c", "attached")
     told = {name: reading.get(name) for name in kept if reading.get(name) is not None}
     line = {"time": status["time"], "clk": status["clk"], "up": status["up"], "state": modem["state"], **told}
-    return dict(redact(line))
+    return redact(line)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from agent.config import Household as Settings
 from agent.errors import AgentError
@@ -44,7 +44,7 @@ class Balance:
         self,
         settings: Settings,
         messages: Messages,
-        send: Callable[[str, str], Awaitable[Any]],
+        send: Callable[[str, str], Awaitable[object]],
         shown: Callable[[], View],
         boot_s: Callable[[], float],
     ) -> None:

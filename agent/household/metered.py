@@ -6,6 +6,10 @@ A device that knows holds its own updates back. Two signals carry it; README.md 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.status_schema import Announcement
 
 # Network Cost element, [MS-NCT] 2.2: a vendor-specific element (IEEE 802.11-2020, 9.4.2.25) of Microsoft's OUI, type
 # 17; then cost level, a reserved byte, cost flags, a reserved byte.
@@ -40,7 +44,7 @@ class Announced:
     wifi: Signal = Signal()
     cable: Signal = Signal()
 
-    def to_dict(self) -> dict[str, dict[str, str]]:
+    def to_dict(self) -> dict[str, Announcement]:
         return {
             name: {"state": signal.state, "reason": signal.reason}
             for name, signal in (("wifi", self.wifi), ("cable", self.cable))

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from agent.backoff import Backoff
 from agent.config import Household as Settings
@@ -26,7 +26,11 @@ from agent.household.texts import KINDS, text_of
 from agent.plan import BillingPeriod, Notice, Plan, period_at
 from agent.plan.period import local_date
 
+if TYPE_CHECKING:
+    from agent.store.database import Database
+
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 LEDS = Path("/sys/class/leds")
 TOLD_KEY, WAITING_KEY = "household.told", "household.waiting"
@@ -37,7 +41,7 @@ _BLINK = {SLOW: (1_000, 1_000), NO_SERVICE: (100, 400)}  # milliseconds on and o
 
 
 class Store(Protocol):
-    async def run(self, fn: Callable[[Any], Any]) -> Any: ...
+    async def run(self, fn: Callable[[Database], T]) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Household:
         settings: Settings,
         plan: Plan,
         store: Store,
-        send: Callable[[str, str], Awaitable[Any]],
+        send: Callable[[str, str], Awaitable[object]],
         period: Callable[[], str],
         *,
         leds: Path = LEDS,
@@ -183,8 +187,13 @@ class Household:
     async def _keep(self) -> None:
         told = json.dumps(self._told)
         waiting = json.dumps([[kept.period, kept.kind, kept.text] for kept in self._waiting])
+
+        def write(database: Database) -> None:
+            database.meta.set(TOLD_KEY, told)
+            database.meta.set(WAITING_KEY, waiting)
+
         try:
-            await self._store.run(lambda db: (db.meta.set(TOLD_KEY, told), db.meta.set(WAITING_KEY, waiting)))
+            await self._store.run(write)
         except AgentError as error:  # a disk that refuses must not make us say the same thing again
             log.warning("SMS to the household: what was told is kept in memory only: %s", error)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any
 
 from agent.plan import BillingPeriod, Usage
 from agent.plan.period import local_date
@@ -38,7 +37,7 @@ class View:
     phone: str = ""
     help_text: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return {**asdict(self), "new_day": self.new_day.isoformat() if self.new_day else None}
 
 

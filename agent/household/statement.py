@@ -6,10 +6,10 @@ allowance this line is slow, no more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.plan import Ledger, Plan, newest, usage
 from agent.plan.ledger import Closed
@@ -17,12 +17,12 @@ from agent.plan.period import local_date
 from agent.status import operator_count_dict, timestamp
 
 if TYPE_CHECKING:
+    from agent.statement_schema import Answer, DayBytes, Statement
+    from agent.status_schema import Day
     from agent.store.database import Database
     from agent.store.statements import Sealed
 
 VERSION = 1
-
-Statement = dict[str, Any]
 
 
 def as_ledger(closed: Closed) -> Ledger:
@@ -35,9 +35,7 @@ def as_ledger(closed: Closed) -> Ledger:
     return Ledger(**{name: getattr(closed, name) for name in shared})
 
 
-def compose(
-    ledger: Ledger, days: Sequence[Mapping[str, Any]], plan: Plan, *, device: str, version: str, final: bool
-) -> Statement:
+def compose(ledger: Ledger, days: Sequence[Day], plan: Plan, *, device: str, version: str, final: bool) -> Statement:
     """`days` are those of the history, more than the period's if need be."""
     used, period = usage(ledger, plan), ledger.period
     return {
@@ -69,7 +67,7 @@ def compose(
     }
 
 
-def _days(ledger: Ledger, days: Sequence[Mapping[str, Any]], plan: Plan) -> list[dict[str, Any]]:
+def _days(ledger: Ledger, days: Sequence[Day], plan: Plan) -> list[DayBytes]:
     """Each day of the period; a day on which nothing passed is one with 0."""
     by_day = {day["day"]: day["received_bytes"] + day["sent_bytes"] for day in days}
     first = date.fromisoformat(ledger.period.label)
@@ -78,7 +76,7 @@ def _days(ledger: Ledger, days: Sequence[Mapping[str, Any]], plan: Plan) -> list
     return [{"day": day, "bytes": by_day.get(day, 0)} for day in named]
 
 
-def look(database: Database, plan: Plan, month: str, *, device: str, version: str) -> dict[str, Any] | None:
+def look(database: Database, plan: Plan, month: str, *, device: str, version: str) -> Answer | None:
     """The statement of a month, sealed or so far; None for one that nothing is known of."""
     ledger, sealed = database.load_ledger(), database.statements.of(month)
     if ledger is None or sealed is not None:
@@ -93,15 +91,16 @@ def look(database: Database, plan: Plan, month: str, *, device: str, version: st
     return {"n": None, "hash": None, "statement": body}
 
 
-def draft(database: Database, plan: Plan, *, device: str, version: str) -> tuple[Sealed, dict[str, Any]] | None:
+def draft(database: Database, plan: Plan, *, device: str, version: str) -> tuple[Sealed, dict[str, object]] | None:
     """The period that is over as the next link of the chain, and what `e/statement` says of it; None if it was sealed
     as it is now."""
     ledger = database.load_ledger()
     if ledger is None or ledger.previous is None:
         return None
     of = as_ledger(ledger.previous)
-    known = (database.statements.of(of.period.label) or {}).get("statement")
-    if known is not None:  # an update, or a plan that changed meanwhile, is no news of that month
+    before = database.statements.of(of.period.label)
+    if before is not None:  # an update, or a plan that changed meanwhile, is no news of that month
+        known = before["statement"]
         device, version = known["device"], known["version"]
         plan = replace(plan, allowance_bytes=known["allowance_bytes"], timezone=known["period"]["timezone"])
     body = compose(of, database.history.days(), plan, device=device, version=version, final=True)

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.household.statement_texts import RIGHT_TO_LEFT, WORDS
 from agent.plan.period import local_clock, local_date
+
+if TYPE_CHECKING:
+    from agent.statement_schema import Answer, Statement
 
 CSS = """
 @page { size: A5 portrait; margin: 9mm }
@@ -31,7 +34,7 @@ svg { width: 100%; height: auto; display: block }
 BAR, HIGH, WIDE = 12, 70, 31 * 12  # units of the drawing
 
 
-def page(answer: Mapping[str, Any], language: str) -> str:
+def page(answer: Answer, language: str) -> str:
     """`answer` is that of `usage.statement`."""
     words, body = WORDS[language], answer["statement"]
     direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
@@ -53,7 +56,7 @@ def page(answer: Mapping[str, Any], language: str) -> str:
     return f'<!doctype html>\n<html lang="{language}" dir="{direction}">\n{head}\n' + "\n".join(parts) + "\n</html>\n"
 
 
-def lines(answer: Mapping[str, Any], language: str) -> list[str]:
+def lines(answer: Answer, language: str) -> list[str]:
     """The same for a terminal, days as figures."""
     words, body = WORDS[language], answer["statement"]
     days = [(day["day"], _amount(day["bytes"], words)) for day in body["days"] if day["bytes"]]
@@ -78,19 +81,19 @@ def _amount(count: int, words: Mapping[str, str]) -> str:
     return f"{'-' if count < 0 else ''}{whole}{words['decimal']}{rest:03} {words['gigabytes']}"
 
 
-def _period(body: Mapping[str, Any], words: Mapping[str, str]) -> str:
+def _period(body: Statement, words: Mapping[str, str]) -> str:
     first, zone = date.fromisoformat(body["period"]["label"]), body["period"]["timezone"]
     last = date.fromisoformat(body["days"][-1]["day"]) if body["days"] else first
     so_far = "" if body["final"] else f" ({words['so_far']})"
     return f"{words['period']}: {first:%d/%m/%Y} - {last:%d/%m/%Y}, {zone}{so_far}"
 
 
-def _used(body: Mapping[str, Any], words: Mapping[str, str]) -> str:
+def _used(body: Statement, words: Mapping[str, str]) -> str:
     used, limit = _amount(body["used_bytes"], words), _amount(body["limit_bytes"], words)
     return f"{words['used']}: {used} {words['of']} {limit}"
 
 
-def _counts(body: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _counts(body: Statement, words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield words["allowance"], _amount(body["allowance_bytes"], words)
     for topup in body["topups"]:
         when = _when(topup["granted"], body)
@@ -109,7 +112,7 @@ def _counts(body: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[tuple
         yield f"{much}; {meaning}", _amount(abs(difference), words)
 
 
-def _marks(body: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _marks(body: Statement, words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for mark in body["marks"]:
         percent = f" {mark['percent']} %" if mark["kind"] == "warning" else ""
         yield f"{words[mark['kind']]}{percent}", _when(mark["at"], body)
@@ -117,21 +120,21 @@ def _marks(body: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[tuple[
         yield words["nothing"], ""
 
 
-def _gaps(body: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _gaps(body: Statement, words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for gap in body["gaps"]:
         yield f"{gap['number']} x {words[gap['cause']]}", f"{words['at_most']} {_amount(gap['at_most_bytes'], words)}"
     if not body["gaps"]:
         yield words["no_gaps"], ""
 
 
-def _foot(answer: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[str]:
+def _foot(answer: Answer, words: Mapping[str, str]) -> Iterator[str]:
     body = answer["statement"]
     yield f"{words['device']}: {body['device']}. {words['software']}: modem-agent {body['version']}"
     if answer["hash"]:
         yield f"{words['seal']} {answer['n']}: {answer['hash']}"
 
 
-def _when(text: str | None, body: Mapping[str, Any]) -> str:
+def _when(text: str | None, body: Statement) -> str:
     """Day and time in the household's zone; "?" while the clock was not known."""
     if text is None:
         return "?"
@@ -144,7 +147,7 @@ def _table(rows: Iterator[tuple[str, str]]) -> str:
     return "<table>" + "".join(made) + "</table>"
 
 
-def _bars(body: Mapping[str, Any], words: Mapping[str, str]) -> str:
+def _bars(body: Statement, words: Mapping[str, str]) -> str:
     """A bar a day, and the highest day's amount beside the scale. Days run in the direction in which the page is read
     by numbers: left to right in every language."""
     days = body["days"]

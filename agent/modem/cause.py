@@ -7,7 +7,6 @@ nobody could tell is None and breaks nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from agent.at.standard.registration import PERMANENT_CAUSES, REGISTERED
 from agent.modem.reading import Reading
@@ -54,11 +53,21 @@ class Evidence:
         return False if self.hosts or self.name_server is False else None
 
 
-def evidence_of(state: str, reading: Reading | None, **line: Any) -> Evidence:
+def evidence_of(
+    state: str, reading: Reading | None, *, hosts: tuple[bool, ...] = (), name_server: bool | None = None,
+    gateway: bool | None = None, address: bool | None = None, throttled: bool = False,
+) -> Evidence:  # fmt: skip
     """From the daemon's word for the module (ready, absent, busy, hung), its last reading, and what probes found."""
     if state != "ready" or reading is None:
         return Evidence(
-            present=state != "absent", busy=state == "busy", answers=False if state == "hung" else None, **line
+            present=state != "absent",
+            busy=state == "busy",
+            answers=False if state == "hung" else None,
+            address=address,
+            gateway=gateway,
+            name_server=name_server,
+            hosts=hosts,
+            throttled=throttled,
         )
     signal = reading.signal
     level = next((v for v in (signal.rsrp_dbm, signal.rscp_dbm, signal.rssi_dbm) if v is not None), None)
@@ -73,8 +82,11 @@ def evidence_of(state: str, reading: Reading | None, **line: Any) -> Evidence:
         reject_cause=reading.registration.reject_cause,
         level_dbm=level,
         attached=reading.attached,
-        address=line.pop("address", reading.address is not None if known else None),
-        **line,
+        address=reading.address is not None if address is None and known else address,
+        gateway=gateway,
+        name_server=name_server,
+        hosts=hosts,
+        throttled=throttled,
     )
 
 

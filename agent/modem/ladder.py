@@ -12,12 +12,23 @@ wrong wall clock nor a reboot loop can refill a budget.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from agent.backoff import doubled_s
+
+if TYPE_CHECKING:
+
+    class Stored(TypedDict, total=False):
+        """A History between two runs of the agent."""
+
+        uptime_s: float
+        cause: str
+        since_s: float
+        well_since_s: float | None
+        steps: list[list[float | str]]
+
 
 DAY_S = 86_400.0
 RUNGS = ("attach", "radio", "module", "usb", "power")
@@ -56,7 +67,7 @@ class History:
     well_since_s: float | None = 0.0
     steps: tuple[Taken, ...] = field(default=())
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Stored:
         return {
             "uptime_s": round(self.uptime_s),
             "cause": self.cause,
@@ -66,7 +77,7 @@ class History:
         }
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> History:
+    def from_dict(cls, stored: Stored) -> History:
         """What was stored; anything unreadable is forgotten, the budgets then begin full."""
         try:
             steps = tuple(Taken(float(at), str(rung), str(cause)) for at, rung, cause in stored.get("steps", ()))

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from agent.at import Response, read
 from agent.at.merge import SIGNAL_SOURCES
@@ -27,7 +26,7 @@ from agent.modem.lock import LOCK_DIRECTORY, holder_of
 from agent.modem.modemmanager import RUNGS, ModemManager
 from agent.modem.poll import assemble
 from agent.modem.profiles import Profile, choose, profiles
-from agent.modem.reading import Identity, Reading
+from agent.modem.reading import Identity, Reading, Values
 from agent.modem.secret import secret
 from agent.modem.transport import Dialogue
 
@@ -67,7 +66,7 @@ class Modem:
         self.identity = Identity()
         self.place = ""  # where on the bus the module sits; survives a new ttyUSB number
         self._dialogue = Dialogue(counters, baud=settings.baud, lock_directory=lock_directory, emit=emit)
-        self._card: dict[str, Any] = {}
+        self._card: Values = {}
         self._refusals: Counter[str] = Counter()
         self._seldom: dict[str, dict[str, object]] = {}
         self._polls = 0
@@ -162,7 +161,7 @@ class Modem:
         await self._dialogue.wake(known=known)
         for command in _HELLO:
             await self._ask(command)
-        found: dict[str, Any] = {}
+        found: Values = {}
         for command in profiles()["generic"].identity[:4]:
             found.update({k: v for k, v in (await self._ask(command) or {}).items() if k != "lines"})
         self.identity = Identity(**{k: found.get(k) for k in ("manufacturer", "model", "revision", "imei")})
@@ -197,7 +196,7 @@ class Modem:
             return RUNGS
         return recovery_steps.available(self._settings, self.place, answers and self.is_open, self._sysfs)
 
-    async def reset(self, level: str) -> dict[str, Any]:
+    async def reset(self, level: str) -> dict[str, str]:
         """One rung: attach, radio, module, usb or power; `auto`: the gentlest that can be taken. Raises ModemError."""
         rungs = self.rungs(answers=True)
         if level == "auto":
@@ -223,7 +222,7 @@ class Modem:
 
     async def _context(self) -> tuple[str, ...]:
         """The commands that give the module the configured APN; none where it has it."""
-        listed: Any = (await self._ask("AT+CGDCONT?") or {}).get("contexts") or ()
+        listed = context.contexts_of(await self._ask("AT+CGDCONT?"))
         if not context.differs(self._settings.apn, listed):
             return ()
         password = secret(self._settings.apn_password_file)
@@ -246,9 +245,9 @@ class Modem:
         self._card = {}  # the attempts left are another number now
         return (await self.execute(f'AT+CPIN="{pin}"')).ok
 
-    async def card(self) -> dict[str, Any]:
+    async def card(self) -> Values:
         """ICCID and attempts left of a SIM that is locked: what a PIN needs to know before it is tried."""
-        found: dict[str, Any] = {}
+        found: Values = {}
         for command in (self.profile.identity[5], *_ICCID_COMMANDS):
             if "iccid" not in found:
                 found.update(await self._patient(command) or {})
@@ -257,7 +256,7 @@ class Modem:
                 found.update(await self._patient(command) or {})
         return found
 
-    async def send_sms(self, number: str, text: str) -> dict[str, Any]:
+    async def send_sms(self, number: str, text: str) -> dict[str, object]:
         """Send a message in as many parts as it needs. Raises ModemError; a refusal is a CommandError."""
         if self._manager is not None:
             raise PortBusy(_HANDS_OFF)
@@ -291,8 +290,7 @@ class Modem:
                     self._seldom[name] = reading
         self._polls += 1
         if "+CGDCONT" in answers:
-            defined: Any = answers["+CGDCONT"].get("contexts") or ()
-            self.context_differs = context.differs(self._settings.apn, defined)
+            self.context_differs = context.differs(self._settings.apn, context.contexts_of(answers["+CGDCONT"]))
         if not any(name in answers for name in SIGNAL_SOURCES):  # a clone that refuses its vendor's commands
             answers["+CSQ"] = await self._patient("AT+CSQ") or {}
         await self._name_operator(answers)
@@ -349,7 +347,7 @@ class Modem:
             return
         if "imsi" in self._card:
             return
-        found: dict[str, Any] = {}
+        found: Values = {}
         attempts = (self.profile.pin_attempts,) if self.profile.pin_attempts else ()
         for command in (*self.profile.identity[4:], *attempts):
             found.update(await self._patient(command) or {})

@@ -13,11 +13,14 @@ import math
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.at.standard.registration import ROAMING, STATES
 from agent.errors import ModemError, PortAbsent
 from agent.modem.reading import Identity, Operator, Reading, Registration, Signal, Sim
+
+if TYPE_CHECKING:
+    from agent.status_schema import Context
 
 COMMAND_S = 15.0  # ModemManager answers from memory; a reset or a radio that is switched takes longer
 RESET_S = 90.0
@@ -142,7 +145,7 @@ def _parsed(text: str) -> Tree:
     return tree
 
 
-def _at(tree: Tree, path: str) -> Any:
+def _at(tree: Tree, path: str) -> object:
     """A value by its dotted path; None for what is not there or is mmcli's sign for unknown."""
     value: object = tree
     for key in path.split("."):
@@ -162,7 +165,7 @@ def _text(tree: Tree, path: str) -> str | None:
 
 def _figure(tree: Tree, path: str) -> float | None:
     try:
-        value = float(_at(tree, path))
+        value = float(str(_at(tree, path)))
     except (TypeError, ValueError):
         return None
     return value if math.isfinite(value) else None
@@ -223,7 +226,7 @@ def _signal(tree: Tree) -> Signal:
     return Signal(source="mmcli --signal-get" if found or heard else None, nr=nr if heard else None, **found)  # type: ignore[arg-type]  # figures alone
 
 
-def _context(number: int, bearer: Tree) -> dict[str, object]:
+def _context(number: int, bearer: Tree) -> Context:
     return {
         "cid": number,
         "apn": _text(bearer, "bearer.properties.apn"),

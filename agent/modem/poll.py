@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agent.at import Reading as Answer
 from agent.at.merge import CARRIER_SOURCES, CELL_SOURCES, SIGNAL_SOURCES, settled
 from agent.at.standard.registration import DOMAIN_ORDER, MAKERS_ACCESS, standing
-from agent.modem.reading import Identity, Operator, Reading, Registration, Signal, Sim
+from agent.modem.context import contexts_of
+from agent.modem.reading import Identity, Operator, Reading, Registration, Signal, Sim, Values
+
+if TYPE_CHECKING:
+    from agent.status_schema import Context
 
 TECHNOLOGY_SOURCES = (
     "+QENG", "+QNWINFO", "+CPSI", "^SYSINFOEX", "^HCSQ", "!GSTATUS", "+GTCCINFO", "^DEBUG", "^CELLINFO", "^SMONI",
@@ -32,7 +36,7 @@ def assemble(
     port: str = "",
     profile: str = "",
     identity: Identity | None = None,
-    card: Mapping[str, Any] | None = None,
+    card: Values | None = None,
     sim_error: int | str | None = None,
     time_boot_s: float | None = None,
     believable_from: datetime | None = None,
@@ -62,12 +66,12 @@ def assemble(
     )
 
 
-def _first(answers: Mapping[str, Answer], field: str, sources: tuple[str, ...]) -> Any:
+def _first(answers: Mapping[str, Answer], field: str, sources: tuple[str, ...]) -> Any:  # as its parser gives it
     """The first source that knows a field."""
     return next((v for s in sources if (v := (answers.get(s) or {}).get(field)) is not None), None)
 
 
-def _sim(pin: Answer, card: Mapping[str, Any], error: int | str | None) -> Sim:
+def _sim(pin: Answer, card: Values, error: int | str | None) -> Sim:
     state = pin.get("state") or (_SIM_ERRORS.get(error, "failure") if isinstance(error, int) else None)
     lock = pin.get("lock") or (_SIM_LOCKS.get(str(state)) if state else None)
     return Sim(
@@ -86,10 +90,10 @@ def _registration(answers: Mapping[str, Answer]) -> Registration:
     best = min(known, key=lambda item: standing(*item), default=None)
     if best is None:
         return Registration()
-    chosen: dict[str, Any] = dict(best[1])
-    cause: Any = chosen.get("reject_cause")
+    chosen: Values = best[1]
+    cause = chosen.get("reject_cause")
     if cause is None:
-        cause = next((r.get("reject_cause") for _, r in known if r.get("reject_cause") is not None), None)
+        cause = _first(answers, "reject_cause", tuple(name for name, _ in known))
     return Registration(
         stat=chosen["stat"],
         name=chosen.get("state"),
@@ -108,11 +112,11 @@ def _operator(answers: Mapping[str, Answer]) -> Operator:
 
 def _signal(answers: Mapping[str, Answer]) -> Signal:
     heard = [answer for name in SIGNAL_SOURCES if (answer := answers.get(name))]
-    sinr: Any = next((a for key in ("sinr_db", "sinr_raw") for a in heard if a.get(key) is not None), {})
+    sinr: Values = next((a for key in ("sinr_db", "sinr_raw") for a in heard if a.get(key) is not None), {})
     level = ("rsrp_dbm", "rscp_dbm", "rssi_dbm")
     source = next((n for n in SIGNAL_SOURCES if any((answers.get(n) or {}).get(k) is not None for k in level)), None)
-    nr: Any = _first(answers, "nr", SIGNAL_SOURCES)
-    carriers: Any = _first(answers, "carriers", CARRIER_SOURCES) or ()
+    nr = _first(answers, "nr", SIGNAL_SOURCES)
+    carriers = _first(answers, "carriers", CARRIER_SOURCES) or ()
     return Signal(
         source=source,
         nr=nr,
@@ -135,16 +139,15 @@ def _technology(answers: Mapping[str, Answer], registration: Registration, ident
     return str(found) if found else None
 
 
-def _contexts(answers: Mapping[str, Answer]) -> tuple[dict[str, Any], ...]:
+def _contexts(answers: Mapping[str, Answer]) -> tuple[Context, ...]:
     """Defined contexts with the addresses the network gave them."""
-    merged: dict[int, dict[str, Any]] = {}
+    merged: dict[int, Context] = {}
     for name in ("+CGDCONT", "+CGACT", "+CGPADDR", "+CGCONTRDP"):
-        listed: Any = (answers.get(name) or {}).get("contexts") or ()
-        for context in listed:
-            entry = merged.setdefault(
-                context["cid"], {"cid": context["cid"], "apn": None, "pdp_type": None, "address": None}
-            )
-            entry.update({k: v for k, v in context.items() if v is not None or k not in entry})
+        for context in contexts_of(answers.get(name)):
+            cid = context["cid"]
+            entry = merged.setdefault(cid, {"cid": cid, "apn": None, "pdp_type": None, "address": None})
+            new = {k: v for k, v in context.items() if v is not None or k not in entry}
+            merged[cid] = cast("Context", {**entry, **new})
     return tuple(merged[cid] for cid in sorted(merged))
 
 

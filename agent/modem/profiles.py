@@ -51,7 +51,7 @@ def _found(pattern: str, text: str) -> bool:
 
 
 @cache
-def _files() -> tuple[Mapping[str, Any], ...]:
+def _files() -> tuple[dict[str, Any], ...]:  # TOML
     return tuple(tomllib.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.toml")))
 
 
@@ -63,7 +63,7 @@ def profiles() -> dict[str, Profile]:
     return {table["name"]: _profile({**base, "manufacturer": "", "model": "", **table}) for table in tables}
 
 
-def _profile(table: Mapping[str, Any]) -> Profile:
+def _profile(table: Mapping[str, object]) -> Profile:
     known = {f.name for f in fields(Profile)}
     unknown = set(table) - known
     if unknown:

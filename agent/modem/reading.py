@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
+
+# What AT commands said, field by field: each value is of the type that its parser in agent.at gives it.
+Values = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Registration:
     rac: int | None = None
     cause_type: int | None = None
     reject_cause: int | None = None
-    domains: dict[str, dict[str, Any]] = field(default_factory=dict)
+    domains: dict[str, dict[str, object]] = field(default_factory=dict)
 
     @property
     def registered(self) -> bool | None:
@@ -81,8 +87,8 @@ class Signal:
     pci: int | None = None
     bandwidth_mhz: float | None = None
     source: str | None = None
-    nr: dict[str, Any] | None = None
-    carriers: tuple[dict[str, Any], ...] = ()
+    nr: dict[str, object] | None = None
+    carriers: tuple[dict[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class Reading:
     signal: Signal = field(default_factory=Signal)
     access_technology: str | None = None
     attached: bool | None = None
-    contexts: tuple[dict[str, Any], ...] = ()
+    contexts: tuple[schema.Context, ...] = ()
     temperature_c: float | None = None
     network_time: datetime | None = None
     network_time_boot_s: float | None = None
@@ -112,10 +118,10 @@ class Reading:
         """The first address the network gave."""
         return next((c["address"] for c in self.contexts if c.get("address")), None)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> schema.Reading:
         """Plain values for JSON; the status schema's part about the module."""
         plain = asdict(self)
         plain["network_time"] = self.network_time.isoformat() if self.network_time else None
         plain["contexts"] = list(plain["contexts"])
         plain["signal"]["carriers"] = list(plain["signal"]["carriers"])
-        return plain
+        return cast("schema.Reading", plain)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from agent.config import ModemSettings
 from agent.errors import ModemError
@@ -19,8 +19,19 @@ from agent.modem.modem import Modem
 from agent.modem.pin import refusal, remembered
 from agent.modem.secret import secret
 
+if TYPE_CHECKING:
+    from agent.modem.ladder import Stored
+
+    class Memory(TypedDict, total=False):
+        """What outlives the process."""
+
+        ladder: Stored
+        pins: list[str]
+        contexts: list[float]
+
+
 log = logging.getLogger(__name__)
-Save = Callable[[dict[str, Any]], Awaitable[None]]
+Save = Callable[["Memory"], Awaitable[None]]
 CONTEXTS_A_DAY = 3  # definitions of the APN: who sets it back each time wins, and no line is detached for ever
 SAVE_EVERY_S = 3600.0  # what time alone changes is written seldom: flash
 
@@ -29,7 +40,7 @@ class Recovery:
     """One module's ladder. `boot_s` gives seconds of CLOCK_BOOTTIME."""
 
     def __init__(
-        self, modem: Modem, settings: ModemSettings, memory: dict[str, Any], save: Save, *, boot_s: Callable[[], float]
+        self, modem: Modem, settings: ModemSettings, memory: Memory, save: Save, *, boot_s: Callable[[], float]
     ) -> None:
         self._settings = settings
         self._modem, self._save, self._boot_s = modem, save, boot_s

@@ -17,7 +17,7 @@ import termios
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import serial
 
@@ -25,6 +25,7 @@ from agent.errors import ModemError, PortAbsent, PortBusy, PortDenied
 from agent.modem.lock import LOCK_DIRECTORY, DeviceLock
 
 log = logging.getLogger(__name__)
+Opened = TypeVar("Opened", bound=serial.SerialBase)
 CHUNK = 4096
 _GONE = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.EBADF, errno.EPIPE, errno.ECONNRESET})
 
@@ -92,13 +93,13 @@ class Port:
             raise _refused(self.where, error) from error
         self._listen()
 
-    def _open_url(self) -> Any:
+    def _open_url(self) -> serial.SerialBase:
         # No write timeout: rfc2217 has none to set (its socket gives up after five seconds by itself).
         port = _hands_off(serial.serial_for_url(self.where, baudrate=self._baud, timeout=0.5, do_not_open=True))
         port.open()
         return port
 
-    def _open_device(self) -> Any:
+    def _open_device(self) -> Any:  # pyserial's, or a _Channel by the same names
         if not os.path.exists(self.where):
             raise PortAbsent(f"{self.where}: no such port")
         self._lock.take(self.where)
@@ -195,7 +196,7 @@ class Port:
         self._lock.release()
 
 
-def _hands_off(port: Any) -> Any:
+def _hands_off(port: Opened) -> Opened:
     """The same port, not yet open, made to leave DTR and RTS as they are; rfc2217 would set those of the far end."""
     for line in ("_update_dtr_state", "_update_rts_state"):
         setattr(port, line, lambda: None)

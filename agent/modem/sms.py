@@ -32,7 +32,7 @@ async def unread(modem: Commands) -> list[Incoming]:
     await modem.execute("AT+CMGF=0")
     response = await modem.execute("AT+CMGL=0")
     _check(response, "AT+CMGL")
-    listed: Any = (read(response) or {}).get("messages") or ()
+    listed: Any = (read(response) or {}).get("messages") or ()  # as agent.at.standard.sms reads them
     return [
         Incoming(message["index"], message["from"], message["text"])
         for message in listed
@@ -45,7 +45,7 @@ async def delete(modem: Commands, index: int) -> None:
     _check(await modem.execute(f"AT+CMGD={index}"), "AT+CMGD")
 
 
-async def send(dialogue: Dialogue, number: str, text: str, *, reference: int) -> dict[str, Any]:
+async def send(dialogue: Dialogue, number: str, text: str, *, reference: int) -> dict[str, object]:
     """Raises ModemError; a refusal is a CommandError. `reference` joins the parts of one message."""
     try:
         parts = submit(number, text, reference=reference)

@@ -7,7 +7,7 @@ only the daemon and `modem-support` need them.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.mqtt.batch import Batch
@@ -25,7 +25,7 @@ __all__ = ["Batch", "Inbound", "Outbox", "Reporter", "Session", "SessionState", 
 _FILES = {"Inbound": "transport", "SessionState": "session_state", "Timing": "sender"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(name)
     return getattr(import_module(f"agent.mqtt.{_FILES.get(name, name.lower())}"), name)

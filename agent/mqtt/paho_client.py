@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.lean import without
 from agent.mqtt.tcp import CONNECT_TIMEOUT_S, as_bytes, dial
@@ -51,7 +51,7 @@ class Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
             connection.close()
             raise
 
-    def _sock_recv(self, bufsize: int) -> Any:
+    def _sock_recv(self, bufsize: int) -> bytes:
         try:
             return self._limited(super()._sock_recv(min(bufsize, PIECE_BYTES)))
         except ssl.SSLError as error:
@@ -76,7 +76,7 @@ class Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
         self._ping_t = 0.0  # a PINGRESP waits behind this packet; paho 1.6.1 would give up
         return piece[:1]
 
-    def _sock_send(self, buf: Any) -> Any:
+    def _sock_send(self, buf: bytes) -> object:
         try:
             return super()._sock_send(buf)
         except BlockingIOError:
@@ -96,18 +96,18 @@ class Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
             return ""
         return ""
 
-    def _send_puback(self, mid: int) -> Any:
+    def _send_puback(self, mid: int) -> object:
         return mqtt.MQTT_ERR_SUCCESS  # only after the command is in the journal: acknowledge()
 
     def acknowledge(self, mid: int) -> None:
         super()._send_puback(mid)
 
-    def _handle_pubackcomp(self, cmd: Any) -> Any:
+    def _handle_pubackcomp(self, cmd: object) -> object:
         packet = self._in_packet["packet"]  # paho 1.6.1 keeps the reason code to itself
         self.puback_code = packet[2] if len(packet) > 2 else 0
         return super()._handle_pubackcomp(cmd)
 
-    def _handle_disconnect(self) -> Any:
+    def _handle_disconnect(self) -> object:
         packet = self._in_packet["packet"]  # paho 1.6.1 drops a reason that comes without properties
         self.told = packet[0] if packet else 0
         return super()._handle_disconnect()

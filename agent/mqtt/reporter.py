@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from agent import config as configuration
 from agent.config import Config
@@ -50,7 +49,7 @@ class Reporter:
         self._outbox, self._twins, self._session, self._topics = outbox, twins, session, topics
         self._look, self._config, self._commands, self._now = look, config, commands, now
         self._rhythm = Rhythm()
-        self._shown: tuple[Config, dict[str, Any]] | None = None  # a configuration, and how it is shown
+        self._shown: tuple[Config, dict[str, dict[str, object]]] | None = None  # a configuration, and how it is shown
         self._news: deque[tuple[Report, ...]] = deque(maxlen=NEWS_KEPT)
         self._wake = Wake()
         self._reporting = asyncio.Lock()
@@ -152,7 +151,7 @@ class Reporter:
         await self._twins.offer(topics.twin("plan"), reports.plan(status, plan=config["plan"]))
         await self._twins.offer(topics.twin("config"), {"config": config})
 
-    def _shown_config(self) -> dict[str, Any]:
+    def _shown_config(self) -> dict[str, dict[str, object]]:
         """Made anew when there is another one, not at every look."""
         config = self._config()
         if self._shown is None or self._shown[0] is not config:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timezone
+from typing import TYPE_CHECKING, TypedDict
 
 from agent import SUPPORTED_UNTIL
 from agent.plan.model import Moment
@@ -15,6 +16,25 @@ from agent.plan.model import Moment
 VERSION = 1  # of every payload; a field may be added under it, never renamed or given a new meaning
 
 Status = Mapping[str, object]
+
+if TYPE_CHECKING:
+
+    class Traffic(TypedDict, total=False):
+        """`m/traffic`."""
+
+        ip: dict[str, object]
+        plan: dict[str, object]
+        AgentBytes: int
+        ForeignBytes: object
+
+    class State(TypedDict):
+        """`m/state`."""
+
+        cell: dict[str, object]
+        modem: object
+        registration: object
+        shaper: dict[str, object]
+        faults: object
 
 
 def envelope(body: Mapping[str, object], moment: Moment, *, boot: str, seq: int) -> dict[str, object]:
@@ -50,10 +70,10 @@ def _dig(source: object, *keys: str) -> object:
     return source
 
 
-def traffic(status: Status, *, agent_bytes: int) -> dict[str, object]:
+def traffic(status: Status, *, agent_bytes: int) -> Traffic:
     """`m/traffic`: what the household used, and what reporting it cost."""
     usage, plan, period = status.get("usage"), status.get("plan"), status.get("period")
-    return {
+    body: Traffic = {
         "ip": {"BytesReceived": _dig(usage, "received_bytes"), "BytesSent": _dig(usage, "sent_bytes")},
         "plan": {
             "PeriodStart": _dig(period, "label"),
@@ -63,8 +83,10 @@ def traffic(status: Status, *, agent_bytes: int) -> dict[str, object]:
             "ShapingRate": _dig(plan, "rates", "down_bps") or -1,  # TR-181: -1 is no shaping
         },
         "AgentBytes": agent_bytes,
-        **({"ForeignBytes": apart} if (apart := _dig(usage, "foreign_bytes")) else {}),
     }
+    if apart := _dig(usage, "foreign_bytes"):
+        body["ForeignBytes"] = apart
+    return body
 
 
 _SIGNAL = {
@@ -78,7 +100,7 @@ _SIGNAL = {
 }
 
 
-def state(status: Status) -> dict[str, object]:
+def state(status: Status) -> State:
     """`m/state`: the radio, the modem and the shaper."""
     reading = _dig(status, "modem", "reading")
     signal = _dig(reading, "signal")

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random, SystemRandom
-from typing import Any
+from typing import TypeVar
 
 from agent.config import OperatorSettings
 from agent.errors import AgentError, ConfigError, StoreError
@@ -51,6 +51,7 @@ from agent.net.wire_cost import Cost
 from agent.plan.model import Moment
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 PATIENT = Timing()
 MOST_WAITING = 64  # messages of QoS 0, which nothing else holds back
@@ -111,12 +112,10 @@ class Session:
     def state(self) -> SessionState:
         return self._state
 
-    def _change(self, **changes: Any) -> None:
-        before = self._state
-        values = {name: changes.get(name, getattr(before, name)) for name in before.__dataclass_fields__}
-        values["agent_bytes"], values["budget_bytes"] = self.budget.today_bytes, self.budget.limit_bytes
-        values["keepalive_s"] = self._keepalive.seconds
-        self._state = SessionState(**values)
+    def _change(self, state: SessionState) -> None:
+        before, today_bytes, limit_bytes = self._state, self.budget.today_bytes, self.budget.limit_bytes
+        state = replace(state, agent_bytes=today_bytes, budget_bytes=limit_bytes)
+        self._state = replace(state, keepalive_s=self._keepalive.seconds)
         if self._state != before:
             self._emit(SessionChanged(self._state))
 
@@ -161,7 +160,7 @@ class Session:
             with contextlib.suppress(OSError):
                 self._sender.publish_presence(self._presence("online"))
 
-    async def _store_retried(self, act: Callable[[], Awaitable[Any]]) -> Any:
+    async def _store_retried(self, act: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
                 return await act()
@@ -183,7 +182,8 @@ class Session:
         will = Message(self._topics.status, self._presence("lost"), retain=True)
         connection = self._connection = self._connect(target, self._events.put_nowait, will=will)
         broker, ends = f"{target.host}:{target.port}", self._credentials.ends
-        self._change(broker=broker, protocol=target.protocol, session=self._number, certificate_ends=ends)
+        known = replace(self._state, broker=broker, protocol=target.protocol, session=self._number)
+        self._change(replace(known, certificate_ends=ends))
         ticker = asyncio.create_task(self._tick())
         try:
             return await self._converse(connection)
@@ -233,13 +233,10 @@ class Session:
         self._approach.note(outcome)
         reason = outcome.reason or (f"reason code 0x{outcome.code:02x}" if outcome.code else outcome.end.value)
         self._credentials.over(reason)
-        self._change(
-            connected=False,
-            proved=False,
-            since_boot_s=self._now().boot_s if self._state.connected else self._state.since_boot_s,
-            last_error="" if outcome.end is End.STOPPED else reason,
-            attempts=self._reconnection.attempts + 1,
-        )
+        since_s = self._now().boot_s if self._state.connected else self._state.since_boot_s
+        ended = replace(self._state, connected=False, proved=False, since_boot_s=since_s)
+        last_error = "" if outcome.end is End.STOPPED else reason
+        self._change(replace(ended, last_error=last_error, attempts=self._reconnection.attempts + 1))
 
     # -- one session -------------------------------------------------------------------------------------------------
 
@@ -260,8 +257,8 @@ class Session:
         except OSError as error:  # gone again between CONNACK and here
             self._sender = None
             return Outcome(End.LOST, 0, str(error), max(0.001, self._now().boot_s - began_s))
-        at = {"since_boot_s": began_s, "heard_boot_s": began_s}
-        self._change(connected=True, **at, last_error="", attempts=0, peer=connection.peer())
+        begun = replace(self._state, connected=True, since_boot_s=began_s, heard_boot_s=began_s)
+        self._change(replace(begun, last_error="", attempts=0, peer=connection.peer()))
         log.info("broker: connected, session %d, MQTT %s", self._number, connection.target.protocol)
         tasks = [
             asyncio.create_task(sender.run()),
@@ -335,14 +332,14 @@ class Session:
             self._proof.add(type(event))
             if len(self._proof) == 2:
                 self._credentials.proved()
-                self._change(proved=True)
+                self._change(replace(self._state, proved=True))
 
     async def _look_after(self, connection: Connection, sender: Sender) -> str:
         """Count what it costs, judge whether it lives; why it must end, or nothing."""
         before, now = self._cost.received_bytes, self._now()
         self._count(connection.cost())
         if self._cost.received_bytes > before:  # not at the close, where the last segments are only reckoned
-            self._change(heard_boot_s=now.boot_s)
+            self._change(replace(self._state, heard_boot_s=now.boot_s))
             if connection.skipping:
                 sender.wait_anew(now.boot_s)  # PUBACKs come after what is skipped
         if sender.oldest_s(now.boot_s) > self._timing.puback_s:
@@ -357,7 +354,7 @@ class Session:
         self.budget.add(received + sent, self._now().boot_s)
         if received or sent:
             self._emit(Charged(received, sent))
-        self._change(beat_s=self.budget.beat_s(self._now().boot_s))
+        self._change(replace(self._state, beat_s=self.budget.beat_s(self._now().boot_s)))
 
     async def _say_farewell(self, sender: Sender) -> None:
         """The last word, so that the broker need not publish the will; waits a little for what is under way."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from agent.status_schema import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +34,5 @@ class SessionState:
         """What is worth a look at once; the rest are figures that move all day."""
         return self.connected, self.proved, self.session, self.peer, self.last_error
 
-    def to_dict(self) -> dict[str, object]:
-        return asdict(self)
+    def to_dict(self) -> Session:
+        return cast("Session", asdict(self))

@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import ssl
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from typing import Any
 
 from agent.config import OperatorSettings
 from agent.errors import ConfigError
 
-Certificate = Mapping[str, Any]  # as the ssl module decodes it
+# Identity and key for a server's hint (Python 3.13 on: typeshed has it from there).
+PskCallback = Callable[[object], tuple[str, bytes]]
+Certificate = Mapping[str, object]  # as the ssl module decodes it
 
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL; the ssl module has no name for it
 
@@ -74,7 +75,7 @@ def _with_alpn(made: ssl.SSLContext, settings: OperatorSettings) -> ssl.SSLConte
 def _with_psk(settings: OperatorSettings) -> ssl.SSLContext:
     """A pre-shared key: no certificates, no dates, a quarter of the handshake's bytes. Needs Python 3.13."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    set_callback: Any = getattr(made, "set_psk_client_callback", None)
+    set_callback: Callable[[PskCallback], None] | None = getattr(made, "set_psk_client_callback", None)
     if set_callback is None:
         raise ConfigError(
             settings.psk_file, "operator.psk_file", "this Python has no TLS-PSK", allowed="Python 3.13 on"

@@ -11,13 +11,15 @@ import contextlib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.mqtt.paho_client import PacketTypes, Properties, made, mqtt
 from agent.net.wire_cost import Cost
 
 # CONNACK return codes of MQTT 3.1.1 (3.2.2.3) and the MQTT 5 codes that mean the same.
 _CONNACK_311 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +113,16 @@ class Message:
     alias: int = 0  # MQTT 5, 3.3.2.3.4: stands for the topic, which may then be empty
 
 
-def _code(reason: Any) -> int:
+def _code(reason: object) -> int:
     """The number of a paho reason, which is an int, an enum or a ReasonCode(s) object by version and protocol."""
     value = getattr(reason, "value", reason)
     return value if isinstance(value, int) else 0
 
 
-def _property(properties: Any, name: str, default: Any = None) -> Any:
-    return getattr(properties, name, default) if properties is not None else default
+def _property(properties: object, name: str, default: T) -> T:
+    """A field that the broker need not send."""
+    found: T = getattr(properties, name, default)
+    return found
 
 
 class Connection:
@@ -154,7 +158,10 @@ class Connection:
         )
         client.on_message = lambda c, u, message: self._hand_over(_inbound(message))
 
-    def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any = None) -> None:
+    def _connected(
+        self, client: object, userdata: object, flags: Any, reason: object, properties: object = None
+    ) -> None:
+        # flags: 1.6.1 has a dict, 2.x an object.
         code = _code(reason)
         if code:
             if self.target.protocol != "5":
@@ -162,7 +169,7 @@ class Connection:
             server = str(_property(properties, "ServerReference", ""))
             return self._hand_over(Refused(code, str(reason), server))
         present = flags.get("session present") if isinstance(flags, dict) else flags.session_present
-        keepalive = _property(properties, "ServerKeepAlive")
+        keepalive: int | None = _property(properties, "ServerKeepAlive", None)
         if keepalive is not None:
             self._client.obey_keepalive(keepalive)
         self._hand_over(
@@ -170,12 +177,12 @@ class Connection:
                 bool(present),
                 keepalive,
                 _property(properties, "ReceiveMaximum", 65_535),
-                _property(properties, "MaximumPacketSize"),
+                _property(properties, "MaximumPacketSize", None),
                 _property(properties, "TopicAliasMaximum", 0),
             )
         )
 
-    def _disconnected(self, client: Any, userdata: Any, *rest: Any) -> None:
+    def _disconnected(self, client: object, userdata: object, *rest: object) -> None:
         # 2.x: flags, reason, properties. 1.6.1: rc, properties on MQTT 5; rc alone on 3.1.1.
         reason = rest[1] if len(rest) == 3 else rest[0]
         properties = rest[-1] if len(rest) > 1 else None
@@ -288,7 +295,7 @@ class Connection:
                     leftover.close()
 
 
-def _inbound(message: Any) -> Inbound:
+def _inbound(message: Any) -> Inbound:  # paho's MQTTMessage, which 1.6.1 has no types for
     try:
         topic = str(message.topic)
     except UnicodeDecodeError:  # the broker should have refused it; nothing of ours has such a topic

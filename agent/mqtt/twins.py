@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from agent.mqtt.batch import encode
+
+if TYPE_CHECKING:
+    from agent.store.database import Database
 
 T = TypeVar("T")
 BROKER_KEY = "mqtt.broker"  # in the table `meta`: who has what is marked as acknowledged
 
 
 class Store(Protocol):
-    async def run(self, fn: Callable[[Any], T]) -> T: ...
+    async def run(self, fn: Callable[[Database], T]) -> T: ...
 
 
 @dataclass(eq=False, slots=True)
@@ -58,7 +61,7 @@ class Twins:
         self.again()
         rows = [(twin.topic, twin.rev, twin.digest) for twin in twins]
 
-        def forget(db: Any) -> None:
+        def forget(db: Database) -> None:
             db.meta.set(BROKER_KEY, broker)
             for row in rows:
                 db.outbox.set_twin(*row, False)

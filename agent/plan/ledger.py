@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from agent.errors import PlanError
 from agent.plan.counters import Last
@@ -249,13 +248,13 @@ class Ledger:
         """All bytes of this period in both directions, those not yet placed included."""
         return sum(self.counted())
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         from agent.plan.ledger_record import to_dict
 
         return to_dict(self)
 
     @staticmethod
-    def from_dict(data: dict[str, Any]) -> Ledger:
+    def from_dict(data: dict[str, object]) -> Ledger:
         from agent.plan.ledger_record import from_dict
 
         return from_dict(data)

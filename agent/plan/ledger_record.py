@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import TypeVar
 
 from agent.errors import PlanError
 from agent.plan.ledger import Ledger
 
+T = TypeVar("T")
 
-def to_dict(ledger: Ledger) -> dict[str, Any]:
+
+def to_dict(ledger: Ledger) -> dict[str, object]:
     """Plain values fit for JSON. Defaults are left out: the row is written a hundred times a day."""
-    return typing.cast(dict[str, Any], _plain(ledger))
+    return typing.cast("dict[str, object]", _plain(ledger))
 
 
-def from_dict(data: dict[str, Any]) -> Ledger:
+def from_dict(data: Mapping[str, object]) -> Ledger:
     """Raises PlanError that names the key."""
     return typing.cast(Ledger, _read(Ledger, data, "ledger"))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return {
             f.name: _plain(getattr(value, f.name))
@@ -40,11 +43,11 @@ def _plain(value: Any) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: type) -> dict[str, object]:
     return typing.get_type_hints(cls)
 
 
-def _read(hint: Any, value: Any, where: str) -> Any:
+def _read(hint: object, value: object, where: str) -> object:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         inner = next(h for h in typing.get_args(hint) if h is not type(None))
@@ -58,11 +61,12 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         return _instant(value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    return _typed(hint, value, where)
+    return _typed(typing.cast(type, hint), value, where)
 
 
-def _read_dataclass(cls: type, data: dict[str, Any], where: str) -> Any:
-    hints, values = _hints(cls), {}
+def _read_dataclass(cls: type, data: dict[str, object], where: str) -> object:
+    hints = _hints(cls)
+    values: dict[str, object] = {}
     for f in fields(cls):
         if f.name in data:
             values[f.name] = _read(hints[f.name], data[f.name], f"{where}.{f.name}")
@@ -71,7 +75,7 @@ def _read_dataclass(cls: type, data: dict[str, Any], where: str) -> Any:
     return cls(**values)
 
 
-def _instant(value: Any, where: str) -> datetime:
+def _instant(value: object, where: str) -> datetime:
     try:
         when = datetime.fromisoformat(_typed(str, value, where))
     except ValueError as error:
@@ -81,7 +85,7 @@ def _instant(value: Any, where: str) -> datetime:
     return when
 
 
-def _typed(hint: Any, value: Any, where: str) -> Any:
+def _typed(hint: type[T], value: object, where: str) -> T:
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise PlanError(f"{where}: {value!r} is not {getattr(hint, '__name__', hint)}")
     return value

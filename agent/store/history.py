@@ -9,9 +9,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from agent.plan.ledger import HourBytes
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
+
+    class _OpenHour(schema.Hour, schema.Day, schema.Month):
+        """As the ledger's row has it (agent.plan.ledger_record)."""
+
+
+K = TypeVar("K", int, str)
 
 HOURS_KEPT = timedelta(days=45)
 DAYS_KEPT = timedelta(days=13 * 31)
@@ -61,24 +70,24 @@ class History:
         )
         return [HourBytes(datetime.fromtimestamp(hour, timezone.utc), "", "", *counted) for hour, *counted in rows]
 
-    def hours(self, number: int | None = None) -> list[dict[str, Any]]:
-        sums = self._sums("SELECT hour, received, sent FROM hours ORDER BY hour DESC LIMIT ?", number)
+    def hours(self, number: int | None = None) -> list[schema.Hour]:
+        sums: dict[int, schema.Amount] = self._sums("hours", "hour", number)
         for row in self._open():
             _into(sums, int(datetime.fromisoformat(row["hour"]).timestamp()), row)
         named = {datetime.fromtimestamp(k, timezone.utc).strftime("%Y-%m-%dT%H:%MZ"): v for k, v in sums.items()}
-        return _listed("hour", named, number)
+        return [{"hour": hour, **amount} for hour, amount in _newest(named, number)]
 
-    def days(self, number: int | None = None) -> list[dict[str, Any]]:
-        sums = self._sums("SELECT day, received, sent FROM days ORDER BY day DESC LIMIT ?", number)
+    def days(self, number: int | None = None) -> list[schema.Day]:
+        sums: dict[str, schema.Amount] = self._sums("days", "day", number)
         for row in self._open():
             _into(sums, row["day"], row)
-        return _listed("day", sums, number)
+        return [{"day": day, **amount} for day, amount in _newest(sums, number)]
 
-    def months(self, number: int | None = None) -> list[dict[str, Any]]:
-        sums = self._sums("SELECT period, received, sent FROM months ORDER BY period DESC LIMIT ?", number)
+    def months(self, number: int | None = None) -> list[schema.Month]:
+        sums: dict[str, schema.Amount] = self._sums("months", "period", number)
         for row in self._open():
             _into(sums, row["period"], row)
-        return _listed("period", sums, number)
+        return [{"period": period, **amount} for period, amount in _newest(sums, number)]
 
     def recent_bytes_day(self, today: date, days: int = 7) -> float | None:
         """Mean of the whole days before today, for the forecast; None with fewer than two of them."""
@@ -91,24 +100,25 @@ class History:
             return None
         return float(row[1] / (today - date.fromisoformat(row[2])).days)
 
-    def _sums(self, query: str, number: int | None) -> dict[Any, list[int]]:
-        limit = -1 if number is None else number
-        return {key: [received, sent] for key, received, sent in self._connection.execute(query, (limit,))}
+    def _sums(self, table: str, key: str, number: int | None) -> dict[K, schema.Amount]:
+        query = f"SELECT {key}, received, sent FROM {table} ORDER BY {key} DESC LIMIT ?"
+        rows = self._connection.execute(query, (-1 if number is None else number,))
+        return {at: {"received_bytes": received, "sent_bytes": sent} for at, received, sent in rows}
 
-    def _open(self) -> list[dict[str, Any]]:
+    def _open(self) -> list[_OpenHour]:
         from agent.store.ledger import LedgerTable
 
-        data = LedgerTable(self._connection).load() or {}
-        return [row for row in data.get("hours", []) if isinstance(row, dict)]
+        hours = (LedgerTable(self._connection).load() or {}).get("hours")
+        return [cast("_OpenHour", row) for row in hours if isinstance(row, dict)] if isinstance(hours, list) else []
 
 
-def _into(sums: dict[Any, list[int]], key: Any, row: dict[str, Any]) -> None:
-    old = sums.setdefault(key, [0, 0])
-    old[0] += row["received_bytes"]
-    old[1] += row["sent_bytes"]
+def _into(sums: dict[K, schema.Amount], key: K, row: _OpenHour) -> None:
+    old = sums.setdefault(key, {"received_bytes": 0, "sent_bytes": 0})
+    old["received_bytes"] += row["received_bytes"]
+    old["sent_bytes"] += row["sent_bytes"]
 
 
-def _listed(name: str, sums: dict[Any, list[int]], number: int | None) -> list[dict[str, Any]]:
-    keys = sorted(sums)
-    chosen = keys if number is None else keys[-number:] if number > 0 else []
-    return [{name: key, "received_bytes": sums[key][0], "sent_bytes": sums[key][1]} for key in chosen]
+def _newest(sums: dict[str, schema.Amount], number: int | None) -> list[tuple[str, schema.Amount]]:
+    """By time; the last so many."""
+    rows = [(key, sums[key]) for key in sorted(sums)]
+    return rows if number is None else rows[-number:] if number > 0 else []

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agent.store.counter_window import CounterWindow
+
+if TYPE_CHECKING:
+    from agent.command_schema import ChainedEntry, Result
 
 SCHEMA = (
     """CREATE TABLE journal (
@@ -49,7 +52,7 @@ class Entry:
 
     id: str
     type: str
-    args: dict[str, Any]
+    args: dict[str, Any]  # JSON, checked against the command's schema
     issuer: str
     role: str
     state: str
@@ -61,7 +64,7 @@ class Entry:
     instance: str  # of the agent's process that runs it
     topic: str  # where results go
     correlation: bytes
-    answer: dict[str, Any]  # the last result message
+    answer: Result  # the last result message
     finished: bool = False
 
 
@@ -83,12 +86,12 @@ class JournalTable:
 
     def get(self, id: str) -> Entry | None:
         row = self._db.execute(f"SELECT {_COLUMNS} FROM journal WHERE id = ?", (id,)).fetchone()
-        return None if row is None else _entry(row)
+        return None if row is None else _entry([*row])
 
     def unfinished(self) -> list[Entry]:
         """Commands that the last run left open, in the order of their arrival."""
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM journal WHERE finished = 0 ORDER BY serial, received_s")
-        return [_entry(row) for row in rows]
+        return [_entry([*row]) for row in rows]
 
     def put(self, entry: Entry) -> None:
         """A command's present state; the oldest finished ones beyond KEPT are forgotten."""
@@ -146,10 +149,9 @@ class JournalTable:
             self._db.execute(f"INSERT INTO journal ({columns}, serial) VALUES ({marks}, {_SERIAL})", (*values, id))
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
-    values = list(row)
-    values[2], values[14], values[15] = json.loads(values[2]), json.loads(values[14]), bool(values[15])
-    return Entry(*values)
+def _entry(row: list[Any]) -> Entry:  # as SQLite gives it
+    row[2], row[14], row[15] = json.loads(row[2]), json.loads(row[14]), bool(row[15])
+    return Entry(*row)
 
 
 class AuditTable:
@@ -166,7 +168,7 @@ class AuditTable:
         row = self._db.execute("SELECT hash FROM audit ORDER BY n DESC LIMIT 1").fetchone()
         return FIRST_HASH if row is None else str(row[0])
 
-    def add(self, entry: dict[str, Any]) -> str:
+    def add(self, entry: Mapping[str, object]) -> str:
         """Append; the new head of the chain."""
         before = self.head()
         text = json.dumps({**entry, "before": before}, sort_keys=True, separators=(",", ":"))
@@ -182,10 +184,12 @@ class AuditTable:
             self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'audit'")
             self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('audit', ?)", (number,))
 
-    def entries(self, limit: int = AUDIT_KEPT) -> list[dict[str, Any]]:
+    def entries(self, limit: int = AUDIT_KEPT) -> list[ChainedEntry]:
         """The newest entries, oldest first, each with its number and hash."""
         rows = self._db.execute("SELECT n, entry, hash FROM audit ORDER BY n DESC LIMIT ?", (limit,)).fetchall()
-        return [{"n": n, **json.loads(entry), "hash": digest} for n, entry, digest in reversed(rows)]
+        return [
+            cast("ChainedEntry", {"n": n, **json.loads(entry), "hash": digest}) for n, entry, digest in reversed(rows)
+        ]
 
     def broken(self) -> int | None:
         """The number of the first entry that was changed, or of one that is missing; None when all is well.

@@ -8,10 +8,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from agent.errors import StoreError
 from agent.plan.model import Moment
+
+if TYPE_CHECKING:
+    from agent.json_types import Json, JsonObject
+    from agent.status_schema import Event
 
 EVENTS_KEPT = 500
 
@@ -22,19 +27,19 @@ class LedgerTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def load(self) -> dict[str, Any] | None:
+    def load(self) -> JsonObject | None:
         row = self._connection.execute("SELECT data FROM ledger").fetchone()
         if row is None:
             return None
         try:
-            data = json.loads(zlib.decompress(row[0]) if isinstance(row[0], bytes) else row[0])
+            data: Json = json.loads(zlib.decompress(row[0]) if isinstance(row[0], bytes) else row[0])
         except (ValueError, zlib.error) as error:
             raise StoreError(f"the ledger's row cannot be read: {error}") from error
         if not isinstance(data, dict):
             raise StoreError("the ledger's row is not a JSON object")
         return data
 
-    def save(self, data: dict[str, Any]) -> None:
+    def save(self, data: Mapping[str, object]) -> None:
         # Packed it fits one page of 1 kB with its open hours: a commit is one frame in the WAL.
         packed = zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)
         self._connection.execute("INSERT OR REPLACE INTO ledger (id, data) VALUES (1, ?)", (packed,))
@@ -60,12 +65,12 @@ class EventTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def add(self, name: str, data: dict[str, Any], moment: Moment) -> None:
+    def add(self, name: str, data: Mapping[str, object], moment: Moment) -> None:
         row = (moment.wall.isoformat(), moment.trust.value, moment.boot_s, name, json.dumps(data, default=str))
         self._connection.execute("INSERT INTO events (wall, clk, boot_s, name, data) VALUES (?, ?, ?, ?, ?)", row)
         self._connection.execute("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,))
 
-    def recent(self, number: int = 50) -> list[dict[str, Any]]:
+    def recent(self, number: int = 50) -> list[Event]:
         rows = self._connection.execute(
             "SELECT wall, clk, boot_s, name, data FROM events ORDER BY id DESC LIMIT ?", (number,)
         ).fetchall()

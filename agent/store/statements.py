@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.store.journal import FIRST_HASH, hash_of
+
+if TYPE_CHECKING:
+    from agent.statement_schema import Answer, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Sealed:
     before: str
 
 
-def text_of(body: Mapping[str, Any]) -> str:
+def text_of(body: Statement) -> str:
     """The text that is hashed."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -42,7 +44,7 @@ class StatementTable:
         row = self._db.execute("SELECT n, hash FROM statements ORDER BY n DESC LIMIT 1").fetchone()
         return (0, FIRST_HASH) if row is None else (int(row[0]), str(row[1]))
 
-    def draft(self, body: Mapping[str, Any]) -> Sealed | None:
+    def draft(self, body: Statement) -> Sealed | None:
         """A month's statement as the next of the chain, or None if it was sealed as it is."""
         label = str(body["period"]["label"])
         last = self.of(label)
@@ -56,7 +58,7 @@ class StatementTable:
         row = (sealed.n, sealed.period, sealed.text, sealed.hash)
         self._db.execute("INSERT OR REPLACE INTO statements (n, period, body, hash) VALUES (?, ?, ?, ?)", row)
 
-    def of(self, month: str) -> dict[str, Any] | None:
+    def of(self, month: str) -> Answer | None:
         """The last statement of a month, given by its first day or the beginning of it."""
         row = self._db.execute(
             "SELECT n, body, hash FROM statements WHERE substr(period, 1, ?) = ? ORDER BY n DESC LIMIT 1",

@@ -186,7 +186,7 @@ class Order:
 
     device: str
     command: str
-    args: dict[str, Any]
+    args: dict[str, object]
     sign: str | None = None
     cosign: str | None = None
     issuer: str = "support"
@@ -212,9 +212,9 @@ async def _send(options: Options, order: Order) -> int:
         envelope = new_envelope(
             order.command, order.args, device=order.device, issuer=order.issuer, ttl_s=order.ttl_s, nonce=member.nonce
         )
-        envelope = sign(envelope)
+        body = sign(envelope)
         client.subscribe(f"cmd/{client.spelled(order.command)}/{envelope['id']}/res", order.device)
-        client.request(order.device, envelope)
+        client.request(order.device, body)
         away = member.presence not in (*BACK_SOON, "unknown")
         if away or not order.wait:
             return await _sent(client, envelope["id"], member.presence, order, away)

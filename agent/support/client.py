@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.errors import BrokerDenied, OperatorError
 from agent.mqtt.topics import Topics
@@ -31,6 +31,9 @@ from agent.mqtt.transport import (
     Target,
 )
 from agent.support.messages import DeviceMessage, Result, read
+
+if TYPE_CHECKING:
+    from agent.command_schema import Request
 
 CONNECT_S = 20.0
 ANSWER_S = 5.0  # without any packet of the broker's; what is late all the same is asked for again
@@ -192,12 +195,12 @@ class Client:
         except (asyncio.TimeoutError, TimeoutError):
             raise OperatorError("the broker did not acknowledge the command") from None
 
-    def request(self, device: str, envelope: Mapping[str, Any]) -> None:
+    def request(self, device: str, envelope: Mapping[str, object]) -> None:
         """Publish a command; its results come as messages of `cmd/{type}/{id}/res`, if subscribed to."""
         topic = Topics(self.root, device).request(self.spelled(str(envelope["type"])), str(envelope["id"]))
         payload = json.dumps(envelope, separators=(",", ":")).encode()
         ttl = envelope.get("ttl")
-        self._connection.publish(Message(topic, payload, expiry_s=int(ttl) if ttl else None))
+        self._connection.publish(Message(topic, payload, expiry_s=ttl if isinstance(ttl, int) and ttl else None))
 
     async def results(self, device: str, id: str, limit_s: float) -> AsyncIterator[Result]:
         """Results of one command, the final one last; ends early when the time is over. Raises NotUnderstood."""
@@ -240,15 +243,15 @@ def speaks_tls(host: str, port: int) -> bool:
 
 
 def new_envelope(
-    type: str, args: Mapping[str, Any], *, device: str, issuer: str, ttl_s: int, nonce: str = ""
-) -> dict[str, Any]:
+    type: str, args: Mapping[str, object], *, device: str, issuer: str, ttl_s: int, nonce: str = ""
+) -> Request:
     """A command that was never sent before.
 
     `exp` says to the device what the message expiry of MQTT 5 says to the broker: 3.1.1 has none. `nonce`, of the
     device's session, makes `exp` acceptable to a device whose clock is not set.
     """
     now = int(time.time())
-    return {
+    asked: Request = {
         "v": 1,
         "id": uuid.uuid4().hex,
         "type": type,
@@ -258,5 +261,5 @@ def new_envelope(
         "exp": now + ttl_s,
         "iss": issuer,
         "aud": device,
-        **({"nonce": nonce} if nonce else {}),
     }
+    return {**asked, "nonce": nonce} if nonce else asked

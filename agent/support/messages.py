@@ -11,13 +11,17 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.errors import OperatorError
 from agent.mqtt.topics import LEVEL
 
+if TYPE_CHECKING:
+    from agent.json_types import Json, JsonObject
+
 LONGEST_BYTES = 1_048_576  # max_packet_size of firmware-config/broker/mosquitto.conf
 DEEPEST = 32  # the deepest of ours, the result of `status`, has 7 levels
+T = TypeVar("T")
 LARGEST = 2**63 - 1  # what a signed 64-bit reader of the same message could hold; TR-181 counters are 64 bit
 LONGEST_TEXT = 200
 LONGEST_ADDRESS = 2_000
@@ -103,10 +107,10 @@ def read(root: str, topic: str, payload: bytes, *, retained: bool = False) -> De
     return DeviceMessage(device, below, retained, body, content, written)
 
 
-def decode(text: str | bytes) -> Any:
+def decode(text: str | bytes) -> Json:
     """JSON within bounds that every later step can bear. Raises NotUnderstood."""
     try:
-        value = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_no_constant)
+        value: Json = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_no_constant)
     except RecursionError:
         raise NotUnderstood("nested too deeply") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are such
@@ -116,7 +120,7 @@ def decode(text: str | bytes) -> Any:
     return value
 
 
-def object_of(payload: bytes) -> dict[str, object]:
+def object_of(payload: bytes) -> JsonObject:
     if len(payload) > LONGEST_BYTES:
         raise NotUnderstood(f"{len(payload)} bytes; at most {LONGEST_BYTES}")
     body = decode(payload)
@@ -164,9 +168,11 @@ class Fields:
     def __init__(self, body: Mapping[str, object], name: str = "") -> None:
         self.body, self._prefix = body, f"{name}." if name else ""
 
-    def _get(self, key: str, kind: type, words: str) -> Any:
+    def _get(self, key: str, kind: type[T], words: str) -> T | None:
         value = self.body.get(key)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        if value is None:
+            return None
+        if not isinstance(value, kind) or isinstance(value, bool):
             raise NotUnderstood(f"{self._prefix}{key} is no {words}")
         return value
 
@@ -175,7 +181,7 @@ class Fields:
         return value[:LONGEST_TEXT] if value is not None else None
 
     def whole(self, key: str, *, least: int = -LARGEST) -> int | None:
-        value: int | None = self._get(key, int, "whole number")
+        value = self._get(key, int, "whole number")
         if value is not None and value < least:
             raise NotUnderstood(f"{self._prefix}{key} is below {least}")
         return value
@@ -187,8 +193,7 @@ class Fields:
         return value
 
     def object(self, key: str) -> Mapping[str, object] | None:
-        value: Mapping[str, object] | None = self._get(key, dict, "object")
-        return value
+        return self._get(key, dict, "object")
 
     def fields(self, key: str) -> Fields:
         return Fields(self.object(key) or {}, key)
@@ -252,7 +257,7 @@ _READERS: dict[str, Callable[[Fields], Content]] = {
 }
 
 
-def _content(below: str, body: dict[str, object] | None) -> Content:
+def _content(below: str, body: Mapping[str, object] | None) -> Content:
     kind, _, name = below.partition("/")
     if kind == "a" and LEVEL.fullmatch(name):
         # An alarm that is over is cleared, then taken off the broker by an empty message.

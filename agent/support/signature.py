@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from agent.commands.authority import cosign, sign
 from agent.commands.keys_file import Issuer, load
 from agent.errors import ConfigError
 
-Sign = Callable[[dict[str, Any]], dict[str, Any]]
+if TYPE_CHECKING:
+    from agent.command_schema import Request
+
+Sign = Callable[["Request"], Mapping[str, object]]
 
 
 def signer(path: str | None, second: str | None = None) -> Sign:
@@ -21,7 +24,7 @@ def signer(path: str | None, second: str | None = None) -> Sign:
     if second is not None and path is None:
         raise ConfigError(second, "", "a second signature without a first one", allowed="--cosign beside --sign")
 
-    def signed(envelope: dict[str, Any]) -> dict[str, Any]:
+    def signed(envelope: Request) -> Mapping[str, object]:
         if path is None:
             return envelope
         issuer = _issuer(path, envelope["aud"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ def load(path: Path, what: str, made_of: Callable[[dict[str, Any]], T]) -> T | N
         raise ConfigError(str(path), "", f"not {what}: {error}") from error
 
 
-def save(path: Path, content: dict[str, Any]) -> None:
+def save(path: Path, content: Mapping[str, object]) -> None:
     side = path.with_name(f"{path.name}.new")
     with side.open("w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)

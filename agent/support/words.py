@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from agent.cli import screen
 from agent.mqtt.topics import LEVEL, TYPE
 from agent.support.messages import Alarm, DeviceMessage, NotUnderstood, Plan, Presence, Radio, Result, decode
+
+if TYPE_CHECKING:
+    from agent.command_schema import Rule
 
 BROKER_HELP = "mqtts://HOST[:PORT] or mqtt://HOST[:PORT]"
 PORTS = {"mqtt": 1883, "mqtts": 8883}  # IANA's for MQTT without and with TLS
@@ -111,7 +114,7 @@ def arguments_of(command: str, words: Sequence[str]) -> dict[str, object]:
     return out
 
 
-def _typed(text: str, rule: Mapping[str, object]) -> Any:
+def _typed(text: str, rule: Rule) -> object:
     kind = rule.get("type", "")
     if kind == "string":
         return text
@@ -126,7 +129,7 @@ def _typed(text: str, rule: Mapping[str, object]) -> Any:
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
-def _whole(text: str) -> Any:
+def _whole(text: str) -> int | str:
     """5GB is 5 000 000 000; what is no number stays text, and the row's check says so."""
     number, unit = text[:-2], _UNITS.get(text[-2:].lower())
     try:

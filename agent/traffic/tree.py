@@ -122,7 +122,7 @@ class WantFilter:
         return (found.prio, found.protocol, found.target) == (self.prio, self.protocol, self.target)
 
 
-def _near(found: Any, wanted: int) -> bool:
+def _near(found: object, wanted: int) -> bool:
     """fq_codel keeps its times in units of 1.024 us and reads them back a little lower."""
     return isinstance(found, int) and abs(found - wanted) <= max(1, wanted // 1000)
 

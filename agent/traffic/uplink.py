@@ -13,9 +13,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.net.routes import PROC_NET, SYS_NET, KernelRoute, NetDevice, read_devices, read_routes
 from agent.traffic.model import matches
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
 
 ALARM = "wan-interface"
 
@@ -47,7 +51,7 @@ class Mismatch:
             "what it carries is neither counted nor slowed."
         )
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> schema.Mismatch:
         return {
             "reason": self.reason,
             "links": list(self.links),

@@ -21,7 +21,6 @@ from agent.mqtt import Timing
 from agent.plan import Epoch, Moment, Sample, Trust, observe
 from agent.status import Snapshot
 from agent.store import Database
-from agent.store.numbers import Numbers
 from agent.store.schema import MIGRATIONS
 from simulator.fleet.connection import LoopConnection
 from simulator.fleet.virtual import VirtualAgent
@@ -29,9 +28,6 @@ from simulator.modem.identity import luhn
 
 T = TypeVar("T")
 _NOWHERE = Path("/dev/null/fleet")  # a place where no file can be
-
-    def _keep_beside(self, kept: Numbers) -> None:
-        """Nor a third."""
 
 
 class MemoryStore:

@@ -42,7 +42,7 @@ def _children_s() -> float:
 class Agent(Table):
     """Answers `status` as a full agent does."""
 
-    async def _status(self, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+    async def _status(self, args: dict[str, Any], progress: Any) -> Any:
         return sample.status()
 
 

@@ -76,7 +76,7 @@ async def renewed(folder: Path, hours: int, hour_s: float) -> tuple[int, float, 
                 agent.clock.wall = datetime.now(timezone.utc)
                 await channel.send("device.certificate", f"r{hour}", {"csr": True})
                 await channel.settle()
-                signed = pki.sign((await final(channel, f"r{hour}"))["out"]["csr"], hour_s)
+                signed = pki.sign(str((await final(channel, f"r{hour}"))["out"]["csr"]), hour_s)
                 await channel.send("device.certificate", f"c{hour}", {"chain": signed})
                 await channel.settle()
                 answer = await final(channel, f"c{hour}")

@@ -84,6 +84,6 @@ _STATUS: dict[str, Any] = {
 }
 
 
-def status(**changes: Any) -> dict[str, Any]:
+def status(**changes: Any) -> Any:
     """A healthy status, with top-level fields changed."""
     return {**copy.deepcopy(_STATUS), **changes}

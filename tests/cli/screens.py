@@ -32,6 +32,7 @@ from agent.doctor.diagnosis import diagnose
 from agent.doctor.evidence import Evidence
 from agent.errors import NotPermitted
 from agent.net.facts import Disk, Reach, Route, WanLink
+from agent.status_schema import Modem
 from tests.cli import sample
 from tests.control.conftest import Table, serving
 
@@ -83,7 +84,7 @@ interfaces = ["wan0"]
 """
 
 
-def reading() -> dict[str, Any]:
+def reading() -> Any:
     found: dict[str, Any] = json.loads(READING.read_text())
     return found
 
@@ -101,7 +102,7 @@ def plan(state: str = "normal", reason: str = "67.9 % used") -> dict[str, Any]:
     return {"state": state, "reason": reason, "since": PERIOD["start"], "rates": rates}
 
 
-def status(**changes: Any) -> dict[str, Any]:
+def status(**changes: Any) -> Any:
     """The device of all screens, on 22 November 2026."""
     session = {**sample.status()["session"], "connected": False, "broker": "", "since_boot_s": None}
     return sample.status(
@@ -250,7 +251,7 @@ def without_sim() -> Evidence:
     told.update(sim={"state": "not-inserted", "lock": "not-inserted"}, contexts=[], access_technology=None)
     told["registration"] = {**told["registration"], "stat": 0, "name": "not registered", "domains": {}}
     told["operator"] = {"plmn": None, "name": None}
-    modem = {"state": "ready", "reason": "", "cause": "sim-missing", "reading": told}
+    modem: Modem = {"state": "ready", "reason": "", "cause": "sim-missing", "reading": told}
     dead = tuple(replace(host, ok=False, ms=None, problem="no answer") for host in seen.hosts or ())
     link = WanLink("wan0", up=True, carrier=True)
     return replace(

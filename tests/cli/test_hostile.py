@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,7 +153,7 @@ def agent(tmp_path: Path) -> Iterator[str]:
     table = Table()
 
     async def status(args: object, progress: object) -> dict[str, object]:
-        told = sample.status()
+        told: dict[str, Any] = sample.status()
         told["modem"]["reading"]["operator"]["name"] = "Proximus Café"
         return told
 

@@ -14,7 +14,7 @@ from tests.cli import sample
 START = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)
 
 
-def heard(rsrp: float | None, sinr: float | None = 8.0, **more: Any) -> dict[str, Any]:
+def heard(rsrp: float | None, sinr: float | None = 8.0, **more: Any) -> Any:
     reading = sample.status()["modem"]["reading"]
     return {**reading, "signal": {**reading["signal"], "rsrp_dbm": rsrp, "sinr_db": sinr, **more}}
 
@@ -90,7 +90,7 @@ def test_a_technology_without_rsrp_and_no_signal_at_all() -> None:
 
 
 def test_a_line_of_the_stream() -> None:
-    line = turned(-100, -90).to_dict()
+    line: dict[str, Any] = turned(-100, -90).to_dict()
     assert line["v"] == 1
     assert line["words"]["rsrp_dbm"] == "good"
     assert line["best"]["rsrp_dbm"] == {"value": -90, "at": "2026-11-22T12:00:01+00:00"}

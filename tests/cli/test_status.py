@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent.cli import exits
 from agent.cli.verbs.status import _broker
+from agent.status_schema import Status
 from tests.cli import sample
 from tests.cli.conftest import Answers, Run
 
@@ -95,7 +96,7 @@ def test_without_an_agent_it_says_so(cli: Run, tmp_path: Path) -> None:
 
 def test_how_long_the_devices_certificate_lasts() -> None:
     def words(ends: str | None) -> str:
-        status = sample.status(session={**sample.status()["session"], "certificate_ends": ends})
+        status: Status = sample.status(session={**sample.status()["session"], "certificate_ends": ends})
         return _broker({**status, "time": "2026-11-30T00:00:00Z"}).partition("; ")[2]
 
     told = [words(ends) for ends in (None, "2026-11-29T00:00:00Z", "2027-01-01T12:00:00Z")]

@@ -32,7 +32,7 @@ class Agent(Table):
             "plan.topup": ("act", self._topup),
         }
 
-    async def _status(self, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+    async def _status(self, args: dict[str, Any], progress: Any) -> Any:
         return sample.status()
 
     async def _signal(self, args: dict[str, Any], progress: Any) -> dict[str, Any]:

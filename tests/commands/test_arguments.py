@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.commands import arguments
+from agent.commands.command import Schema
 from agent.commands.table import COMMANDS
 from agent.errors import Rejected
 
-SCHEMA: dict[str, dict[str, Any]] = {
+SCHEMA: Schema = {
     "bytes": {"type": "integer", "minimum": 1, "maximum": 1000, "required": True},
     "kind": {"type": "string", "enum": ["a", "b"]},
     "name": {"type": "string", "maxLength": 5, "pattern": "^[a-z]*$"},
@@ -22,7 +21,7 @@ SCHEMA: dict[str, dict[str, Any]] = {
 }
 
 
-def published(schema: dict[str, dict[str, object]]) -> dict[str, object]:
+def published(schema: Schema) -> dict[str, object]:
     """The same rules as JSON Schema proper."""
     return {
         "type": "object",

@@ -28,8 +28,8 @@ from agent.net import icmp
 from tests.commands.standin import StandIn
 
 
-def run(tmp_path: Path, name: str, args: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    async def story() -> tuple[dict[str, Any], Any]:
+def run(tmp_path: Path, name: str, args: dict[str, Any]) -> tuple[Any, Any]:
+    async def story() -> tuple[Any, Any]:
         with StandIn(tmp_path, Config()) as agent:
             return await execute(agent, name, args, role="admin", source="test"), agent.ledger
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent.command_schema import Request
 from agent.commands import results
 from agent.commands.authority import Grant, KeyAuthority, authority_of, cosign, sign
 from agent.commands.command import Command, Progress
@@ -167,7 +168,7 @@ def test_the_desk_signs_by_two_keys_files(tmp_path: Path) -> None:
         path.write_text(f'[{issuer.name}]\nkey_id = "{issuer.key_id}"\nkey = "{issuer.key.hex()}"\nrole = "admin"\n')
         path.chmod(0o600)
         files.append(str(path))
-    plain = {name: value for name, value in body().items() if name not in ("iss", "ctr")}
+    plain: Request = {"v": 1, "id": "u1", "type": "agent.update", "args": ARGS, "aud": DEVICE}
     assert granted(signer(*files)(plain)).cosigner == "ben"
     with pytest.raises(Rejected, match="two issuers"):
         granted(signer(files[0])(plain))

@@ -105,7 +105,7 @@ def test_watchers_of_the_same_share_their_beats(served: Served) -> None:
         assert next(one) == {"v": 1, "beat": 1}
         last = [next(two) for _ in range(3)][-1]
         assert isinstance(last, dict)
-        assert last["beat"] <= 4
+        assert last["beat"] in (1, 2, 3, 4)
     asked = [name for name, _, _ in served.table.asked if name == "status"]
     assert len(asked) <= 6  # two watchers, three beats: not six questions and more
 

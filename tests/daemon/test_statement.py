@@ -15,6 +15,7 @@ from agent.daemon.tasks.statement import Sealing
 from agent.errors import StoreError
 from agent.events import unheard
 from agent.plan import Ledger, OperatorCount, reconcile, settle
+from agent.statement_schema import Answer
 from agent.store import Database
 from tests.commands.standin import StandIn
 from tests.mqtt import events
@@ -33,7 +34,7 @@ def told(agent: StandIn) -> list[dict[str, Any]]:
     return [details for name, details in agent.events if name == "statement"]
 
 
-def sealed(database: Database) -> dict[str, Any] | None:
+def sealed(database: Database) -> Answer | None:
     return database.statements.of("2026-11")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from agent.doctor.readings_log import Diary
 from tests.cli import sample
 
 
-def at(up: int, ci: int = 1, imei: str = "990000862471854") -> dict[str, object]:
+def at(up: int, ci: int = 1, imei: str = "990000862471854") -> Any:
     status = sample.status(up=up)
     status["modem"]["reading"]["registration"]["ci"] = ci
     status["modem"]["reading"]["identity"]["imei"] = imei

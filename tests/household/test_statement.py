@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -20,6 +20,7 @@ from agent.household import statement, statement_page
 from agent.household.statement_texts import LANGUAGES
 from agent.plan import OperatorCount, Plan, TopUp, committed, measured, reconcile, top_up
 from agent.plan.period import local_date
+from agent.statement_schema import Answer, Statement
 from agent.store import Database
 from tests.manual_clock import ManualClock
 from tests.plan.conftest import Household
@@ -70,7 +71,7 @@ class Month:
         self.events.append(told)
         return True
 
-    def answer(self, month: str = "2026-11") -> dict[str, Any]:
+    def answer(self, month: str = "2026-11") -> Answer:
         found = statement.look(self.database, self.home.plan, month, **WHO)
         assert found is not None
         return found
@@ -112,6 +113,7 @@ def test_a_month_is_the_truth_to_the_byte(month: Month) -> None:
     assert {day["day"]: day["bytes"] for day in body["days"]} == days
     assert sum(day["bytes"] for day in body["days"]) == truth
     assert body["used_bytes"] == truth + body["correction_bytes"] - body["exempt_bytes"]
+    assert body["operator"] is not None
     assert body["correction_bytes"] == body["operator"]["difference_bytes"]
     told = ["warning", "warning", "throttled", "restored"]
     assert [m["kind"] for m in body["marks"]] == told
@@ -134,7 +136,7 @@ def test_a_month_is_sealed_once_and_again_when_it_is_corrected(month: Month) -> 
     assert month.events[1]["before"] == month.events[0]["hash"]
 
 
-def chain(tmp_path: Path, answers: list[dict[str, Any]], events: list[dict[str, Any]]) -> tuple[int, str]:
+def chain(tmp_path: Path, answers: Sequence[Mapping[str, object]], events: list[dict[str, Any]]) -> tuple[int, str]:
     names = []
     for name, rows in (("statements", answers), ("events", events)):
         (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -173,7 +175,7 @@ def test_a_page_needs_nothing_from_elsewhere(language: str, month: Month) -> Non
 
 def test_what_a_device_is_called_cannot_break_the_page(month: Month) -> None:
     month.pass_hour(1, 1)
-    body = {**month.answer()["statement"], "device": "<script>x</script>"}
+    body: Statement = {**month.answer()["statement"], "device": "<script>x</script>"}
     assert "<script>" not in statement_page.page({"n": None, "hash": None, "statement": body}, "en")
 
 

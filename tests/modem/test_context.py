@@ -15,9 +15,10 @@ from agent.modem import Modem, Recovery, profiles
 from agent.modem.context import bearer, definition, differs
 from agent.modem.mask import masked
 from agent.modem.recovery import CONTEXTS_A_DAY
+from agent.status_schema import Context
 from tests.modem.scripted import OK, ScriptedModem
 
-PROXIMUS = [{"cid": 1, "apn": "internet.proximus.be", "pdp_type": "IPV4V6"}]
+PROXIMUS: list[Context] = [{"cid": 1, "apn": "internet.proximus.be", "pdp_type": "IPV4V6"}]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ PROXIMUS = [{"cid": 1, "apn": "internet.proximus.be", "pdp_type": "IPV4V6"}]
         ("orange.be", [{"cid": 1, "apn": None}], True),
     ],
 )
-def test_when_the_context_differs(apn: str, contexts: list[dict[str, Any]], wrong: bool) -> None:
+def test_when_the_context_differs(apn: str, contexts: list[Context], wrong: bool) -> None:
     assert differs(apn, contexts) is wrong
 
 
@@ -139,8 +140,8 @@ def test_a_module_that_refuses_the_context_is_attached_again_all_the_same(tmp_pa
     run(tmp_path, story, "orange.be", stubborn=True)
 
 
-def recovery(modem: Modem, memory: dict[str, Any], saved: list[dict[str, Any]]) -> Recovery:
-    async def save(now: dict[str, Any]) -> None:
+def recovery(modem: Modem, memory: Any, saved: list[Any]) -> Recovery:
+    async def save(now: Any) -> None:
         saved.append(dict(now))
 
     return Recovery(modem, ModemSettings(apn="orange.be"), memory, save, boot_s=lambda: 5.0)

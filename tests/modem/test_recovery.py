@@ -58,7 +58,7 @@ def run(
             modem = Modem(settings, boot_clock=clock, lock_directory=tmp_path)
             saved: list[dict[str, Any]] = []
 
-            async def save(what: dict[str, Any]) -> None:
+            async def save(what: Any) -> None:
                 saved.append({**what, "pin-tried": modem.faults["modem.pin-tried"]})
 
             recovery = Recovery(modem, settings, {}, save, boot_s=clock)
@@ -117,7 +117,7 @@ def test_after_a_reboot_neither_step_nor_pin_is_repeated(tmp_path: Path) -> None
     boot = Boot()
 
     async def story(running: Running, modem: Modem, recovery: Recovery, saved: list[dict[str, Any]]) -> None:
-        async def save(what: dict[str, Any]) -> None:
+        async def save(what: Any) -> None:
             saved.append(what)
 
         running.modem.state.sim.pin = "2468"

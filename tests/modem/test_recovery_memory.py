@@ -6,7 +6,7 @@ import asyncio
 import copy
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -17,6 +17,9 @@ from agent.modem.cause import Evidence
 from agent.modem.ladder import DAY_S, PAUSE_S, RUNGS, Decision
 from agent.modem.pin import fingerprint
 from agent.modem.recovery import CONTEXTS_A_DAY, SAVE_EVERY_S
+
+if TYPE_CHECKING:
+    from agent.modem.recovery import Memory
 
 WELL = Evidence(present=True, answers=True, sim_lock="none", stat=1, hosts=(True,))
 NO_ADDRESS = Evidence(present=True, answers=True, sim_lock="none", stat=1, address=False)
@@ -53,16 +56,16 @@ class Module:
         self.done.append((pin, len(self.saved)))
         return self.accepts
 
-    async def save(self, memory: dict[str, Any]) -> None:
-        self.saved.append(copy.deepcopy(memory))
+    async def save(self, memory: Memory) -> None:
+        self.saved.append(cast(dict[str, Any], copy.deepcopy(memory)))
 
 
 class Home:
-    def __init__(self, *, pin_file: str = "", memory: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, pin_file: str = "", memory: Any = None) -> None:  # the store may hold anything
         self.module, self.boot_s = Module(), 500.0
         self.recovery = Recovery(
-            cast(Modem, self.module), ModemSettings(pin_file=pin_file), memory or {}, self.module.save,
-            boot_s=lambda: self.boot_s,
+            cast(Modem, self.module), ModemSettings(pin_file=pin_file), {} if memory is None else memory,
+            self.module.save, boot_s=lambda: self.boot_s,
         )  # fmt: skip
 
     @property

@@ -9,7 +9,7 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -51,7 +51,7 @@ def known() -> dict[str, dict[str, Any]]:
     return dict(json.loads(LIST.read_text(encoding="utf-8")))
 
 
-def check(kind: str, name: str, fields: dict[str, Any]) -> None:
+def check(kind: str, name: str, fields: Mapping[str, object]) -> None:
     """Raises AssertionError or ValidationError when an event or alarm is not as listed."""
     assert name in known()[kind], f"events.json does not list {name} under {kind}"
     listed = known()[kind][name]["fields"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agent.command_schema import Result
 from agent.config import Config
 from agent.errors import ConfigError
 from agent.mqtt import credentials
@@ -77,11 +78,11 @@ def config(folder: Path, pki: Pki, url: str) -> Config:
     return replace(found, device=replace(found.device, state_dir=str(folder / "state")), commands=unlimited(10_000))
 
 
-async def renew(channel: Channel, pki: Authority, id: str, **sign: Any) -> dict[str, Any]:
+async def renew(channel: Channel, pki: Authority, id: str, **sign: Any) -> Result:
     """Both steps; the last answer."""
     await channel.send("device.certificate", f"{id}-csr", {"csr": True})
     await channel.settle()
-    request = (await final(channel, f"{id}-csr"))["out"]["csr"]
+    request = str((await final(channel, f"{id}-csr"))["out"]["csr"])
     signed = pki.sign(request, **sign)
     channel.agent.clock.wall = datetime.now(timezone.utc)  # the authority's: it signs by it
     await channel.send("device.certificate", f"{id}-chain", {"chain": signed})
@@ -89,7 +90,7 @@ async def renew(channel: Channel, pki: Authority, id: str, **sign: Any) -> dict[
     return await final(channel, f"{id}-chain")
 
 
-async def final(channel: Channel, id: str) -> dict[str, Any]:
+async def final(channel: Channel, id: str) -> Result:
     """Of the journal: what the outbox had is delivered."""
     entry = await channel.agent.store.run(lambda db: db.journal.get(id))
     assert entry is not None

@@ -40,4 +40,5 @@ def test_the_canonical_form_is_the_one_written_there() -> None:
     import hashlib
     import hmac
 
-    assert sign(envelope, "k", b"0" * 16)["sig"]["v"] == hmac.new(b"0" * 16, written, hashlib.sha256).hexdigest()
+    value = hmac.new(b"0" * 16, written, hashlib.sha256).hexdigest()
+    assert sign(envelope, "k", b"0" * 16)["sig"] == {"kid": "k", "alg": "HS256", "v": value}

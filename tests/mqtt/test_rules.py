@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -143,7 +144,7 @@ def test_runs_of_numbers() -> None:
     assert ranges("b", [1, 2, 3, 7, 9, 10]) == [Gap("b", 1, 3), Gap("b", 7, 7), Gap("b", 9, 10)]
 
 
-def state(rsrp: int | None = -100, modem: str = "ready", status: str = "Up") -> dict[str, object]:
+def state(rsrp: int | None = -100, modem: str = "ready", status: str = "Up") -> Any:
     cell = {"Status": status, "RSRP": rsrp, "CurrentAccessTechnology": "LTE", "NetworkInUse": "20601"}
     return {"cell": {**cell, "RoamingStatus": "Home", "Band": 3}, "modem": modem, "shaper": {"state": "off"}}
 

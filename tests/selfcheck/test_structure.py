@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 AGENT = Path(__file__).parents[2] / "agent"
-ANY_IN_1000_LINES = 10.9  # the aim is 5: what JSON, SQLite and untyped libraries bring in
+ANY_IN_1000_LINES = 2.0  # the aim was 5: left are click, pyroute2, SQL rows, TOML and types that are read at run time
 FOREIGN = {"mqtt/transport.py"}  # paho's own callbacks, set where a client is made
 
 

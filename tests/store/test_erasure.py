@@ -24,7 +24,7 @@ def words(number: int) -> str:
 def entry(id: str, text: str, *, state: str = "succeeded") -> Entry:
     return Entry(
         id=id, type="sms.send", args={"text": text}, issuer="support", role="act", state=state, n=2, boot="b",
-        received_s=1.0, ttl_s=None, received=0, instance="1", topic="t", correlation=b"\x01", answer={"out": text},
+        received_s=1.0, ttl_s=None, received=0, instance="1", topic="t", correlation=b"\x01", answer={"reason": text},
         finished=state == "succeeded",
     )  # fmt: skip
 

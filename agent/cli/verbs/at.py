@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
 
 import click
 
@@ -40,12 +39,13 @@ def command(call: Call, line: str, force: bool) -> int:
     if call.json:
         screen.print_json(answer)
     else:
-        for text in [*(answer.get("lines") or ()), answer.get("final")]:
-            print(screen.clean(text or "(no final result code)"))
+        lines = answer.get("lines")
+        for text in [*(lines if isinstance(lines, list) else ()), answer.get("final")]:
+            print(screen.clean(str(text or "(no final result code)")))
     return exits.OK if answer.get("final") == "OK" else exits.FAILED
 
 
-def _asked(call: Call, line: str, force: bool) -> dict[str, Any]:
+def _asked(call: Call, line: str, force: bool) -> dict[str, object]:
     """By somebody who may: a refusal is of this command alone."""
     params, first = {"command": line, "force": force or None}, f"asking the modem: {line}"
     try:
@@ -55,7 +55,7 @@ def _asked(call: Call, line: str, force: bool) -> dict[str, Any]:
         raise NotPermitted(f"{error}{hint}") from None
 
 
-def _straight(call: Call, line: str, force: bool) -> dict[str, Any]:
+def _straight(call: Call, line: str, force: bool) -> dict[str, object]:
     """Open the port ourselves: nobody else has it, since no agent runs. The same list of harmless commands holds."""
     from agent.commands.at_allowlist import allowed
     from agent.modem import Modem
@@ -64,7 +64,7 @@ def _straight(call: Call, line: str, force: bool) -> dict[str, Any]:
     if not force and not allowed(line, config.commands.at_allow):
         raise NotPermitted(f"{line} is not on the list of harmless commands; --force sends it all the same")
 
-    async def send() -> dict[str, Any]:
+    async def send() -> dict[str, object]:
         modem = Modem(config.modem)
         try:
             await modem.open()

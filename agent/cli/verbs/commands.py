@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli import exits, screen
 from agent.cli.request import ask, confirm
 from agent.cli.verb import Call, verb
+
+if TYPE_CHECKING:
+    from agent.command_schema import Rule
+    from agent.commands.command import Command
 
 
 @verb("modem-agent commands", "modem-agent commands modem.scan", "modem-agent commands diag.traceroute host=9.9.9.9")
@@ -26,14 +29,14 @@ def command(call: Call, name: str | None, values: tuple[str, ...], yes: bool) ->
     from agent.commands.table import COMMANDS
 
     if name is None:
-        return _list(call, [COMMANDS[known].to_dict() for known in sorted(COMMANDS)])
+        return _list(call, [COMMANDS[known] for known in sorted(COMMANDS)])
     if name not in COMMANDS:
         raise click.UsageError(f"there is no command {name!r}; 'modem-agent commands' lists them")
-    row = COMMANDS[name].to_dict()
+    row = COMMANDS[name]
     params = arguments(row, values)
-    if row["role"] != "read":
-        confirm(call, name, params, f"{name}: {row['help']}. Go on?", yes=yes)
-    answer = ask(call, name, params, limit_s=row["time_limit_s"] + 10, first=name)
+    if row.role != "read":
+        confirm(call, name, params, f"{name}: {row.help}. Go on?", yes=yes)
+    answer = ask(call, name, params, limit_s=row.time_limit_s + 10, first=name)
     if call.json:
         screen.print_json(answer)
     else:
@@ -41,22 +44,22 @@ def command(call: Call, name: str | None, values: tuple[str, ...], yes: bool) ->
     return exits.OK
 
 
-def arguments(row: Mapping[str, Any], values: tuple[str, ...]) -> dict[str, Any]:
+def arguments(row: Command, values: tuple[str, ...]) -> dict[str, object]:
     """NAME=VALUE words by the row's own schema; what is missing or out of range the agent tells."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for word in values:
         name, equals, text = word.partition("=")
-        if not equals or name not in row["args"]:
-            allowed = ", ".join(f"{known}=..." for known in row["args"]) or "none"
-            raise click.UsageError(f"{word!r} is no argument of {row['name']}; allowed: {allowed}")
-        found[name] = _typed(name, row["args"][name]["type"], text)
-    missing = [name for name, rule in row["args"].items() if rule.get("required") and name not in found]
+        if not equals or name not in row.args:
+            allowed = ", ".join(f"{known}=..." for known in row.args) or "none"
+            raise click.UsageError(f"{word!r} is no argument of {row.name}; allowed: {allowed}")
+        found[name] = _typed(name, row.args[name]["type"], text)
+    missing = [name for name, rule in row.args.items() if rule.get("required") and name not in found]
     if missing:
-        raise click.UsageError(f"{row['name']} wants {', '.join(f'{name}=...' for name in missing)}")
+        raise click.UsageError(f"{row.name} wants {', '.join(f'{name}=...' for name in missing)}")
     return found
 
 
-def _typed(name: str, kind: str, text: str) -> Any:
+def _typed(name: str, kind: str, text: str) -> object:
     if kind == "string":
         return text
     try:
@@ -68,22 +71,22 @@ def _typed(name: str, kind: str, text: str) -> Any:
     return value
 
 
-def _list(call: Call, rows: list[dict[str, Any]]) -> int:
+def _list(call: Call, rows: list[Command]) -> int:
     if call.json:
-        screen.print_json({"v": 1, "commands": rows})
+        screen.print_json({"v": 1, "commands": [row.to_dict() for row in rows]})
         return exits.OK
     for row in rows:
-        words = [_argument(name, rule) for name, rule in row["args"].items()]
-        for line in screen.wrap(" ".join([row["name"], *words]), screen.width(), indent="    "):
+        words = [_argument(name, rule) for name, rule in row.args.items()]
+        for line in screen.wrap(" ".join([row.name, *words]), screen.width(), indent="    "):
             print(screen.paint(line, screen.BOLD))
-        tail = "" if row["repeatable"] else ", never twice"
-        text = f"{row['help']} ({row['role']}, {row['time_limit_s']:g} s{tail})"
+        tail = "" if row.repeatable else ", never twice"
+        text = f"{row.help} ({row.role}, {row.time_limit_s:g} s{tail})"
         for line in screen.wrap(text, screen.width() - 4):
             print("    " + line)
     return exits.OK
 
 
-def _argument(name: str, rule: Mapping[str, Any]) -> str:
+def _argument(name: str, rule: Rule) -> str:
     kind = "|".join(map(str, rule["enum"])) if "enum" in rule else rule["type"]
     shown = f"{name}={kind}"
     return shown if rule.get("required") else f"[{shown}]"

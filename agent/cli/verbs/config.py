@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli.screen import clean, print_json
 from agent.cli.verb import Call, verb
+
+if TYPE_CHECKING:
+    from agent.config import Config
 
 
 @click.group(no_args_is_help=False)
@@ -82,7 +85,7 @@ def pushed(call: Call, drop: str | None) -> int:
     return exits.OK
 
 
-def _default_keys(config: Any) -> list[str]:
+def _default_keys(config: Config) -> list[str]:
     from dataclasses import fields, is_dataclass
 
     from agent.config import is_default
@@ -90,12 +93,12 @@ def _default_keys(config: Any) -> list[str]:
     keys = []
     for section in fields(config):
         value = getattr(config, section.name)
-        if is_dataclass(value):
+        if is_dataclass(value) and not isinstance(value, type):
             keys += [f"{section.name}.{f.name}" for f in fields(value) if is_default(value, f.name)]
     return keys
 
 
-def _toml(value: Any) -> str:
+def _toml(value: object) -> str:
     """A value as it would stand in the file; a key that may be absent and is shows as `(none)`."""
     import json
 

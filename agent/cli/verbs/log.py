@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli import events, exits, screen
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning
+
+if TYPE_CHECKING:
+    from agent.command_schema import ChainedEntry, Log
 
 MOST = 500  # events that the agent gives at once
 
@@ -24,10 +26,10 @@ def command(call: Call, lines: int, everything: bool, audit: bool) -> int:
     Works without an agent, from the store.
     """
     wanted = lines if everything or audit or call.json else MOST  # of which those that only read are left out
-    params: dict[str, Any] = {"count": wanted, **({"audit": True} if audit else {})}
+    params: dict[str, object] = {"count": wanted, **({"audit": True} if audit else {})}
     try:
         with call.client() as client:
-            answer = client.call("log.get", params)
+            answer = client.log(params)
     except AgentNotRunning as absent:
         from agent.cli import offline_status
 
@@ -48,19 +50,20 @@ def command(call: Call, lines: int, everything: bool, audit: bool) -> int:
     return exits.OK if broken is None else exits.FAILED
 
 
-def _stored(call: Call, lines: int, audit: bool) -> dict[str, Any]:
+def _stored(call: Call, lines: int, audit: bool) -> Log:
     from agent.cli import offline_status
 
-    found: dict[str, Any]
+    found: Log
     if audit:
         entries, broken = offline_status.look(call, lambda db: (db.audit.entries(lines), db.audit.broken()))
         found = {"audit": entries, "broken": broken}
     else:
         found = {"events": offline_status.look(call, lambda db: db.events.recent(lines))}
-    return {"v": 1, **found, "stored": {"age_s": round(offline_status.age_s(call))}}
+    found["v"], found["stored"] = 1, {"age_s": round(offline_status.age_s(call))}
+    return found
 
 
-def _audit_line(entry: Mapping[str, Any]) -> str:
+def _audit_line(entry: ChainedEntry) -> str:
     """22 Nov 2026 08:15 #12 plan.topup succeeded, by support (act), id 01JD3W7K9Q"""
     who = f"{entry['issuer'] or 'somebody unnamed'}" + (f" ({entry['role']})" if entry["role"] else "")
     why = f": {entry['reason']} ({entry['code']})" if entry["reason"] else ""

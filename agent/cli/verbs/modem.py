@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -12,6 +12,7 @@ from agent.cli.verb import Call, verb
 from agent.errors import AgentError, PortAbsent
 
 if TYPE_CHECKING:
+    from agent import status_schema as schema
     from agent.modem.discovery import Candidate
 
 _SECTIONS = ("identity", "sim", "registration", "operator", "signal")
@@ -25,11 +26,11 @@ def command(call: Call, full: bool, ports: bool) -> int:
     if ports:
         return _ports(call)
     with call.client() as client:
-        answer = client.call("status")["modem"]
+        answer = client.status()["modem"]
     if answer.get("reading") is None:
         reason = answer.get("reason") or "nothing was read from it yet"
         raise PortAbsent(f"modem {answer.get('state')}: {reason}")
-    shown = answer if full else masked(answer)
+    shown = answer if full else cast("schema.Modem", masked(answer))
     if call.json:
         screen.print_json({"v": 1, **shown})
         return 0
@@ -73,7 +74,7 @@ def port_lines(found: Sequence[Candidate]) -> list[str]:
 def _tried(call: Call) -> list[str]:
     try:
         with call.client() as client:
-            return [str(line) for line in client.call("status")["modem"].get("tried") or ()]
+            return [str(line) for line in client.status()["modem"].get("tried") or ()]
     except AgentError:
         return []
 
@@ -83,7 +84,7 @@ def _tried(call: Call) -> list[str]:
 _IDENTIFIERS = frozenset({"imei", "imsi", "iccid", "msisdn"})
 
 
-def masked(value: Any, name: str = "") -> Any:
+def masked(value: object, name: str = "") -> object:
     """The same value with every identifier masked, however deep it lies."""
     if isinstance(value, Mapping):
         return {key: masked(inner, str(key)) for key, inner in value.items()}
@@ -95,8 +96,8 @@ def masked(value: Any, name: str = "") -> Any:
     return value
 
 
-def _lines(answer: Mapping[str, Any]) -> list[str]:
-    reading = answer["reading"]
+def _lines(answer: schema.Modem) -> list[str]:
+    reading: schema.Reading = answer.get("reading") or {}
     lines = [*screen.pairs([("state", answer.get("state"))])]
     rest = {k: v for k, v in reading.items() if k not in (*_SECTIONS, "contexts")}
     for title, section in [*[(name, reading.get(name)) for name in _SECTIONS], ("other", rest)]:
@@ -107,7 +108,7 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _rows(section: Mapping[str, Any]) -> list[tuple[str, object]]:
+def _rows(section: Mapping[str, object]) -> list[tuple[str, object]]:
     """Flat rows; what is nested is named with a dot, what is unknown or empty is left out."""
     rows: list[tuple[str, object]] = []
     for name, value in section.items():

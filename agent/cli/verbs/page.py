@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,10 @@ from agent.cli.times import parsed
 from agent.cli.verb import DEFAULT_ZONE, Call, verb
 from agent.errors import AgentNotRunning, StoreError
 from agent.household.page_texts import LANGUAGES
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
+    from agent.household.page_view import View
 
 LINE_WORKS = (None, "none", "throttled")  # causes with which the household has a line, or nobody knows of any
 
@@ -47,34 +51,35 @@ def command(call: Call, lang: str, sheet: bool) -> int:
     return exits.OK
 
 
-def _look(call: Call) -> tuple[Any, int, bool]:
+def _look(call: Call) -> tuple[View, int, bool]:
     """What the page shows, how many seconds ago that was true, and whether no agent keeps it."""
     from agent.household.page_view import view
     from agent.plan import BillingPeriod, Usage
 
     status, settings = _ask(call)
-    start, end = (parsed((status.get("period") or {}).get(name)) for name in ("start", "end"))
+    period, stored = status.get("period"), status.get("stored")
+    start, end = (parsed(period["start"]), parsed(period["end"])) if period else (None, None)
     if status.get("usage") is None or start is None or end is None:
         raise StoreError("nothing is counted yet")
     shown = view(
         Usage(**status["usage"]),
         BillingPeriod(start, end),
         str((status.get("plan") or {}).get("state")),
-        online=(status.get("modem") or {}).get("cause") in LINE_WORKS or "stored" in status,
+        online=(status.get("modem") or {}).get("cause") in LINE_WORKS or stored is not None,
         now=parsed(status["time"]) if status.get("clk") in ("sync", "nitz") else None,
         zone=call.plan_zone() or DEFAULT_ZONE,
         phone=settings.get("help_phone", ""),
         help_text=settings.get("help_text", ""),
     )
-    return shown, int((status.get("stored") or {}).get("age_s", 0)), "stored" in status
+    return shown, stored["age_s"] if stored else 0, stored is not None
 
 
-def _ask(call: Call) -> tuple[dict[str, Any], dict[str, Any]]:
+def _ask(call: Call) -> tuple[schema.Status, dict[str, str]]:
     """Status, and the section of the configuration with what the operator has pushed."""
     try:
         with call.client() as client:
             answer = client.call("config.get", {"section": "household"})
-            return dict(client.call("status")), dict(answer.get("config", {}).get("household", {}))
+            return client.status(), dict(answer.get("config", {}).get("household", {}))
     except AgentNotRunning as absent:
         from agent.cli import offline_status
 

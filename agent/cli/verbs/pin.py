@@ -8,13 +8,16 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli import exits, screen
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
 
 OWNER_GROUP = "modem-agent"  # the service's own (systemd/modem-agent.sysusers)
 MODE = 0o640
@@ -98,9 +101,9 @@ def _report(call: Call, file: Path, *, restart: bool) -> int:
     return exits.FAILED if sim not in (None, "READY") else exits.OK
 
 
-def _modem(call: Call) -> dict[str, Any]:
+def _modem(call: Call) -> schema.Modem:
     with call.client() as client:
-        return dict(client.call("status")["modem"])
+        return client.status()["modem"]
 
 
 def _wait(call: Call, before: str) -> tuple[str | None, str]:

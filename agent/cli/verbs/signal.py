@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,10 @@ from agent.cli import screen
 from agent.cli.times import ZONE
 from agent.cli.verb import Call, verb
 from agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
+    from agent.cli.meter import Meter
 
 HOME, CLEAR_LINE, CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -33,9 +37,9 @@ def command(call: Call, watch: bool, every: float, beats: int | None, beep: bool
     """
     with call.client() as client:
         if watch or beats:
-            beats_of = client.stream("modem.signal", {}, every_s=every)
+            beats_of = client.signals(every)
             return _watch(beats_of, beats, beep=beep, as_json=call.json)
-        answer = client.call("modem.signal")
+        answer = client.signal()
     if call.json:
         screen.print_json(answer)
         return 0
@@ -44,22 +48,22 @@ def command(call: Call, watch: bool, every: float, beats: int | None, beep: bool
     return 0
 
 
-def rows(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
+def rows(answer: schema.Heard) -> list[tuple[str, object]]:
     """The signal as (name, value) lines."""
     from agent import quality
     from agent.cli.verbs.status import network
 
-    values = answer.get("signal") or {}
+    levels = quality.levels(answer.get("signal") or {})
     lines: list[tuple[str, object]] = [("Network", network(answer))]
     for name, (unit, _, _) in quality.SCALES.items():
-        value = values.get(name)
+        value = levels[name]
         if value is not None:
             lines.append((name.split("_")[0].upper(), f"{value:g} {unit}  {quality.word(name, value)}"))
-    lines.append(("Overall", quality.overall(values) or "no signal"))
+    lines.append(("Overall", quality.overall(answer.get("signal") or {}) or "no signal"))
     return lines
 
 
-def _watch(beats: Iterator[Mapping[str, Any] | AgentError], most: int | None, *, beep: bool, as_json: bool) -> int:
+def _watch(beats: Iterator[schema.Heard | AgentError], most: int | None, *, beep: bool, as_json: bool) -> int:
     """Draw each beat. Ctrl-C is the ordinary end; what was best stays on the screen."""
     from agent.cli.meter import Meter
 
@@ -89,7 +93,7 @@ def _watch(beats: Iterator[Mapping[str, Any] | AgentError], most: int | None, *,
     return 0
 
 
-def _draw(meter: Any, now: datetime, *, live: bool, as_json: bool) -> None:
+def _draw(meter: Meter, now: datetime, *, live: bool, as_json: bool) -> None:
     if as_json:
         screen.print_json(meter.to_dict())
     elif live:
@@ -100,7 +104,7 @@ def _draw(meter: Any, now: datetime, *, live: bool, as_json: bool) -> None:
         print(_plain(meter, now), flush=True)
 
 
-def _plain(meter: Any, now: datetime) -> str:
+def _plain(meter: Meter, now: datetime) -> str:
     """One line a beat where there is no terminal to draw on."""
     from agent.cli.verbs.status import signal
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.cli import exits, screen
 from agent.cli.times import local, seconds_between
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
 
 CLOCKS = {
     "sync": "by NTP",
@@ -27,7 +29,7 @@ def command(call: Call) -> int:
     """
     try:
         with call.client() as client:
-            status = client.call("status")
+            status = client.status()
     except AgentNotRunning as error:
         return _stored(call, error)
     if call.json:
@@ -50,7 +52,7 @@ def _stored(call: Call, error: AgentNotRunning) -> int:
     return exits.NOT_RUNNING
 
 
-def lines(status: Mapping[str, Any]) -> list[str]:
+def lines(status: schema.Status) -> list[str]:
     """The whole screen; of a status that the store gave, what the store can know."""
     kept = status.get("stored")
     if kept is None:
@@ -61,7 +63,7 @@ def lines(status: Mapping[str, Any]) -> list[str]:
     return screen.pairs([*shown, *[row for row in rows(status) if row[0] in wanted]])
 
 
-def rows(status: Mapping[str, Any]) -> list[tuple[str, object]]:
+def rows(status: schema.Status) -> list[tuple[str, object]]:
     """The screen as (name, value); a value of None is left out."""
     return [
         ("Device", status.get("device") or None),
@@ -95,7 +97,7 @@ def _refused(problem: str | None) -> str | None:
     return f"the last good one is in force; refused: {problem}" if problem else None
 
 
-def _update(update: Mapping[str, Any] | None) -> str | None:
+def _update(update: dict[str, str] | None) -> str | None:
     """What became of the last one: from which version to which."""
     if update is None:
         return None
@@ -103,7 +105,7 @@ def _update(update: Mapping[str, Any] | None) -> str | None:
     return f"{way}: {update['reason']}" if update["reason"] else way
 
 
-def _modem(modem: Mapping[str, Any]) -> str:
+def _modem(modem: schema.Modem) -> str:
     reading = modem.get("reading") or {}
     identity = reading.get("identity") or {}
     name = " ".join(str(v) for v in (identity.get("manufacturer"), identity.get("model")) if v)
@@ -113,7 +115,7 @@ def _modem(modem: Mapping[str, Any]) -> str:
     return f"{shown}: {modem['reason']}" if modem.get("reason") else shown
 
 
-def _sim(modem: Mapping[str, Any]) -> str | None:
+def _sim(modem: schema.Modem) -> str | None:
     sim = (modem.get("reading") or {}).get("sim") or {}
     state = sim.get("state")
     if state is None:
@@ -127,7 +129,7 @@ def _sim(modem: Mapping[str, Any]) -> str | None:
     return ", ".join(words)
 
 
-def sim_words(history: Mapping[str, Any]) -> list[str]:
+def sim_words(history: schema.SimHistory) -> list[str]:
     """The card against the contract, and against the one before it."""
     words = ["not the contract's: counted apart, nothing is cut"] if history.get("foreign") else []
     if history.get("since") and history.get("before"):
@@ -135,7 +137,7 @@ def sim_words(history: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def network(reading: Mapping[str, Any]) -> str | None:
+def network(reading: schema.Heard) -> str | None:
     """Registered where, on what."""
     registration, operator = reading.get("registration") or {}, reading.get("operator") or {}
     words = [
@@ -147,33 +149,34 @@ def network(reading: Mapping[str, Any]) -> str | None:
     return ", ".join(str(w) for w in words if w) or None
 
 
-def band(reading: Mapping[str, Any]) -> str | None:
+def band(reading: schema.Heard) -> str | None:
     value = (reading.get("signal") or {}).get("band")
     return None if value is None else f"band {value}"
 
 
-def signal(values: Mapping[str, Any]) -> str | None:
+def signal(values: schema.Signal) -> str | None:
     """good (RSRP -95 dBm, RSRQ -10 dB, SINR 12 dB)"""
     from agent import quality
 
+    levels = quality.levels(values)
     shown = [
-        f"{name.split('_')[0].upper()} {values[name]:g} {quality.SCALES[name][0]}"
-        for name in ("rsrp_dbm", "rsrq_db", "sinr_db", "rssi_dbm")
-        if values.get(name) is not None and (name != "rssi_dbm" or values.get("rsrp_dbm") is None)
+        f"{name.split('_')[0].upper()} {value:g} {quality.SCALES[name][0]}"
+        for name, value in levels.items()
+        if value is not None and (name != "rssi_dbm" or levels["rsrp_dbm"] is None)
     ]
     judged = quality.overall(values)
     return f"{judged} ({', '.join(shown)})" if judged else None
 
 
-def _links(links: list[Mapping[str, Any]]) -> str:
+def _links(links: list[schema.Link]) -> str:
     return ", ".join(f"{link['ifname']} {'up' if link['up'] else 'down'}" for link in links) or "no WAN interface"
 
 
-def _uncounted(uplink: Mapping[str, Any] | None) -> str | None:
+def _uncounted(uplink: schema.Mismatch | None) -> str | None:
     return None if uplink is None else f"{uplink['text']}. {uplink['advice']}"
 
 
-def _used(usage: Mapping[str, Any] | None) -> str | None:
+def _used(usage: schema.Usage | None) -> str | None:
     if usage is None:
         return None
     both = f"{screen.size(usage['received_bytes'])} down, {screen.size(usage['sent_bytes'])} up"
@@ -182,7 +185,7 @@ def _used(usage: Mapping[str, Any] | None) -> str | None:
     return f"{gauge} {words} ({both})".strip()
 
 
-def _left(status: Mapping[str, Any]) -> str | None:
+def _left(status: schema.Status) -> str | None:
     usage, period = status.get("usage"), status.get("period")
     if usage is None or period is None:
         return None
@@ -190,7 +193,7 @@ def _left(status: Mapping[str, Any]) -> str | None:
     return f"{screen.size(max(0, usage['remaining_bytes']))} until {local(period['end'])} (in {wait})"
 
 
-def speed(status: Mapping[str, Any]) -> str | None:
+def speed(status: schema.Status) -> str | None:
     """What the plan grants now and why."""
     plan = status.get("plan")
     if plan is None:
@@ -201,13 +204,13 @@ def speed(status: Mapping[str, Any]) -> str | None:
     return f"{plan['state']}: {fast}" + (f" ({plan['reason']})" if plan.get("reason") else "")
 
 
-def since(status: Mapping[str, Any]) -> str | None:
+def since(status: schema.Status) -> str | None:
     """Since when the line has been this fast or slow."""
     when = local((status.get("plan") or {}).get("since"))
     return when and f"{when} at this speed"
 
 
-def _shaper(shaper: Mapping[str, Any] | None) -> str | None:
+def _shaper(shaper: schema.Shaper | None) -> str | None:
     if shaper is None:
         return None
     by = " by " if shaper["state"] == "enforced" else ", would be by "
@@ -215,7 +218,7 @@ def _shaper(shaper: Mapping[str, Any] | None) -> str | None:
     return "; ".join(str(w) for w in (words, shaper.get("reason"), shaper.get("advice")) if w)
 
 
-def _broker(status: Mapping[str, Any]) -> str:
+def _broker(status: schema.Status) -> str:
     session, waiting = status["session"], status["outbox"]["rows"]
     since = session.get("since_boot_s")
     lasting = "" if since is None else f" for {screen.age(status['up'] - since)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,9 @@ from agent.cli.request import ask, show, who
 from agent.cli.times import from_now, local
 from agent.cli.verb import Call, verb
 from agent.cli.verbs.status import speed
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
 
 
 @verb("modem-agent throttle lift --reason 'medical emergency' --for 24h", "modem-agent throttle auto")
@@ -35,12 +38,12 @@ def command(call: Call, mode: str, reason: str | None, lasting: str | None) -> i
         show(call, answer, [])
         return 0
     with call.client() as client:
-        status = client.call("status")
+        status = client.status()
     show(call, answer, [("Throttle", mode), ("Speed", speed(status)), ("Until", until(mode, expires, status))])
     return 0
 
 
-def until(mode: str, expires: str | None, status: dict[str, Any]) -> str | None:
+def until(mode: str, expires: str | None, status: schema.Status) -> str | None:
     """When the override ends, in words."""
     if expires is not None or mode == "auto":
         return local(expires)

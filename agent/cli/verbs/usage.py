@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,10 @@ from agent.cli import exits, plot, screen
 from agent.cli.times import MONTHS, local, parsed
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning, StoreError
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
+    from agent.statement_schema import Answer
 
 LANGUAGES = ("fr", "nl", "de", "en", "ar")  # of the statement; its words are not loaded for the rest
 DAYS_ASKED, MONTHS_ASKED = 62, 24
@@ -77,10 +81,10 @@ def _statement(call: Call, month: str, language: str, *, as_html: bool) -> int:
     return exits.OK
 
 
-def _ask_statement(call: Call, month: str) -> dict[str, Any]:
+def _ask_statement(call: Call, month: str) -> Answer:
     try:
         with call.client() as client:
-            return dict(client.call("usage.statement", {"month": month}))
+            return client.statement(month)
     except AgentNotRunning as absent:
         from agent.cli import offline_status
         from agent.household.statement import look
@@ -94,17 +98,19 @@ def _ask_statement(call: Call, month: str) -> dict[str, Any]:
     return {"v": 1, **found}
 
 
-def _ask(call: Call, *, days: bool, months: bool) -> dict[str, Any]:
+def _ask(call: Call, *, days: bool, months: bool) -> schema.UsageAnswer:
     wanted = {**({"days": DAYS_ASKED} if days else {}), **({"months": MONTHS_ASKED} if months else {})}
     try:
         with call.client() as client:
-            return dict(client.call("usage", wanted))
+            return client.usage(wanted)
     except AgentNotRunning as absent:
         from agent.cli import offline_status
+        from agent.status import usage_of
 
         with offline_status.instead_of(absent):
             kept = offline_status.status(call)
-        out = {name: kept[name] for name in ("v", "time", "clk", "usage", "period", "plan", "operator_count", "stored")}
+        out = usage_of(kept)
+        out["stored"] = kept["stored"]
         if days:
             out["days"] = offline_status.look(call, lambda db: db.history.days(DAYS_ASKED))
         if months:
@@ -112,7 +118,7 @@ def _ask(call: Call, *, days: bool, months: bool) -> dict[str, Any]:
         return out
 
 
-def lines(answer: Mapping[str, Any], *, room: int) -> list[str]:
+def lines(answer: schema.UsageAnswer, *, room: int) -> list[str]:
     """The whole screen: the summary, then the plots that were asked for."""
     out = screen.pairs(summary(answer))
     if "days" in answer:
@@ -123,7 +129,7 @@ def lines(answer: Mapping[str, Any], *, room: int) -> list[str]:
     return out
 
 
-def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
+def summary(answer: schema.UsageAnswer) -> list[tuple[str, object]]:
     usage, period = answer["usage"], answer["period"]
     gauge = screen.bar(usage["percent"] / 100, min(40, max(12, screen.width() - 40)))
     # Rounded down: 39.999 GB of 40 must not read as 100 %.
@@ -154,7 +160,7 @@ def summary(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
     ]
 
 
-def _operator(count: Mapping[str, Any] | None) -> str | None:
+def _operator(count: schema.OperatorCount | None) -> str | None:
     """The other meter, at the instant it is of."""
     if count is None:
         return None
@@ -169,14 +175,14 @@ def _signed(amount_bytes: int) -> str:
     return f"{'+' if amount_bytes > 0 else '-'}{screen.size(abs(amount_bytes))}, as the operator counts"
 
 
-def _unusual(plan: Mapping[str, Any] | None) -> str | None:
+def _unusual(plan: schema.Decision | None) -> str | None:
     """Throttled, forced, lifted, suspended, expired: what makes the line another than the allowance lets expect."""
     if plan is None or plan["state"] in ("normal", "warned"):
         return None
     return f"{plan['state']}: {plan['reason']}"
 
 
-def outlook(answer: Mapping[str, Any]) -> str | None:
+def outlook(answer: schema.UsageAnswer) -> str | None:
     """Whether the allowance lasts, at the pace of the last whole days."""
     start, now = parsed(answer["period"]["start"]), parsed(answer["time"])
     if start is None or now is None:
@@ -193,7 +199,7 @@ def told(when: datetime | None) -> str | None:
     return None if when is None else when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def runs_out(answer: Mapping[str, Any]) -> datetime | None:
+def runs_out(answer: schema.UsageAnswer) -> datetime | None:
     """When the allowance will be used up within the period; None if it lasts, or if nobody can tell yet."""
     from agent.plan import BillingPeriod, Usage, forecast
 
@@ -204,9 +210,9 @@ def runs_out(answer: Mapping[str, Any]) -> datetime | None:
     return forecast(Usage(**answer["usage"]), BillingPeriod(start, end), now, _recent(answer))
 
 
-def _recent(answer: Mapping[str, Any]) -> float | None:
+def _recent(answer: schema.UsageAnswer) -> float | None:
     """Mean bytes a day of the whole days of the last week, idle ones too; None with fewer than two known."""
-    today = date.fromisoformat(answer["time"][:10])
+    today = date.fromisoformat(str(answer["time"])[:10])
     known = {date.fromisoformat(d["day"]): d["received_bytes"] + d["sent_bytes"] for d in answer.get("days", [])}
     week = {day: amount for day, amount in known.items() if timedelta(0) < today - day <= timedelta(days=7)}
     if len(week) < 2:
@@ -215,7 +221,7 @@ def _recent(answer: Mapping[str, Any]) -> float | None:
     return float(sum(week.values()) / (today - first).days)
 
 
-def _days_plot(answer: Mapping[str, Any], room: int) -> list[str]:
+def _days_plot(answer: schema.UsageAnswer, room: int) -> list[str]:
     period, usage = answer["period"], answer["usage"]
     start, end, now = parsed(period["start"]), parsed(period["end"]), parsed(answer["time"])
     if start is None or end is None or now is None:
@@ -247,7 +253,7 @@ def _month_name(label: str) -> str:
     return f"{when.day} {MONTHS[when.month - 1]} {when.year}"
 
 
-def _print_csv(rows: list[Mapping[str, Any]]) -> None:
+def _print_csv(rows: Sequence[schema.Day] | Sequence[schema.Month]) -> None:
     if not rows:
         return
     writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 from agent.commands import results
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import ConfigError, Rejected
 from agent.mqtt import credentials
 from agent.mqtt.certificate_request import new_request
@@ -28,7 +27,7 @@ def _folder(agent: Agent) -> Path:
     return Path(agent.config.device.state_dir) / credentials.FOLDER
 
 
-async def certificate(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def certificate(agent: Agent, args: Args, progress: Progress) -> Out:
     folder = _folder(agent)
     if args["csr"] == bool(args["chain"]):
         raise Rejected(results.INVALID_ARGUMENTS, "one of the two: csr, or the chain that came for it")
@@ -44,7 +43,7 @@ async def certificate(agent: Agent, args: dict[str, Any], progress: Progress) ->
     return await settle(agent, args, progress)
 
 
-async def settle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def settle(agent: Agent, args: Args, progress: Progress) -> Out:
     """Wait until the session has tried it, in this run of the agent or a later one."""
     if args["csr"]:  # cut off before the answer: nobody knows of that key
         return await certificate(agent, args, progress)
@@ -60,7 +59,7 @@ async def settle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict
     return {"v": 1, "result": "confirmed"}
 
 
-async def take_back(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def take_back(agent: Agent, args: Args, progress: Progress) -> Out:
     """The command was cancelled: so is a trial that is not decided."""
     folder = _folder(agent)
     if args["chain"] and credentials.verdict(folder, args["chain"]) is None:

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.commands import limits, results
 from agent.commands.agent import Agent
@@ -24,6 +24,7 @@ from agent.net.routes import read_routes
 from agent.net.spending import Payer, spend
 
 if TYPE_CHECKING:
+    from agent.command_schema import Rule
     from agent.net.http import Fetched
 
 # At most, there and back, headers included: what is taken from the day's bytes before it is known what was moved.
@@ -112,7 +113,7 @@ async def traceroute(agent: Agent, args: Args, progress: Progress) -> Out:
 
 
 async def _traceroute(payer: Payer, address: icmp.Address, args: Args, progress: Progress) -> Out:
-    hops: list[dict[str, Any]] = []
+    hops: list[Out] = []
     reached = False
     for ttl in range(1, args["hops"] + 1):
         progress(100 * ttl // args["hops"], f"hop {ttl}")
@@ -135,7 +136,7 @@ async def dns(agent: Agent, args: Args, progress: Progress) -> Out:
     if not servers:
         raise AgentError("the device has no name server (resolv.conf is empty)")
     await limits.take(agent, progress, limits.diagnosis(agent), len(servers) * QUESTION_BYTES)
-    out: list[dict[str, Any]] = []
+    out: list[Out] = []
     for server in servers:
         try:
             found = await asyncio.to_thread(dns_query.ask, server, args["name"], args["type"], timeout_s=DNS_S)
@@ -186,7 +187,7 @@ async def speed(agent: Agent, args: Args, progress: Progress) -> Out:
 async def _speed(payer: Payer, fetch: Callable[..., Fetched], args: Args, progress: Progress) -> Out:
     progress(5, "download")
     down = await spend(payer, partial(fetch, args["url"], most_bytes=args["bytes"], limit_s=SPEED_S))
-    out: dict[str, Any] = {
+    out: dict[str, object] = {
         "v": 1,
         # What was buffered before the first look came in no time: then the wait for it counts too.
         "down_bps": _rate(
@@ -194,14 +195,14 @@ async def _speed(payer: Payer, fetch: Callable[..., Fetched], args: Args, progre
         ),
         "down_bytes": down.body_bytes,
         "first_byte_ms": _ms(down.first_byte_ms),
-        "wire_bytes": down.cost.total_bytes,
+        "wire_bytes": (wire_bytes := down.cost.total_bytes),
     }
     if args.get("upload_url"):
         progress(50, "upload")
         sent = partial(fetch, args["upload_url"], most_bytes=65_536, upload_bytes=args["bytes"])
         up = await spend(payer, partial(sent, limit_s=SPEED_S))
         out["up_bps"] = _rate(args["bytes"], (up.first_byte_ms - up.connect_ms) / 1000)
-        out["wire_bytes"] += up.cost.total_bytes
+        out["wire_bytes"] = wire_bytes + up.cost.total_bytes
     return out
 
 
@@ -209,8 +210,8 @@ def _rate(size_bytes: int, seconds: float) -> int | None:
     return round(size_bytes * 8 / seconds) if seconds > 0.001 else None
 
 
-HOST = {"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[A-Za-z0-9._:%-]+$", "required": True}
-URL = {"type": "string", "maxLength": 500, "pattern": r"^https?://"}
+HOST: Rule = {"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[A-Za-z0-9._:%-]+$", "required": True}
+URL: Rule = {"type": "string", "maxLength": 500, "pattern": r"^https?://"}
 
 ROWS = (
     Command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent import redact
 from agent.at.cells import tells_cell
@@ -12,6 +12,9 @@ from agent.commands.agent import Agent, ModemPort
 from agent.commands.at_allowlist import allowed
 from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import CommandError, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SCAN_S = 200.0  # AT+COPS=? takes up to 180 s on most modules
 OPERATOR = re.compile(r'\((\d),"([^"]*)","([^"]*)","(\d{5,6})"(?:,(\d+))?\)')  # 27.007 7.3
@@ -57,7 +60,7 @@ async def scan(agent: Agent, args: Args, progress: Progress) -> Out:
     return {"v": 1, "networks": networks(response.lines)}
 
 
-def networks(lines: Any) -> list[dict[str, object]]:
+def networks(lines: Sequence[str]) -> list[dict[str, object]]:
     """The tuples of +COPS: (stat,"long","short","plmn",act)."""
     found = []
     for line in lines:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from agent import plan
 from agent.commands import limits, pushed_config, results
 from agent.commands.agent import Agent
-from agent.commands.command import Args, Command, Out, Progress, Run, allows
+from agent.commands.command import Args, Command, Out, Progress, Run, Schema, allows
 from agent.errors import Rejected
 from agent.keeper import Change, LedgerChange, Tables, as_it_stands
 from agent.plan import Ledger, Moment
 from agent.status import operator_count_dict, timestamp, usage_dict
 from agent.store.database import Database
+
+if TYPE_CHECKING:
+    from agent.command_schema import Rule
 
 
 async def _change(
@@ -149,13 +153,13 @@ def instant(text: str) -> datetime:
 
 
 ENDS = {"lift": "period", "force": "auto", "suspend": "auto"}  # without an expiry; auto: by throttle.auto alone
-EXPIRES = {"type": "string", "maxLength": 40, "help": "RFC 3339 time; else the end of the period"}
-UNTIL_AUTO = {**EXPIRES, "help": "RFC 3339 time; else it lasts until throttle.auto, through every new period"}
-BY = {"type": "string", "maxLength": 64, "help": "who granted it"}
-REASON = {"type": "string", "maxLength": 200, "help": "why; it stands in status and goes to the operator"}
-WHY = {"reason": REASON, "expires": EXPIRES, "by": BY}
-LASTING = {**WHY, "expires": UNTIL_AUTO}
-RATE = {"type": "integer", "minimum": 8_000, "maximum": 10**10}
+EXPIRES: Rule = {"type": "string", "maxLength": 40, "help": "RFC 3339 time; else the end of the period"}
+UNTIL_AUTO: Rule = {**EXPIRES, "help": "RFC 3339 time; else it lasts until throttle.auto, through every new period"}
+BY: Rule = {"type": "string", "maxLength": 64, "help": "who granted it"}
+REASON: Rule = {"type": "string", "maxLength": 200, "help": "why; it stands in status and goes to the operator"}
+WHY: Schema = {"reason": REASON, "expires": EXPIRES, "by": BY}
+LASTING: Schema = {**WHY, "expires": UNTIL_AUTO}
+RATE: Rule = {"type": "integer", "minimum": 8_000, "maximum": 10**10}
 
 ROWS = (
     Command(

@@ -7,17 +7,16 @@ come from the last whole poll.
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
 
 from agent import redact
+from agent.at import Reading as Answer
 from agent.at import read
 from agent.at.merge import SIGNAL_SOURCES
-from agent.commands.agent import Agent
+from agent.commands.agent import Agent, ModemPort
 from agent.commands.command import Args, Command, Out, Progress
 from agent.commands.rows.status import NO_MODEM, WHOLE, shown
 from agent.errors import CommandTimeout, Rejected
 from agent.modem.poll import assemble
-from agent.modem.profiles import Profile
 from agent.modem.reading import Reading
 
 PARTS = ("signal", "registration", "operator", "access_technology")
@@ -25,17 +24,9 @@ CELL = ("+CEREG", "+C5GREG", "+CGREG")
 LISTEN_S = 3.0
 
 
-class Listening(Protocol):
-    """What of the Modem is needed here."""
-
-    @property
-    def profile(self) -> Profile: ...
-    async def execute(self, text: str, timeout_s: float | None = None) -> Any: ...
-
-
-async def listen(modem: Listening) -> Reading:
+async def listen(modem: ModemPort) -> Reading:
     """Signal and cell as they are now. Raises PortAbsent; CommandTimeout when nothing at all was answered."""
-    answers: dict[str, Any] = {}
+    answers: dict[str, Answer | None] = {}
     silent: CommandTimeout | None = None
     for text in modem.profile.poll:
         if not text[2:].startswith((*SIGNAL_SOURCES, *CELL)):
@@ -53,7 +44,7 @@ async def listen(modem: Listening) -> Reading:
 
 
 async def signal(agent: Agent, args: Args, progress: Progress) -> Out:
-    modem: Any = agent.modem
+    modem = agent.modem
     status = shown(agent, args, progress)
     if modem is None:
         raise Rejected(NO_MODEM, f"modem {status['modem']['state']}: it cannot be asked")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent import redact
 from agent.commands import results
 from agent.commands.agent import Agent
-from agent.commands.command import ROLES, Args, Command, Out, Progress
+from agent.commands.command import ROLES, Args, Command, Out, Progress, Schema
 from agent.errors import Rejected
 from agent.household import statement as composed
 from agent.keeper import Change, as_it_stands
+from agent.status import usage_of
 from agent.store.database import Database
+
+if TYPE_CHECKING:
+    from agent import status_schema as schema
+    from agent.command_schema import Rule
+    from agent.statement_schema import Answer
 
 NO_MODEM = 7801  # vendor range: the cellular module is absent, busy or hung
 
 
-def shown(agent: Agent, args: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+def shown(agent: Agent, args: Args, progress: Progress) -> schema.Status:
     """The status schema as whoever asks may see it. A technician on the device sees all. Raises Rejected."""
     status, rule = agent.snapshot().to_dict(), agent.config.operator.location
     if not progress.id:
@@ -37,7 +42,7 @@ async def status(agent: Agent, args: Args, progress: Progress) -> Out:
 async def usage(agent: Agent, args: Args, progress: Progress) -> Out:
     await agent.refresh()
     found = agent.snapshot().to_dict()
-    out = {name: found[name] for name in ("v", "time", "clk", "usage", "period", "plan", "operator_count")}
+    out = usage_of(found)
     if "days" in args:
         out["days"] = await agent.store.run(lambda db: db.history.days(args["days"]))
     if "months" in args:
@@ -49,7 +54,7 @@ async def statement(agent: Agent, args: Args, progress: Progress) -> Out:
     """Of the month under way so far, of one that is over as it was sealed."""
     await agent.refresh()
     now = agent.snapshot()
-    found: list[dict[str, Any] | None] = []
+    found: list[Answer | None] = []
 
     def look(database: Database) -> None:
         """In the transaction that saves the ledger, so that days and sums are of one moment."""
@@ -69,14 +74,14 @@ async def modem_info(agent: Agent, args: Args, progress: Progress) -> Out:
     return {"v": 1, **modem}
 
 
-WHOLE = {
+WHOLE: Schema = {
     "whole": {
         "type": "boolean",
         "default": False,
         "help": "with identifiers, and with the cell unless operator.location is never: for an admin",
     }
 }
-COUNT = {"type": "integer", "minimum": 1, "maximum": 400}
+COUNT: Rule = {"type": "integer", "minimum": 1, "maximum": 400}
 
 ROWS = (
     Command("status", "everything about the agent, at one look", status, args=WHOLE),

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.commands.agent import Agent
-from agent.commands.command import Command, Progress
+from agent.commands.command import Args, Command, Out, Progress
 
 if TYPE_CHECKING:
     from agent.update.hand_over import Wish
 
 
-def _wish(args: dict[str, Any]) -> Wish:
+def _wish(args: Args) -> Wish:
     from agent.update.hand_over import Wish
 
     return Wish(**args)
 
 
-async def update(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def update(agent: Agent, args: Args, progress: Progress) -> Out:
     """Check, fetch, hand over, wait for the verdict, which usually comes to another run of the agent: `settle`."""
     from agent.update import hand_over, package_manager
 
@@ -32,7 +32,7 @@ async def update(agent: Agent, args: dict[str, Any], progress: Progress) -> dict
     return await hand_over.decided(agent.config.device.state_dir, id)
 
 
-async def settle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def settle(agent: Agent, args: Args, progress: Progress) -> Out:
     """A command that an earlier run of the agent began: its verdict, or once more from where the fetching ended."""
     from agent.update import folders, hand_over, verdict
 
@@ -44,7 +44,7 @@ async def settle(agent: Agent, args: dict[str, Any], progress: Progress) -> dict
     return await update(agent, args, progress)
 
 
-async def take_back(agent: Agent, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+async def take_back(agent: Agent, args: Args, progress: Progress) -> Out:
     from agent.update import hand_over
 
     return {"v": 1, "result": hand_over.take_back(agent.config.device.state_dir, progress.id)}

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from agent.daemon import incident
 from agent.daemon.incident import Incident
@@ -31,6 +31,7 @@ from agent.wake import Wake
 
 if TYPE_CHECKING:
     from agent.daemon.live_agent import LiveAgent
+    from agent.modem.recovery import Memory
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Recovering:
         """Look, decide, act, for ever."""
         agent = self._agent
         module, settings = agent.watching.module, agent.config.modem
-        recovery = Recovery(module, settings, await self._load(MEMORY), self._save, boot_s=self._now_s)
+        recovery = Recovery(module, settings, cast("Memory", await self._load(MEMORY)), self._save, boot_s=self._now_s)
         self._incident = Incident.from_dict(await self._load(TROUBLE))
         if self._incident is not None:
             self._note(self._incident.causes[-1])
@@ -167,10 +168,14 @@ class Recovering:
         if watching.state != "ready":
             return evidence_of(watching.state, watching.reading, throttled=throttled)
         found = self._found
-        line: dict[str, object] = {"hosts": found.hosts, "name_server": found.name_server, "throttled": throttled}
-        if found.address is False:
-            line["address"] = False
-        return evidence_of("ready", watching.reading, **line)
+        return evidence_of(
+            "ready",
+            watching.reading,
+            hosts=found.hosts,
+            name_server=found.name_server,
+            address=found.address,
+            throttled=throttled,
+        )
 
     async def _look(self, liveness: Liveness) -> None:
         """By the bytes that came in; by probes where these leave a doubt and there is a module to carry them."""
@@ -244,7 +249,7 @@ class Recovering:
             return {}
         return found if isinstance(found, dict) else {}
 
-    async def _save(self, memory: dict[str, object]) -> None:
+    async def _save(self, memory: Memory) -> None:
         await self._keep(MEMORY, memory)
 
     async def _keep(self, key: str, memory: Mapping[str, object]) -> None:

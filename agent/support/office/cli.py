@@ -16,7 +16,9 @@ from agent.cli import exits, screen
 from agent.errors import OperatorError
 
 if TYPE_CHECKING:
+    from agent.mqtt.transport import Target
     from agent.support.cli import Options
+    from agent.support.office.database import Office
 
 
 @click.command()
@@ -60,7 +62,7 @@ def office(options: Options, /, db: str, labels: str | None, page: str | None, *
     return exits.OK
 
 
-async def _consume(target: Any, root: str, store: Any, *, name: str, share: str, months: int) -> int:
+async def _consume(target: Target, root: str, store: Office, *, name: str, share: str, months: int) -> int:
     from agent.support.office.consumer import Consumer
 
     def tell(sentence: str) -> None:

@@ -54,6 +54,9 @@ class Passing(OperatorError):
     """The database is away or busy: the same batch again, later."""
 
 
+Row = Sequence[Any]  # of a query, which says what each column is
+
+
 class Office:
     """One connection. Nothing is kept beside the database: a process may end at any time."""
 
@@ -141,10 +144,10 @@ class Office:
         except psycopg.Error as error:
             raise _said(error) from error
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def rows(self, query: str) -> list[Row]:
         return self._run(query, None)
 
-    def _run(self, query: str, arguments: tuple[Any, ...] | None) -> list[tuple[Any, ...]]:
+    def _run(self, query: str, arguments: tuple[object, ...] | None) -> list[Row]:
         try:
             with self._connection.transaction():
                 return list(self._connection.execute(query, arguments).fetchall())
@@ -152,9 +155,9 @@ class Office:
             raise _said(error) from error
 
 
-def _staged(said: Iterable[tuple[Message, Said]]) -> dict[str, list[tuple[Any, ...]]]:
+def _staged(said: Iterable[tuple[Message, Said]]) -> dict[str, list[tuple[object, ...]]]:
     """Rows of each temporary table."""
-    stages: dict[str, list[tuple[Any, ...]]] = {stage: [] for stage in _COPIES}
+    stages: dict[str, list[tuple[object, ...]]] = {stage: [] for stage in _COPIES}
     for message, one in said:
         live = not message.retained
         match one:

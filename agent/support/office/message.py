@@ -11,7 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.json_types import Json, JsonObject
 
 # Far above any body that the agent makes (a bundle's chunk is the largest); the broker's max_packet_size is 1 MiB.
 LARGEST_BYTES = 1 << 20
@@ -90,7 +93,7 @@ def read(topic: str, payload: bytes, root: str) -> Said | None:
     raise RefusedError("topic: none that a device sends on")
 
 
-def _report(device: str, topic: str, body: dict[str, Any]) -> Report:
+def _report(device: str, topic: str, body: JsonObject) -> Report:
     clk = body.get("clk")
     if clk not in _CLOCKS:
         raise RefusedError("clk: not one of " + " ".join(_CLOCKS))
@@ -108,7 +111,7 @@ def _report(device: str, topic: str, body: dict[str, Any]) -> Report:
     )
 
 
-def _kept(topic: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def _kept(topic: str, body: Mapping[str, object]) -> dict[str, object]:
     """What is stored of a body: no place of a home, and of a command's result not what it brought (it may be a log)."""
     kept = {key: value for key, value in body.items() if key not in _NUMBERING}
     if topic.startswith("cmd/"):
@@ -118,7 +121,7 @@ def _kept(topic: str, body: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _ranges(body: Mapping[str, Any]) -> tuple[tuple[str, int, int], ...]:
+def _ranges(body: Mapping[str, object]) -> tuple[tuple[str, int, int], ...]:
     ranges = body.get("ranges")
     if not isinstance(ranges, list):
         raise RefusedError("ranges: not a list")
@@ -132,7 +135,7 @@ def _ranges(body: Mapping[str, Any]) -> tuple[tuple[str, int, int], ...]:
     return tuple(out)
 
 
-def _presence(device: str, body: dict[str, Any]) -> Presence:
+def _presence(device: str, body: JsonObject) -> Presence:
     state, version = body.get("state"), body.get("version")
     if state not in _PRESENCES:
         raise RefusedError("state: not one of " + " ".join(_PRESENCES))
@@ -140,16 +143,16 @@ def _presence(device: str, body: dict[str, Any]) -> Presence:
     return Presence(device, _count(body, "session", 0, _BIGGEST), _PRESENCES.index(state), str(state), known)
 
 
-def _plan(device: str, body: dict[str, Any]) -> PlanTwin:
+def _plan(device: str, body: JsonObject) -> PlanTwin:
     return PlanTwin(device, _count(body, "rev", 1, _BIGGEST), whole(body.get("LimitBytes")), day(body.get("PeriodEnd")))
 
 
-def _body(payload: bytes) -> dict[str, Any]:
+def _body(payload: bytes) -> JsonObject:
     if len(payload) > LARGEST_BYTES:
         raise RefusedError(f"payload: longer than {LARGEST_BYTES} bytes")
     try:
         text = payload.decode()
-        body = json.loads(text, parse_constant=_no_number, parse_float=_number)
+        body: Json = json.loads(text, parse_constant=_no_number, parse_float=_number)
     except ValueError as error:  # no UTF-8, no JSON, or a number of more digits than Python reads
         raise RefusedError(f"payload: {error}"[:200]) from None
     if not isinstance(body, dict):
@@ -170,7 +173,7 @@ def _number(text: str) -> float:
     return number
 
 
-def _check_text(value: Any) -> None:
+def _check_text(value: object) -> None:
     """PostgreSQL stores neither the character NUL nor half a surrogate pair."""
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
@@ -182,20 +185,20 @@ def _check_text(value: Any) -> None:
         _check_text([*value, *value.values()])
 
 
-def _boot(value: Any) -> str:
+def _boot(value: object) -> str:
     if not isinstance(value, str) or not _BOOT.fullmatch(value):
         raise RefusedError("boot: not one to eight hexadecimal digits")
     return value
 
 
-def _count(body: Mapping[str, Any], name: str, least: int, most: int) -> int:
+def _count(body: Mapping[str, object], name: str, least: int, most: int) -> int:
     value = body.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise RefusedError(f"{name}: not a whole number from {least} to {most}")
     return value
 
 
-def _time(value: Any) -> datetime:
+def _time(value: object) -> datetime:
     if isinstance(value, str) and _TIME.fullmatch(value):
         try:
             return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
@@ -204,13 +207,14 @@ def _time(value: Any) -> datetime:
     raise RefusedError("time: not like 2026-01-31T12:00:00Z")
 
 
-def whole(value: Any) -> int | None:
+def whole(value: object) -> int | None:
     """A number of bytes or bit/s; anything else is unknown."""
-    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _BIGGEST
-    return int(value) if fits else None
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _BIGGEST:
+        return None
+    return value
 
 
-def day(value: Any) -> date | None:
+def day(value: object) -> date | None:
     try:
         return date.fromisoformat(value[:10]) if isinstance(value, str) else None
     except ValueError:

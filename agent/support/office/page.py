@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.support.office.database import Office
+    from agent.support.office.database import Office, Row
 
 
 SMALLEST_GROUP = 5  # homes
@@ -64,7 +64,7 @@ def write(office: Office, folder: Path, now: datetime) -> Path:
     return target
 
 
-def groups_of(rows: Iterable[Sequence[Any]]) -> list[Group]:
+def groups_of(rows: Iterable[Row]) -> list[Group]:
     """By name; small ones together, and what has no label at the end."""
     large: list[Group] = []
     small: list[Group] = []
@@ -93,7 +93,7 @@ def total(groups: Sequence[Group], label: str) -> Group:
     )  # fmt: skip
 
 
-def page(answers: Mapping[str, Sequence[Sequence[Any]]], now: datetime) -> str:
+def page(answers: Mapping[str, Sequence[Row]], now: datetime) -> str:
     """The whole page. Every text from outside is escaped; it loads nothing and runs no script."""
     groups = groups_of(answers["groups"])
     whole = total(groups, "All homes")
@@ -116,7 +116,7 @@ def page(answers: Mapping[str, Sequence[Sequence[Any]]], now: datetime) -> str:
 _GROUPS = ("Group", "Homes", "Online", "Out", "Out since", "Slow", "Slow since", "Warned", "Never heard")
 
 
-def _group_row(group: Group, now: datetime) -> tuple[Any, ...]:
+def _group_row(group: Group, now: datetime) -> Row:
     return (
         group.label, group.homes, group.online, group.out, since(group.out_since, now), group.slow,
         since(group.slow_since, now), group.warned, group.never,
@@ -132,7 +132,7 @@ def _tiles(whole: Group) -> str:
     return f'<p class="all"><b>{count(whole.homes)}</b> homes</p>\n<ul class="tiles">{tiles}</ul>'
 
 
-def _section(title: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def _section(title: str, head: Sequence[str], rows: Sequence[Row]) -> str:
     if not rows:
         return f"<h2>{escape(title)}</h2>\n<p>None.</p>"
     top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
@@ -140,7 +140,7 @@ def _section(title: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     return f"<h2>{escape(title)}</h2>\n<table><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>"
 
 
-def _row(head: Sequence[str], row: Sequence[Any]) -> str:
+def _row(head: Sequence[str], row: Row) -> str:
     first, *others = row
     cells = [f'<th scope="row">{escape(str(first))}</th>']
     for name, value in zip(head[1:], others, strict=True):
@@ -149,7 +149,7 @@ def _row(head: Sequence[str], row: Sequence[Any]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _notes(answers: Mapping[str, Sequence[Sequence[Any]]]) -> str:
+def _notes(answers: Mapping[str, Sequence[Row]]) -> str:
     ((gaps,),), ((refused,),) = answers["gaps"], answers["refused"]
     return (
         f"<p>Homes with reports that are missing and were not given up by the device: <b>{count(gaps)}</b>. "
@@ -161,7 +161,7 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", "\N{NO-BREAK SPACE}")
 
 
-def size(number: Any) -> str:
+def size(number: float | None) -> str:
     """Bytes for eyes, in powers of a thousand."""
     if number is None:
         return "-"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from agent.support.words import arguments_of, devices_in, mqtt_text, seconds
 
 if TYPE_CHECKING:
     from agent.support.cli import Options
+    from agent.support.client import Client
     from agent.support.rollout.plan import Rollout
 
 
@@ -80,8 +82,12 @@ def update(options: Options, /, version: str, **given: Any) -> int:
     return exits.OK if through or given["show"] else exits.FAILED
 
 
+# What was given on the command line, by option: click has no types of its own for it.
+Given = Mapping[str, Any]
+
+
 async def _go(
-    options: Options, rollout: Rollout | None, path: Path, version: str, given: dict[str, Any]
+    options: Options, rollout: Rollout | None, path: Path, version: str, given: Given
 ) -> tuple[Rollout, bool]:
     from agent.support.rollout.plan import Rollout
     from agent.support.rollout.run import Run
@@ -102,7 +108,7 @@ async def _go(
         return rollout, await run.go()
 
 
-def _arguments(version: str, given: dict[str, Any]) -> dict[str, Any]:
+def _arguments(version: str, given: Given) -> dict[str, object]:
     """Of agent.update, checked as a device would. Raises UsageError."""
     if not given["package"] or not given["url"]:
         raise click.UsageError("a new roll-out needs --package and --url")
@@ -114,7 +120,7 @@ def _arguments(version: str, given: dict[str, Any]) -> dict[str, Any]:
     return arguments_of("agent.update", [*words, f"size={len(content)}", *given["words"]])
 
 
-async def _all(client: Any) -> list[str]:
+async def _all(client: Client) -> list[str]:
     from agent.support.fleet import Fleet
     from agent.support.retained import Incomplete, read_fleet
 

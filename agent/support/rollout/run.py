@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.support.client import Client, new_envelope
 from agent.support.fleet import Fleet
@@ -14,6 +15,9 @@ from agent.support.retained import read_fleet
 from agent.support.rollout import state_file
 from agent.support.rollout.plan import ASKED, FAILED, GOOD, REFUSED, WAITING, Rollout
 from agent.support.signature import Sign
+
+if TYPE_CHECKING:
+    pass
 
 FINAL = frozenset({"succeeded", "failed", "rejected", "expired", "cancelled", "timed-out"})
 COMMAND = "agent.update"

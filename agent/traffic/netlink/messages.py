@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.traffic.model import ETHERNET_HEADER_BYTES, ETHERNET_TYPES, Link
+
+if TYPE_CHECKING:
+
+    class Message(Protocol):
+        """A message, or a nest of attributes, that pyroute2 has decoded. It has no types: what a field is, the kernel's
+        header of its name says."""
+
+        def get_attr(self, name: str) -> Any: ...
+        def __getitem__(self, key: str) -> Any: ...
+
 
 IFF_UP = 0x1
 
@@ -69,7 +79,7 @@ class Filter:
     matched_packets: int = 0
 
 
-def link_row(message: Any) -> LinkRow:
+def link_row(message: Message) -> LinkRow:
     stats = message.get_attr("IFLA_STATS64")
     info = message.get_attr("IFLA_LINKINFO")
     kind = (info.get_attr("IFLA_INFO_KIND") if info else None) or ""
@@ -90,16 +100,16 @@ def link_row(message: Any) -> LinkRow:
     return LinkRow(link, counters)
 
 
-def _lower(message: Any, kind: str) -> int:
+def _lower(message: Message, kind: str) -> int:
     """IFLA_LINK, unless it is an ifindex of another network namespace, or the other end of a veth."""
     abroad = message.get_attr("IFLA_LINK_NETNSID") is not None
     lower = 0 if abroad or kind == "veth" else message.get_attr("IFLA_LINK") or 0
     return int(lower) if lower != message["index"] else 0
 
 
-def _flat(value: Any, kind: str) -> dict[str, Any]:
+def _flat(value: object, kind: str) -> dict[str, object]:
     """Options as one flat dictionary: TCA_TBF_PARMS and the like are opened, prefixes such as TCA_TBF_ cut off."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     if not isinstance(value, dict):
         return flat
     for key, item in value.items():
@@ -113,7 +123,7 @@ def _flat(value: Any, kind: str) -> dict[str, Any]:
     return flat
 
 
-def node_of(message: Any) -> Node:
+def node_of(message: Message) -> Node:
     stats = message.get_attr("TCA_STATS2")
     basic = stats.get_attr("TCA_STATS_BASIC") if stats else None
     kind = message.get_attr("TCA_KIND") or ""
@@ -131,7 +141,7 @@ def node_of(message: Any) -> Node:
     )
 
 
-def filter_of(message: Any) -> Filter:
+def filter_of(message: Message) -> Filter:
     options = message.get_attr("TCA_OPTIONS")
     kind = message.get_attr("TCA_KIND") or ""
     protocol = message["info"] & 0xFFFF
@@ -150,7 +160,7 @@ def filter_of(message: Any) -> Filter:
     )
 
 
-def _action(options: Any, kind: str) -> tuple[bool, int, int, int]:
+def _action(options: Message | None, kind: str) -> tuple[bool, int, int, int]:
     """Whether a filter has a mirred action, the target of the first, and the bytes and packets it has counted."""
     actions = options.get_attr(f"TCA_{kind.upper()}_ACT") if options else None
     for _, action in actions["attrs"] if actions else ():
