@@ -105,7 +105,7 @@ office-demo: ## the operator's database, broker, exporter, Prometheus and page o
 
 bench-office: ## the office measured: kills, a day of 12 000 devices, views at 30 days (34.6 million reports, 12 GB)
 	@.ci/setup office
-	$(PY) -m tests.bench.office_kills && $(PY) -m tests.bench.office_replay && $(PY) -m tests.bench.office_views
+	$(PY) -m tests.bench.office_kills && $(PY) -m tests.bench.office_cluster && $(PY) -m tests.bench.office_replay && $(PY) -m tests.bench.office_views
 
 clean:     ## all that the commands above made
 	rm -rf .venv build dist out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
