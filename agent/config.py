@@ -23,7 +23,14 @@ from agent.plan.model import Plan
 from agent.toml import tomllib
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+    from dataclasses import Field
+    from typing import ClassVar, Protocol
+
+    class Section(Protocol):
+        """A dataclass: `[plan]` and the like."""
+
+        __dataclass_fields__: ClassVar[dict[str, Field[object]]]
+
 
 DEFAULT_PATH = Path("/etc/modem-agent/config.toml")
 
@@ -345,7 +352,7 @@ def to_dict(config: Config) -> dict[str, dict[str, object]]:
     return {f.name: _table(getattr(config, f.name), f.name) for f in fields(config) if f.name not in BESIDE}
 
 
-def _table(section: DataclassInstance, key: str) -> dict[str, object]:
+def _table(section: Section, key: str) -> dict[str, object]:
     return {f.name: _plain(getattr(section, f.name), f"{key}.{f.name}") for f in fields(section)}
 
 
@@ -359,7 +366,7 @@ def _plain(value: object, key: str) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def is_default(section: DataclassInstance, name: str) -> bool:
+def is_default(section: Section, name: str) -> bool:
     """Whether a section's value is the one it would have without a file."""
     for f in fields(section):
         if f.name == name:

@@ -22,8 +22,8 @@ from agent.errors import AgentError, NotPermitted, Rejected
 
 log = logging.getLogger(__name__)
 
-# functools.partial(agent.commands.execute, agent): (name, args, *, role, source, progress)
 Number: TypeAlias = "int | float | str | None"  # of a request (JSON-RPC 2.0, section 4)
+# functools.partial(agent.commands.execute, agent): (name, args, *, role, source, progress)
 Execute = Callable[..., Awaitable[Mapping[str, object]]]
 # functools.partial(agent.commands.admit, agent): (name, args, *, role, source)
 Admit = Callable[..., None]
