@@ -23,7 +23,6 @@ from agent.plan import (
     Sample,
     Survey,
     Usage,
-    bytes_to_next,
     charge_management,
     compare,
     decide,
@@ -52,6 +51,7 @@ class Accounting:
         self.plan, self.keeper, ledger = plan, keeper, keeper.ledger
         # As the first review will find it: a month that ended while the power was off slows nobody for an instant.
         self.decision = decide(settle(ledger, clock.now(), plan), plan, clock.now())
+        self._until_next_bytes = usage(ledger, plan).until_next_bytes
         self._label = ledger.period.label  # as it was when the last decision was made
         self.drifting = False  # the module's own counters tell another story
         self._testimony: tuple[int, int, float] | None = None
@@ -106,8 +106,10 @@ class Accounting:
     def _decide(self, moment: Moment) -> None:
         """The ledger is settled."""
         before, label = self.decision, self._label
-        decision = decide(self.ledger, self.plan, moment)
-        ledger, told = notices(self.ledger, decision, self.plan, moment)
+        used = usage(self.ledger, self.plan)
+        decision = decide(self.ledger, self.plan, moment, used)
+        ledger, told = notices(self.ledger, decision, used, self.plan, moment)
+        self._until_next_bytes = used.until_next_bytes
         if decision.since != ledger.told_since:
             decision = replace(decision, since=ledger.told_since)
         self.decision, self._label = decision, ledger.period.label
@@ -168,8 +170,9 @@ class Accounting:
     def interval_s(self) -> float:
         """Seconds to the next sample: short before a threshold, never past the end of anything that ends by time."""
         moment = self._clock.now()
-        left = bytes_to_next(self.ledger, self.plan)
-        pause_s = sample_interval_s(left, self.plan.max_bps, self.keeper.unwritten_bytes, self.keeper.latency_s)
+        pause_s = sample_interval_s(
+            self._until_next_bytes, self.plan.max_bps, self.keeper.unwritten_bytes, self.keeper.latency_s
+        )
         if moment.trusted:
             ends = [self.ledger.period.end, *(t.expires for t in self.ledger.topups if t.expires)]
             if self.ledger.override and self.ledger.override.expires:

@@ -22,7 +22,6 @@ from agent.plan.period import BillingPeriod, period_at, zone_problem
 from agent.plan.policy import (
     Decision,
     Usage,
-    bytes_to_next,
     decide,
     forecast,
     usage,
@@ -62,7 +61,6 @@ __all__ = [
     "TopUp",
     "Trust",
     "Usage",
-    "bytes_to_next",
     "charge_management",
     "closed_hours",
     "commit_bytes",

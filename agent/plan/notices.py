@@ -11,7 +11,7 @@ from datetime import datetime
 
 from agent.plan.ledger import MARKS_KEPT, Ledger, Mark
 from agent.plan.model import Moment, Plan, Rates
-from agent.plan.policy import Decision, usage
+from agent.plan.policy import Decision, Usage
 
 MARKED = ("warning", "throttled", "restored")  # what stands in the statement
 
@@ -38,9 +38,10 @@ class Notice:
         return f"{self.kind}{f' {self.percent} %' if self.kind == 'warning' else ''}: {amount}; {self.reason}"
 
 
-def notices(ledger: Ledger, decision: Decision, plan: Plan, moment: Moment) -> tuple[Ledger, tuple[Notice, ...]]:
+def notices(
+    ledger: Ledger, decision: Decision, used: Usage, plan: Plan, moment: Moment
+) -> tuple[Ledger, tuple[Notice, ...]]:
     """What is to be told now that this was decided, and the ledger that remembers it."""
-    used = usage(ledger, plan)
     state = _state(decision)
     marks = tuple(p for p in plan.warn_percent if used.percent >= p)
     kinds: list[tuple[str, int]] = []

@@ -32,7 +32,7 @@ class Usage:
     percent: float
     foreign_bytes: int = 0  # over a card that is not the contract's
     correction_bytes: int = 0  # of what is charged: what the operator counted more, where that is followed
-    until_next_bytes: int = 0  # to the next warning or step: what paces the sampling
+    until_next_bytes: int = 0  # to the next warning or step, the limit when all are passed: paces the sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Decision:
 def usage(ledger: Ledger, plan: Plan) -> Usage:
     received, sent = ledger.counted()
     charged, limit = charged_bytes(ledger, plan), limit_bytes(ledger, plan)
+    marks = [-(-p * limit // 100) for p in (*plan.warn_percent, *(s.at_percent for s in plan.steps))]
     return Usage(
         received_bytes=received,
         sent_bytes=sent,
@@ -63,31 +64,27 @@ def usage(ledger: Ledger, plan: Plan) -> Usage:
         topup_bytes=sum(t.amount_bytes for t in ledger.topups),
         limit_bytes=limit,
         remaining_bytes=max(0, limit - charged),
-        percent=used_percent(ledger, plan),
+        percent=charged * 100 / limit,
         foreign_bytes=sum(ledger.foreign_bytes),
         correction_bytes=correction_bytes(ledger.operator_counts),
-        until_next_bytes=bytes_to_next(ledger, plan),
+        until_next_bytes=min((mark - charged for mark in marks if mark > charged), default=limit),
     )
 
 
-def used_percent(ledger: Ledger, plan: Plan) -> float:
-    return charged_bytes(ledger, plan) * 100 / limit_bytes(ledger, plan)
-
-
-def step_reached(ledger: Ledger, plan: Plan) -> Step | None:
+def step_reached(used: Usage, plan: Plan) -> Step | None:
     """The furthest step that usage has reached, in whole numbers: 100 % is reached at the last byte, not before."""
-    charged, limit = charged_bytes(ledger, plan), limit_bytes(ledger, plan)
-    reached = [s for s in plan.steps if charged * 100 >= s.at_percent * limit]
+    reached = [s for s in plan.steps if used.charged_bytes * 100 >= s.at_percent * used.limit_bytes]
     return reached[-1] if reached else None
 
 
-def decide(ledger: Ledger, plan: Plan, moment: Moment) -> Decision:
-    """The operator's override first, then the steps of the plan."""
+def decide(ledger: Ledger, plan: Plan, moment: Moment, used: Usage | None = None) -> Decision:
+    """The operator's override first, then the steps of the plan. `used` is the ledger's usage, if it is known."""
+    used = used or usage(ledger, plan)
     made = partial(Decision, since=ledger.told_since)
     # On an untrusted clock the newest trusted time ever seen stands in: a contract never ends, nor revives, by a guess.
     today = moment.wall if moment.trusted else ledger.latest
     over = today is not None and expired(plan, today)
-    wanted, step = ledger.override, step_reached(ledger, plan)
+    wanted, step = ledger.override, step_reached(used, plan)
     if wanted is not None:
         reason = f"{wanted.reason or 'no reason given'} (by {wanted.by or 'operator'})"
         if wanted.mode == "suspend":
@@ -96,27 +93,19 @@ def decide(ledger: Ledger, plan: Plan, moment: Moment) -> Decision:
             return made("lifted", plan.full, None, reason, over)
         forced = plan.steps[-1] if plan.steps else Step()
         return made("forced", forced.rates, forced, reason, over)
-    percent = used_percent(ledger, plan)
-    shown = f"{_floor(percent)} % used"
+    shown = f"{_floor(used.percent)} % used"
     ended = f"; contract ended on {plan.contract_end}" if over else ""
     if step is not None:
         return made("throttled", step.rates, step, f"{shown}, past {step.at_percent} %{ended}", over)
     if over:
         return made("expired", plan.full, None, shown + ended, over)
-    warned = any(percent >= p for p in plan.warn_percent)
+    warned = any(used.percent >= p for p in plan.warn_percent)
     return made("warned" if warned else "normal", plan.full, None, shown)
 
 
 def _floor(percent: float) -> str:
     """One decimal, never rounded up: 99.96 % must not read as 100."""
     return f"{int(percent * 10) / 10:g}"
-
-
-def bytes_to_next(ledger: Ledger, plan: Plan) -> int:
-    """Bytes until the next warning or step; when all are passed, the whole limit again."""
-    charged, limit = charged_bytes(ledger, plan), limit_bytes(ledger, plan)
-    marks = [-(-p * limit // 100) for p in (*plan.warn_percent, *(s.at_percent for s in plan.steps))]
-    return min((mark - charged for mark in marks if mark > charged), default=limit)
 
 
 def forecast(

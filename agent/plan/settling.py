@@ -53,6 +53,9 @@ def settle(ledger: Ledger, moment: Moment, plan: Plan) -> Ledger:
 def _in_its_period(ledger: Ledger, moment: Moment, plan: Plan, *, confirmed: bool) -> Ledger | None:
     """The ledger in the period of this moment, with what waited in its place. None: another period, which only time
     that agrees with itself may lead to."""
+    rule = rule_of(plan)
+    if not ledger.provisional and ledger.rule == rule and ledger.period.contains(moment.wall):
+        return _placed(ledger, moment, plan)
     target = plan_period(plan, moment.wall)
     if ledger.provisional:
         ledger = _adopt(ledger, target, moment, plan)
@@ -70,7 +73,6 @@ def _in_its_period(ledger: Ledger, moment: Moment, plan: Plan, *, confirmed: boo
         ledger = _step_back(_placed(ledger, moment, plan), target, moment, plan)
     else:
         ledger = _placed(ledger, moment, plan)
-    rule = rule_of(plan)
     if ledger.rule == rule:
         return ledger
     # A changed billing day may end the period under way sooner, never later; what it used stays.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -126,7 +125,8 @@ class Device:
         return 0
 
     def cpu_s(self) -> float:
-        """Processor seconds that the daemon has used so far."""
+        """Processor seconds that the daemon's threads have used so far, as the scheduler counts them: in nanoseconds
+        (Documentation/scheduler/sched-stats.rst), where /proc/PID/stat has steps of 10 ms."""
         assert self.process is not None
-        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9

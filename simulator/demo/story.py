@@ -217,7 +217,7 @@ class Story:
         """What the daemon costs while nothing happens."""
         time.sleep(5)  # the start before this has work left: the first page, the first look at each of its parts
         before, began = self.device.cpu_s(), time.monotonic()
-        time.sleep(8)  # of a clock of 10 ms: 0.13 % is the least that shows
+        time.sleep(8)
         share = (self.device.cpu_s() - before) / (time.monotonic() - began)
         memory = self.device.memory_bytes()
         self.promise("processor while idle", "under 1 % of a core", f"{share:.2%}", share < 0.01)

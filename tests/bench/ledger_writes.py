@@ -26,7 +26,6 @@ from agent.plan import (
     Ledger,
     Plan,
     Sample,
-    bytes_to_next,
     commit_due,
     committed,
     decide,
@@ -34,6 +33,7 @@ from agent.plan import (
     observe,
     sample_interval_s,
     unwritten_bytes,
+    usage,
 )
 from agent.plan.sampling import LONGEST_INTERVAL_S
 from agent.store import Database
@@ -92,7 +92,8 @@ def play(folder: Path, rate: Rate, *, used: int) -> tuple[float, float, Counter[
     """Some days, the last of which are measured: bytes counted and bytes written a day, commits by reason in all."""
     clock, plan = ManualClock(EVENING), Plan()
     new = Ledger.new(plan, clock.now())
-    ledger, _ = notices(new, decide(new, plan, clock.now()), plan, clock.now())
+    used_now = usage(new, plan)
+    ledger, _ = notices(new, decide(new, plan, clock.now(), used_now), used_now, plan, clock.now())
     state: dict[str, Ledger] = {"now": replace(ledger, received_bytes=used, fresh=False)}
     changed_s = clock.boot_s
     reasons: Counter[str] = Counter()
@@ -100,7 +101,7 @@ def play(folder: Path, rate: Rate, *, used: int) -> tuple[float, float, Counter[
 
     def pause_s() -> float:
         unwritten = unwritten_bytes(state["now"], state["saved"]) if "saved" in state else 0
-        return sample_interval_s(bytes_to_next(state["now"], plan), plan.max_bps, unwritten)
+        return sample_interval_s(usage(state["now"], plan).until_next_bytes, plan.max_bps, unwritten)
 
     with Disk(folder) as disk, Database.open(disk.mount / "agent.db") as database:
         for counter in readings(rate, clock, pause_s, DAY_S * (WARM_UP_DAYS + DAYS)):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from agent.plan import Delta, Epoch, Ledger, Notice, Plan, Sample, Survey, decide, notices, observe, survey
+from agent.plan import Delta, Epoch, Ledger, Notice, Plan, Sample, Survey, decide, notices, observe, survey, usage
 from tests.manual_clock import ManualClock
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=timezone.utc)
@@ -57,7 +57,8 @@ class Household:
     def notices(self) -> tuple[Notice, ...]:
         """What the household is told now."""
         now = self.clock.now()
-        self.ledger, told = notices(self.ledger, decide(self.ledger, self.plan, now), self.plan, now)
+        used = usage(self.ledger, self.plan)
+        self.ledger, told = notices(self.ledger, decide(self.ledger, self.plan, now, used), used, self.plan, now)
         return told
 
     def use(self, received: int, sent: int = 0, seconds: float = 30.0) -> Delta:

@@ -18,7 +18,6 @@ from agent.plan import (
     settle,
     usage,
 )
-from agent.plan.policy import bytes_to_next
 from tests.plan.conftest import NOON, Household
 
 GB = 10**9
@@ -85,10 +84,10 @@ def test_shares_are_never_rounded_up(home: Household) -> None:
 
 def test_bytes_to_the_next_mark(home: Household) -> None:
     plan = Plan()
-    assert bytes_to_next(home.ledger, plan) == 32 * GB
-    assert bytes_to_next(replace(home.ledger, received_bytes=39 * GB), plan) == GB
     assert usage(home.ledger, plan).until_next_bytes == 32 * GB
-    assert bytes_to_next(replace(home.ledger, received_bytes=41 * GB), plan) == 40 * GB
+    assert usage(replace(home.ledger, received_bytes=39 * GB), plan).until_next_bytes == GB
+    assert usage(home.ledger, plan).until_next_bytes == 32 * GB
+    assert usage(replace(home.ledger, received_bytes=41 * GB), plan).until_next_bytes == 40 * GB
 
 
 def test_forecast(home: Household) -> None:
