@@ -22,6 +22,7 @@ from agent.update import folders
 PROJECT = Path(__file__).parents[2]
 STATE, RUN = "/var/lib/modem-agent", "/run/modem-agent"
 BOOTED_S, SETTLED_S, JUDGED_S = 1_000, 130, 700  # judge.sh has 120 and 600
+AGAIN_S = 5.0  # of real time
 GOOD, CRASH, SILENT, UNSHAPED, EATER, BELOW, BROKEN = "good", "crash", "silent", "unshaped", "eater", "below", "broken"
 
 # The stand-in: what a version of each kind does in its first seconds. `charged` is its ledger.
@@ -86,6 +87,7 @@ class DebianRoot:
     def __init__(self) -> None:
         self._boot: subprocess.Popen[bytes] | None = None
         self._uptime_s = BOOTED_S
+        self._again_at_s = 0.0
 
     def __enter__(self) -> DebianRoot:
         self.side = Path(tempfile.mkdtemp(prefix="update-root-"))
@@ -174,6 +176,7 @@ class DebianRoot:
     def boot(self) -> None:
         """The agent and whatever waits to be judged, on a clock that stands."""
         self.pass_time(BOOTED_S)
+        self._again_at_s = 0.0
         log = (self.side / "boot.log").open("ab")
         self._boot = subprocess.Popen(self._inside("/bin/sh", "/power-on"), stdout=log, stderr=log)
         log.close()
@@ -193,8 +196,13 @@ class DebianRoot:
             if time.monotonic() > deadline:
                 return False
             if self.step.startswith("judging") and (self.root / f"run/modem-agent/began-{self.runs}").exists():
-                # Again and again where it is bad: the judgement may begin after the first time.
-                self.pass_time(self._uptime_s + JUDGED_S if bad else BOOTED_S + SETTLED_S)
+                # Again and again: the judgement, or the agent's own time, may begin after the first time. A good one is
+                # given real time in between to say that it is well.
+                if bad:
+                    self.pass_time(self._uptime_s + JUDGED_S)
+                elif time.monotonic() >= self._again_at_s:
+                    self.pass_time(self._uptime_s + SETTLED_S)
+                    self._again_at_s = time.monotonic() + AGAIN_S
         return True
 
     def power_cut(self) -> None:
