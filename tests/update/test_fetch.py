@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,22 @@ def test_all_files_come_over_one_connection(
     assert len(CONTENT) < received < 1.1 * len(CONTENT)
     assert 0 < sent < 0.1 * len(CONTENT)
     assert have == len(CONTENT)
+
+
+def test_a_private_authority_is_good_on_every_python(
+    order: Order, server: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 3.13 on the default context asks for extensions that the authority here leaves out, as many a one does."""
+    default = ssl.create_default_context
+
+    def strict() -> ssl.SSLContext:
+        context = default()
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    fetch.fetch(order, Wire(order.rate_bps))
+    assert (Path(order.folder) / NAME).read_bytes() == CONTENT
 
 
 def test_five_cuts_cost_their_handshakes_alone(
