@@ -6,13 +6,14 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from agent.commands.audit import entry
 from agent.errors import StoreError
 from agent.events import LedgerChanged, Occurrence, Saved
-from agent.keeper import INSIST_S, RETRY_S, AlreadyFinished, Begun, Change, Event, Keeper, as_it_stands
+from agent.keeper import INSIST_S, RETRY_S, AlreadyFinished, Begun, Change, Event, Keeper, Store, as_it_stands
 from agent.plan import LATENCY_S, Ledger, Plan
 from agent.plan.sampling import TRICKLE_S, commit_bytes
 from agent.store.counter_window import CounterWindow
@@ -285,6 +286,6 @@ def test_the_events_that_wait_are_bounded_and_the_oldest_go_first(tmp_path: Path
 
 def test_a_keeper_has_counted_nothing_that_is_not_saved_before_its_first_commit() -> None:
     clock, plan = ManualClock(), Plan()
-    keeper = Keeper(None, clock, plan, Ledger.new(plan, clock.now()), Counter())  # type: ignore[arg-type]  # not asked
+    keeper = Keeper(cast(Store, None), clock, plan, Ledger.new(plan, clock.now()), Counter())  # the store is not asked
     assert keeper.unwritten_bytes == 0
     assert keeper.latency_s == LATENCY_S

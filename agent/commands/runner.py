@@ -23,7 +23,7 @@ from agent.commands.call import Call
 from agent.commands.command import ROLES, Command, allows
 from agent.commands.envelope import Envelope, parse
 from agent.commands.execute import locks, lookup, perform, permitted
-from agent.commands.rate import Rate
+from agent.commands.rate import Rates
 from agent.commands.results import answer
 from agent.errors import AgentError, Rejected, StoreError
 from agent.events import Emit, NonceUsedUp, unheard
@@ -70,7 +70,7 @@ class Runner:
         self.agent, self.outbox, self._authority, self._emit = agent, outbox, authority, emit
         self._device, self.instance, self._nonce = device, instance, nonce
         self._commands = commands
-        self._rates: dict[str, Rate] = {}  # one for each issuer with a key, and for what comes without
+        self._rates = Rates()
         self._calls: dict[str, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._since_nonce = 0  # commands kept since it was last renewed
@@ -97,7 +97,7 @@ class Runner:
             return
         known, counters = await self.agent.store.run(lambda db: (db.journal.get(request.id), db.journal.counters()))
         if known is not None:
-            if self._take(REPEATED) >= 0:
+            if self._takes(REPEATED):
                 await self._repeat(known)
             return
         entry = self._received(request, message)
@@ -108,9 +108,9 @@ class Runner:
             envelope = parse(message.payload, type=request.type, id=request.id, device=self._device)
             grant = self._believed(envelope, counters)
             entry = replace(entry, issuer=grant.issuer, role=grant.role, ttl_s=envelope.ttl_s)
-            if self._take(grant.bucket) < 0:
+            if not self._takes(grant.bucket):
                 too_many = Rejected(results.RESOURCES_EXCEEDED, "too many commands; try again in a minute")
-                await self._tell_refusal(entry, too_many, self._rates[grant.bucket])
+                await self._tell_refusal(entry, too_many, grant.bucket)
                 return
             command = self._lookup(envelope.type)
             entry = replace(entry, args=self._admitted(envelope, command, grant))
@@ -127,10 +127,8 @@ class Runner:
             self._since_nonce = 0
             self._emit(NonceUsedUp())
 
-    def _take(self, bucket: str) -> float:
-        """What one more command leaves in a bucket; see Rate."""
-        rate = self._rates.setdefault(bucket, Rate(self.agent.config.commands.rate_per_minute))
-        return rate.take(self._now().boot_s)
+    def _takes(self, bucket: str) -> bool:
+        return self._rates.takes(bucket, self.agent.config.commands.rate_per_minute, self._now().boot_s)
 
     async def _refuse(self, entry: Entry, refusal: Rejected, *, verified: bool) -> None:
         """A known issuer's command is kept with its refusal. What anybody may have sent uses up neither the journal,
@@ -139,14 +137,14 @@ class Runner:
         if verified:
             self._count_for_nonce()
             await self._end(entry, _refused_state(refusal), refusal.code, refusal.reason)
-        elif self._take(REFUSED) >= 0:
-            await self._tell_refusal(entry, refusal, self._rates[REFUSED])
+        elif self._takes(REFUSED):
+            await self._tell_refusal(entry, refusal, REFUSED)
         else:
             self._fault("command-flood")
 
-    async def _tell_refusal(self, entry: Entry, refusal: Rejected, rate: Rate) -> None:
+    async def _tell_refusal(self, entry: Entry, refusal: Rejected, bucket: str) -> None:
         """An answer that is not kept: the same id may be sent again. None while there are far too many."""
-        if rate.left < rate.silent_below:
+        if self._rates.silent(bucket):
             self._fault("command-flood")
             return
         told = self._next(entry, _refused_state(refusal), code=refusal.code, reason=refusal.reason)
@@ -295,7 +293,7 @@ class Runner:
         """It is this command's turn: not too late, told to be running, then done."""
         entry = call.entry
         if entry.state == results.ACCEPTED:  # it had to wait
-            if self._too_late(entry):
+            if entry.too_late(self._now()):
                 raise Rejected(results.TOO_LATE, "its time to live passed before its turn came")
             call.entry = entry = self._next(entry, results.RUNNING)
             await self.agent.keeper.do(Change(entries=(entry,)))
@@ -304,17 +302,6 @@ class Runner:
             await asyncio.sleep(RESTART_LIMIT_S)
             raise Rejected(results.COMMAND_FAILURE, f"nothing happened within {RESTART_LIMIT_S:g} s")
         return out
-
-    def _too_late(self, entry: Entry) -> bool:
-        """Whether the time to live has passed, by boot time; across a boot by the wall clock, if both were trusted."""
-        if entry.ttl_s is None:
-            return False
-        now = self._now()
-        if entry.boot == now.boot_id:
-            return now.boot_s - entry.received_s > entry.ttl_s
-        if entry.received and now.trusted:
-            return now.wall.timestamp() - entry.received > entry.ttl_s
-        return True
 
     def tell_progress(self, call: Call, percent: int, what: str) -> None:
         """A progress message, best effort: a full disk loses it."""
@@ -368,7 +355,7 @@ class Runner:
         elif entry.state == results.RUNNING and not command.repeatable:
             reason = "interrupted; whether it took effect is not known"
             await self._end(entry, results.FAILED, results.COMMAND_FAILURE, reason)
-        elif self._too_late(entry):
+        elif entry.too_late(self._now()):
             await self._end(
                 entry, results.EXPIRED, results.TOO_LATE, "its time to live passed while the agent was away"
             )

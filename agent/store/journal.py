@@ -17,6 +17,7 @@ from agent.store.counter_window import CounterWindow
 
 if TYPE_CHECKING:
     from agent.command_schema import ChainedEntry, Result
+    from agent.plan import Moment
 
 SCHEMA = (
     """CREATE TABLE journal (
@@ -66,6 +67,16 @@ class Entry:
     correlation: bytes
     answer: Result  # the last result message
     finished: bool = False
+
+    def too_late(self, now: Moment) -> bool:
+        """Whether the time to live has passed, by boot time; across a boot by the wall clock, if both were trusted."""
+        if self.ttl_s is None:
+            return False
+        if self.boot == now.boot_id:
+            return now.boot_s - self.received_s > self.ttl_s
+        if self.received and now.trusted:
+            return now.wall.timestamp() - self.received > self.ttl_s
+        return True
 
 
 _COLUMNS = (

@@ -12,9 +12,10 @@ import pytest
 
 from tests.support.postgres import binaries
 
+# The whole file: what it imports below needs the driver, and each of its tests the server.
 pytest.importorskip("psycopg")
 if binaries() is None:
-    pytest.skip("PostgreSQL is not installed", allow_module_level=True)
+    pytest.skip("PostgreSQL: not installed (apt-get install postgresql)", allow_module_level=True)
 
 from tests.bench import office_cluster
 

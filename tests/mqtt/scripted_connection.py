@@ -6,12 +6,12 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agent.events import Occurrence
 from agent.keeper import Report
 from agent.mqtt.session import Tick
-from agent.mqtt.transport import Accepted, Closed, Inbound, Message, Target
+from agent.mqtt.transport import Accepted, Closed, Connection, Inbound, Message, Target
 from agent.net.wire_cost import Cost
 from tests.commands.standin import StandIn, config_for
 
@@ -78,7 +78,7 @@ class Home:
         self.told: list[Occurrence] = []
         self.failure: Exception | None = None
         self.running: asyncio.Task[None] | None = None
-        self.session._connect = self._connect  # type: ignore[assignment]
+        self.session._connect = cast("Callable[..., Connection]", self._connect)
         self.session._emit = self.told.append
 
     def _connect(self, target: Target, on_event: Told, *, will: Message) -> Line:

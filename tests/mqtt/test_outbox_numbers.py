@@ -36,6 +36,10 @@ def test_a_session_has_a_number_that_no_other_had_and_seldom_costs_a_write(tmp_p
     assert seen == sorted(seen)
 
 
+async def refuses(asked: Any) -> Any:
+    raise StoreError("database or disk is full")
+
+
 async def mark_of(agent: StandIn) -> Mark:
     mark = await agent.store.run(lambda db: db.outbox.mark())
     assert mark is not None
@@ -131,19 +135,14 @@ def test_gaps_and_deletions_that_the_disk_refuses_go_with_the_next_write(tmp_pat
         old, *rows = await everything(agent, acknowledge=False)
         for row in (old, *rows[:3]):
             agent.outbox.refused(row)
-        run = agent.store.run
-
-        async def full(fn: Callable[[Any], Any]) -> Any:
-            raise StoreError("database or disk is full")
-
-        agent.store.run = full  # type: ignore[method-assign]
-        for _ in range(2):
-            with pytest.raises(StoreError):
-                await agent.outbox.flush()
-        agent.store.run = run  # type: ignore[method-assign]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(agent.store, "run", refuses)
+            for _ in range(2):
+                with pytest.raises(StoreError):
+                    await agent.outbox.flush()
         await agent.outbox.flush()
         assert await stored(agent) == 1
-        gaps = await run(lambda db: db.outbox.gaps(99))
+        gaps = await agent.store.run(lambda db: db.outbox.gaps(99))
         assert sorted(gaps, key=str) == sorted([Gap(old.boot, 1, 1), Gap(agent.outbox.boot, 1, 3)], key=str)
 
     tell(tmp_path, first)
@@ -156,15 +155,12 @@ def test_a_loss_that_cannot_be_told_now_is_told_later(tmp_path: Path) -> None:
         (row,) = await everything(agent, acknowledge=False)
         agent.outbox.refused(row)
         await agent.outbox.flush()
-        keep, agent.keeper.do = agent.keeper.do, refuses  # type: ignore[method-assign]
-        with pytest.raises(StoreError):
-            await agent.outbox.take()
-        agent.keeper.do = keep  # type: ignore[method-assign]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(agent.keeper, "do", refuses)
+            with pytest.raises(StoreError):
+                await agent.outbox.take()
         assert lost(await everything(agent)) == [1]
         assert await everything(agent) == []
-
-    async def refuses(change: Any) -> Any:
-        raise StoreError("database or disk is full")
 
     tell(tmp_path, story)
 
@@ -222,14 +218,15 @@ def test_what_comes_and_goes_while_a_batch_is_written_is_not_forgotten(tmp_path:
             return await run(fn)
 
         sealed = asyncio.Event()
-        agent.store.run = slow  # type: ignore[method-assign]
-        flushing = asyncio.ensure_future(agent.outbox.flush())
-        await asyncio.wait_for(sealed.wait(), 10)
-        agent.outbox.acknowledged(told)
-        agent.outbox.acknowledged(first)
-        await measure(agent, 3)
-        let.set()
-        await flushing
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(agent.store, "run", slow)
+            flushing = asyncio.ensure_future(agent.outbox.flush())
+            await asyncio.wait_for(sealed.wait(), 10)
+            agent.outbox.acknowledged(told)
+            agent.outbox.acknowledged(first)
+            await measure(agent, 3)
+            let.set()
+            await flushing
         assert await stored(agent) == 3
         assert agent.outbox.flush_in_s() == UNSAVED_S  # for the one that came meanwhile
         agent.outbox.acknowledged(second)

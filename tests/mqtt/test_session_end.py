@@ -189,10 +189,11 @@ def test_a_task_of_the_session_that_fails_cuts_the_connection(tmp_path: Path) ->
         async def broken() -> None:
             raise KeyError("bug")
 
-        home.agent.outbox.take = broken  # type: ignore[method-assign,assignment]
-        home.agent.outbox.wake.set()
-        await home.until(lambda: home.lines[0].cut)
-        await home.until(lambda: home.session.faults["operator.session-lost"] == 1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(home.agent.outbox, "take", broken)
+            home.agent.outbox.wake.set()
+            await home.until(lambda: home.lines[0].cut)
+            await home.until(lambda: home.session.faults["operator.session-lost"] == 1)
         assert home.session.faults["operator.session-bug"] == 1
 
     live(tmp_path, story)
@@ -240,11 +241,12 @@ def test_a_configuration_that_leads_to_no_broker_is_told_with_its_fault(tmp_path
         def damaged() -> Target:
             raise ConfigError("configuration", "operator.ca_file", "no such file")
 
-        target, home.session._target = home.session._target, damaged  # type: ignore[method-assign]
-        await home.until(lambda: home.session.state.last_error)
-        assert home.session.state.last_error == str(ConfigError("configuration", "operator.ca_file", "no such file"))
-        assert home.lines == []
-        home.session._target = target  # type: ignore[method-assign]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(home.session, "_target", damaged)
+            await home.until(lambda: home.session.state.last_error)
+            expected = str(ConfigError("configuration", "operator.ca_file", "no such file"))
+            assert home.session.state.last_error == expected
+            assert home.lines == []
         await home.connected()
 
     live(tmp_path, begun)
@@ -257,9 +259,10 @@ def test_a_connection_that_is_gone_again_at_once_is_told_and_tried_anew(tmp_path
         def gone(topic: str) -> None:
             raise OSError("connection reset")
 
-        home.line.subscribe = gone  # type: ignore[method-assign]
-        home.line.tell(Accepted(session_present=False))
-        await home.until(lambda: home.session.state.last_error)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(home.line, "subscribe", gone)
+            home.line.tell(Accepted(session_present=False))
+            await home.until(lambda: home.session.state.last_error)
         assert home.session.state.last_error == "connection reset"
         assert home.session.faults == {"operator.session-lost": 1}
         await home.connected(2)

@@ -30,12 +30,12 @@ def test_a_command_is_acknowledged_once_it_is_in_the_journal_and_not_before(tmp_
             await let.wait()
             return await run(fn)
 
-        home.agent.store.run = slow  # type: ignore[method-assign]
-        home.line.tell(command(home, 7))
-        await home.until(lambda: asked)
-        await home.turns()
-        assert home.line.acknowledged == []
-        home.agent.store.run = run  # type: ignore[method-assign]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(home.agent.store, "run", slow)
+            home.line.tell(command(home, 7))
+            await home.until(lambda: asked)
+            await home.turns()
+            assert home.line.acknowledged == []
         let.set()
         await home.until(lambda: home.line.acknowledged)
         assert home.line.acknowledged == [7]

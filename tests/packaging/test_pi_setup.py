@@ -38,7 +38,7 @@ ip address add 2001:db8::7/64 dev eth0 nodad
 ip link add br0 type bridge && ip link set eth0 master br0
 ip address add 198.51.100.7/24 dev br0
 ip link add eth1 type veth peer name far2
-ip address add 203.0.113.7/24 dev eth1
+ip address add 10.9.0.7/24 dev eth1
 rm -rf "$SIDE/m/root/etc/modem-agent" && mkdir -p "$SIDE/m/root/etc/modem-agent"
 [ ! -d "$SIDE/files" ] || cp -r "$SIDE/files/." "$SIDE/m/root/etc/modem-agent/"
 [ ! -d "$SIDE/before" ] || cp -a "$SIDE/before/." "$SIDE/m/root/etc/"
@@ -130,7 +130,7 @@ def test_the_port_that_one_is_logged_in_by_is_not_taken_unasked(side: Path, ssh:
         ([], "192.0.2.7", "y", True),
         (["--yes"], "192.0.2.7", None, True),
         ([], "", None, False),  # at the console
-        ([], "203.0.113.7", None, False),  # by another port
+        ([], "10.9.0.7", None, False),  # by another port
         (["--lan", "eth1"], "192.0.2.7", None, False),
         (["--address", "192.0.2.7"], "192.0.2.7", None, False),  # the address stays: a second run
     ],

@@ -1,4 +1,5 @@
-"""What the structure of agent/ must not lose: typed values between the rooms, and events in place of callbacks."""
+"""What the structure must not lose: typed values between the rooms, events and not callbacks, files and functions of a
+length that is read at one go."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-AGENT = Path(__file__).parents[2] / "agent"
+PROJECT = Path(__file__).parents[2]
+AGENT = PROJECT / "agent"
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60  # lines
 ANY_IN_1000_LINES = 2.0  # the aim was 5: left are click, pyroute2, SQL rows, TOML and types that are read at run time
 FOREIGN = {"mqtt/transport.py"}  # paho's own callbacks, set where a client is made
 
@@ -44,6 +47,30 @@ def test_the_counts_see_what_they_count() -> None:
     assert callbacks("self.on_beat: Callable[[], None] = lambda: None\n") == [1]
     assert callbacks("agent.cause = lambda: other.cause\n") == [1]
     assert callbacks("self._look = lambda: None\npart.cause = 'none'\n") == []
+
+
+def long_functions(text: str) -> list[str]:
+    return [
+        node.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
+    ]
+
+
+def test_the_length_of_a_function_is_seen() -> None:
+    body = "    pass\n"
+    assert long_functions("def f():\n" + body * LONGEST_FUNCTION) == ["f"]
+    assert long_functions("def f():\n" + body * (LONGEST_FUNCTION - 1)) == []
+
+
+def test_files_and_functions_are_read_at_one_go() -> None:
+    found = []
+    for path in sorted(path for room in ("agent", "simulator", "tests") for path in (PROJECT / room).rglob("*.py")):
+        text = path.read_text("utf-8")
+        found += [path.name] if text.count("\n") > LONGEST_FILE else []
+        found += [f"{path.name}: {name}" for name in long_functions(text)]
+    assert found == []
 
 
 def test_values_between_the_rooms_are_typed() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
@@ -92,7 +93,7 @@ def test_a_process_that_fails_or_ends_is_named() -> None:
     try:
         assert asyncio.run(worker.ask(Share.connected)) == 0
         with pytest.raises(SimulatorError, match=r"a process of the fleet: .*TypeError"):
-            asyncio.run(worker.ask(Share.charged_twice, 7))  # type: ignore[arg-type]
+            asyncio.run(worker.ask(cast("Any", Share.charged_twice), 7))
         worker._process.kill()
         with pytest.raises(SimulatorError, match="a process of the fleet ended"):
             asyncio.run(worker.ask(Share.connected))

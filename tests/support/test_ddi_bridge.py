@@ -7,11 +7,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from agent.errors import ConfigError, OperatorError
+from agent.support.client import Client
 from agent.support.ddi import turns
 from agent.support.ddi.artifact import Unusable, package
 from agent.support.ddi.bridge import Bridge, Terms
@@ -162,7 +163,7 @@ class Desk:
         self.broker, self.fleet, self.now_s = Broker(), Fleet(["one"]), 1_000.0
         self.said: list[str] = []
         self.bridge = Bridge(
-            self.broker, client, folder / "ddi.json",  # type: ignore[arg-type]
+            cast(Client, self.broker), client, folder / "ddi.json",
             Terms("https://updates.example/{version}/", {"rate_bps": 64_000}, {"hw": "rpi"}),
             fleet=self.fleet, sign=lambda envelope: envelope, tell=self.said.append, now=lambda: self.now_s,
         )  # fmt: skip

@@ -232,14 +232,14 @@ def test_links_that_share_a_rate_are_led_to_one_device_but_for_the_one_that_is_t
     assert [home.rates(device)[1] for device in home.devices] == [85_328] * 3  # cake counts in bytes
 
 
-def test_filters_that_cannot_be_read_keep_no_other_direction_from_being_shaped() -> None:
+def test_filters_that_cannot_be_read_keep_no_other_direction_from_being_shaped(monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home()
     home.stranger(home.wan, redirect=0)
 
     def unreadable(ifindex: int, parent: int) -> list[Filter]:
         raise KernelError("filters", 1, "Operation not permitted")
 
-    home.kernel.filters = unreadable  # type: ignore[assignment]
+    monkeypatch.setattr(home.kernel, "filters", unreadable)
     with pytest.raises(KernelError, match="not permitted"):
         home.shape()
     assert home.rates() == (float("inf"), 256_000)
@@ -256,9 +256,9 @@ def test_a_device_of_our_name_that_is_no_ifb_is_somebody_elses() -> None:
     assert home.rates() == (float("inf"), 256_000)
 
 
-def test_an_ifb_that_vanishes_while_it_is_set_up_is_named() -> None:
+def test_an_ifb_that_vanishes_while_it_is_set_up_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home()
-    home.kernel.link = lambda ifname: None  # type: ignore[method-assign]
+    monkeypatch.setattr(home.kernel, "link", lambda ifname: None)
     with pytest.raises(KernelError, match=f"{IFB}: vanished while it was set up"):
         home.shape()
 
