@@ -10,9 +10,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.mqtt.broker import Mosquitto
 
 # A busy machine must not fail a property: what a case costs is measured in tests/bench.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -37,6 +40,15 @@ def _level_of_the_log() -> Iterator[None]:
     level = log.level
     yield
     log.setLevel(level)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real broker on loopback that lets everybody in."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with Mosquitto(folder) as running:
+        yield running
 
 
 @pytest.hookimpl(wrapper=True)

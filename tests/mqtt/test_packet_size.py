@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -23,14 +23,6 @@ from tests.mqtt.desk import Desk
 
 REQUESTS = f"modem-agent/v1/{DEVICE}/cmd"
 MEMORY_BYTES = 96_000_000  # MemoryMax of systemd/modem-agent.service
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with Mosquitto(folder) as running:
-        yield running
 
 
 class Device:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,6 @@ from tests.mqtt.broker import Mosquitto
 from tests.mqtt.desk import Desk
 
 BASE = f"modem-agent/v1/{DEVICE}"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with Mosquitto(folder) as running:
-        yield running
 
 
 def envelope(type: str, id: str, args: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

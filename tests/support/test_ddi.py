@@ -23,14 +23,6 @@ WAIT_S = 90.0
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with Mosquitto(folder) as running:
-        yield running
-
-
-@pytest.fixture
 def server(tmp_path: Path) -> Iterator[GooseBit]:
     with GooseBit(tmp_path / "goosebit") as running:
         yield running

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -148,14 +147,6 @@ def test_the_table_has_a_row_a_ring() -> None:
 
 
 # -- over a broker -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with Mosquitto(folder) as running:
-        yield running
 
 
 @pytest.mark.parametrize("bad", [0, 3])

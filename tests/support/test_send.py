@@ -8,7 +8,6 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ from tests.mqtt.desk import Desk
 from tests.mqtt.pki import Pki
 from tests.mqtt.test_acl import Fleet as SecuredBroker
 from tests.support.publisher import retain, start, status, support
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with Mosquitto(folder) as running:
-        yield running
 
 
 def test_presence_is_read_first(broker: Mosquitto) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from agent.commands.keys_file import load
 from agent.support.fleet import Fleet
@@ -16,14 +13,6 @@ from tests.commands.standin import DEVICE, StandIn, config_for
 from tests.mqtt.broker import Mosquitto
 
 KEYS = f'[support]\nkey_id = "k1"\nkey = "{bytes(range(32)).hex()}"\nrole = "act"\n'
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with Mosquitto(folder) as running:
-        yield running
 
 
 async def support(broker: Mosquitto, *words: str) -> tuple[int, str, str]:

@@ -138,13 +138,13 @@ def test_a_kernel_that_refuses_is_asked_again_later_and_named_once(
             meter, links = NamesMeter(kernel), await kernel.links(["wan0"])
             await kernel.call(lambda route: drop_net_admin())
             assert [await meter.read(links, at_s) for at_s in (0.0, 1.0, AGAIN_S)] == [NOTHING] * 3
-            with pytest.raises(KernelError, match="counting names and time: Operation not permitted"):
+            with pytest.raises(KernelError, match="counting DNS and NTP: Operation not permitted"):
                 await kernel.names(links)
             assert [link.ifname for link in await kernel.links(["wan0"])] == ["wan0"]  # the thread goes on
 
     asyncio.run(scenario())
     told = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-    assert told == ["DNS and NTP are charged to the household: counting names and time: Operation not permitted"]
+    assert told == ["DNS and NTP are charged to the household: counting DNS and NTP: Operation not permitted"]
 
 
 def test_no_more_of_it_is_free_than_a_device_needs() -> None:

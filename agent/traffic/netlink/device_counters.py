@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.errors import KernelError
 from agent.traffic.model import DeviceBytes
+from agent.traffic.netlink.links_table import LinksTable
 from agent.traffic.netlink.nfnetlink import (
     COUNTER_BYTES,
     CREATE,
@@ -94,33 +94,17 @@ SETS = (
 )  # fmt: skip
 
 
-class DeviceCounters:
-    """The table of one process, from the first reading to the last. One thread only."""
+class DeviceCounters(LinksTable[DeviceBytes]):
+    """IP bytes of each device of the household."""
 
-    def __init__(self) -> None:
-        self._table: OwnedTable | None = None
-        self._ifnames: tuple[str, ...] = ()
+    name, what = "modem-agent-devices", "counting by device"
+
+    def _begin(self) -> DeviceBytes:
         self._told: dict[str, Counts] = {}
+        return DeviceBytes()
 
-    def more(self, ifnames: tuple[str, ...]) -> DeviceBytes:
-        """What was counted since the last call; from now on over the links of these names. A link that has gone stays
-        meant. KernelError where the kernel refuses, and the next call begins anew."""
-        try:
-            since = self._since(self._table) if self._table else DeviceBytes()
-            if not set(ifnames) <= set(self._ifnames):
-                self.close()
-                self._table = OwnedTable("modem-agent-devices", lambda name: requests(name, ifnames))
-                self._ifnames = ifnames
-        except OSError as error:
-            self.close()
-            raise KernelError("counting by device", error.errno, error.strerror or str(error)) from error
-        return since
-
-    def close(self) -> None:
-        """The table goes with its socket."""
-        if self._table is not None:
-            self._table.close()
-        self._table, self._ifnames, self._told = None, (), {}
+    def _requests(self, name: str, ifnames: Sequence[str]) -> Iterator[Request]:
+        return requests(name, ifnames)
 
     def _since(self, table: OwnedTable) -> DeviceBytes:
         sent: dict[tuple[str, str], int] = {}

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.errors import KernelError
 from agent.traffic.model import Management
+from agent.traffic.netlink.links_table import LinksTable
 from agent.traffic.netlink.nfnetlink import (
     COUNTER_BYTES,
     EXPR_DATA,
@@ -59,33 +59,17 @@ TCP, UDP = 6, 17
 COUNTED = ((UDP, 53), (TCP, 53), (UDP, 123))  # DNS, and NTP
 
 
-class NamesTable:
-    """The table of one process, from the first reading to the last. One thread only."""
+class NamesTable(LinksTable[Management]):
+    """IP bytes of DNS and NTP."""
 
-    def __init__(self) -> None:
-        self._table: OwnedTable | None = None
-        self._ifnames: tuple[str, ...] = ()
+    name, what = "modem-agent", "counting DNS and NTP"
+
+    def _begin(self) -> Management:
         self._told = Management()
+        return self._told
 
-    def more(self, ifnames: tuple[str, ...]) -> Management:
-        """IP bytes since the last call; from now on over the links of these names. A link that has gone stays meant:
-        it mostly comes back. KernelError where the kernel refuses, and the next call begins anew."""
-        try:
-            since = self._since(self._table) if self._table else Management()
-            if not set(ifnames) <= set(self._ifnames):
-                self.close()
-                self._table = OwnedTable("modem-agent", lambda name: requests(name, ifnames))
-                self._ifnames = ifnames
-        except OSError as error:
-            self.close()
-            raise KernelError("counting names and time", error.errno, error.strerror or str(error)) from error
-        return since
-
-    def close(self) -> None:
-        """The table goes with its socket."""
-        if self._table is not None:
-            self._table.close()
-        self._table, self._ifnames, self._told = None, (), Management()
+    def _requests(self, name: str, ifnames: Sequence[str]) -> Iterator[Request]:
+        return requests(name, ifnames)
 
     def _since(self, table: OwnedTable) -> Management:
         counts = dict.fromkeys((chain.name for chain in CHAINS), 0)
