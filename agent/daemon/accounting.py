@@ -51,7 +51,7 @@ class Accounting:
         self.plan, self.keeper, ledger = plan, keeper, keeper.ledger
         # As the first review will find it: a month that ended while the power was off slows nobody for an instant.
         self.decision = decide(settle(ledger, clock.now(), plan), plan, clock.now())
-        self._until_next_bytes = usage(ledger, plan).until_next_bytes
+        self._until_next_bytes = usage(ledger, plan).until_next_bytes  # at the last decision, which works it out anyway
         self._label = ledger.period.label  # as it was when the last decision was made
         self.drifting = False  # the module's own counters tell another story
         self._testimony: tuple[int, int, float] | None = None
