@@ -119,13 +119,14 @@ def plain(value: float | None) -> float | int | None:
     return int(value) if value is not None and value == int(value) else value
 
 
-def hexadecimal(raw: str | None) -> int | None:
-    """A hexadecimal number with or without 0x and quotes. A space inside makes it unreadable (Gobi 1000 writes
-    `  0 5`, which may be two bytes or a cut word): better unknown than wrong."""
+def hexadecimal(raw: str | None, high: int | None = None) -> int | None:
+    """A hexadecimal number with or without 0x and quotes, None past `high`. A space inside makes it unreadable (Gobi
+    1000 writes `  0 5`, which may be two bytes or a cut word): better unknown than wrong."""
     if raw is None:
         return None
     match = _HEX.fullmatch(unquote(raw))
-    return int(match[1], 16) if match else None
+    value = int(match[1], 16) if match else None
+    return None if value is None or (high is not None and value > high) else value
 
 
 def bracketed(body: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from agent.at.engine.grammar import Reading, area, at, cell, known, number, payload, plain, real, values
 from agent.at.engine.row import ANY_LINE, READ, SET, Command, Row
-from agent.at.standard.band import band_number, eutra_band, eutra_channel, eutra_number, nr_channel
+from agent.at.standard.band import band_number, eutra_band, eutra_channel, eutra_place, nr_channel
 from agent.at.standard.operator_names import joined
 
 _GSTATUS: dict[str, re.Pattern[str]] = {
@@ -182,13 +182,13 @@ def _unfolded(lines: Sequence[str]) -> list[str]:
 
 
 def _serving(columns: dict[str, str]) -> Reading:
-    earfcn = eutra_channel(columns.get("EARFCN"))
+    _, band = eutra_place(columns.get("EARFCN"), columns.get("Bd"))
     return {
         "access_technology": "LTE",
         "plmn": joined(columns.get("MCC"), columns.get("MNC")),
         "tac": number(columns.get("TAC"), 1, 65_533),
         "ci": cell(columns.get("CID")),
-        "band": eutra_number(columns.get("Bd")) or eutra_band(earfcn),
+        "band": band,
         "sinr_db": plain(real(columns.get("SNR"), -40, 60)),
         **_neighbour(columns),
     }

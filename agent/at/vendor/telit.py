@@ -29,7 +29,7 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_channel
+from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_band, nr_channel
 from agent.at.standard.operator_names import joined, plmn
 
 _PSNT = {0: "GPRS", 1: "EDGE", 2: "UMTS", 3: "UMTSHSPA", 4: "LTE"}
@@ -79,23 +79,33 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def _lte(f: list[str], place: str | None, tail: Reading, subscriber: int | None) -> Reading:
-    """<plmn>,<earfcn>,<rsrp>,<rssi>,<rsrq>,<tac>,…,<cell>,<imsi>,<name>,<sd>,<band>[,<sinr>]: the last of LN940 alone,
-    with a fraction in dB; what a whole number means there is not known."""
-    earfcn = eutra_channel(f[1])
-    reported = eutra_number(at(f, subscriber + 3)) if subscriber else None
+    """<plmn>,<channel>,<rsrp>,<rssi>,<rsrq>,<tac>,…,<cell>,<imsi>,<name>,<sd>,<band>[,<sinr>]: the last of LN940 alone,
+    with a fraction in dB; what a whole number means there is not known. NR has the same columns (FN980)."""
+    nr = _above_eutra(f[1])
+    earfcn = nr_channel(f[1]) if nr else eutra_channel(f[1])
+    named = at(f, subscriber + 3) if subscriber else None
+    band, reported = (nr_band(earfcn), number(named, 1, 512)) if nr else (eutra_band(earfcn), eutra_number(named))
     sinr = at(f, subscriber + 4) if subscriber else None
+    if nr and subscriber:
+        tail["ci"] = cell(f[subscriber - 1], 36)
     return {
-        "access_technology": "LTE",
+        "access_technology": "NR" if nr else "LTE",
         "plmn": place,
         "earfcn": earfcn,
         "rsrp_dbm": _db(f[2]),
         "rssi_dbm": _db(f[3]),
         "rsrq_db": _db(f[4]),
-        "tac": area(f[5]),
-        "band": eutra_band(earfcn) or reported,
+        "tac": area(f[5], 24 if nr else 16),
+        "band": None if nr and band not in (None, reported) else band or reported,
         "sinr_db": plain(real(sinr, -30, 50)) if "." in (sinr or "") else None,
         **tail,
     }
+
+
+def _above_eutra(raw: str) -> bool:
+    """A channel that only NR has: E-UTRA's end at 70 705, those of its unlicensed bands are 255 144 to 262 143 (36.101
+    table 5.7.3-1)."""
+    return number(raw, 70_706, 255_143) is not None or number(raw, 262_144) is not None
 
 
 def _negative(raw: str) -> bool:
@@ -202,9 +212,10 @@ def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_servinfo(lines: Sequence[str], command: Command) -> Reading | None:
-    """#SERVINFO: <channel>,<dBm>,<name>,<plmn>,<bsic|psc|pci>,<lac|tac>,…; in LTE <drx>,<sd>,<rsrp> end it.
+    """#SERVINFO: <channel>,<dBm>,<name>,<plmn>,<bsic|psc|pci>,<lac|tac>,…; in LTE <drx>,<sd>,<rsrp> end it, in UMTS two
+    more fields do, <nom>,<rac> (HE910 and LE910 AT references).
 
-    Nothing names the technology: a channel that is none of UMTS and a figure in the ninth place say LTE."""
+    Nothing names the technology: the ninth and last field, where it is an RSRP, and a channel of E-UTRA say LTE."""
     f = values(lines[-1]) if lines else []
     code = unquote(at(f, 3) or "")
     if len(f) < 6 or not re.fullmatch(r"[0-9]{5,6}", code):
@@ -213,16 +224,12 @@ def read_servinfo(lines: Sequence[str], command: Command) -> Reading | None:
     head: Reading = {"rssi_dbm": power, "operator": name(f[2]) if quoted(f[2]) else text(f[2]), "plmn": code}
     channel = eutra_channel(f[0])
     strength = plain(real(at(f, 8), -160, -30))
-    if strength is not None and not any(number(f[0], low, high) is not None for low, high in _UARFCN):
+    if strength is not None and len(f) == 9 and channel is not None:
         pci = number(f[4], 0, 503)
         place = {"pci": pci, "ci": cell(f[4]) if pci is None else None, "tac": area(f[5])}
         radio = {"earfcn": channel, "band": eutra_band(channel), "rsrp_dbm": strength}
         return {**head, "access_technology": "LTE", **place, **radio}
     return {**head, "lac": area(f[5])}
-
-
-# Downlink channels of UTRA bands 1, 2, 3, 4, 5 and 8 (25.101 table 5.2).
-_UARFCN = ((10562, 10838), (9662, 9938), (1162, 1513), (1537, 1738), (4357, 4458), (2937, 3088))
 
 
 def read_survey(lines: Sequence[str], command: Command) -> Reading | None:

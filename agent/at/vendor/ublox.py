@@ -103,7 +103,7 @@ def _umts(f: list[str]) -> Reading:
         "uarfcn": number(at(f, 0), 0, 16_383),
         "ci": cell(at(f, 2)),
         "lac": area(at(f, 3)),
-        "rac": _octet(at(f, 4)),
+        "rac": hexadecimal(at(f, 4), 254),
         "psc": number(at(f, 5), 0, 511),
     }
 
@@ -115,14 +115,9 @@ def _gsm(f: list[str]) -> Reading:
         "arfcn": number(at(f, 0), 0, 1023),
         "ci": cell(at(f, 2)),
         "lac": area(at(f, 4)),
-        "rac": _octet(at(f, 5)),
+        "rac": hexadecimal(at(f, 5), 254),
         "rssi_dbm": RXLEV.read(at(f, 6)),
     }
-
-
-def _octet(raw: str | None) -> int | None:
-    value = hexadecimal(raw)
-    return value if value is not None and value < 255 else None
 
 
 _CELLS = {2: _gsm, 3: _umts, 6: _lte}
