@@ -166,7 +166,8 @@ _WORDS = frozenset(
 _SHAPES = re.compile(
     r"(?:VOICE CALL: |MISSED[_ ]CALL: |\+CFUN: ?[0-9]+$|\+CPIN: ?(?:READY|NOT READY|NOT INSERTED|SIM P[IU][NK]2?)$"
     r"|(?:ME|NW) (?:PDN |DETACH|CLASS|ACT|DEACT|REACT|MODIFY)|REJECT (?:IP|PPP|\")|CONNECT\b|RING\b"
-    r"|\+UU[A-Z]+(?::|$)|\+APP PDP: |RECV FROM:|DST: ?[0-9]|SRING: ?[0-9])"
+    r"|\+UU[A-Z]+(?::|$)|\+APP PDP: |RECV FROM:|DST: ?[0-9]|SRING: ?[0-9]"
+    r"|\$(?:G[ABILNPQ]|BD|P[A-Z])[A-Z0-9]{2,8},)"  # NMEA 0183 on the AT port: talker and sentence
 )
 
 
@@ -177,12 +178,12 @@ def unsolicited(line: str) -> bool:
     return prefix_of(line) in _KNOWN or _SHAPES.match(line) is not None
 
 
-_NEXT = re.compile(r"(?<=[0-9\"-])(?=[+^#%*!$][A-Z][A-Z0-9]{2,} ?:)")
-_END = re.compile(r"(?<=[0-9\"])(?=(?:OK|ERROR)$)")
+_NEXT = re.compile(r"(?:(?<=[0-9\"-])|(?<=READY)) *(?=[+^#%*!$][A-Z][A-Z0-9]{2,} ?:)")
+_END = re.compile(r"(?:(?<=[0-9\"])|(?<=READY)) *(?=(?:OK|ERROR)$)")
 
 
 def glued(line: str, accepted: frozenset[str]) -> list[str]:
-    """The lines of which the end between them was lost: `…,-,-+QCAINFO: …`, `+CSQ: 17,99OK`.
+    """The lines of which the end between them was lost or became a space: `…,-,-+QCAINFO: …`, `+CSQ: 17,99 OK`.
 
     A new one begins behind a figure or a quote, with a prefix that is awaited (`accepted`) or a known unsolicited one,
     never inside quotes.
@@ -190,8 +191,8 @@ def glued(line: str, accepted: frozenset[str]) -> list[str]:
     prefix = prefix_of(line)
     if not prefix or (prefix not in accepted and prefix not in _KNOWN):
         return [line]
-    cuts = [m.start() for m in _NEXT.finditer(line) if _begins(line[m.start() :], accepted)]
-    cuts += [m.start() for m in _END.finditer(line) if prefix in accepted]
+    cuts = [m.end() for m in _NEXT.finditer(line) if _begins(line[m.end() :], accepted)]
+    cuts += [m.end() for m in _END.finditer(line) if prefix in accepted]
     cuts = [cut for cut in cuts if line.count('"', 0, cut) % 2 == 0]
     return [line[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(line)], strict=True)]
 

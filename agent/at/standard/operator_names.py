@@ -15,7 +15,7 @@ from agent.at.engine.grammar import (
     groups,
     known,
     number,
-    number_list,
+    number_lists,
     payload,
     prefix_of,
     split,
@@ -179,8 +179,7 @@ def read_charsets(lines: Sequence[str], command: Command) -> Reading | None:
 
 def read_selection_test(lines: Sequence[str], command: Command) -> Reading | None:
     """A test form that lists numbers in brackets: +WS46=?, +CFUN=?, +CTZU=?."""
-    lists = [number_list(group) for line in lines for group in groups(payload(line))]
-    lists = [found for found in lists if found]
+    lists = [found for line in lines for found in number_lists(payload(line))]
     return {"values": lists} if lists else None
 
 
