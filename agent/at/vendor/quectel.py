@@ -236,7 +236,7 @@ def read_qrsrp(lines: Sequence[str], command: Command) -> Reading | None:
 
 def _antenna(raw: str) -> int | None:
     value = number(raw, -200, 100)
-    return None if value == -140 else value
+    return None if value in (-140, -44) else value  # the ends of RSRP's range in LTE (36.133, 9.1.4): no antenna there
 
 
 def read_qgdcnt(lines: Sequence[str], command: Command) -> Reading | None:

@@ -250,11 +250,22 @@ def _sa(f: list[str]) -> Reading:
         "tac": area(at(f, 5), 24),
         "earfcn": arfcn,
         "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
-        "bandwidth_mhz": NR_BANDWIDTH.get(_index(at(f, 8))) if arfcn is not None else None,
+        "bandwidth_mhz": _nr_width(at(f, 8), in_mhz=len(f) >= _UNISOC_FIELDS) if arfcn is not None else None,
         "rsrp_dbm": strength(at(f, 9)),
         "rsrq_db": level(at(f, 10), -60, 30),
         **_sinr(at(f, 11), nr=True),
     }
+
+
+_UNISOC_FIELDS = 15  # RG200U, RM500U and their kin end with three fields, modules on Qualcomm chips with two
+
+
+def _nr_width(raw: str | None, *, in_mhz: bool) -> float | int | None:
+    """An index, and MHz on modules with a Unisoc chip: replies of those have 20, 30, 100 and no index past 14."""
+    width = number(raw, 0, 400)
+    if width is None or not (in_mhz or width > max(NR_BANDWIDTH)):
+        return NR_BANDWIDTH.get(-1 if width is None else width)
+    return width if width in NR_BANDWIDTH.values() else None
 
 
 def _nsa(f: list[str]) -> Reading:
@@ -271,7 +282,7 @@ def _nsa(f: list[str]) -> Reading:
         "rsrq_db": level(at(f, 5), -60, 30),
         "earfcn": arfcn,
         "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
-        "bandwidth_mhz": NR_BANDWIDTH.get(_index(at(f, 8))),
+        "bandwidth_mhz": _nr_width(at(f, 8), in_mhz=False),
     }
 
 
