@@ -115,7 +115,7 @@ def _gt_nr(f: list[str]) -> Reading:
     }
 
 
-def _nr_width(raw: str) -> float | int | None:
+def _nr_width(raw: str | None) -> float | int | None:
     """Fifths of a MHz on FM350, as +GTCAINFO has them beside it, MHz by other manuals: none where both would do."""
     width = number(raw, 1, 500) or 0
     fitting = {one for one in (width, width / 5) if one in NR_BANDWIDTH.values() and one <= 100}
@@ -132,16 +132,17 @@ _GT = {2: _gt_umts, 4: _gt_lte, 9: _gt_nr}
 
 
 def read_gtcainfo(lines: Sequence[str], command: Command) -> Reading | None:
-    """PCC:<band>,<pci>,<channel>,<bandwidth>,…; SCC<n>:<state>,<ul>,<band>,<pci>,<channel>,<bandwidth>,…. L850 numbers
+    """PCC:<band>,<pci>,<channel>,<bandwidth>,…; SCC<n>:<state>,<ul>,<band>,<pci>,<channel>,<bandwidth>,…, on FM190 with
+    the technology in front, LTE PCC:…. L850 numbers
     its lines instead: 1,<band>,<mcc>,<mnc>,<tac>,<cell>,<pci>,<rsrp>,<rsrq>,<sinr>,<channel>,…."""
     carriers: list[Reading] = []
     old: Reading = {}
     for line in lines:
         body = line.rpartition("+GTCAINFO:")[2].strip()
-        match = re.match(r"(PCC|SCC)\s*[0-9]*\s*:(.*)", body, re.DOTALL)
+        match = re.match(r"(LTE |NR )?(PCC|SCC)\s*[0-9]*\s*:(.*)", body, re.DOTALL)
         if match:
-            f = values(match[2])
-            carriers.append(_carrier(match[1], f if match[1] == "PCC" else f[2:], f))
+            f = values(match[3])
+            carriers.append(_carrier(match[2], f if match[2] == "PCC" else f[2:], f, fifths=match[1] is None))
         elif len(f := values(body)) >= 14 and number(f[0]) == 1:
             old = _numbered(f)
             carriers.append({"role": "PCC", **{key: old[key] for key in ("band", "pci", "earfcn", "bandwidth_mhz")}})
@@ -151,7 +152,8 @@ def read_gtcainfo(lines: Sequence[str], command: Command) -> Reading | None:
     return {**{key: first[key] for key in ("band", "earfcn", "pci", "bandwidth_mhz")}, **old, "carriers": carriers}
 
 
-def _carrier(role: str, f: list[str], whole: list[str]) -> Reading:
+def _carrier(role: str, f: list[str], whole: list[str], *, fifths: bool) -> Reading:
+    """`fifths`: of a MHz, in which FM350 gives the widths of NR; of FM190 nothing says which unit it is."""
     band = _band(at(f, 0), 100)
     is_nr = (number(at(f, 0)) or 0) >= 500
     lte = (None, None) if is_nr else _lte_channel(at(f, 2), at(f, 1), band)
@@ -163,7 +165,7 @@ def _carrier(role: str, f: list[str], whole: list[str]) -> Reading:
         "band": band,
         "pci": pci,
         "earfcn": channel,
-        "bandwidth_mhz": None if width is None else rounded(width / 5) if is_nr else blocks,
+        "bandwidth_mhz": blocks if not is_nr else rounded((width or 0) / 5) or None if fifths else _nr_width(at(f, 3)),
         "state": number(at(whole, 0), 0, 9) if role == "SCC" else None,
     }
 
