@@ -166,16 +166,17 @@ _WORDS = frozenset(
 _SHAPES = re.compile(
     r"(?:VOICE CALL: |MISSED[_ ]CALL: |\+CFUN: ?[0-9]+$|\+CPIN: ?(?:READY|NOT READY|NOT INSERTED|SIM P[IU][NK]2?)$"
     r"|(?:ME|NW) (?:PDN |DETACH|CLASS|ACT|DEACT|REACT|MODIFY)|REJECT (?:IP|PPP|\")|CONNECT\b|RING\b"
-    r"|\+UU[A-Z]+(?::|$)|\+APP PDP: |RECV FROM:|DST: ?[0-9]|SRING: ?[0-9]"
-    r"|\$(?:G[ABILNPQ]|BD|P[A-Z])[A-Z0-9]{2,8},)"  # NMEA 0183 on the AT port: talker and sentence
+    r"|\+UU[A-Z]+(?::|$)|\+APP PDP: |RECV FROM:|DST: ?[0-9]|SRING: ?[0-9])"
 )
+# A sentence of a GPS receiver (NMEA 0183: talker, sentence, fields) on a port that speaks AT, or in its place.
+NMEA = re.compile(r"\$(?:G[ABILNPQ]|BD|P[A-Z])[A-Z0-9]{2,8},")
 
 
 def unsolicited(line: str) -> bool:
     """Whether a line that answers nothing is a known unsolicited result code."""
     if line in _WORDS:
         return True
-    return prefix_of(line) in _KNOWN or _SHAPES.match(line) is not None
+    return prefix_of(line) in _KNOWN or _SHAPES.match(line) is not None or NMEA.match(line) is not None
 
 
 _NEXT = re.compile(r"(?:(?<=[0-9\"-])|(?<=READY)) *(?=[+^#%*!$][A-Z][A-Z0-9]{2,} ?:)")

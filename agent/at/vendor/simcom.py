@@ -140,10 +140,11 @@ def _strengths(rsrp: str | None, rsrq: str | None, rssi: str | None) -> Reading:
         return {"rsrp_dbm": None, "rsrq_db": None, "rssi_dbm": None}
     if level > 0:  # A76xx
         return {"rsrp_dbm": RSRP.read(rsrp), "rsrq_db": RSRQ.read(rsrq), "rssi_dbm": None}
+    level, ratio = sorted((level, number(rsrq) or 0))  # some SIM7080 write RSRP first; it is the lower of the two
     step = 10 if level <= -200 else 1
     return {
         "rsrp_dbm": _in(level, step, -160, -30),
-        "rsrq_db": _in(number(rsrq), step, -50, 20),
+        "rsrq_db": _in(ratio, step, -50, 20) if number(rsrq) is not None else None,
         "rssi_dbm": _in(number(rssi), step, -130, 0),
     }
 
