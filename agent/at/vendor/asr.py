@@ -25,6 +25,7 @@ from agent.at.engine.grammar import (
 )
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row, generic_parse
 from agent.at.standard.band import LTE_BANDWIDTH, RB_BANDWIDTH, eutra_band, eutra_channel, eutra_number, eutra_place
+from agent.at.standard.figures import width
 from agent.at.standard.operator_names import joined
 from agent.at.standard.scale import RSRP, RSRQ, RXLEV, TENTHS_RSRP, TENTHS_RSRQ, TENTHS_RSSI, TENTHS_SINR
 
@@ -58,7 +59,7 @@ def _scell(f: list[str]) -> Reading | None:
         "rsrq_db": TENTHS_RSRQ.read(f[7]),
         "rssi_dbm": TENTHS_RSSI.read(f[8]),
         "sinr_db": TENTHS_SINR.read(f[9]),
-        "bandwidth_mhz": plain(real(at(f, 10), 1.4, 20)),
+        "bandwidth_mhz": width(at(f, 10)),
     }
 
 

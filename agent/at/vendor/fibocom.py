@@ -191,8 +191,10 @@ def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
     degrees: list[float] = []
     for f in map(values, lines):
         value = number(f[-1], -60_000, 150_000)
-        if value is not None:
-            degrees.append(value / 1000 if len(f) > 1 and abs(value) > 200 else value)
+        if value is not None and len(f) > 1 and abs(value) > 200:
+            degrees.append(value / 1000)
+        elif value is not None and -60 <= value <= 150:
+            degrees.append(value)
     return {"temperature_c": rounded(max(degrees))} if degrees else None
 
 

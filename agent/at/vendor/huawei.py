@@ -25,6 +25,7 @@ from agent.at.engine.grammar import (
 )
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row
 from agent.at.standard.band import eutra_band, eutra_channel, nr_band, nr_channel
+from agent.at.standard.figures import ecio, rscp, rsrp, rsrq, rssi, sinr
 from agent.at.standard.operator_names import joined
 from agent.at.standard.packet_data import assigned, little_endian
 from agent.at.standard.scale import HCSQ_ECIO, HCSQ_RSCP, HCSQ_RSRP, HCSQ_RSRQ, HCSQ_RSSI, HCSQ_SINR
@@ -165,9 +166,9 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "ci": cell(f[4]),
             "pci": hexadecimal(f[5], 503),
             "tac": area(f[6]),
-            "rsrp_dbm": _db(f[7], -141, -40),
-            "rsrq_db": _db(f[8], -40, 20),
-            "rssi_dbm": _db(at(f, 9), -130, 0),
+            "rsrp_dbm": rsrp(f[7]),
+            "rsrq_db": rsrq(f[8]),
+            "rssi_dbm": rssi(at(f, 9)),
         }
     if rat.startswith("NR") and len(f) >= 10:  # <arfcn>,<subcarrier spacing>,<cell>,<pci>,<tac>,<rsrp>,<rsrq>,<sinr>
         channel = nr_channel(f[3])
@@ -179,9 +180,9 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "ci": cell(f[5], 36),
             "pci": hexadecimal(f[6], 1007),
             "tac": area(f[7], 24),
-            "rsrp_dbm": _db(f[8], -156, -30),
-            "rsrq_db": _db(f[9], -43, 20),
-            "sinr_db": _db(at(f, 10), -30, 50),
+            "rsrp_dbm": rsrp(f[8]),
+            "rsrq_db": rsrq(f[9]),
+            "sinr_db": sinr(at(f, 10)),
         }
     if rat == "WCDMA" and len(f) >= 10:
         return {
@@ -191,9 +192,9 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "psc": number(f[4], 0, 511),
             "ci": cell(f[5]),
             "lac": area(f[6]),
-            "rscp_dbm": _db(f[7], -130, 0),
-            "rssi_dbm": _db(f[8], -130, 0),
-            "ecio_db": _db(f[9], -40, 0),
+            "rscp_dbm": rscp(f[7]),
+            "rssi_dbm": rssi(f[8]),
+            "ecio_db": ecio(f[9]),
         }
     if rat == "GSM" and len(f) >= 9:
         return {
@@ -203,7 +204,7 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "bsic": number(f[5], 0, 63),
             "ci": cell(f[6], 16),
             "lac": area(f[7]),
-            "rssi_dbm": _db(f[8], -130, 0),
+            "rssi_dbm": rssi(f[8]),
         }
     return {"access_technology": None, "plmn": None} if rat == "NONE" else None
 

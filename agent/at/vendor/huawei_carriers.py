@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.at.engine.grammar import Reading, at, hexadecimal, known, number, plain, real, unquote, values
+from agent.at.engine.grammar import Reading, at, hexadecimal, known, number, plain, unquote, values
 from agent.at.engine.row import EXECUTE, READ, Command, Row
 from agent.at.standard.band import LTE_BANDWIDTH, eutra_channel, eutra_number, eutra_place, nr_band, nr_channel
+from agent.at.standard.figures import rsrp, rsrq, sinr
 
 
 def read_frequency(lines: Sequence[str], command: Command) -> Reading | None:
@@ -53,7 +54,7 @@ def read_secondaries(lines: Sequence[str], command: Command) -> Reading | None:
         width = number(at(f, 11), 0, 5)
         if len(f) >= 12 and channel is not None:
             place: Reading = {"role": "SCC", "band": band, "earfcn": channel, "pci": number(f[1], 0, 503)}
-            strengths = {"rsrp_dbm": plain(real(f[3], -141, -44)), "rsrq_db": plain(real(f[4], -40, 20))}
+            strengths = {"rsrp_dbm": rsrp(f[3]), "rsrq_db": rsrq(f[4])}
             carriers.append({**place, "bandwidth_mhz": LTE_BANDWIDTH.get(-1 if width is None else width), **strengths})
     return {"carriers": carriers} if carriers else None
 
@@ -71,9 +72,9 @@ def read_second_leg(lines: Sequence[str], command: Command) -> Reading | None:
 def _leg(f: list[str]) -> Reading | None:
     channel = nr_channel(f[1])
     figures: Reading = {
-        "rsrp_dbm": plain(real(f[3], -156, -31)),
-        "rsrq_db": plain(real(f[4], -43, 20)),
-        "sinr_db": plain(real(f[5], -23, 40)),
+        "rsrp_dbm": rsrp(f[3]),
+        "rsrq_db": rsrq(f[4]),
+        "sinr_db": sinr(f[5]),
     }
     return known({"earfcn": channel, "band": nr_band(channel), "pci": hexadecimal(f[2], 1007), **figures})
 

@@ -186,7 +186,7 @@ def read_xreg(lines: Sequence[str], command: Command) -> Reading | None:
     f = values(lines[-1]) if lines else []
     match = next((m for raw in f if (m := re.fullmatch(r"BAND_LTE_([0-9]{1,2})", unquote(raw)))), None)
     given = [found for raw in f for found in all_assigned(raw)]
-    return known({"band": int(match[1]) if match else None, "address": given[0] if given else None})
+    return known({"band": eutra_number(match[1]) if match else None, "address": given[0] if given else None})
 
 
 def read_xdns(lines: Sequence[str], command: Command) -> Reading | None:

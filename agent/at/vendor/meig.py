@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from agent.at.engine.grammar import Reading, at, known, number, plain, real, unquote, values
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
 from agent.at.standard.band import RB_BANDWIDTH, eutra_channel, eutra_number, nr_band, nr_channel
+from agent.at.standard.figures import rsrp, rsrq
 from agent.at.standard.operator_names import joined
 from agent.at.standard.scale import TENTHS_SINR
 
@@ -43,8 +44,8 @@ def read_cellinfo(lines: Sequence[str], command: Command) -> Reading | None:
 
 def _meig_strengths(f: list[str]) -> Reading:
     return {
-        "rsrp_dbm": plain(real(at(f, 0), -156, -31)),
-        "rsrq_db": plain(real(at(f, 1), -43, 20)),
+        "rsrp_dbm": rsrp(at(f, 0)),
+        "rsrq_db": rsrq(at(f, 1)),
         "sinr_db": TENTHS_SINR.read(at(f, 2)),
     }
 

@@ -17,6 +17,7 @@ from agent.at.standard.band import (
     eutra_place,
     nr_channel,
 )
+from agent.at.standard.figures import ecio, rscp, rsrp, rsrq, rssi, sinr, width
 from agent.at.standard.operator_names import joined, plmn
 from agent.at.standard.packet_data import addressing
 from agent.at.standard.scale import TENTHS_RSRP, TENTHS_RSRQ, TENTHS_RSSI, TENTHS_SINR
@@ -43,7 +44,7 @@ def _second(f: list[str]) -> Reading:
         "access_technology": "GPRS",
         "plmn": joined(at(f, 3), at(f, 4)),
         "arfcn": number(at(f, 1), 0, 1023),
-        "rssi_dbm": plain(real(at(f, 2), -130, -1)),
+        "rssi_dbm": rssi(at(f, 2)),
         "lac": area(at(f, 5)),
         "ci": cell(at(f, 6), 16),
     }
@@ -56,8 +57,8 @@ def _third(f: list[str]) -> Reading:
         "plmn": joined(at(f, 5), at(f, 6)),
         "uarfcn": number(at(f, 1), 0, 16_383),
         "psc": number(at(f, 2), 0, 511),
-        "ecio_db": plain(real(at(f, 3), -40, 0)),
-        "rscp_dbm": plain(real(at(f, 4), -130, -1)),
+        "ecio_db": ecio(at(f, 3)),
+        "rscp_dbm": rscp(at(f, 4)),
         "lac": area(at(f, 7)),
         "ci": cell(at(f, 8)),
     }
@@ -72,12 +73,12 @@ def _fourth(f: list[str]) -> Reading:
         "plmn": joined(at(tail, 0), at(tail, 1)),
         "earfcn": eutra_channel(at(f, 1)),
         "band": eutra_number(at(f, 2)),
-        "bandwidth_mhz": plain(real(at(f, 3), 1, 20)) if duplex == 5 else None,
+        "bandwidth_mhz": width(at(f, 3)) if duplex == 5 else None,
         "tac": area(at(tail, 2)),
         "ci": cell(at(tail, 3)),
         "pci": number(at(tail, 4), 0, 503),
-        "rsrp_dbm": plain(real(at(tail, 6), -156, -31)),
-        "rsrq_db": plain(real(at(tail, 7), -60, 20)),
+        "rsrp_dbm": rsrp(at(tail, 6)),
+        "rsrq_db": rsrq(at(tail, 7)),
     }
 
 
@@ -144,9 +145,9 @@ def read_sqnmoni(lines: Sequence[str], command: Command) -> Reading | None:
         "operator": name(re.split(r"\s+[A-Za-z]+:", body, maxsplit=1)[0]),
         "plmn": joined(found.get("CC"), found.get("NC")),
         "rsrp_dbm": plain(received),
-        "rsrq_db": plain(real(figures.get("RSRQ"), -60, 20)),
-        "sinr_db": plain(real(figures.get("CINR"), -40, 60)),
-        "rssi_dbm": plain(real(figures.get("PWR"), -130, -1)),
+        "rsrq_db": rsrq(figures.get("RSRQ")),
+        "sinr_db": sinr(figures.get("CINR")),
+        "rssi_dbm": rssi(figures.get("PWR")),
         "pci": number(found.get("ID"), 0, 503),
         "earfcn": earfcn,
         "band": eutra_band(earfcn),

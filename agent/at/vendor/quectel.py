@@ -18,6 +18,7 @@ from agent.at.standard.band import (
     nr_band,
     nr_channel,
 )
+from agent.at.standard.figures import Figure, rsrp, rsrq, sinr
 from agent.at.standard.operator_names import joined, plmn
 from agent.at.standard.packet_data import all_assigned, assigned, little_endian
 from agent.at.standard.scale import NR_SINR, QCSQ_SINR
@@ -219,24 +220,23 @@ def read_qtemp(lines: Sequence[str], command: Command) -> Reading | None:
 
 def read_qrsrp(lines: Sequence[str], command: Command) -> Reading | None:
     """+QRSRP/+QRSRQ/+QSINR: <prx>,<drx>,<rx2>,<rx3>,<mode>; -32768 is an antenna that is not there."""
-    antennas: dict[str, list[int | None]] = {}
+    key, read = _ANTENNAS[(prefix_of(lines[0]) if lines else "") or "+QRSRP"]
+    antennas: dict[str, list[Figure]] = {}
     for line in lines:
         fields = values(line)
         mode = unquote(fields[-1]).upper() if fields and number(fields[-1]) is None else "LTE"
-        figures = [_antenna(raw) for raw in fields if number(raw) is not None]
+        figures = [read(raw) for raw in fields if number(raw) is not None]
         if figures:
-            antennas[mode] = figures
+            antennas[mode] = [None if figure in _NO_ANTENNA else figure for figure in figures]
     if not antennas:
         return None
     first = next(iter(antennas.values()))
-    key = {"+QRSRP": "rsrp_dbm", "+QRSRQ": "rsrq_db", "+QSINR": "sinr_db"}[prefix_of(lines[0]) or "+QRSRP"]
     best = [value for value in first if value is not None]
     return {key: max(best) if best else None, "antennas": antennas}
 
 
-def _antenna(raw: str) -> int | None:
-    value = number(raw, -200, 100)
-    return None if value in (-140, -44) else value  # the ends of RSRP's range in LTE (36.133, 9.1.4): no antenna there
+_NO_ANTENNA = (-140, -44)  # the ends of RSRP's range in LTE (36.133, 9.1.4)
+_ANTENNAS = {"+QRSRP": ("rsrp_dbm", rsrp), "+QRSRQ": ("rsrq_db", rsrq), "+QSINR": ("sinr_db", sinr)}
 
 
 def read_qgdcnt(lines: Sequence[str], command: Command) -> Reading | None:

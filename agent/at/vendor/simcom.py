@@ -32,6 +32,7 @@ from agent.at.standard.band import (
     nr_band,
     nr_channel,
 )
+from agent.at.standard.figures import rssi, sinr
 from agent.at.standard.operator_names import joined
 from agent.at.standard.scale import RSRP, RSRQ
 
@@ -111,7 +112,7 @@ def _gsm(f: list[str]) -> Reading:
     return {
         "arfcn": number(channel, 0, 1023),
         "band_name": band.strip() or None,
-        "rssi_dbm": plain(real(at(rest, 0), -120, -1)),
+        "rssi_dbm": rssi(at(rest, 0)),
     }
 
 
@@ -130,7 +131,7 @@ def _lte(f: list[str]) -> Reading:
         "earfcn": earfcn,
         "bandwidth_mhz": LTE_BANDWIDTH.get(width) if width is not None and earfcn is not None else None,
         **strengths,
-        "sinr_db": plain(real(at(f, 7), -30, 50)) if strengths["rsrp_dbm"] is not None else None,
+        "sinr_db": sinr(at(f, 7)) if strengths["rsrp_dbm"] is not None else None,
     }
 
 
@@ -145,7 +146,7 @@ def _strengths(rsrp: str | None, rsrq: str | None, rssi: str | None) -> Reading:
     return {
         "rsrp_dbm": _in(level, step, -160, -30),
         "rsrq_db": _in(ratio, step, -50, 20) if number(rsrq) is not None else None,
-        "rssi_dbm": _in(number(rssi), step, -130, 0),
+        "rssi_dbm": _in(number(rssi), step, -130, -10),
     }
 
 
@@ -212,7 +213,7 @@ def read_cell_information(lines: Sequence[str], command: Command) -> Reading | N
         "plmn": joined(found.get("MCC"), network) if not network.startswith("0") or len(network) == 2 else None,
         "lac": known_area(number(found.get("LAC"), 0)),
         "ci": known_cell(number(found.get("ID"), 0), 28 if umts else 16),
-        "rssi_dbm": plain(real(found.get("RXLEV"), -130, -1)),
+        "rssi_dbm": rssi(found.get("RXLEV")),
     }
     if not umts:
         return {**head, "arfcn": number(found["ARFCN"], 0, 1023), "bsic": number(found.get("BSIC"), 0, 63)}

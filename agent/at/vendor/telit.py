@@ -30,6 +30,7 @@ from agent.at.engine.grammar import (
 )
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
 from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_band, nr_channel
+from agent.at.standard.figures import ecio, rscp, rsrp, rsrq, rssi, sinr
 from agent.at.standard.operator_names import joined, plmn
 
 _PSNT = {0: "GPRS", 1: "EDGE", 2: "UMTS", 3: "UMTSHSPA", 4: "LTE"}
@@ -57,9 +58,9 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
             "access_technology": "GPRS",
             "plmn": place,
             "arfcn": number(f[1], 0, 1023),
-            "rssi_dbm": _db(f[2]),
+            "rssi_dbm": rssi(f[2]),
             "lac": area(f[3]),
-            "rac": hexadecimal(f[4]),
+            "rac": hexadecimal(f[4], 254),
             **tail,
         }
     if _negative(f[3]) or _negative(f[4]):
@@ -68,11 +69,11 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
             "plmn": place,
             "uarfcn": number(f[1], 0, 16_383),
             "psc": number(f[2], 0, 511),
-            "ecio_db": _db(f[3]),
-            "rscp_dbm": _db(f[4]),
-            "rssi_dbm": _db(f[5]),
+            "ecio_db": ecio(f[3]),
+            "rscp_dbm": rscp(f[4]),
+            "rssi_dbm": rssi(f[5]),
             "lac": area(f[6]),
-            "rac": hexadecimal(f[7]),
+            "rac": hexadecimal(f[7], 254),
             **tail,
         }
     return {"access_technology": None, "plmn": place, "rsrp_dbm": None, "rssi_dbm": None, "rsrq_db": None, **tail}
@@ -85,19 +86,19 @@ def _lte(f: list[str], place: str | None, tail: Reading, subscriber: int | None)
     earfcn = nr_channel(f[1]) if nr else eutra_channel(f[1])
     named = at(f, subscriber + 3) if subscriber else None
     band, reported = (nr_band(earfcn), number(named, 1, 512)) if nr else (eutra_band(earfcn), eutra_number(named))
-    sinr = at(f, subscriber + 4) if subscriber else None
+    ratio = at(f, subscriber + 4) if subscriber else None
     if nr and subscriber:
         tail["ci"] = cell(f[subscriber - 1], 36)
     return {
         "access_technology": "NR" if nr else "LTE",
         "plmn": place,
         "earfcn": earfcn,
-        "rsrp_dbm": _db(f[2]),
-        "rssi_dbm": _db(f[3]),
-        "rsrq_db": _db(f[4]),
+        "rsrp_dbm": rsrp(f[2]),
+        "rssi_dbm": rssi(f[3]),
+        "rsrq_db": rsrq(f[4]),
         "tac": area(f[5], 24 if nr else 16),
         "band": None if nr and band not in (None, reported) else band or reported,
-        "sinr_db": plain(real(sinr, -30, 50)) if "." in (sinr or "") else None,
+        "sinr_db": sinr(ratio) if "." in (ratio or "") else None,
         **tail,
     }
 
@@ -111,10 +112,6 @@ def _above_eutra(raw: str) -> bool:
 def _negative(raw: str) -> bool:
     value = real(raw)
     return value is not None and value < 0
-
-
-def _db(raw: str | None) -> float | int | None:
-    return plain(real(raw, -160, 0))
 
 
 def _plmn(raw: str) -> str | None:
@@ -144,7 +141,7 @@ def _monitored(body: str) -> Reading | None:
     row = _TABLE_ROW.match(body)
     if row is not None:  # Cell BSIC LAC CellId ARFCN Power C1 C2 TA RxQual PLMN
         place: Reading = {"lac": area(row[3]), "ci": cell(row[4], 16), "arfcn": number(row[5], 0, 1023)}
-        return {"access_technology": "GPRS", "operator": name(row[7]), "plmn": None, "rssi_dbm": _db(row[6]), **place}
+        return {"access_technology": "GPRS", "operator": name(row[7]), "plmn": None, "rssi_dbm": rssi(row[6]), **place}
     found = {key.upper(): value for key, value in _MONI.findall(body)}
     label = re.split(r"(?:^|\s+)[\[A-Za-z_]+:", body, maxsplit=1)[0]
     nr = _monitored_nr(found)
@@ -158,12 +155,12 @@ def _monitored(body: str) -> Reading | None:
             "access_technology": technology,
             "operator": None if label.startswith("Adj Cell") else name(label),
             "plmn": joined(found.get("CC"), found.get("NC")),
-            "rscp_dbm": _db(found.get("RSCP")),
-            "ecio_db": _db(found.get("ECIO")),
+            "rscp_dbm": rscp(found.get("RSCP")),
+            "ecio_db": ecio(found.get("ECIO")),
             "psc": number(found.get("PSC"), 0, 511),
-            "rsrp_dbm": _db(found.get("RSRP")),
-            "rsrq_db": _db(found.get("RSRQ")),
-            "rssi_dbm": _db((found.get("PWR") or "").rstrip("dbDB") or None),
+            "rsrp_dbm": rsrp(found.get("RSRP")),
+            "rsrq_db": rsrq(found.get("RSRQ")),
+            "rssi_dbm": rssi((found.get("PWR") or "").rstrip("dbDB") or None),
             "tac": area(found.get("TAC")),
             "lac": area(found.get("LAC")),
             "ci": cell(found.get("ID"), 16 if technology == "GPRS" else 28),
@@ -184,8 +181,8 @@ def _monitored_nr(found: Mapping[str, str]) -> Reading | None:
         {
             "band": number(found.get("NR_BAND"), 1, 512),
             "earfcn": nr_channel(found.get("NR_CH")),
-            "rsrp_dbm": _db(found.get("NR_RSRP")),
-            "rsrq_db": _db(found.get("NR_RSRQ")),
+            "rsrp_dbm": rsrp(found.get("NR_RSRP")),
+            "rsrq_db": rsrq(found.get("NR_RSRQ")),
             "pci": number(found.get("NR_PCI"), 0, 1007),
         }
     )
@@ -247,9 +244,9 @@ def read_survey(lines: Sequence[str], command: Command) -> Reading | None:
                 "band": eutra_band(channel),
                 "uarfcn": number(found.get("uarfcn"), 0, 16_383),
                 "arfcn": number(found.get("arfcn"), 0, 1023),
-                "rssi_dbm": _db(found.get("rxlev")),
-                "rsrp_dbm": _db(found.get("rsrp")),
-                "rsrq_db": _db(found.get("rsrq")),
+                "rssi_dbm": rssi(found.get("rxlev")),
+                "rsrp_dbm": rsrp(found.get("rsrp")),
+                "rsrq_db": rsrq(found.get("rsrq")),
                 "tac": known_area(number(found.get("tac"), 0)),
                 "lac": known_area(number(found.get("lac"), 0)),
                 "ci": cell(found.get("cellidentity")) or known_cell(number(found.get("cellid"), 0)),
