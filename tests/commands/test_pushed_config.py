@@ -109,7 +109,7 @@ def test_what_is_pushed_makes_the_device_ask_nothing_of_the_home(
     async def story(agent: StandIn, channel: Channel) -> None:
         await channel.send("config.set", "c", {"changes": changes, "confirm_s": 10})
         if code:
-            await channel.settle()
+            await channel.until(lambda: not agent.runner._tasks)
             assert (await channel.answers("c"))[-1]["code"] == code
         else:
             await channel.until(lambda: "restart" in agent.asked)
