@@ -11,7 +11,8 @@ AgentError                 all that the agent raises on purpose; anything else i
 │       └── NotAtPort      nothing on the port answers AT at all; says what is there instead
 ├── PlanError              a top-up, override or change of plan that makes no sense
 ├── StoreError
-│   └── StoreTooNew        the database was written by a newer version; never overwritten
+│   ├── StoreTooNew        the database was written by a newer version; never overwritten
+│   └── StoreUnsure        the disk failed at the end of a transaction: a later start may find it there, or not
 ├── KernelError            netlink refused; carries what was asked for
 ├── OperatorError          broker or session
 │   └── BrokerDenied       the broker does not let this user in, or not do what was asked for
@@ -99,6 +100,10 @@ class StoreError(AgentError):
 
 class StoreTooNew(StoreError):
     """The database was written by a newer version of the agent."""
+
+
+class StoreUnsure(StoreError):
+    """A commit failed in a way that leaves open whether the transaction is on the disk."""
 
 
 class KernelError(AgentError):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from agent.errors import StoreError
+from agent.errors import StoreError, StoreUnsure
 from agent.events import Emit, LedgerChanged, Saved, unheard
 from agent.plan import LATENCY_S, Ledger, Moment, Plan, commit_due, commit_latency_s, committed, unwritten_bytes
 
@@ -112,8 +112,8 @@ class Sealed(Protocol):
         """It is on the disk."""
         ...
 
-    def abandoned(self) -> None:
-        """Nothing of it is on the disk."""
+    def abandoned(self, *, sure: bool) -> None:
+        """It failed; `sure` when nothing of it can be on the disk."""
         ...
 
 
@@ -309,10 +309,10 @@ class Keeper:
             sealed = self.outbox.seal(reports, change.upkeep or Upkeep(), moment)
         try:
             await self._store.run(partial(_save, change, moment, written, events, reports, sealed))
-        except BaseException:
+        except BaseException as error:
             self._events.extendleft(reversed(events))
             if sealed is not None:
-                sealed.abandoned()
+                sealed.abandoned(sure=isinstance(error, Exception) and not isinstance(error, StoreUnsure))
             raise
         if sealed is not None:
             sealed.committed()

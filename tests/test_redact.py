@@ -119,6 +119,16 @@ def test_who_sees_what(
     tell(tmp_path, story, authority=keys(), config=config)
 
 
+@pytest.mark.parametrize("name", ["status", "modem.info"])
+def test_a_brokers_acl_shows_nobody_the_card_in_an_answer(tmp_path: Path, device: type[Device], name: str) -> None:
+    async def story(agent: StandIn, channel: Channel) -> None:
+        await channel.send(name, "s", {"whole": True}, iss="chief")
+        await channel.settle()
+        assert (await channel.answers("s"))[-1]["code"] == 7006
+
+    tell(tmp_path, story)
+
+
 @pytest.mark.parametrize(("cause", "placed"), [("none", False), ("no-coverage", True)])
 def test_reports_and_bundles(tmp_path: Path, device: type[Device], cause: str, placed: bool) -> None:
     device.cause = cause

@@ -30,6 +30,7 @@ from agent.errors import ConfigError, Rejected
 from agent.plan.model import Moment
 from agent.store.counter_window import CounterWindow
 
+CANCEL = "agent.cancel"  # by whoever may act: the shipped ACL gives it to nobody else
 SKEW_S = 300  # how far an issuer's clock may be ahead of ours
 
 
@@ -60,12 +61,22 @@ class Authority(Protocol):
         """Raises Rejected when the envelope is not to be believed."""
         ...
 
+    def named(self, issuer: str) -> str:
+        """How the audit trail names an issuer."""
+        ...
+
 
 class BrokerAuthority:
-    """The broker's ACL alone decides."""
+    """The broker's ACL alone decides. It names commands and no arguments: one that only looks shows what everybody may
+    see who is let through to it."""
 
     def grant(self, envelope: Envelope, moment: Moment, *, nonce: str, used: CounterWindow) -> Grant:
-        return Grant(envelope.issuer, "admin")
+        row = COMMANDS.get(envelope.type)
+        looks = row is not None and row.role == ROLES[0] and envelope.type != CANCEL
+        return Grant(envelope.issuer, ROLES[0] if looks else ROLES[-1])
+
+    def named(self, issuer: str) -> str:
+        return f"claimed:{issuer}" if issuer else ""
 
 
 class KeyAuthority:
@@ -80,7 +91,7 @@ class KeyAuthority:
         if envelope.signature is None:
             if self._require or envelope.type in self._two_issuers:
                 raise Rejected(results.NOT_SIGNED, "this device asks for a signature")
-            return Grant(envelope.issuer, "read", verified=False)
+            return Grant("", "read", verified=False)  # the name that it bears is nobody's proof
         issuer = self._signer(envelope.signature, envelope.signed_text)
         if envelope.issuer != issuer.name or envelope.audience != self._device:
             raise Rejected(results.NOT_SIGNED, "a signed command must name its issuer and this device")
@@ -93,6 +104,9 @@ class KeyAuthority:
         role = min((one.role for one in both), key=ROLES.index)
         cosigner = "".join(one.name for one in second)
         return Grant(issuer.name, role, counter, _tightest(both), cosigner=cosigner, bucket=issuer.name)
+
+    def named(self, issuer: str) -> str:
+        return issuer
 
     def _signer(self, signature: Signature, text: bytes) -> Issuer:
         """Whose signature it is. Raises Rejected."""

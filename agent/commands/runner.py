@@ -44,6 +44,7 @@ CANCEL_AGAIN_S = 0.2
 REFUSED, REPEATED = " refused", " repeated"  # buckets that no issuer has
 ANSWER_LOST = "it was begun before the device's database was damaged; what came of it is not known"
 NONCE_COMMANDS = KEPT // 2  # the journal still knows all that one nonce may have let in
+LONGEST_CORRELATION = 256  # bytes kept with each command in the journal; MQTT would bear 65 535
 RESTART_LIMIT_S = 120.0  # a restart or reboot that has not happened by then has failed
 
 
@@ -96,13 +97,16 @@ class Runner:
             self._fault("command-topic")  # no answer can be addressed
             return
         known, counters = await self.agent.store.run(lambda db: (db.journal.get(request.id), db.journal.counters()))
+        entry = self._received(request, message)
         if known is not None:
             if self._takes(REPEATED):
-                await self._repeat(known)
+                await self._repeat(known, request, entry)
             return
-        entry = self._received(request, message)
         grant = None
         try:
+            if len(message.correlation) > LONGEST_CORRELATION:
+                found = f"{len(message.correlation)} bytes of correlation data; at most {LONGEST_CORRELATION}"
+                raise Rejected(results.INVALID_ARGUMENTS, found)
             if message.retained:
                 raise Rejected(results.REQUEST_DENIED, "a retained command would run again at every connection")
             envelope = parse(message.payload, type=request.type, id=request.id, device=self._device)
@@ -153,7 +157,7 @@ class Runner:
     def _received(self, request: Request, message: Inbound) -> Entry:
         now = self._now()
         topics = self.outbox.topics
-        own = message.response_topic and topics.may_answer_on(message.response_topic)
+        own = topics.may_answer_on(message.response_topic) and len(message.correlation) <= LONGEST_CORRELATION
         return Entry(
             id=request.id,
             type=request.command,
@@ -185,9 +189,14 @@ class Runner:
         grant.within_limits(command.name, args)
         return args
 
-    async def _repeat(self, known: Entry) -> None:
-        """The same id again: the answer that is stored, and nothing is done."""
+    async def _repeat(self, known: Entry, request: Request, entry: Entry) -> None:
+        """The same id again: the answer that is stored, and nothing is done. Another command's is not this one's: who
+        may only read could use up the id of a command that acts, which would then seem done."""
         self._fault("command-repeated")
+        if request.command != known.type.replace("-", "."):
+            refusal = Rejected(results.INVALID_VALUE, f"{known.id} was the id of {known.type}")
+            await self._tell_refusal(entry, refusal, REPEATED)
+            return
         told = known.answer or self._lost(known)
         topic = known.topic or self.outbox.topics.response(known.type, known.id)
         await self.outbox.add(Report(topic, told, correlation=known.correlation))
@@ -242,7 +251,7 @@ class Runner:
         code, reason = entry.answer.get("code", 0), entry.answer.get("reason", "")
         if cosigner:
             reason = f"signed by {cosigner} too"
-        who = {"id": entry.id, "issuer": entry.issuer, "role": entry.role}
+        who = {"id": entry.id, "issuer": self._authority.named(entry.issuer), "role": entry.role}
         return audit.entry(self._now(), entry.state, type=entry.type, code=code, reason=reason, **who)
 
     def _spawn(self, entry: Entry, command: Command) -> None:

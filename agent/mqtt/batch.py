@@ -31,7 +31,7 @@ class Owner(Protocol):
 
     def committed(self, batch: Batch) -> None: ...
 
-    def abandoned(self, batch: Batch) -> None: ...
+    def abandoned(self, batch: Batch, *, sure: bool) -> None: ...
 
 
 @dataclass(slots=True)
@@ -70,8 +70,8 @@ class Batch:
     def committed(self) -> None:
         self.owner.committed(self)
 
-    def abandoned(self) -> None:
-        self.owner.abandoned(self)
+    def abandoned(self, *, sure: bool) -> None:
+        self.owner.abandoned(self, sure=sure)
 
     def _trim(self, table: OutboxTable) -> list[int]:
         settings = self.settings

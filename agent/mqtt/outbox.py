@@ -165,11 +165,16 @@ class Outbox:
                 lane.forget(set(batch.trimmed))
         self.wake.set()
 
-    def abandoned(self, batch: Batch) -> None:
-        """The transaction failed: its new numbers become a gap, the rest goes with the next."""
+    def abandoned(self, batch: Batch, *, sure: bool) -> None:
+        """The transaction failed: the next one takes what it had. Its numbers are used again, unless it may yet be
+        found on the disk or a measurement took the number after them: then they are a gap."""
         self._void += [seq for gap in batch.void if gap.boot == self.boot for seq in range(gap.first, gap.last + 1)]
         self._void_before += [gap for gap in batch.void if gap.boot != self.boot]
-        self._void += [row.seq for row in batch.urgent if row.seq is not None]
+        numbers = [row.seq for row in batch.urgent if row.seq is not None]
+        if sure and numbers and self._next == numbers[-1] + 1:
+            self._next = numbers[0]
+        else:
+            self._void += numbers
         self._done += batch.done
 
     def _unsaved(self) -> list[Row]:

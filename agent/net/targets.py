@@ -29,8 +29,11 @@ def problem(address: str, allowed: Sequence[str], routes: Iterable[KernelRoute],
     for one in (target, *_inside(target)):
         if not one.is_global or one.is_multicast:
             return f"{address} is not on the internet"
-    link = _link(target, routes)
-    if link and not any(fnmatch.fnmatchcase(link, pattern) for pattern in wan):
+    known = list(routes)
+    link = _link(target, known)
+    # Also a link that the configuration names leads to the internet only if the kernel's way there is over it.
+    outward = {route.ifname for route in known if route.default}
+    if link and not (link in outward and any(fnmatch.fnmatchcase(link, pattern) for pattern in wan)):
         return f"{address} is in the household's network ({link})"
     return ""
 

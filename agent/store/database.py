@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from agent.errors import PlanError, StoreError, StoreTooNew
+from agent.errors import PlanError, StoreError, StoreTooNew, StoreUnsure
 from agent.plan.ledger import Ledger, closed_hours
 from agent.plan.ledger_record import from_dict, to_dict
 from agent.store import files, generation, numbers
@@ -251,7 +251,7 @@ class Database:
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             yield self
-            self.connection.execute("COMMIT")
+            self._commit()
         except BaseException as error:
             with contextlib.suppress(sqlite3.Error):
                 if self.connection.in_transaction:
@@ -259,6 +259,15 @@ class Database:
             if isinstance(error, sqlite3.Error):
                 raise StoreError(f"{self.path}: {error}") from error
             raise
+
+    def _commit(self) -> None:
+        """A full disk took no last frame of the log; after any other failure the log may have all of them."""
+        try:
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if files.is_full(error):
+                raise
+            raise StoreUnsure(f"{self.path}: {error}") from error
 
     def copy_to(self, place: Path) -> None:
         """All of it, to another file. A transaction that is open ends before: SQLite copies nothing out of one."""

@@ -117,11 +117,15 @@ def is_held(error: Exception) -> bool:
     return any(sign in str(error).lower() for sign in ("locked", "busy"))
 
 
+def is_full(error: Exception) -> bool:
+    return any(sign in str(error).lower() for sign in ("full", "no space"))
+
+
 def is_refusal(error: Exception) -> bool:
     """Whether the disk is full, read-only or failing: the data on it may be sound, it only takes no more."""
     text = str(error).lower()
-    signs = ("readonly", "read-only", "full", "no space", "unable to open", "disk i/o", "input/output", "permission")
-    return any(sign in text for sign in signs)
+    signs = ("readonly", "read-only", "unable to open", "disk i/o", "input/output", "permission")
+    return is_full(error) or any(sign in text for sign in signs)
 
 
 def set_aside(path: Path) -> Path:

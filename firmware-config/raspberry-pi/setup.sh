@@ -374,6 +374,8 @@ if [ -n "$data" ]; then
 	for folder in dhcp misc NetworkManager systemd modem-agent; do mkdir -p "$root/var/lib/$folder"; done
 	# NetworkManager cannot write the name servers there any more; this one it keeps in memory.
 	ln -sfn /run/NetworkManager/resolv.conf "$root/etc/resolv.conf"
+	# The agent, which is not root, can write over all that is free at the end of a contract.
+	tune2fs -m 0 "$data" >/dev/null 2>&1 || say "$data: tune2fs -m 0 failed; an erase leaves what is in the room kept for root"
 	# The root of the data partition belongs to the agent from the first mount on.
 	put 644 /etc/tmpfiles.d/modem-agent-state.conf <<'TEXT'
 z /var/lib/modem-agent 0750 modem-agent modem-agent -

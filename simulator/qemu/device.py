@@ -116,7 +116,8 @@ def new_state(path: Path, state: str) -> Path:
     if state == "ext4":
         with path.open("wb") as file:
             file.truncate(_STATE_MB << 20)
-        subprocess.run([find_tool("mkfs.ext4", "e2fsprogs"), "-q", "-F", str(path)], check=True, timeout=60)
+        # -m 0: no room is kept for root alone, as firmware-config/raspberry-pi/setup.sh leaves it.
+        subprocess.run([find_tool("mkfs.ext4", "e2fsprogs"), "-q", "-F", "-m", "0", str(path)], check=True, timeout=60)
     else:
         path.write_bytes(b"\xff" * (_STATE_MB << 20))
     return path

@@ -158,7 +158,7 @@ def test_both_channels_are_one_chain(tmp_path: Path) -> None:
         await ask(agent, "modem.reset", {})
 
     issuers = [issuer for _, _, issuer, _, _ in told(tmp_path, story)]
-    assert issuers == [ALICE, ALICE, "support", "support", ALICE, ALICE]
+    assert issuers == [ALICE, ALICE, "claimed:support", "claimed:support", ALICE, ALICE]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,49 @@ def test_a_command_is_ended_by_who_began_it_or_by_an_admin(tmp_path: Path, begun
         assert by == ([f"cancelled by {ended} ({ROLES[ended]})"] if last == "cancelled" else [])
 
     tell(tmp_path, story, commands=slow(asyncio.Event(), [], role="act"), authority=keys())
+
+
+def test_a_name_without_a_signature_ends_nobodys_command(tmp_path: Path) -> None:
+    async def story(agent: StandIn, channel: Channel) -> None:
+        await ask(channel, "desk", "test.slow", "a", 1)
+        await asyncio.sleep(0)
+        await channel.send("agent.cancel", "k", {"id": "a"}, iss="desk")
+        await channel.until(lambda: "k" not in agent.runner._calls)
+        assert (await channel.states("a"))[-1] == "running"
+        assert (await channel.answers("k"))[-1]["code"] == 7006
+
+    tell(tmp_path, story, commands=slow(asyncio.Event(), [], role="read"), authority=keys())
+
+
+@pytest.mark.parametrize("topic", ["plan.topup", "plan-topup"])
+def test_whoever_may_only_read_uses_up_no_id_of_a_command_that_acts(topic: str, tmp_path: Path) -> None:
+    """The answer of the one is not given as the other's, which would seem done."""
+
+    async def story(agent: StandIn, channel: Channel) -> None:
+        await channel.send("usage", "december", iss="desk")
+        await channel.settle()
+        body = {"v": 1, "id": "december", "type": topic, "args": {"bytes": 10**9}, "iss": "alice", "aud": DEVICE}
+        await channel.raw(topic, "december", sign({**body, "ctr": 1}, "alice", KEYS["alice"]))
+        await channel.settle()
+        (usage, refused) = await channel.answers("december")
+        assert (usage["type"], usage["state"]) == ("usage", "succeeded")
+        assert (refused["type"], refused["state"], refused["code"]) == ("plan.topup", "rejected", 7012)
+        assert refused["reason"] == "december was the id of usage"
+
+    tell(tmp_path, story, authority=keys())
+
+
+@pytest.mark.parametrize(("size", "code"), [(256, 0), (257, 7004), (65_535, 7004)])
+def test_what_the_journal_keeps_of_each_command_is_bounded(size: int, code: int, tmp_path: Path) -> None:
+    async def story(agent: StandIn, channel: Channel) -> None:
+        own = agent.topics.response("usage", "u")
+        await channel.send("usage", "u", response_topic=own, correlation=b"c" * size)
+        await channel.settle()
+        rows = await agent.store.run(lambda db: db.outbox.head(0, after=0, limit=10))
+        assert [json.loads(row.payload)["code"] for row in rows] == [code]
+        assert [len(row.correlation) for row in rows] == [size if code == 0 else 0]
+
+    tell(tmp_path, story)
 
 
 def test_junk_uses_up_nobodys_rate_nor_the_journal_nor_the_audit_trail(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_an_expiry_that_no_clock_can_judge_needs_the_nonce() -> None:
 
 def test_unsigned_commands_may_read_where_no_signature_is_asked_for() -> None:
     asked = envelope(signature=None)
-    assert granted(asked, require=False) == Grant("support", "read", None, {}, verified=False, bucket="")
+    assert granted(asked, require=False) == Grant("", "read", None, {}, verified=False, bucket="")
 
 
 def test_limits_hold_for_numbers_of_that_command_alone() -> None:
@@ -149,6 +149,10 @@ def test_without_a_keys_file_the_brokers_acl_is_the_authority() -> None:
     authority = authority_of(CommandSettings(), DEVICE)
     assert isinstance(authority, BrokerAuthority)
     assert authority.grant(envelope(signature=None), moment(), nonce="", used=USED) == Grant("support", "admin")
+    for type, role in (("modem.info", "read"), ("agent.cancel", "admin"), ("diag.speed", "admin")):
+        asked = envelope(signature=None, type=type)
+        assert authority.grant(asked, moment(), nonce="", used=USED).role == role
+    assert authority.named("support") == "claimed:support"
     with pytest.raises(ConfigError) as refused:
         authority_of(CommandSettings(require_signature=True), DEVICE)
     expected = ConfigError("configuration", "commands.require_signature", "no keys_file to check signatures with")

@@ -29,8 +29,12 @@ class Channel:
     def __init__(self, agent: StandIn) -> None:
         self.agent, self._mid = agent, 0
 
-    async def send(self, type: str, id: str, args: dict[str, Any] | None = None, **more: Any) -> None:
-        await self.raw(type, id, {"v": 1, "id": id, "type": type, "args": args or {}, **more})
+    async def send(
+        self, type: str, id: str, args: dict[str, Any] | None = None, *, response_topic: str = "",
+        correlation: bytes = b"", **more: Any,
+    ) -> None:  # fmt: skip
+        body = {"v": 1, "id": id, "type": type, "args": args or {}, **more}
+        await self.raw(type, id, body, response_topic=response_topic, correlation=correlation)
 
     async def raw(self, type: str, id: str, body: Any, **inbound: Any) -> None:
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()

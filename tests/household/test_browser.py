@@ -19,11 +19,14 @@ from urllib.parse import unquote
 
 import pytest
 
+from agent.household import statement_page, statement_texts
 from agent.household.page import AGE, OLD_LINE, OTHERS, OWN, UNKNOWN, UNKNOWN_LINE, page
 from agent.household.page_texts import LANGUAGES
 from agent.household.sheet import sheet
+from agent.store import Database
 
 from .test_page import STATES
+from .test_statement import Month, live
 
 WIDTHS = (320, 360, 768)
 KEPT = Path(__file__).parents[2] / "report/household"
@@ -84,21 +87,27 @@ def framed(documents: dict[str, tuple[int, str]]) -> str:
     return f"{head}{''.join(frames)}{script}</body></html>"
 
 
-def look(documents: dict[str, tuple[int, str]], folder: Path, name: str) -> list[dict[str, Any]]:
-    """What the browser and axe found in each; the picture stays in KEPT."""
+def chromium(folder: Path, *flags: str) -> subprocess.CompletedProcess[bytes]:
     if not shutil.which("chromium"):
         pytest.skip("chromium: not installed")
     KEPT.mkdir(parents=True, exist_ok=True)
+    command = [
+        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--hide-scrollbars", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}", *flags,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, timeout=280, check=True)
+
+
+def look(documents: dict[str, tuple[int, str]], folder: Path, name: str) -> list[dict[str, Any]]:
+    """What the browser and axe found in each; the picture stays in KEPT."""
     file = folder / "pages.html"
     file.write_text(framed(documents), "utf-8")
     width = sum(width + 8 for width, _ in documents.values()) // 2 + 800
-    flags = [
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--virtual-time-budget=60000", f"--user-data-dir={folder / 'profile'}", f"--window-size={width},2650",
-    ]  # fmt: skip
-    command = ["chromium", *flags, f"--screenshot={KEPT / name}.png", "--dump-dom", file.as_uri()]
-    run = subprocess.run(command, capture_output=True, timeout=280, check=True)
+    run = chromium(
+        folder, "--virtual-time-budget=60000", f"--window-size={width},2650", f"--screenshot={KEPT / name}.png",
+        "--dump-dom", file.as_uri(),
+    )  # fmt: skip
     hit = re.search(r'data-seen="([^"]*)"', run.stdout.decode())
     assert hit, run.stderr.decode()[-500:]
     found: list[dict[str, Any]] = json.loads(unquote(hit[1]))
@@ -127,6 +136,22 @@ def test_every_state_is_whole_and_accessible_at_every_width(language: str, tmp_p
 @pytest.mark.browser
 def test_the_sheet_is_whole_and_accessible(tmp_path: Path) -> None:
     judge(look({"sheet": (768, sheet(["192.168.8.1"]))}, tmp_path, "sheet"))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", statement_texts.LANGUAGES)
+def test_a_statement_is_one_sheet_of_a5(language: str, tmp_path: Path) -> None:
+    """With all that it can name, as the browser prints it."""
+    made, file = KEPT / f"statement-{language}.pdf", tmp_path / "statement.html"
+    with Database.open(tmp_path / "agent.db") as database:
+        live(month := Month(database))
+        file.write_text(statement_page.page(month.answer(), language), "utf-8")
+    chromium(tmp_path, f"--print-to-pdf={made}", "--no-pdf-header-footer", file.as_uri())
+    printed = made.read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
+    (box,) = re.findall(rb"/MediaBox\s*\[0 0 ([0-9.]+) ([0-9.]+)\]", printed)
+    # A5 is 148 x 210 mm (ISO 216); a point is 1/72 inch.
+    assert [round(float(points) / 72 * 25.4) for points in box] == [148, 210]
 
 
 @pytest.mark.browser

@@ -197,6 +197,7 @@ def test_a_consumers_session_is_its_users_alone(fleet: Fleet) -> None:
         ("support", "status", True),
         ("support", "plan.topup", False),
         ("support", "device.reboot", False),
+        ("support", "agent.cancel", False),
         ("backoffice", "agent.rebirth", True),
         ("backoffice", "status", False),
         ("desk", "plan.topup", True),
@@ -209,6 +210,19 @@ def test_a_role_can_publish_only_its_commands(fleet: Fleet, user: str, command: 
             desk.send(f"modem-agent/v1/{DEVICE}/cmd/agent.rebirth/mark/req", b"{}")
             await device.until(lambda: [t for t, _, _ in device.messages if "/mark/" in t])
             assert bool([t for t, _, _ in device.messages if f"/{command}/c/" in t]) is arrives
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("user", "hears"), [("support", False), ("desk", True), ("backoffice", True)])
+def test_who_hears_of_the_card(fleet: Fleet, user: str, hears: bool) -> None:
+    async def story() -> None:
+        async with fleet.device("device") as device, fleet.desk(user) as desk:
+            device.send(f"modem-agent/v1/{DEVICE}/twin/sim", b"{}")
+            device.send(f"modem-agent/v1/{DEVICE}/e/mark", b"{}")
+            await desk.until(lambda: [t for t, _, _ in desk.messages if t.endswith("/e/mark")])
+            assert bool([t for t, _, _ in desk.messages if t.endswith("/twin/sim")]) is hears
+            desk.problems.clear()  # raw messages are no reports
 
     asyncio.run(story())
 

@@ -104,7 +104,9 @@ def test_support_looks_and_acts(line: Line) -> None:
     assert line.send("device.frobnicate")[-1]["state"] == "rejected"
     shown = line.device.ask("log", "--audit")
     assert shown["broken"] is None
-    assert ("plan.topup", "succeeded", "support") in [(e["type"], e["what"], e["issuer"]) for e in shown["audit"]]
+    assert ("plan.topup", "succeeded", "claimed:support") in [
+        (e["type"], e["what"], e["issuer"]) for e in shown["audit"]
+    ]
 
 
 def test_both_ways_in_are_one_audit_trail(line: Line) -> None:
@@ -115,8 +117,8 @@ def test_both_ways_in_are_one_audit_trail(line: Line) -> None:
     assert who == [
         ("throttle.lift", "running", "local:root (uid 0)"),
         ("throttle.lift", "succeeded", "local:root (uid 0)"),
-        ("throttle.auto", "running", "support"),
-        ("throttle.auto", "succeeded", "support"),
+        ("throttle.auto", "running", "claimed:support"),
+        ("throttle.auto", "succeeded", "claimed:support"),
     ]
     shown = line.device.cli("log", "--audit").stdout.replace("\n  ", " ")
     assert "#2 throttle.lift succeeded, by local:root (uid 0) (admin)" in shown

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from agent.config import Config
-from agent.keeper import Report
+from agent.errors import StoreError, StoreUnsure
+from agent.keeper import AlreadyFinished, Report
 from agent.mqtt.outbox import UNSAVED_ROWS, UNSAVED_S
 from agent.store.outbox import Row
 from tests.commands.standin import StandIn
@@ -236,25 +237,35 @@ def test_a_twin_is_replaced_not_queued(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_a_full_disk_loses_no_event_that_was_taken(tmp_path: Path) -> None:
-    """An event is either on the flash, or its number is told as lost."""
-
+@pytest.mark.parametrize(
+    ("error", "during", "sent_numbers", "gap"),
+    [
+        (StoreError("database or disk is full"), False, [1, 2], []),
+        (AlreadyFinished("c"), False, [1, 2], []),
+        (StoreUnsure("disk I/O error"), False, [1, 3], [2]),  # a later start may find number 2 on the disk
+        (StoreError("database or disk is full"), True, [1, 4], [2]),  # number 3 is a measurement's by now
+    ],
+)
+def test_a_report_that_was_not_taken_leaves_a_gap_only_where_its_number_cannot_be_used_again(
+    error: Exception, during: bool, sent_numbers: list[int], gap: list[int], tmp_path: Path
+) -> None:
     async def story(agent: StandIn) -> None:
-        from agent.errors import StoreError
-
         run = agent.store.run
 
-        async def full(fn: Callable[[Any], Any]) -> Any:
-            raise StoreError("database or disk is full")
+        async def refuses(fn: Callable[[Any], Any]) -> Any:
+            if during:
+                await measure(agent, 0)
+            raise error
 
         await event(agent, 1)
-        agent.store.run = full  # type: ignore[method-assign]
-        with pytest.raises(StoreError):
+        agent.store.run = refuses  # type: ignore[method-assign]
+        with pytest.raises(type(error)):
             await event(agent, 2)
         agent.store.run = run  # type: ignore[method-assign]
         await event(agent, 3)
-        sent = await everything(agent)
-        assert numbers(sent) == [1, 3]
-        assert lost(sent) == [2]
+        sent = [row for row in await everything(agent) if row.topic.startswith(agent.topics.event(""))]
+        assert [body["seq"] for body in bodies(sent) if "number" in body] == sent_numbers
+        assert [body["number"] for body in bodies(sent) if "number" in body] == [1, 3]
+        assert lost(sent) == gap
 
     tell(tmp_path, story)

@@ -58,6 +58,11 @@ def test_what_the_configuration_allows() -> None:
     assert reached("81.1.1.7", "81.1.1.7")
 
 
+def test_a_link_that_the_configuration_takes_for_the_way_out_and_the_kernel_does_not() -> None:
+    assert problem("2a02:1810:1::99", (), ROUTES, ("*",)) == "2a02:1810:1::99 is in the household's network (br-lan)"
+    assert not problem("2606:4700:4700::1111", (), ROUTES, ("*",))
+
+
 def test_this_devices_own_address() -> None:
     assert is_own("127.0.0.1")
     assert not is_own("192.0.2.1")  # TEST-NET-1 (RFC 5737)

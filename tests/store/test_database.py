@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agent.errors import StoreError, StoreTooNew
+from agent.errors import StoreError, StoreTooNew, StoreUnsure
 from agent.plan import Ledger, Plan, committed
 from agent.plan.ledger import HourBytes
 from agent.store import Database, generation
@@ -95,6 +96,24 @@ def test_a_transaction_is_all_or_nothing_and_nests(path: Path) -> None:
         with db.transaction():
             db.meta.set("a", "1")
         assert db.meta.get("a") == "1"
+
+
+class Refusing(sqlite3.Connection):
+    problem = ""
+
+    def execute(self, sql: str, /, *_: Any) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            raise sqlite3.OperationalError(self.problem)
+        return super().execute(sql)
+
+
+@pytest.mark.parametrize(("problem", "unsure"), [("database or disk is full", False), ("disk I/O error", True)])
+def test_whether_a_failed_commit_may_be_on_the_disk(problem: str, unsure: bool, path: Path) -> None:
+    with contextlib.closing(Refusing(":memory:", isolation_level=None)) as connection:
+        connection.problem = problem
+        with pytest.raises(StoreError) as caught, Database(connection, path).transaction():
+            pass
+        assert (isinstance(caught.value, StoreUnsure), connection.in_transaction) == (unsure, False)
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:

@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from agent.plan import HourBytes, Ledger, Plan, TopUp
 from agent.store import Database, erasure
-from agent.store.journal import Entry
-from tests.manual_clock import ManualClock
-
-NOON = datetime(2026, 11, 10, 12, tzinfo=timezone.utc)
-SECRETS = (b"206201234567890", b"0470123456", b"8932042000000000001", b"aa:bb:cc:dd:ee:ff", b"laptop-of-marie")
-
-
-def words(number: int) -> str:
-    return SECRETS[number % len(SECRETS)].decode()
-
-
-def entry(id: str, text: str, *, state: str = "succeeded") -> Entry:
-    return Entry(
-        id=id, type="sms.send", args={"text": text}, issuer="support", role="act", state=state, n=2, boot="b",
-        received_s=1.0, ttl_s=None, received=0, instance="1", topic="t", correlation=b"\x01", answer={"reason": text},
-        finished=state == "succeeded",
-    )  # fmt: skip
-
-
-def ledger() -> Ledger:
-    clock = ManualClock(NOON)
-    hours = tuple(HourBytes(NOON - timedelta(hours=n), "2026-11-10", "2026-11-01", 5, 5) for n in range(3))
-    topup = TopUp("t", 10**9, None, "support", NOON)
-    known = Ledger.new(Plan(), clock.now())
-    return replace(
-        known, received_bytes=7_000_000, hours=hours, topups=(topup,), sim="893204*****01 12", latest=NOON,
-        provisional=False,
-    )  # fmt: skip
+from tests.store.used_device import SECRETS, ask, use
 
 
 @pytest.fixture
@@ -46,24 +16,7 @@ def device(tmp_path: Path) -> Path:
     state, run = tmp_path / "state", tmp_path / "run"
     run.mkdir()
     state.mkdir()
-    path = state / "agent.db"
-    moment = ManualClock(NOON).now()
-    with Database.open(path) as database:
-        for day in range(2):
-            database.keep(replace(ledger(), latest=NOON + timedelta(days=day)))
-        with database.transaction():
-            for number in range(200):
-                database.events.add("sim", {"said": words(number)}, moment)
-                database.journal.put(entry(f"c{number}", words(number)))
-                database.audit.add({"reason": words(number)})
-                database.meta.set(f"household.{number}", words(number))
-        with database.transaction():
-            database.begin_command("c", "plan.topup", "support", 41)
-    (state / "agent.db.damaged-1").write_bytes(b"x".join(SECRETS) * 10_000)
-    (state / "config.good.toml").write_bytes(b"sms_to = " + SECRETS[1])
-    (state / "capabilities.json").write_text("{}")
-    for name in ("readings.jsonl", "readings.1.jsonl", "status.json"):
-        (run / name).write_bytes(SECRETS[4])
+    use(state, run)
     assert set(SECRETS) <= found(tmp_path)
     return tmp_path
 
@@ -77,13 +30,8 @@ def finish(device: Path) -> bool:
     return erasure.finish(device / "state" / "agent.db", device / "run")
 
 
-def asked(device: Path, *, contract_runs: bool = False) -> None:
-    own = replace(entry("erase", "", state="running"), type="device.erase", args={})
-    erasure.ask(device / "state" / "agent.db", own, ledger() if contract_runs else None)
-
-
 def test_nothing_of_the_household_is_left(device: Path) -> None:
-    asked(device)
+    ask(device / "state")
     assert finish(device)
     assert found(device) == set()
     with Database.open(device / "state" / "agent.db") as database:
@@ -96,7 +44,7 @@ def test_nothing_of_the_household_is_left(device: Path) -> None:
 
 
 def test_the_command_is_answered_and_no_number_comes_again(device: Path) -> None:
-    asked(device)
+    ask(device / "state")
     finish(device)
     with Database.open(device / "state" / "agent.db") as database:
         (open_,) = database.journal.unfinished()
@@ -109,7 +57,7 @@ def test_the_command_is_answered_and_no_number_comes_again(device: Path) -> None
 
 
 def test_a_contract_that_runs_keeps_its_count(device: Path) -> None:
-    asked(device, contract_runs=True)
+    ask(device / "state", contract_runs=True)
     assert finish(device)
     assert found(device) == set()
     with Database.open(device / "state" / "agent.db") as database:
@@ -121,7 +69,7 @@ def test_a_contract_that_runs_keeps_its_count(device: Path) -> None:
 
 @pytest.mark.parametrize("after", range(0, 9, 2))
 def test_a_power_cut_in_between_is_made_up_for(after: int, device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked(device)
+    ask(device / "state")
     done, wipe = [0], erasure._wipe
 
     def cut(file: Path) -> None:
@@ -149,3 +97,29 @@ def test_a_file_that_nobody_can_read_keeps_no_line_from_starting(device: Path) -
 def test_where_nothing_was_asked_nothing_is_done(device: Path) -> None:
     assert not finish(device)
     assert set(SECRETS) <= found(device)
+
+
+@pytest.mark.parametrize(("free_bytes", "filled"), [(1 << 20, True), (1 << 40, False)])
+def test_free_space_is_written_over_where_it_can_be_whole(
+    free_bytes: int, filled: bool, device: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+
+    def full_after(count: int) -> bytes:
+        if len(written) == 3:
+            raise OSError("no space left on device")
+        written.append(b"x" * count)
+        return written[-1]
+
+    monkeypatch.setattr(erasure, "_free_bytes", lambda folder: free_bytes)
+    monkeypatch.setattr("agent.store.erasure.urandom", full_after)
+    ask(device / "state")
+    assert erasure.finish(device / "state" / "agent.db", device / "run")
+    assert (len(written) == 3) is filled
+    assert not (device / "state" / erasure.FILLER).exists()
+
+
+def test_a_filler_that_a_power_cut_left_keeps_no_disk_full(device: Path) -> None:
+    (device / "state" / erasure.FILLER).write_bytes(b"x")
+    assert not finish(device)
+    assert not (device / "state" / erasure.FILLER).exists()

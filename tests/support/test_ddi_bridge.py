@@ -312,6 +312,34 @@ def test_a_server_that_is_down_hears_of_it_later(desk: Desk, server: HawkBit) ->
     assert server.feedback() == [("deploymentBase/7/feedback", "closed", "success")]
 
 
+@pytest.mark.parametrize("state", ["running", "succeeded", "failed"])
+def test_a_report_whose_answer_was_lost_is_not_made_again(state: str, desk: Desk, server: HawkBit) -> None:
+    server.offer("7", ARTIFACT)
+    desk.visit()
+    server.told.clear()
+    desk.answer(state)
+    server.silent = True
+    desk.visit()
+    server.silent = False
+    if state != "running":
+        server.links = {}  # it knows the end, and offers the action no more
+    desk.visit()
+    assert [path for path, _, _ in server.feedback()] == ["deploymentBase/7/feedback"]
+    assert (desk.bridge._turns == {}) is (state != "running")
+
+
+def test_an_end_that_got_lost_is_reported_while_the_action_is_offered(desk: Desk, server: HawkBit) -> None:
+    server.offer("7", ARTIFACT)
+    desk.visit()
+    desk.answer("succeeded")
+    server.silent = True
+    desk.visit()
+    server.silent = False
+    server.told.clear()
+    desk.visit()
+    assert server.feedback() == [("deploymentBase/7/feedback", "closed", "success")]
+
+
 def test_a_bridge_that_ended_asks_again_under_the_same_id(
     desk: Desk, server: HawkBit, client: Server, tmp_path: Path
 ) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
 from agent import config as configuration
-from agent.commands import config_trial, limits, pushed_config, results
+from agent.commands import config_trial, limits, pushed_config, reach, results
 from agent.commands.agent import Agent
 from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import ConfigError, Rejected, StoreError
@@ -48,11 +48,23 @@ async def get(agent: Agent, args: Args, progress: Progress) -> Out:
     return {"v": 1, "config": shown, "pushed": pushed, "trial": on_trial is not None}
 
 
+def _reaches_no_home(agent: Agent, changes: Mapping[str, object]) -> None:
+    """What the device asks to see whether the line is there is on the internet, as with a diagnosis. A name could come
+    to mean anything later. Raises Rejected."""
+    for key in ("probe.hosts", "probe.name_servers"):
+        value = changes.get(key)
+        for text in value if isinstance(value, list) else ():
+            host = str(text).rpartition(":")[0].strip("[]") if key == "probe.hosts" else str(text)
+            if found := reach.refused(agent, host):
+                raise Rejected(results.PERMISSION_DENIED, f"{key}: {found}")
+
+
 async def set_keys(agent: Agent, args: Args, progress: Progress) -> Out:
     """Validate, stage, apply, and wait for the broker."""
     for key in args["changes"]:
         if key in LOCAL_KEYS or key.startswith(LOCAL_SECTIONS) or key.endswith("_file"):
             raise Rejected(results.PERMISSION_DENIED, f"{key} can be changed on the device only")
+    _reaches_no_home(agent, args["changes"])
     number = args["changes"].get("household.sms_to")
     if number and (problem := limits.number_problem(str(number), agent.config.commands.sms_allow)):
         raise Rejected(results.PERMISSION_DENIED, f"household.sms_to: {problem}")

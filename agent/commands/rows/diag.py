@@ -14,13 +14,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.commands import limits, results
+from agent.commands import limits, reach, results
 from agent.commands.agent import Agent
 from agent.commands.command import Args, Command, Out, Progress
 from agent.errors import AgentError, Rejected, StoreError
 from agent.net import dns as dns_query
-from agent.net import icmp, resolv, targets
-from agent.net.routes import read_routes
+from agent.net import icmp, resolv
 from agent.net.spending import Payer, spend
 
 if TYPE_CHECKING:
@@ -36,12 +35,8 @@ def _permit(agent: Agent, progress: Progress) -> Callable[[str], None]:
     """Raises Rejected for an address that support may not reach. A technician on the device is in the LAN himself."""
 
     def permit(address: str) -> None:
-        allowed = agent.config.commands.diag_allow
-        found = targets.problem(address, allowed, read_routes() or (), agent.config.wan.interfaces)
-        if not found and targets.is_own(address) and targets.problem(address, allowed, (), ()):
-            found = f"{address} is this device's"
-        if found:
-            raise Rejected(results.PERMISSION_DENIED, f"{found}; commands.diag_allow may name networks")
+        if found := reach.refused(agent, address):
+            raise Rejected(results.PERMISSION_DENIED, found)
 
     return permit if progress.id else lambda address: None
 

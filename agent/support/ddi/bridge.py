@@ -58,6 +58,7 @@ class Bridge:
         self._versions: dict[str, str] = {}  # as reported in this run
         self._asked: set[str] = set()  # commands that were sent in this run
         self._reported: dict[str, Feedback] = {}  # the last one of each device's turn
+        self._unanswered: set[str] = set()  # commands whose end was reported, and the server's answer to it was lost
         self._packages: dict[tuple[tuple[str, str], ...], Package] = {}
 
     async def run(self) -> None:
@@ -166,22 +167,28 @@ class Bridge:
         if not turn.final and self._now() - turn.asked_s > self._terms.patience_s:
             turn.state, turn.reason = "timed-out", f"no answer within {self._terms.patience_s:g} s"
             turns.save(self._path, self._turns)
-        if turn.final and turn.id not in self._asked and base.deployment != turn.link:
-            self._forget(name)  # an earlier run has reported it, and ended before it could note so
+        reported = turn.id not in self._asked or turn.id in self._unanswered
+        if turn.final and reported and base.deployment != turn.link:
+            self._forget(name)  # the server knows it: its answer was lost, or an earlier run ended before it noted so
             return
         if not turn.final and turn.id not in self._asked and member.presence == "online":
             self._ask(member, turn)
         await self._report(name, turn)
 
     async def _report(self, name: str, turn: Turn) -> None:
-        """What is new of a turn; the last word ends it."""
+        """What is new of a turn, once: a server counts what it gets twice. The last word ends the turn, and is repeated
+        while the server offers the action."""
         feedback = turn.feedback
-        if self._reported.get(name) != feedback:
+        if self._reported.get(name) != feedback or turn.final:
+            self._reported[name] = feedback
             try:
                 await asyncio.to_thread(self._server.report, name, turn.action, feedback)
             except ActionOver as over:
                 self._tell(f"{name}: {over}")
-            self._reported[name] = feedback
+            except OperatorError:
+                if turn.final:
+                    self._unanswered.add(turn.id)
+                raise
         if turn.final:
             self._tell(f"{name}: {turn.version}: {feedback.detail}")
             self._forget(name)
@@ -189,7 +196,7 @@ class Bridge:
 
     def _forget(self, name: str) -> None:
         self._reported.pop(name, None)
-        del self._turns[name]
+        self._unanswered.discard(self._turns.pop(name).id)
         turns.save(self._path, self._turns)
 
     async def _cancel(self, name: str, link: str) -> None:
