@@ -203,7 +203,8 @@ class Site:
         return sum(arrived.get(key, 0) <= number for key, number in last.items())
 
     def _named(self) -> int:
-        ((count,),) = self.asking.rows("select coalesce(sum(upper(r) - lower(r)), 0) from gaps, unnest(gap) r")
+        """Numbers that the view `gaps` has, without those that devices gave up themselves."""
+        ((count,),) = self.asking.rows("select coalesce(sum(upper(r) - lower(r)), 0) from gaps, unnest(gap - named) r")
         return int(count)
 
     async def _commands(self, storm: Storm) -> int:

@@ -116,6 +116,29 @@ def test_a_newer_measurement_is_not_replaced_by_an_older_one(office: Office) -> 
     assert office.rows("select slow, slow_since from home") == [(False, None)]
 
 
+def test_the_operators_count_stands_beside_the_devices(office: Office) -> None:
+    def twin(rev: int, **more: Any) -> Message:
+        body = json.dumps(
+            {"v": 1, "rev": rev, "LimitBytes": 40_000_000_000, "PeriodEnd": "2026-04-01", **more}
+        ).encode()
+        return Message(f"modem-agent/v1/{DEVICE}/twin/plan", body, retained=True)
+
+    count = {"OperatorUsedBytes": 8_000_000_000, "OperatorAsOf": "2026-03-02T06:00:00Z", "OperatorSource": "pcrf"}
+    view = (
+        "select source, operator_bytes, difference_bytes, percent::float, correction_bytes, alarm from meter_difference"
+    )
+    store(office, [twin(1), report(1)])
+    assert office.rows(view) == []  # the operator has never sent a count
+    store(office, [twin(2, **count, DifferenceBytes=2_000_000_000, CorrectionBytes=0)])
+    assert office.rows(view) == [("pcrf", 8_000_000_000, 2_000_000_000, 25.0, 0, False)]
+    store(office, [report(2, "a/meter-difference", state="raised")])
+    store(office, [twin(3, **count, DifferenceBytes=None, CorrectionBytes=None)])
+    assert office.rows(view) == [("pcrf", 8_000_000_000, None, None, None, True)]
+    assert f"{one(office, 'select as_of from meter_difference'):%Y-%m-%d %H:%M%z}" == "2026-03-02 06:00+0000"
+    store(office, [twin(4, OperatorUsedBytes=0, OperatorAsOf="soon", OperatorSource=5, DifferenceBytes=-7)])
+    assert office.rows(view) == [(None, 0, -7, None, None, True)]
+
+
 def test_values_of_wrong_types_are_unknown_and_the_number_has_arrived(office: Office) -> None:
     wrong: list[Any] = ["many", 1e300, 10**100, 1.5, True, [], {}, None]
     rows = [

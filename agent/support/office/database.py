@@ -24,16 +24,16 @@ _STAGES = {
     " agent bigint, place int generated always as identity",
     "stage_lost": "device text, boot text, first bigint, last bigint",
     "stage_presence": "device text, session bigint, step smallint, state text, version text, live boolean",
-    "stage_plan": "device text, rev bigint, limit_bytes bigint, period_end date",
+    "stage_plan": "device text, rev bigint, limit_bytes bigint, period_end date, meter text, meter_at timestamptz,"
+    " meter_bytes bigint, meter_difference bigint, meter_correction bigint",
     "stage_traffic": "device int, boot bigint, seq bigint, live boolean, timed boolean, at timestamptz, state text,"
     " bps bigint, start date, used bigint, remaining bigint, received bigint, sent bigint, agent bigint",
 }
 _COPIES = {
-    "stage_report": "device, boot, seq, topic, said, clk, up, body, live,"
-    " state, bps, start, used, remaining, received, sent, agent",
+    "stage_report": "device, boot, seq, topic, said, clk, up, body, live, " + ", ".join(Traffic._fields),
     "stage_lost": "device, boot, first, last",
     "stage_presence": "device, session, step, state, version, live",
-    "stage_plan": "device, rev, limit_bytes, period_end",
+    "stage_plan": ", ".join(PlanTwin._fields),
 }
 
 
@@ -177,7 +177,7 @@ def _staged(said: Iterable[tuple[Message, Said]]) -> dict[str, list[tuple[object
             case Presence():
                 stages["stage_presence"].append((one.device, one.session, one.step, one.state, one.version, live))
             case PlanTwin():
-                stages["stage_plan"].append((one.device, one.rev, one.limit_bytes, one.period_end))
+                stages["stage_plan"].append(one)
     return stages
 
 

@@ -74,12 +74,16 @@ class Presence:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlanTwin:
+class PlanTwin(NamedTuple):
     device: str
     rev: int
     limit_bytes: int | None
     period_end: date | None
+    meter: str | None = None  # the operator's newest count (plan.reconcile): whose, of when, and what it was
+    meter_at: datetime | None = None
+    meter_bytes: int | None = None
+    meter_difference: int | None = None
+    meter_correction: int | None = None
 
 
 Said = Report | Presence | PlanTwin
@@ -128,9 +132,8 @@ def _report(device: str, topic: str, body: JsonObject) -> Report:
 
 def _traffic(body: Mapping[str, object]) -> Traffic:
     plan, ip = _object(body.get("plan")), _object(body.get("ip"))
-    state = plan.get("State")
     return Traffic(
-        state if isinstance(state, str) else None,
+        _text(plan.get("State")),
         whole(plan.get("ShapingRate")),
         day(plan.get("PeriodStart")),
         whole(plan.get("UsedBytes")),
@@ -178,7 +181,21 @@ def _presence(device: str, body: JsonObject) -> Presence:
 
 
 def _plan(device: str, body: JsonObject) -> PlanTwin:
-    return PlanTwin(device, _count(body, "rev", 1, _BIGGEST), whole(body.get("LimitBytes")), day(body.get("PeriodEnd")))
+    return PlanTwin(
+        device,
+        _count(body, "rev", 1, _BIGGEST),
+        whole(body.get("LimitBytes")),
+        day(body.get("PeriodEnd")),
+        _text(body.get("OperatorSource")),
+        _moment(body.get("OperatorAsOf")),
+        whole(body.get("OperatorUsedBytes")),
+        whole(body.get("DifferenceBytes")),
+        whole(body.get("CorrectionBytes")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _body(payload: bytes) -> JsonObject:
@@ -238,12 +255,19 @@ def _count(body: Mapping[str, object], name: str, least: int, most: int) -> int:
 
 
 def _time(value: object) -> datetime:
+    moment = _moment(value)
+    if moment is None:
+        raise RefusedError("time: not like 2026-01-31T12:00:00Z")
+    return moment
+
+
+def _moment(value: object) -> datetime | None:
     if isinstance(value, str) and _TIME.fullmatch(value):
         try:
             return datetime.fromisoformat(f"{value[:-1]}+00:00")  # Python 3.10 does not read the Z
         except ValueError:
             pass
-    raise RefusedError("time: not like 2026-01-31T12:00:00Z")
+    return None
 
 
 def whole(value: object) -> int | None:

@@ -10,7 +10,8 @@ create table device (
     traffic_boot bigint, traffic_seq bigint, traffic_at timestamptz,
     plan_state text, shaping_bps bigint, used_bytes bigint, remaining_bytes bigint, agent_bytes bigint, slow_since timestamptz,
     -- twin/plan
-    rev bigint, limit_bytes bigint, period_end date
+    rev bigint, limit_bytes bigint, period_end date,
+    meter text, meter_at timestamptz, meter_bytes bigint, meter_difference bigint, meter_correction bigint  -- plan.reconcile
 ) with (fillfactor = 70);                    -- rewritten with every report: leave room on the page
 
 -- What the operator calls a group of homes (a commune, a landlord). Written by `modem-support office --labels`.
@@ -113,7 +114,9 @@ begin
             presence_since = case when d.presence = p.state then d.presence_since else now() end
         from (select distinct on (device) * from stage_presence order by device, session desc, step desc) p
         where d.name = p.device and (d.session is null or (p.session, p.step) >= (d.session, d.step));
-    update device d set rev = p.rev, limit_bytes = p.limit_bytes, period_end = p.period_end
+    update device d set rev = p.rev, limit_bytes = p.limit_bytes, period_end = p.period_end, meter = p.meter,
+            meter_at = p.meter_at, meter_bytes = p.meter_bytes, meter_difference = p.meter_difference,
+            meter_correction = p.meter_correction
         from (select distinct on (device) * from stage_plan order by device, rev desc) p
         where d.name = p.device and (d.rev is null or p.rev >= d.rev);
 end $$;
