@@ -113,7 +113,18 @@ def page(answers: Mapping[str, Sequence[Row]], now: datetime) -> str:
     return _PAGE.format(stamp=escape(stamp), style=_STYLE, body="\n".join(sections))
 
 
-_GROUPS = ("Group", "Homes", "Online", "Out", "Out since", "Slow", "Slow since", "Warned", "Never heard", "Reporting cost")
+_GROUPS = (
+    "Group",
+    "Homes",
+    "Online",
+    "Out",
+    "Out since",
+    "Slow",
+    "Slow since",
+    "Warned",
+    "Never heard",
+    "Reporting cost",
+)
 
 
 def _group_row(group: Group, now: datetime) -> Row:
