@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent.lean import without
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "PacketTypes", "Properties", "made", "mqtt"]
 
-PIECE_BYTES = 65_536  # of one read: paho asks for all that a packet announces, up to 256 MB, and Python allocates it
+# Of one read: paho asks for all that a packet announces, up to 256 MB, and Python allocates it.
+PIECE_BYTES = 65_536
 
 
 class Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
@@ -37,6 +40,8 @@ class Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
     alert: str = ""  # what TLS said when it ended the connection
     told: int | None = None  # the reason code of the broker's DISCONNECT
     skipping: bool = False  # the rest of a packet beyond the limit is coming in
+    _ahead: bytes = b""  # of the last read; paho has had all before `_taken`
+    _taken: int = 0
 
     def _create_socket_connection(self) -> socket.socket:
         connection = dial(self.target.host, self.target.port, self.target.bind_interface)
@@ -51,9 +56,25 @@ class Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
             connection.close()
             raise
 
+    def loop_read(self, max_packets: int = 1) -> object:
+        """All packets of one read. paho alone reads each in four pieces and looks at the socket before the next."""
+        result = super().loop_read(max_packets)
+        while self._taken < len(self._ahead) and result == mqtt.MQTT_ERR_SUCCESS:
+            result = super().loop_read(max_packets)
+        return result
+
+    def _piece(self, size: int) -> bytes:
+        """Reads ahead where a packet begins only, so that nothing is left when loop_read() returns."""
+        if self._taken == len(self._ahead):
+            if self._in_packet["command"]:
+                return bytes(super()._sock_recv(size))
+            self._ahead, self._taken = super()._sock_recv(PIECE_BYTES), 0
+        begin, self._taken = self._taken, min(self._taken + size, len(self._ahead))
+        return self._ahead[begin : self._taken]
+
     def _sock_recv(self, bufsize: int) -> bytes:
         try:
-            return self._limited(super()._sock_recv(min(bufsize, PIECE_BYTES)))
+            return self._limited(self._piece(min(bufsize, PIECE_BYTES)))
         except ssl.SSLError as error:
             # With TLS 1.3 a broker refuses a certificate only after the handshake. paho 1.6.1 would let this through
             # to its thread, which dies without a word; 2.x says no more than that the connection is lost.
@@ -99,8 +120,11 @@ class Client(mqtt.Client):  # type: ignore[misc]  # paho 1.6.1 is untyped
     def _send_puback(self, mid: int) -> object:
         return mqtt.MQTT_ERR_SUCCESS  # only after the command is in the journal: acknowledge()
 
-    def acknowledge(self, mid: int) -> None:
-        super()._send_puback(mid)
+    def acknowledge(self, mids: Sequence[int]) -> None:
+        """All PUBACKs as one piece for the socket: paho would wake its thread and write once for each."""
+        # MQTT 5, 3.4.2.1: a remaining length of 2 is success without properties; 3.1.1, 3.4: always 2.
+        packets = b"".join(struct.pack("!BBH", mqtt.PUBACK, 2, mid) for mid in mids)
+        self._packet_queue(mqtt.PUBACK, packets, mids[-1], 0)
 
     def _handle_pubackcomp(self, cmd: object) -> object:
         packet = self._in_packet["packet"]  # paho 1.6.1 keeps the reason code to itself

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -132,6 +133,8 @@ class Connection:
         self.target = target
         self._loop = asyncio.get_running_loop()
         self._on_event = on_event
+        self._events: deque[Event] = deque()
+        self._woken = False
         self._client = made(target)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
@@ -142,9 +145,18 @@ class Connection:
     # -- paho's thread: hand over, do nothing else -------------------------------------------------------------------
 
     def _hand_over(self, event: Event) -> None:
+        self._events.append(event)
+        if self._woken:  # it takes this one too: a wake for each of a thousand messages costs more than they do
+            return
+        self._woken = True
         # RuntimeError: the loop has been closed, nobody is left to tell.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._on_event, event)
+            self._loop.call_soon_threadsafe(self._take_over)
+
+    def _take_over(self) -> None:
+        self._woken = False  # first: what comes from here on wakes the loop again
+        for _ in range(len(self._events)):
+            self._loop.call_soon(self._on_event, self._events.popleft())
 
     def _hook(self) -> None:
         client = self._client
@@ -233,10 +245,11 @@ class Connection:
             raise OSError(f"subscribe: {mqtt.error_string(code)}")
         return int(mid)
 
-    def acknowledge(self, mid: int) -> None:
-        """PUBACK for a message that is safe now."""
-        if mid:  # nothing is owed for QoS 0, and mosquitto ends a connection that acknowledges number 0
-            self._client.acknowledge(mid)
+    def acknowledge(self, *mids: int) -> None:
+        """PUBACK for messages that are safe now."""
+        # Nothing is owed for QoS 0, and mosquitto ends a connection that acknowledges number 0.
+        if owed := [mid for mid in mids if mid]:
+            self._client.acknowledge(owed)
 
     @property
     def skipping(self) -> bool:

@@ -64,9 +64,7 @@ class Storm:
     async def burst(self, trouble: Callable[[], None]) -> float:
         """Seconds from the cut until all are back and have delivered."""
         before = [device.outbox.numbered for device in self.devices]
-        for number, device in enumerate(self.devices):
-            device.household(60.0)
-            device.event("warning", notice("warning", number))
+        self.speak()
 
         def a_third() -> bool:
             pairs = zip(self.devices, before, strict=True)
@@ -80,6 +78,12 @@ class Storm:
         await asyncio.to_thread(trouble)
         await self.delivered()
         return time.monotonic() - began
+
+    def speak(self) -> None:
+        """Every device has an event."""
+        for number, device in enumerate(self.devices):
+            device.household(60.0)
+            device.event("warning", notice("warning", number))
 
     async def delivered(self) -> Last:
         """Once every device is connected and nothing waits for a PUBACK: all numbers up to these had one."""
@@ -124,7 +128,11 @@ def missing(asking: Office, last: Last) -> int:
 
 @dataclass
 class Result:
-    """What came of one way. `after_kill`: sent and missing once the devices' mosquitto itself was killed too."""
+    """What came of one way. `after_kill`: sent and missing once the devices' mosquitto itself was killed too.
+
+    `stranded`: how many the devices said while that mosquitto could not reach the cluster, how many of these were lost
+    when it was killed then, and how many numbers the view `gaps` named more than before.
+    """
 
     sent: int = 0
     missing: int = 0
@@ -133,6 +141,7 @@ class Result:
     node_mb: float = 0.0
     edge_mb: float = 0.0
     after_kill: tuple[int, int] | None = None
+    stranded: tuple[int, int, int] | None = None
 
 
 @dataclass
@@ -165,6 +174,38 @@ class Site:
         result.sent, result.missing = sum(last.values()), await self.settled(last)
         result.answered = await self._commands(storm)
         return result
+
+    async def stranded(self, storm: Storm, edge: Mosquitto) -> tuple[int, int, int]:
+        """The mosquitto has acknowledged what the cluster cannot take, and is killed."""
+        before, named = await storm.delivered(), self._named()
+        lost = missing(self.asking, before)
+        await asyncio.to_thread(self.cluster.balancer.stop)
+        storm.speak()
+        await until(
+            "numbers for the events",
+            lambda: all(device.outbox.numbered > before[device.device, device.outbox.boot] for device in storm.devices),
+        )
+        waiting = await storm.delivered()
+        edge.stop(kill=True)
+        await asyncio.to_thread(self.cluster.balancer.start)
+        edge.start()
+        storm.speak()
+        last = await storm.delivered()
+        # In order: what has not come once the last of a device has come does not come any more.
+        await until("the last report of every device", lambda: not self._behind(last))
+        said = sum(waiting.values()) - sum(before.values())
+        return said, missing(self.asking, waiting) - lost, self._named() - named
+
+    def _behind(self, last: Last) -> int:
+        """How many devices have said more than has arrived."""
+        rows = self.asking.rows("select d.name, boot, upper(arrived) from boot b join device d on d.id = b.device")
+        arrived = {(name, boot): upper for name, boot, upper in rows}
+        return sum(arrived.get(key, 0) <= number for key, number in last.items())
+
+    def _named(self) -> int:
+        """Numbers that the view `gaps` has, without those that devices gave up themselves."""
+        ((count,),) = self.asking.rows("select coalesce(sum(upper(r) - lower(r)), 0) from gaps, unnest(gap - named) r")
+        return int(count)
 
     async def _commands(self, storm: Storm) -> int:
         """How many devices answer a command that is given to the cluster."""
@@ -213,6 +254,7 @@ async def bridged(site: Site, folder: Path, devices: int, kills: int) -> Result:
         await storm.burst(killed)
         last = await storm.delivered()
         result.after_kill = sum(last.values()), await site.settled(last)
+        result.stranded = await site.stranded(storm, edge)
         return result
     finally:
         await storm.stop()
@@ -268,6 +310,12 @@ def rows(bench: Bench, where: str, devices: int, result: Result) -> None:
         bench.row(
             "the mosquitto itself killed in a storm, its state saved every 60 s: PUBACKed reports not stored",
             "printed", f"{lost} of {sent}", None,
+        )  # fmt: skip
+    if result.stranded is not None:
+        said, lost, named = result.stranded
+        bench.row(
+            "killed while the cluster is out of its reach: reports lost that it had acknowledged, and named in `gaps`",
+            "every one that is lost is named", f"{lost} of {said} lost, {named} named", lost == named, exact=True,
         )  # fmt: skip
 
 

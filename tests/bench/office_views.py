@@ -31,6 +31,7 @@ insert into device (name, heard, session, step, presence, presence_since, versio
         case when n % 9 = 0 then 'Throttled' when n % 7 = 0 then 'Warned' else 'Normal' end,
         case when n % 9 = 0 then 512000 else -1 end, 1000000::bigint * n, 15000, case when n % 9 = 0 then now() end
     from generate_series(1, DEVICES) n;
+update device set meter = 'pcrf', meter_at = now(), meter_bytes = used_bytes + 1, meter_difference = 1;
 insert into label select name, 'Commune ' || id % 60 from device;
 insert into boot (device, boot, arrived, lost, measured, told, started)
     select id, lpad(to_hex(id), 8, '0'),
@@ -50,7 +51,7 @@ analyze
 """
 VIEWS = (
     *("home", "presence", "usage", "slow", "slow_share", "silent"),
-    *("alarms", "versions", "reporting_cost", "gaps", "lost", "summary"),
+    *("alarms", "meter_difference", "versions", "reporting_cost", "gaps", "lost", "summary"),
 )
 ONE_DEVICE = "select at, topic, body from reports where device = 'imei::000000000000077' order by at desc limit 100"
 

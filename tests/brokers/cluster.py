@@ -104,19 +104,19 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         routes = [free_port() for _ in range(NODES)]
         self.nodes = [NatsNode(folder / f"node{n}", n, routes) for n in range(NODES)]
-        self._balancer = Balancer(folder / "haproxy", self.nodes)
-        self.port = self._balancer.port
+        self.balancer = Balancer(folder / "haproxy", self.nodes)
+        self.port = self.balancer.port
 
     @property
     def url(self) -> str:
-        return self._balancer.url
+        return self.balancer.url
 
     def __enter__(self) -> Cluster:
         try:
             for node in self.nodes:
                 node.start()
             self.whole()
-            self._balancer.start()
+            self.balancer.start()
         except BaseException:
             self.__exit__()
             raise
@@ -131,5 +131,5 @@ class Cluster:
             time.sleep(0.2)  # other processes' state cannot be awaited otherwise
 
     def __exit__(self, *_: object) -> None:
-        for engine in (self._balancer, *self.nodes):
+        for engine in (self.balancer, *self.nodes):
             engine.stop()

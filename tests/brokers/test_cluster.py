@@ -50,6 +50,12 @@ def test_a_node_dies_behind_a_mosquitto_that_bridges_to_it(site: office_cluster.
     assert result.sent > DEVICES
     assert result.missing == 0
     assert result.answered == min(DEVICES, office_cluster.COMMANDS)
+    # mosquitto acknowledges before it saves: what it alone has is lost with it, and the database says which it was.
+    assert result.stranded is not None
+    said, lost, named = result.stranded
+    assert said >= DEVICES
+    assert 0 < lost <= said
+    assert named == lost
 
 
 def test_a_number_that_did_not_come_is_missing(site: office_cluster.Site) -> None:

@@ -45,8 +45,8 @@ class Line:
         self.published.append(message)
         return len(self.published)
 
-    def acknowledge(self, mid: int) -> None:
-        self.acknowledged.append(mid)
+    def acknowledge(self, *mids: int) -> None:
+        self.acknowledged += mids
 
     def cost(self) -> Cost:
         return self.used

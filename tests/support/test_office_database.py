@@ -59,6 +59,10 @@ def status(session: int, state: str, **more: Any) -> Message:
     return Message(f"modem-agent/v1/{DEVICE}/status", body)
 
 
+def store(office: Office, messages: list[Message]) -> int:
+    return office.store([(message, office.read(message)) for message in messages])
+
+
 def one(office: Office, query: str) -> Any:
     ((value,),) = office.rows(query)
     return value
@@ -67,47 +71,72 @@ def one(office: Office, query: str) -> Any:
 def test_what_comes_twice_is_there_once(office: Office) -> None:
     batch = [report(1), report(2, "e/boot"), report(1), report(3, boot="bb")]
     for _ in range(3):
-        assert office.store(batch) == 0
+        assert store(office, batch) == 0
     assert one(office, "select count(*) from report") == 3
 
 
 def test_gaps_are_what_did_not_come_and_the_device_names_some_of_them(office: Office) -> None:
-    office.store(
-        [report(1), report(4), report(8), report(9, "e/lost", ranges=[["aa", 2, 3], ["a0", 1, 2**53]]), report(11)]
+    store(
+        office,
+        [report(1), report(4), report(8), report(9, "e/lost", ranges=[["aa", 2, 3], ["a0", 1, 2**53]]), report(11)],
     )
     assert one(office, "select gap::text from gaps where boot = 'aa'") == "{[2,4),[5,8),[10,11)}"
     assert one(office, "select named::text from gaps where boot = 'aa'") == "{[2,4)}"
     assert one(office, "select open::text from gaps where boot = 'aa'") == "{[5,8)}"
-    office.store([report(2)])  # named, and came all the same
+    store(office, [report(2)])  # named, and came all the same
     assert one(office, "select numbers::text from lost where boot = 'aa'") == "{[3,4)}"
 
 
 def test_the_will_of_an_old_session_is_not_believed_in_any_order(office: Office) -> None:
-    office.store([status(2, "online"), status(1, "lost")])
+    store(office, [status(2, "online"), status(1, "lost")])
     assert one(office, "select presence from home") == "online"
-    office.store([status(2, "lost")])
-    office.store([status(2, "online")])  # another process was slower
+    store(office, [status(2, "lost")])
+    store(office, [status(2, "online")])  # another process was slower
     assert one(office, "select presence from home") == "lost"
-    office.store([status(3, "online")])
+    store(office, [status(3, "online")])
     assert one(office, "select presence from home") == "online"
 
 
 def test_time_of_a_wrong_clock_is_mended_by_seconds_since_boot(office: Office) -> None:
-    office.store([report(1, time="1970-01-01T00:01:40Z", clk="unsync", up=100)])
+    store(office, [report(1, time="1970-01-01T00:01:40Z", clk="unsync", up=100)])
     assert one(office, "select at from reports where seq = 1") is None
-    office.store([report(2, time="2026-03-02T10:10:00Z", clk="sync", up=700)])
+    store(office, [report(2, time="2026-03-02T10:10:00Z", clk="sync", up=700)])
     assert f"{one(office, 'select at from reports where seq = 1'):%Y-%m-%d %H:%M}" == "2026-03-02 10:00"
 
 
 def test_a_newer_measurement_is_not_replaced_by_an_older_one(office: Office) -> None:
-    office.store(
-        [report(5, plan={"State": "Throttled", "ShapingRate": 512_000, "UsedBytes": 9, "PeriodStart": "2026-03-01"})]
+    store(
+        office,
+        [report(5, plan={"State": "Throttled", "ShapingRate": 512_000, "UsedBytes": 9, "PeriodStart": "2026-03-01"})],
     )
-    office.store([report(4, plan={"State": "Normal", "ShapingRate": -1, "UsedBytes": 8, "PeriodStart": "2026-03-01"})])
+    store(office, [report(4, plan={"State": "Normal", "ShapingRate": -1, "UsedBytes": 8, "PeriodStart": "2026-03-01"})])
     assert office.rows("select slow, plan_state, used_bytes from home") == [(True, "Throttled", 9)]
     assert one(office, "select used_bytes from usage") == 9
-    office.store([report(6, plan={"State": "Normal", "ShapingRate": -1})])
+    store(office, [report(6, plan={"State": "Normal", "ShapingRate": -1})])
     assert office.rows("select slow, slow_since from home") == [(False, None)]
+
+
+def test_the_operators_count_stands_beside_the_devices(office: Office) -> None:
+    def twin(rev: int, **more: Any) -> Message:
+        body = json.dumps(
+            {"v": 1, "rev": rev, "LimitBytes": 40_000_000_000, "PeriodEnd": "2026-04-01", **more}
+        ).encode()
+        return Message(f"modem-agent/v1/{DEVICE}/twin/plan", body, retained=True)
+
+    count = {"OperatorUsedBytes": 8_000_000_000, "OperatorAsOf": "2026-03-02T06:00:00Z", "OperatorSource": "pcrf"}
+    view = (
+        "select source, operator_bytes, difference_bytes, percent::float, correction_bytes, alarm from meter_difference"
+    )
+    store(office, [twin(1), report(1)])
+    assert office.rows(view) == []  # the operator has never sent a count
+    store(office, [twin(2, **count, DifferenceBytes=2_000_000_000, CorrectionBytes=0)])
+    assert office.rows(view) == [("pcrf", 8_000_000_000, 2_000_000_000, 25.0, 0, False)]
+    store(office, [report(2, "a/meter-difference", state="raised")])
+    store(office, [twin(3, **count, DifferenceBytes=None, CorrectionBytes=None)])
+    assert office.rows(view) == [("pcrf", 8_000_000_000, None, None, None, True)]
+    assert f"{one(office, 'select as_of from meter_difference'):%Y-%m-%d %H:%M%z}" == "2026-03-02 06:00+0000"
+    store(office, [twin(4, OperatorUsedBytes=0, OperatorAsOf="soon", OperatorSource=5, DifferenceBytes=-7)])
+    assert office.rows(view) == [(None, 0, -7, None, None, True)]
 
 
 def test_values_of_wrong_types_are_unknown_and_the_number_has_arrived(office: Office) -> None:
@@ -116,16 +145,16 @@ def test_values_of_wrong_types_are_unknown_and_the_number_has_arrived(office: Of
         report(n, plan={"UsedBytes": x, "ShapingRate": x, "State": "<b>", "PeriodStart": "2026-99-99"}, AgentBytes=x)
         for n, x in enumerate(wrong, 1)
     ]
-    assert office.store([*rows, report(9, plan=[], ip=5)]) == 0
+    assert store(office, [*rows, report(9, plan=[], ip=5)]) == 0
     assert one(office, "select arrived::text from boot") == "{[1,10)}"
 
 
 def test_one_bad_message_stops_no_other_and_the_refused_are_bounded(office: Office) -> None:
     deep = b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
     bad = [Message("x\0y", b"\xff"), report(0), Message(f"modem-agent/v1/{DEVICE}/m/traffic", deep)]
-    assert office.store([report(1), *bad, report(2)]) == 3
+    assert store(office, [report(1), *bad, report(2)]) == 3
     assert one(office, "select count(*) from report") == 2
-    office.store([Message("z", b"x")] * (REFUSED_KEPT + 10))
+    store(office, [Message("z", b"x")] * (REFUSED_KEPT + 10))
     assert one(office, "select count(*) from refused") == REFUSED_KEPT
 
 
@@ -133,13 +162,13 @@ def test_what_only_the_database_refuses_is_found_and_refused(office: Office) -> 
     office.rows("select 1 from (select set_config('search_path', 'office', false)) x")
     with psycopg.connect(office._dsn, autocommit=True) as connection:
         connection.execute("alter table office.report add check (seq <> 3)")
-    office.store([report(n) for n in range(1, 6)])
+    store(office, [report(n) for n in range(1, 6)])
     assert [seq for (seq,) in office.rows("select seq from report order by seq")] == [1, 2, 4, 5]
     assert "check constraint" in one(office, "select reason from refused")
 
 
 def test_months_beyond_what_is_kept_go_and_wrong_clocks_have_a_place(office: Office) -> None:
-    office.store([report(1, time="1970-01-01T00:00:00Z"), report(2, time="9999-12-31T23:59:59Z"), report(3)])
+    store(office, [report(1, time="1970-01-01T00:00:00Z"), report(2, time="9999-12-31T23:59:59Z"), report(3)])
     assert one(office, "select count(*) from report_other") == 2
     office.keep(1)
     office.keep(1)

@@ -52,6 +52,19 @@ def test_the_sum_of_groups_and_their_oldest_moment() -> None:
     assert (both.homes, both.out, both.out_since, both.bytes_a_home) == (40, 2, early, 4000)
 
 
+def test_each_group_has_what_reporting_cost_a_home_there() -> None:
+    html = page(answers(groups=[group("Ath", bytes_a_home=91_000), group("Mons", bytes_a_home=None)]), NOW)
+    shown = re.findall(r'<td data-name="Reporting cost">([^<]+)</td>', html)
+    assert shown == ["91.0\N{NO-BREAK SPACE}kB", "-", "91.0\N{NO-BREAK SPACE}kB"]  # two groups, and all homes
+
+
+def test_only_tables_of_many_columns_are_unfolded_on_a_small_screen() -> None:
+    html = page(answers(versions=[("1", 1)], alarms=[("shaper", 1, None)]), NOW)
+    tables = {title: row for title, row in re.findall(r"<h2>([^<]+)</h2>\n(<table[^>]*>)", html)}
+    assert {title for title, row in tables.items() if "many" in row} == {"By group", "Alarms"}
+    assert tables["Versions"] == "<table>"
+
+
 def test_a_fleet_of_nobody_has_a_page() -> None:
     assert "0</b> homes" in page(answers(groups=[]), NOW)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 
 from agent.errors import OperatorError
-from agent.support.office.message import PlanTwin, Presence, RefusedError, Report, Said, read
+from agent.support.office.message import PlanTwin, Presence, RefusedError, Report, Said, Traffic, read
 
 REFUSED_KEPT = 10_000  # messages
 _REFUSED_BYTES = 1_000  # of a payload
@@ -20,19 +20,24 @@ _PASSING = frozenset({"08", "40", "53", "55", "57", "58"})
 
 _STAGES = {
     "stage_report": "device text, boot text, seq bigint, topic text, said timestamptz, clk text, up bigint, body jsonb,"
-    " live boolean, place int generated always as identity",
+    " live boolean, state text, bps bigint, start date, used bigint, remaining bigint, received bigint, sent bigint,"
+    " agent bigint, place int generated always as identity",
     "stage_lost": "device text, boot text, first bigint, last bigint",
     "stage_presence": "device text, session bigint, step smallint, state text, version text, live boolean",
-    "stage_plan": "device text, rev bigint, limit_bytes bigint, period_end date",
-    "stage_traffic": "device int, boot bigint, seq bigint, timed boolean, at timestamptz, state text, bps bigint,"
-    " start date, used bigint, remaining bigint, received bigint, sent bigint, agent bigint",
+    "stage_plan": "device text, rev bigint, limit_bytes bigint, period_end date, meter text, meter_at timestamptz,"
+    " meter_bytes bigint, meter_difference bigint, meter_correction bigint",
+    "stage_traffic": "device int, boot bigint, seq bigint, live boolean, timed boolean, at timestamptz, state text,"
+    " bps bigint, start date, used bigint, remaining bigint, received bigint, sent bigint, agent bigint",
 }
 _COPIES = {
-    "stage_report": "device, boot, seq, topic, said, clk, up, body, live",
+    "stage_report": "device, boot, seq, topic, said, clk, up, body, live, " + ", ".join(Traffic._fields),
     "stage_lost": "device, boot, first, last",
     "stage_presence": "device, session, step, state, version, live",
-    "stage_plan": "device, rev, limit_bytes, period_end",
+    "stage_plan": ", ".join(PlanTwin._fields),
 }
+
+
+_NO_TRAFFIC = (None,) * len(Traffic._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,9 @@ class Message:
 class Refusal:
     message: Message
     reason: str
+
+
+Content: TypeAlias = "Said | Refusal | None"
 
 
 class Passing(OperatorError):
@@ -88,16 +96,17 @@ class Office:
             self._connection.close()
             self._connection = None
 
-    def store(self, messages: Sequence[Message]) -> int:
+    def read(self, message: Message) -> Content:
+        """What it says, or why it is refused. Needs no connection."""
+        try:
+            return read(message.topic, message.payload, self._root)
+        except RefusedError as error:
+            return Refusal(message, str(error))
+
+    def store(self, batch: Sequence[tuple[Message, Content]]) -> int:
         """All of them in one transaction; how many were refused. Raises Passing when nothing was stored."""
-        said: list[tuple[Message, Said]] = []
-        refused: list[Refusal] = []
-        for message in messages:
-            try:
-                if (content := read(message.topic, message.payload, self._root)) is not None:
-                    said.append((message, content))
-            except RefusedError as error:
-                refused.append(Refusal(message, str(error)))
+        said = [(message, content) for message, content in batch if isinstance(content, Said)]
+        refused = [content for _, content in batch if isinstance(content, Refusal)]
         self._take(said, refused)
         return len(refused)
 
@@ -163,12 +172,12 @@ def _staged(said: Iterable[tuple[Message, Said]]) -> dict[str, list[tuple[object
         match one:
             case Report():
                 row = (one.device, one.boot, one.seq, one.topic, one.said, one.clk, one.up, one.body, live)
-                stages["stage_report"].append(row)
+                stages["stage_report"].append((*row, *(one.traffic or _NO_TRAFFIC)))
                 stages["stage_lost"] += [(one.device, *gap) for gap in one.lost]
             case Presence():
                 stages["stage_presence"].append((one.device, one.session, one.step, one.state, one.version, live))
             case PlanTwin():
-                stages["stage_plan"].append((one.device, one.rev, one.limit_bytes, one.period_end))
+                stages["stage_plan"].append(one)
     return stages
 
 

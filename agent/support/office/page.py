@@ -113,13 +113,24 @@ def page(answers: Mapping[str, Sequence[Row]], now: datetime) -> str:
     return _PAGE.format(stamp=escape(stamp), style=_STYLE, body="\n".join(sections))
 
 
-_GROUPS = ("Group", "Homes", "Online", "Out", "Out since", "Slow", "Slow since", "Warned", "Never heard")
+_GROUPS = (
+    "Group",
+    "Homes",
+    "Online",
+    "Out",
+    "Out since",
+    "Slow",
+    "Slow since",
+    "Warned",
+    "Never heard",
+    "Reporting cost",
+)
 
 
 def _group_row(group: Group, now: datetime) -> Row:
     return (
         group.label, group.homes, group.online, group.out, since(group.out_since, now), group.slow,
-        since(group.slow_since, now), group.warned, group.never,
+        since(group.slow_since, now), group.warned, group.never, size(group.bytes_a_home),
     )  # fmt: skip
 
 
@@ -137,7 +148,8 @@ def _section(title: str, head: Sequence[str], rows: Sequence[Row]) -> str:
         return f"<h2>{escape(title)}</h2>\n<p>None.</p>"
     top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "\n".join(_row(head, row) for row in rows)
-    return f"<h2>{escape(title)}</h2>\n<table><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>"
+    many = ' class="many"' if len(head) > 2 else ""  # two columns stand beside each other on any screen
+    return f"<h2>{escape(title)}</h2>\n<table{many}><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>"
 
 
 def _row(head: Sequence[str], row: Row) -> str:
@@ -200,9 +212,9 @@ th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(-
 td { font-variant-numeric: tabular-nums }
 th:first-child { text-align: left; overflow-wrap: anywhere } tbody th { font-weight: 500 }
 @media (max-width: 45rem) {
-  thead { display: none } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line) }
-  tbody th, td { display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem 0 }
-  td::before { content: attr(data-name); text-align: left } tbody th { font-weight: 700 }
+  .many thead { display: none } .many tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line) }
+  .many tbody th, .many td { display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem 0 }
+  .many td::before { content: attr(data-name); flex: none } .many tbody th { font-weight: 700 }
 }
 """
 _PAGE = """<!doctype html>

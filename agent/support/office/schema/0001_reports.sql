@@ -10,7 +10,8 @@ create table device (
     traffic_boot bigint, traffic_seq bigint, traffic_at timestamptz,
     plan_state text, shaping_bps bigint, used_bytes bigint, remaining_bytes bigint, agent_bytes bigint, slow_since timestamptz,
     -- twin/plan
-    rev bigint, limit_bytes bigint, period_end date
+    rev bigint, limit_bytes bigint, period_end date,
+    meter text, meter_at timestamptz, meter_bytes bigint, meter_difference bigint, meter_correction bigint  -- plan.reconcile
 ) with (fillfactor = 70);                    -- rewritten with every report: leave room on the page
 
 -- What the operator calls a group of homes (a commune, a landlord). Written by `modem-support office --labels`.
@@ -61,13 +62,13 @@ create table period (
     start date not null,
     used_bytes bigint, received_bytes bigint, sent_bytes bigint,
     primary key (device, start)
-);
+) with (fillfactor = 70);
 create table cost (
     day date not null,
     device int not null references device on delete cascade,
     agent_bytes bigint not null,
     primary key (day, device)
-);
+) with (fillfactor = 70);
 
 create table refused (
     id bigint generated always as identity primary key,
@@ -75,43 +76,28 @@ create table refused (
     topic text not null, reason text not null, payload bytea not null
 );
 
--- A whole number that a bigint holds, or null: whatever a body says, it breaks no batch.
-create function whole(value jsonb) returns bigint language sql immutable parallel safe as $$
-    select case when jsonb_typeof(value) = 'number' and abs(value::numeric) < 9223372036854775808::numeric
-        and trunc(value::numeric) = value::numeric then value::numeric::bigint end
-$$;
-
-create function day(value text) returns date language plpgsql immutable parallel safe as $$
-begin
-    return case when value ~ '^\d{4}-\d\d-\d\d$' then value::date end;
-exception when datetime_field_overflow or invalid_datetime_format then return null;
-end $$;
-
--- Take in what lies in the temporary tables of the session (database.py), whatever came before or comes twice. Locks
--- devices in the order of their ids, so that several processes never wait for each other in a circle.
+-- Take in what lies in the temporary tables of the session (database.py), whatever came before or comes twice. Several
+-- processes do so one after another: they would wait for the same rows anyway, and never wait for each other in a circle.
 create function take() returns void language plpgsql as $$
 begin
+    perform pg_advisory_xact_lock(hashtext('office.write'));
     insert into device (name)
         select name from (select device as name from stage_report union select device from stage_presence union select device from stage_plan
             union select device from stage_lost) n
-        where not exists (select from device d where d.name = n.name) order by name
-        on conflict do nothing;
-    perform from device where name in (
-        select device from stage_report union select device from stage_presence union select device from stage_plan
-        union select device from stage_lost) order by id for no key update;
+        where not exists (select from device d where d.name = n.name);
 
     insert into boot as b (device, boot, arrived, measured, told, started)
         select d.id, c.boot, range_agg(int8range(c.seq, c.seq, '[]')),
             coalesce(max(c.seq) filter (where c.topic like 'm/%'), 0),
             coalesce(max(c.seq) filter (where c.topic not like 'm/%'), 0),
             min(c.said - c.up * interval '1 second') filter (where c.clk in ('sync', 'nitz'))
-        from stage_report c join device d on d.name = c.device group by d.id, c.boot order by d.id, min(c.place)
+        from stage_report c join device d on d.name = c.device group by d.id, c.boot order by min(c.place)
         on conflict (device, boot) do update set
             heard = now(), arrived = b.arrived + excluded.arrived, started = coalesce(b.started, excluded.started),
             measured = greatest(b.measured, excluded.measured), told = greatest(b.told, excluded.told);
     insert into boot as b (device, boot, lost)
         select d.id, m.boot, range_agg(int8range(m.first, m.last, '[]'))
-        from stage_lost m join device d on d.name = m.device group by d.id, m.boot order by d.id, m.boot
+        from stage_lost m join device d on d.name = m.device group by d.id, m.boot
         on conflict (device, boot) do update set lost = b.lost + excluded.lost;
 
     insert into report (device, boot, seq, said, up, clk, topic, body)
@@ -119,15 +105,18 @@ begin
         from stage_report c join device d on d.name = c.device order by d.id, c.boot, c.seq
         on conflict do nothing;
 
-    update device d set heard = now()
-        from (select device from stage_report where live union select device from stage_presence where live) h where d.name = h.device;
     perform take_traffic();
+    update device d set heard = now()
+        from (select device from stage_report where live union select device from stage_presence where live) h
+        where d.name = h.device and d.heard is distinct from now();  -- take_traffic has written most of them
     perform take_alarms();
     update device d set session = p.session, step = p.step, presence = p.state, version = p.version,
             presence_since = case when d.presence = p.state then d.presence_since else now() end
         from (select distinct on (device) * from stage_presence order by device, session desc, step desc) p
         where d.name = p.device and (d.session is null or (p.session, p.step) >= (d.session, d.step));
-    update device d set rev = p.rev, limit_bytes = p.limit_bytes, period_end = p.period_end
+    update device d set rev = p.rev, limit_bytes = p.limit_bytes, period_end = p.period_end, meter = p.meter,
+            meter_at = p.meter_at, meter_bytes = p.meter_bytes, meter_difference = p.meter_difference,
+            meter_correction = p.meter_correction
         from (select distinct on (device) * from stage_plan order by device, rev desc) p
         where d.name = p.device and (d.rev is null or p.rev >= d.rev);
 end $$;
@@ -135,29 +124,27 @@ end $$;
 create function take_traffic() returns void language plpgsql as $$
 begin
     insert into stage_traffic
-        select d.id as device, b.id as boot, c.seq, c.clk in ('sync', 'nitz') or b.started is not null as timed,
-            case when c.clk in ('sync', 'nitz') then c.said else coalesce(b.started + c.up * interval '1 second', now()) end as at,
-            c.body #>> '{plan,State}' as state, whole(c.body #> '{plan,ShapingRate}') as bps,
-            day(c.body #>> '{plan,PeriodStart}') as start, whole(c.body #> '{plan,UsedBytes}') as used,
-            whole(c.body #> '{plan,RemainingBytes}') as remaining, whole(c.body #> '{ip,BytesReceived}') as received,
-            whole(c.body #> '{ip,BytesSent}') as sent, whole(c.body -> 'AgentBytes') as agent
+        select d.id, b.id, c.seq, c.live, c.clk in ('sync', 'nitz') or b.started is not null,
+            case when c.clk in ('sync', 'nitz') then c.said else coalesce(b.started + c.up * interval '1 second', now()) end,
+            c.state, c.bps, c.start, c.used, c.remaining, c.received, c.sent, c.agent
         from stage_report c join device d on d.name = c.device join boot b on b.device = d.id and b.boot = c.boot
         where c.topic = 'm/traffic';
     update device d set traffic_boot = t.boot, traffic_seq = t.seq, traffic_at = t.at, plan_state = t.state,
             shaping_bps = t.bps, used_bytes = t.used, remaining_bytes = t.remaining, agent_bytes = t.agent,
-            slow_since = case when t.bps >= 0 then coalesce(d.slow_since, t.slow_from) end
+            slow_since = case when t.bps >= 0 then coalesce(d.slow_since, t.slow_from) end,
+            heard = case when t.live then now() else d.heard end
         from (select distinct on (device) *, min(at) filter (where bps >= 0) over (partition by device) as slow_from
             from stage_traffic order by device, boot desc, seq desc) t
         where d.id = t.device and (d.traffic_boot is null or (t.boot, t.seq) > (d.traffic_boot, d.traffic_seq));
     insert into period as p
         select device, start, max(used), max(received), max(sent) from stage_traffic where start is not null
-        group by device, start order by device, start
+        group by device, start
         on conflict (device, start) do update set used_bytes = greatest(p.used_bytes, excluded.used_bytes),
             received_bytes = greatest(p.received_bytes, excluded.received_bytes),
             sent_bytes = greatest(p.sent_bytes, excluded.sent_bytes);
     insert into cost as c
         select (at at time zone 'UTC')::date, device, max(agent) from stage_traffic where timed and agent is not null
-        group by 1, 2 order by 2, 1
+        group by 1, 2
         on conflict (day, device) do update set agent_bytes = greatest(c.agent_bytes, excluded.agent_bytes);
 end $$;
 
@@ -181,7 +168,7 @@ declare
     oldest date := date_trunc('month', now() at time zone 'UTC')::date - make_interval(months => months);
     bounds text;
 begin
-    perform pg_advisory_xact_lock(hashtext('office.keep'));
+    perform pg_advisory_xact_lock(hashtext('office.write'));
     for month in select generate_series(oldest, now() + interval '2 months', interval '1 month')::date loop
         continue when to_regclass('office.report_' || to_char(month, 'YYYY_MM')) is not null;
         execute format('create table report_%s (like report including all)', to_char(month, 'YYYY_MM'));

@@ -31,6 +31,16 @@ create view slow_share as
 create view silent as
     select device, label, presence, heard as silent_since, now() - heard as silent_for from home where not online or heard < now() - interval '12 hours';
 
+-- The operator's newest count of a home (plan.reconcile) beside the device's own of that instant. `difference` is what the
+-- operator counted more, null while the device's clock is not trusted; `correction` what `used_bytes` holds of it.
+create view meter_difference as
+    select d.name as device, coalesce(l.label, '') as label, d.meter as source, d.meter_at as as_of,
+        d.meter_bytes as operator_bytes, d.meter_difference as difference_bytes,
+        round(100.0 * d.meter_difference / nullif(d.meter_bytes, 0), 1) as percent, d.meter_correction as correction_bytes,
+        coalesce(a.raised, false) as alarm
+    from device d left join label l on l.device = d.name left join alarm a on a.device = d.id and a.name = 'meter-difference'
+    where d.meter_bytes is not null;
+
 create view alarms as
     select d.name as device, a.name, a.since from alarm a join device d on d.id = a.device where a.raised;
 
