@@ -27,7 +27,15 @@ class MessageService:
         self.modem = modem
         self.waiting: deque[Message] = deque()  # in the network
         self.unacknowledged: Message | None = None  # handed over, and +CNMA not yet had
+        self._reference = 0  # of the last message that came in
         self._buffer: deque[str] = deque(maxlen=_BUFFERED)  # indications while +CNMI's mode is 0
+
+    def comes(self, number: str, text: str) -> int:
+        """Somebody sends this; in parts where it is longer than one message."""
+        self._reference = (self._reference + 1) % 256
+        whole = Message(number, text, self.modem.local_time())
+        first, *_ = [self.arrives(part) for part in pdu.parts(whole, self._reference)]
+        return first
 
     def arrives(self, message: Message) -> int:
         """The network has a message for the module; its index where it was stored, else 0."""
@@ -36,6 +44,7 @@ class MessageService:
             index = self._delivered(message)
         if index is None:
             self.waiting.append(message)
+        self.modem.indicators.report()
         return index or 0
 
     def retry(self) -> None:

@@ -85,6 +85,14 @@ def answer(call: Call) -> Reply:
     return Reply([], final="NO CARRIER")
 
 
+@command("+CHLD", "+VTS")
+def within_a_call(call: Call) -> Reply:
+    """27.007 7.13 and C.2.11: what they act on is a voice call."""
+    if call.form == "test":
+        return ok(f"{call.name}: {'(0,1,1x,2,2x,3,4)' if call.name == '+CHLD' else '(0-9,*,#,A-D)'}")
+    raise Refused(50 if call.form == "read" or not call.argument(0) else 3)
+
+
 @command("+CLCC")
 def current_calls(call: Call) -> Reply:
     """27.007 7.18: voice calls, of which there are none."""
