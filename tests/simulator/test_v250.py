@@ -357,3 +357,17 @@ def test_a_text_that_is_given_up_lets_the_rest_of_its_line_go_on(talk: Talk) -> 
     talk.say("AT+CMGF=1")
     talk.say('AT+CMGS="1";+CSQ')
     assert talk.raw(b"never\x1b") == b"\r\n+CSQ: 24,99\r\n\r\nOK\r\n"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_context_leads_to_one_port_at_a_time(profile: str) -> None:
+    talk = quiet(profile)
+    talk.say("AT+CMEE=1")
+    talk.say('AT+CGDCONT=3,"IP","other"')
+    talk.say("ATD*99***3#")
+    first, other = talk.modem.at_ports[:2]
+    talk.port = other if talk.port is first else first
+    talk.say("ATE0V1+CMEE=1")
+    assert talk.say("ATD*99***3#") == ["NO CARRIER"]
+    assert talk.say('AT+CGDATA="PPP",3') == ["+CME ERROR: 30"]
+    assert talk.say("ATD*99***1#") == CONNECTED

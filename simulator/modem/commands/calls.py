@@ -46,10 +46,17 @@ def enter_data_state(call: Call) -> Reply:
 
 def _connected(call: Call, cid: str) -> Reply | None:
     context = _context(call, cid)
-    if context is None or call.port.call is not None or not call.modem.registration.activate(context):
+    if context is None or call.port.call is not None or _in_use(call, context):
+        return None
+    if not call.modem.registration.activate(context):
         return None
     says_rate = call.port.settings.basic["X"] >= CONNECT_RATE_FROM_X
     return Reply([], final=_CONNECTED if says_rate else "CONNECT", then=lambda: call.port.connect(context))
+
+
+def _in_use(call: Call, context: Context) -> bool:
+    """Its packets go to one port at a time."""
+    return any(port.call is not None and port.call.context is context for port in call.modem.at_ports)
 
 
 def _context(call: Call, cid: str) -> Context | None:

@@ -97,6 +97,20 @@ def service(call: Call) -> Reply:
     return ok("+CSMS: 1,1,1")
 
 
+@command("+CSAS", "+CRES")
+def saved_settings(call: Call) -> Reply:
+    """27.005 3.3.5 and 3.3.6: one profile."""
+    if call.form == "test":
+        return ok(f"{call.name}: (0)")
+    if call.form == "read" or call.argument(0, "0") != "0":
+        raise Refused(303, "CMS")
+    if call.name == "+CSAS":
+        call.modem.messages.save_settings()
+    else:
+        call.modem.messages.restore_settings()
+    return ok()
+
+
 @command("+CPMS")
 def storage(call: Call) -> Reply:
     """27.005 3.2.2: one memory to read and delete, one to write and send from, one for what comes in."""
