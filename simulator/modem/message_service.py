@@ -28,9 +28,7 @@ class MessageService:
         self.modem = modem
         self.waiting: deque[Message] = deque()  # in the network
         self.unacknowledged: Message | None = None  # handed over, and +CNMA not yet had
-        self._saved: tuple[str, dict[str, list[str]]] | None = (
-            None  # service centre, and what +CSMP and +CSCB are set to
-        )
+        self._saved: tuple[str, dict[str, list[str]]] | None = None  # by +CSAS: service centre, +CSMP and +CSCB
         self._reference = 0  # of the last message that came in
         self._buffer: deque[str] = deque(maxlen=_BUFFERED)  # indications while +CNMI's mode is 0
 
