@@ -323,3 +323,19 @@ def test_what_acts_on_contexts_and_calls_needs_them(talk: Talk) -> None:
     assert talk.say("AT+CHLD=1") == ["+CME ERROR: 3"]
     assert talk.say('AT+VTS="1"') == ["+CME ERROR: 3"]
     assert talk.say(f'AT+CGDCONT=1,"IP","{"a" * 101}"') == ["+CME ERROR: 50"], "23.003 9.1: 100 octets"
+
+
+def test_a_time_without_a_zone_is_the_time_here(talk: Talk) -> None:
+    assert talk.say('AT+CCLK="26/11/30,10:00:00"', 0) == ["OK"]
+    assert talk.say("AT+CCLK?", 0)[0] == '+CCLK: "26/11/30,10:00:00+04"'
+    assert talk.say('AT+CCLK="26/11/30,10:00:00+00";+CCLK?', 0)[0] == '+CCLK: "26/11/30,11:00:00+04"'
+
+
+@pytest.mark.parametrize(("fault", "cme", "cms"), [("sim-absent", 10, 310), ("sim-pin", 11, 311)])
+def test_what_is_on_the_sim_needs_the_sim(talk: Talk, fault: str, cme: int, cms: int) -> None:
+    talk.modem.fault(fault)
+    talk.wait(20)
+    for command in ("+CIMI", "+CNUM", "+CGACT=1,1", '+CUSD=1,"*101#"', "+CPBS?", "+COPS=?", '+CLCK="SC",2'):
+        assert talk.say(f"AT{command}") == [f"+CME ERROR: {cme}"], command
+    for command in ("+CSCA?", '+CSCA="+321"', "+CMGL=4", "+CMGS=10", "+CMGW=10", '+CPMS="SM"'):
+        assert talk.say(f"AT{command}") == [f"+CMS ERROR: {cms}"], command

@@ -61,11 +61,14 @@ def _set_charset(call: Call) -> None:
 
 
 def _service_centre(call: Call) -> str:
+    """It is the SIM's (31.102, EF_SMSP)."""
+    need_sim(call)
     smsc = call.state.sim.smsc
     return f'"{displayed(smsc, call.state.reporting.charset)}",{145 if smsc.startswith("+") else 129}'
 
 
 def _set_service_centre(call: Call) -> None:
+    need_sim(call)
     call.state.sim.smsc = number_in(call, 0)
 
 

@@ -78,6 +78,8 @@ def activate(call: Call) -> Reply:
     if call.form == "read":
         return ok(*[f"+CGACT: {c.cid},{int(c.active)}" for c in call.state.contexts])
     on = call.number(0, allowed=range(2)) == 1
+    if on:
+        call.need_sim()
     cids = [call.number(i) for i in range(1, len(call.args))] or [c.cid for c in call.state.contexts]
     for cid in cids:
         context = _context(call, cid)
