@@ -16,18 +16,18 @@ _ALPHABET = (
 _ESCAPE = 0x1B
 _EXTENSION = {"^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F, "[": 0x3C, "~": 0x3D, "]": 0x3E, "|": 0x40, "€": 0x65}
 _REVERSE = {code: char for char, code in _EXTENSION.items()}
+_CODES = {char: [code] for code, char in enumerate(_ALPHABET) if code != _ESCAPE}
+_CODES |= {char: [_ESCAPE, code] for char, code in _EXTENSION.items()}
+_ON_THE_PORT = {char: "".join(map(chr, codes)) for char, codes in _CODES.items()}
 
 
 def septets(text: str) -> list[int] | None:
     """The GSM codes of a text, or None when it has signs that the alphabet lacks."""
     codes: list[int] = []
     for char in text:
-        if char in _EXTENSION:
-            codes += [_ESCAPE, _EXTENSION[char]]
-        elif char in _ALPHABET and char != "\x1b":
-            codes.append(_ALPHABET.index(char))
-        else:
+        if char not in _CODES:
             return None
+        codes += _CODES[char]
     return codes
 
 
@@ -48,7 +48,7 @@ def displayed(text: str, charset: str) -> str:
     if charset == "UCS2":
         return text.encode("utf-16-be").hex().upper()
     if charset == "GSM":
-        return "".join(chr(code) for char in text for code in septets(char) or [ord("?")])
+        return "".join([_ON_THE_PORT.get(char, "?") for char in text])
     return text.encode("ascii", "replace").decode("ascii")
 
 

@@ -40,6 +40,8 @@ def _basic_length(text: str) -> int:
 
 def _compact(text: str) -> str:
     """Its name and the signs after it without spaces; what stands after an equals sign is the parameters'."""
+    if " " not in text:
+        return text
     name = re.split(r"[=?]", text, maxsplit=1)[0]
     rest = text[len(name) :]
     return name.replace(" ", "") + ("=?" if _TEST.fullmatch(rest) else rest)
