@@ -213,6 +213,14 @@ def test_a_phonebook_is_written_searched_and_cleared(talk: Talk) -> None:
         assert talk.say(f"AT{command}") == [f"+CME ERROR: {error}"], command
 
 
+@pytest.mark.parametrize(
+    "command", ['+CPBW=1,"1",129,"open', '+CSCS="UCS2', '+CGDCONT=1,"IP","a', '+CPIN="1234', '+CMGS="1']
+)
+def test_a_string_has_two_quotes(talk: Talk, command: str) -> None:
+    assert talk.say(f"AT{command}") == ["+CME ERROR: 50"]
+    assert talk.say("AT+CSCS?;+CPBR=1") == ['+CSCS: "GSM"', "OK"]
+
+
 def test_data_may_be_entered_by_cgdata(talk: Talk) -> None:
     assert talk.say("AT+CGDATA=?") == ['+CGDATA: ("PPP")', "OK"]
     assert talk.say('AT+CGDATA="X25",1') == ["+CME ERROR: 50"]

@@ -44,6 +44,8 @@ def run_standard(modem: SimModem, port: AtPort, element: str) -> Reply:
         return _unknown(modem)
     if call.form in ("set", "read") and call.name in _WITHOUT_PARAMETERS:
         raise Refused(50)
+    if call.text.count('"') % 2 and call.name[0] == "+":  # a string is between two quotes (V.250 5.4.2.2)
+        raise Refused(50)
     return COMMANDS[call.name](call)
 
 
