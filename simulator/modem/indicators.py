@@ -43,7 +43,10 @@ class Indicators:
 
     def report(self) -> None:
         """+CIEV for each that has changed since it was last looked at, in the mode that +CMER has."""
-        mode, indicates = (parameters.value(self.modem.state.reporting, "+CMER", place) for place in (0, 3))
+        reporting = self.modem.state.reporting
+        if "+CMER" not in reporting.kept:  # this is asked after each command, and hardly any host wants it
+            return
+        mode, indicates = (parameters.value(reporting, "+CMER", place) for place in (0, 3))
         if not mode or not indicates:
             self._told = []
             return

@@ -1,10 +1,14 @@
-"""Takes a command line apart as V.250 5.2 does: basic commands run together, extended ones end at a semicolon."""
+"""Takes a command line apart as V.250 5.2 does: basic commands run together, extended ones end at a semicolon.
+
+Spaces mean nothing but within a number or a string (V.250 5.2.1).
+"""
 
 from __future__ import annotations
 
 import re
 
-_BASIC = re.compile(r"[&\\]?[A-Z]\d*|S\d+(?:=\d*|\?)?", re.IGNORECASE)
+_BASIC = re.compile(r"S *\d+ *(?:= *\d*|\?)?|[&\\]? *[A-Z] *\d*", re.IGNORECASE)
+_TEST = re.compile(r"= *\?")
 
 
 def elements(body: str) -> list[str] | None:
@@ -18,11 +22,11 @@ def elements(body: str) -> list[str] | None:
             length = _basic_length(rest)
             if not length:
                 return None
-            found.append(rest[:length])
+            found.append(rest[:length] if rest[0] in "dD" else rest[:length].replace(" ", ""))
             rest = rest[length:]
         else:
             length = _extended_length(rest)
-            found.append(rest[:length].rstrip())
+            found.append(_compact(rest[:length].rstrip()))
             rest = rest[length:]
     return found
 
@@ -30,8 +34,17 @@ def elements(body: str) -> list[str] | None:
 def _basic_length(text: str) -> int:
     if text[0] in "dD":  # a dial string takes the rest of the line
         return len(text)
-    match = re.match(r"S\d+(?:=\d*|\?)?", text, re.IGNORECASE) or _BASIC.match(text)
+    match = _BASIC.match(text)
     return match.end() if match else 0
+
+
+def _compact(text: str) -> str:
+    """Its name and the signs after it without spaces; what stands after an equals sign is the parameters'."""
+    if " " not in text:
+        return text
+    name = re.split(r"[=?]", text, maxsplit=1)[0]
+    rest = text[len(name) :]
+    return name.replace(" ", "") + ("=?" if _TEST.fullmatch(rest) else rest)
 
 
 def _extended_length(text: str) -> int:

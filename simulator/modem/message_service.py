@@ -20,6 +20,7 @@ _ACKNOWLEDGE_S = 15.0  # within the 12 to 20 s of TR2M, which the network grants
 _RETRY_S = 30.0
 _NEXT_S = 0.2  # the next message comes after the OK of +CNMA
 _BUFFERED = 16
+_SAVED = ("+CSMP", "+CSCB")
 
 
 class MessageService:
@@ -27,7 +28,16 @@ class MessageService:
         self.modem = modem
         self.waiting: deque[Message] = deque()  # in the network
         self.unacknowledged: Message | None = None  # handed over, and +CNMA not yet had
+        self._saved: tuple[str, dict[str, list[str]]] | None = None  # by +CSAS: service centre, +CSMP and +CSCB
+        self._reference = 0  # of the last message that came in
         self._buffer: deque[str] = deque(maxlen=_BUFFERED)  # indications while +CNMI's mode is 0
+
+    def comes(self, number: str, text: str) -> int:
+        """Somebody sends this; in parts where it is longer than one message."""
+        self._reference = (self._reference + 1) % 256
+        whole = Message(number, text, self.modem.local_time())
+        first, *_ = [self.arrives(part) for part in pdu.parts(whole, self._reference)]
+        return first
 
     def arrives(self, message: Message) -> int:
         """The network has a message for the module; its index where it was stored, else 0."""
@@ -36,6 +46,7 @@ class MessageService:
             index = self._delivered(message)
         if index is None:
             self.waiting.append(message)
+        self.modem.indicators.report()
         return index or 0
 
     def retry(self) -> None:
@@ -62,6 +73,18 @@ class MessageService:
             self._again(message)
         self.modem.after(_NEXT_S, self.retry)
         return True
+
+    def save_settings(self) -> None:
+        """+CSAS (27.005 3.3.5)."""
+        state = self.modem.state
+        kept = {name: parameters.values(state.reporting, name) for name in _SAVED}
+        self._saved = (state.sim.smsc, kept)
+
+    def restore_settings(self) -> None:
+        """+CRES (27.005 3.3.6)."""
+        if self._saved is not None:
+            self.modem.state.sim.smsc, kept = self._saved
+            self.modem.state.reporting.kept.update(kept)
 
     def mode_changed(self) -> None:
         """+CNMI was set: what mode 0 has kept is sent or dropped, as <bfr> says."""

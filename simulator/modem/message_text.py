@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from simulator.modem import parameters, pdu
+from simulator.modem.charset import displayed, septets
 from simulator.modem.sms import REPORT, STATUSES, SUBMIT, Message
 from simulator.modem.state import State
-from simulator.modem.ucs2 import displayed
-
-_UCS2 = 0x08
 
 
 def listed(state: State, message: Message) -> tuple[str, str]:
@@ -71,14 +69,19 @@ def _kind(number: str) -> int:
 
 
 def _text(state: State, message: Message) -> str:
-    """Hex of UCS2 where the message is in it, whatever the character set is (27.005 3.1, <data>)."""
-    return displayed(message.text, "UCS2" if pdu.scheme(message) == _UCS2 else state.reporting.charset)
+    """Hex where the message is in UCS2 or octets, whatever the character set is (27.005 3.1, <data>)."""
+    alphabet = pdu.scheme(message) & pdu.ALPHABET
+    if alphabet == pdu.OCTETS:
+        return message.text.encode("latin-1", "replace").hex().upper()
+    return displayed(message.text, "UCS2" if alphabet == pdu.UCS2 else state.reporting.charset)
 
 
 def _length(message: Message) -> int:
     """Characters of the default alphabet, octets of another."""
-    codes = pdu.septets(message.text)
-    return len(message.text.encode("utf-16-be")) if pdu.scheme(message) == _UCS2 or codes is None else len(codes)
+    alphabet = pdu.scheme(message) & pdu.ALPHABET
+    if alphabet == pdu.UCS2:
+        return len(message.text.encode("utf-16-be"))
+    return len(message.text) if alphabet == pdu.OCTETS else len(septets(message.text) or ())
 
 
 def _stamp(when: datetime) -> str:

@@ -34,7 +34,7 @@ from simulator.modem.registration import Registration
 from simulator.modem.reply import Reply
 from simulator.modem.rules import Later
 from simulator.modem.serial_port import SimPort
-from simulator.modem.sms import Message, SmsStore
+from simulator.modem.sms import SmsStore
 from simulator.modem.state import Context, State
 from simulator.modem.ussd import Ussd
 from simulator.modem.v250 import LineSettings
@@ -250,7 +250,7 @@ class SimModem:
         """Somebody sends an SMS to it; its index in the store, 0 where it went to the host or waits in the network."""
         with self.lock:
             self.touch()
-            return self.messages.arrives(Message(number, text, self.local_time()))
+            return self.messages.comes(number, text)
 
     def carry(self, received_bytes: int, sent_bytes: int) -> None:
         """The household's traffic went by: the module's own counters move."""

@@ -14,6 +14,7 @@ from simulator.modem.state import Reporting
 
 # What +IPR takes: the rates of V.250 6.2.10, and those above them that USB modules list.
 _RATES = "0,300,600,1200,2400,4800,9600,19200,38400,57600,115200,230400,460800,921600"
+_TIME = r"\d\d/\d\d/\d\d,\d\d:\d\d:\d\d[+-]\d\d"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Parameters:
     start: str  # as the read form prints them at power-up
     tail: str = ""  # what the read form adds that cannot be set
     free: int = 0  # texts that may follow, kept as they are
+    texts: tuple[int, str] = (-1, "")  # a place, and a pattern of what else it may hold, in quotes
     listed: bool = True  # False: the test form answers OK alone
     service: str = "CME"  # whose error codes
     error: int | None = 50
@@ -31,18 +33,24 @@ class Parameters:
         return re.findall(r"\(([^)]*)\)", self.ranges)
 
     def accepted(self, given: list[str], before: list[str]) -> list[str] | None:
-        """The values after a set command: what is left out stays; None when one is out of range."""
-        groups = self._groups
-        if not given or len(given) > len(groups) + self.free:
+        """The values after a command: what is left out stays, or becomes as at power-up where all is (V.250 5.4.4.2);
+        None when one is out of range."""
+        if not given:
+            return self.start.split(",")
+        if len(given) > len(self._groups) + self.free:
             return None
         after = list(before)
         for place, text in enumerate(given):
             if text:
-                value = _within(text, groups[place]) if place < len(groups) else f'"{text}"'
+                value = self._value(place, text)
                 if value is None:
                     return None
                 after[place] = value
         return after
+
+    def _value(self, place: int, text: str) -> str | None:
+        free = place >= len(self._groups) or (place == self.texts[0] and re.fullmatch(self.texts[1], text))
+        return f'"{text}"' if free else _within(text, self._groups[place])
 
 
 def _within(text: str, group: str) -> str | None:
@@ -58,13 +66,17 @@ def _within(text: str, group: str) -> str | None:
     return None
 
 
-def _sms(ranges: str, start: str, *, free: int = 0, listed: bool = True) -> Parameters:
-    return Parameters(ranges, start, free=free, listed=listed, service="CMS", error=303)  # 27.005 3.2.5: not supported
+def _sms(
+    ranges: str, start: str, *, free: int = 0, texts: tuple[int, str] = (-1, ""), listed: bool = True
+) -> Parameters:
+    # 303 of 27.005 3.2.5: not supported
+    return Parameters(ranges, start, free=free, texts=texts, listed=listed, service="CMS", error=303)
 
 
 PARAMETERS: dict[str, Parameters] = {
     "+CNMI": _sms("(0-3),(0-3),(0-3),(0-2),(0,1)", "2,0,0,0,0"),  # 27.005 3.4.1
-    "+CSMP": _sms("(0-255),(0-255),(0-255),(0-255)", "17,167,0,0", listed=False),  # 27.005 3.3.3
+    # 27.005 3.3.3; <vp> is a number, a time, or the octets of the enhanced format (27.005 3.1)
+    "+CSMP": _sms("(0-255),(0-255),(0-255),(0-255)", "17,167,0,0", texts=(1, f"{_TIME}|[0-9A-F]{{14}}"), listed=False),
     "+CSDH": _sms("(0,1)", "0"),  # 27.005 3.3.4
     "+CSCB": _sms("(0,1)", '0,"",""', free=2),  # 27.005 3.3.2
     "+CMMS": _sms("(0-2)", "0"),  # 27.005 3.5.6
@@ -85,6 +97,12 @@ PARAMETERS: dict[str, Parameters] = {
     "+CRC": Parameters("(0,1)", "0"),  # 27.007 6.11
     "+CR": Parameters("(0,1)", "0"),  # 27.007 6.9
     "+CSTA": Parameters("(129,145,161)", "129"),  # 27.007 6.1
+    "+CNAP": Parameters("(0,1)", "0", tail=",0"),  # 27.007 7.30; 0: the network has it not
+    "+CALM": Parameters("(0,1)", "0"),  # 27.007 8.20
+    "+CRSL": Parameters("(0-4)", "2"),  # 27.007 8.21
+    "+CLVL": Parameters("(0-5)", "3"),  # 27.007 8.23
+    "+CMUT": Parameters("(0,1)", "0"),  # 27.007 8.24
+    "+CGPIAF": Parameters("(0,1),(0,1),(0,1),(0,1)", "0,0,0,0"),  # 27.007 10.1.40
     "+CMOD": Parameters("(0)", "0"),  # 27.007 6.4
     "+CVHU": Parameters("(0-2)", "0"),  # 27.007 6.20
     "+CBST": Parameters("(0,7,71),(0),(1)", "0,0,1"),  # 27.007 6.7

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
+from simulator.modem.charset import from_septets, septets
 from simulator.modem.sms import DELIVER, REPORT, SUBMIT, Message
 
-# 23.038 6.2.1; the escape at 0x1B leads to the extension table.
-_ALPHABET = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_EXTENSION = {"^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F, "[": 0x3C, "~": 0x3D, "]": 0x3E, "|": 0x40, "€": 0x65}
 ALPHANUMERIC = 0xD0  # type of an address that is a name
-_VALIDITY_OCTETS = {0x00: 0, 0x08: 7, 0x10: 1, 0x18: 7}  # TP-VPF, 23.040 9.2.3.3
-_REVERSE = {code: char for char, code in _EXTENSION.items()}
-
-
-def septets(text: str) -> list[int] | None:
-    """The GSM codes of a text, or None when it has signs that the alphabet lacks."""
-    codes: list[int] = []
-    for char in text:
-        if char in _EXTENSION:
-            codes += [0x1B, _EXTENSION[char]]
-        elif char in _ALPHABET and char != "\x1b":
-            codes.append(_ALPHABET.index(char))
-        else:
-            return None
-    return codes
+ENHANCED, RELATIVE, ABSOLUTE = 0x08, 0x10, 0x18  # TP-VPF, 23.040 9.2.3.3
+VALIDITY_FORMAT = 0x18
+OCTETS, UCS2, ALPHABET = 0x04, 0x08, 0x0C  # in a data coding scheme (23.038 clause 4); 0: the default alphabet
+_VALIDITY_OCTETS = {0: 0, ENHANCED: 7, RELATIVE: 1, ABSOLUTE: 7}
+USER_DATA_OCTETS = 140  # 23.040 9.2.3.24
+_WHOLE = {True: 160, False: 70}  # what that is in septets, and in signs of UCS2
+_PART = {True: 153, False: 67}  # beside the header of a part
+HEADED = 0x40  # TP-UDHI
 
 
 def packed(codes: list[int]) -> bytes:
@@ -40,16 +30,7 @@ def packed(codes: list[int]) -> bytes:
 
 def unpacked(data: bytes, count: int, skip_septets: int = 0) -> str:
     bits = int.from_bytes(data, "little")
-    codes = [(bits >> (7 * place)) & 0x7F for place in range(skip_septets, count)]
-    text, escaped = "", False
-    for code in codes:
-        if escaped:
-            text, escaped = text + _REVERSE.get(code, " "), False
-        elif code == 0x1B:
-            escaped = True
-        else:
-            text += _ALPHABET[code]
-    return text
+    return from_septets((bits >> (7 * place)) & 0x7F for place in range(skip_septets, count))
 
 
 def _semi_octets(digits: str) -> bytes:
@@ -79,7 +60,8 @@ def _stamp(when: datetime) -> bytes:
 
 def scheme(message: Message) -> int:
     """Its data coding scheme: UCS2 where the default alphabet lacks a sign."""
-    return 0x08 if septets(message.text) is None else message.scheme
+    lacks = not message.scheme & ALPHABET and septets(message.text) is None
+    return UCS2 if lacks else message.scheme
 
 
 def shown(message: Message, smsc: str) -> tuple[str, int]:
@@ -108,11 +90,21 @@ def _deliver(message: Message) -> bytes:
 
 
 def _submit(message: Message) -> bytes:
-    """With a relative validity period, or none (23.040 9.2.3.3)."""
     length, address = _address(message.number)
-    validity = bytes([message.validity]) if message.first_octet & 0x18 == 0x10 else b""
+    validity = _validity(message)
     head = bytes([message.first_octet, message.reference, length]) + address
     return head + bytes([message.protocol, scheme(message)]) + validity + _user_data(message)
+
+
+def _validity(message: Message) -> bytes:
+    """23.040 9.2.3.12; raises ValueError where the value is not in the format that the first octet names."""
+    form, value = message.first_octet & VALIDITY_FORMAT, message.validity.strip('"')
+    if form == RELATIVE:
+        return bytes([int(value)])
+    if form == ABSOLUTE:
+        zone = timezone(timedelta(minutes=15 * int(value[-3:])))
+        return _stamp(datetime.strptime(value[:-3], "%y/%m/%d,%H:%M:%S").replace(tzinfo=zone))
+    return bytes.fromhex(value.zfill(14)) if form == ENHANCED else b""
 
 
 def _report(message: Message) -> bytes:
@@ -123,11 +115,48 @@ def _report(message: Message) -> bytes:
 
 
 def _user_data(message: Message) -> bytes:
-    codes = septets(message.text)
-    if codes is None or scheme(message) & 0x0C == 0x08:
-        user = message.text.encode("utf-16-be")
+    """Its length, in septets where it is in septets, its header and the text (23.040 9.2.3.24)."""
+    if alphabet := scheme(message) & ALPHABET:
+        user = message.header + message.text.encode("utf-16-be" if alphabet == UCS2 else "latin-1", "replace")
         return bytes([len(user)]) + user
-    return bytes([len(codes)]) + packed(codes)
+    codes = septets(message.text) or []
+    filled = (8 * len(message.header) + 6) // 7  # the text begins at a septet of its own
+    head = [(int.from_bytes(message.header, "little") >> (7 * place)) & 0x7F for place in range(filled)]
+    return bytes([filled + len(codes)]) + packed(head + codes)
+
+
+def too_long(message: Message) -> bool:
+    return len(_user_data(message)) - 1 > USER_DATA_OCTETS
+
+
+def parts(message: Message, reference: int) -> Iterator[Message]:
+    """The message as the network sends it: whole, or in parts with a header each (23.040 9.2.3.24.1)."""
+    texts = _pieces(message.text)
+    for place, text in enumerate(texts, 1):
+        header = bytes([5, 0, 3, reference, len(texts), place]) if len(texts) > 1 else b""
+        yield replace(
+            message,
+            text=text,
+            header=header,
+            first_octet=message.first_octet | (HEADED if header else 0),
+            scheme=scheme(message),
+        )
+
+
+def _pieces(text: str) -> list[str]:
+    narrow = septets(text) is not None
+
+    def size(piece: str) -> int:
+        return len(septets(piece) or ()) if narrow else len(piece.encode("utf-16-be")) // 2
+
+    if size(text) <= _WHOLE[narrow]:
+        return [text]
+    found = [""]
+    for char in text:
+        if size(found[-1] + char) > _PART[narrow]:
+            found.append("")
+        found[-1] += char
+    return found
 
 
 def handed_over(pdu: str, at: datetime) -> Message:
@@ -145,21 +174,31 @@ def handed_over(pdu: str, at: datetime) -> Message:
         number = _number(data[place + 1], data[place + 2 : place + 2 + octets], digits)
         place += 2 + octets
         protocol, coding = data[place], data[place + 1]
-        place += 2 + (7 if kind == DELIVER else _VALIDITY_OCTETS[first & 0x18])
+        relative = kind == SUBMIT and first & VALIDITY_FORMAT == RELATIVE
+        validity = str(data[place + 2]) if relative else ""
+        place += 2 + (7 if kind == DELIVER else _VALIDITY_OCTETS[first & VALIDITY_FORMAT])
         length, user = data[place], data[place + 1 :]
     except IndexError:
         raise ValueError("the PDU is cut short") from None
-    text = _user_text(user, length, coding, headed=bool(first & 0x40))
+    text = _user_text(user, length, coding, headed=bool(first & HEADED))
     return Message(
-        number, text, at, kind=kind, first_octet=first, protocol=protocol, scheme=coding, octets=data.hex().upper()
+        number,
+        text,
+        at,
+        kind=kind,
+        first_octet=first,
+        protocol=protocol,
+        scheme=coding,
+        validity=validity,
+        octets=data.hex().upper(),
     )
 
 
 def _user_text(user: bytes, length: int, coding: int, *, headed: bool) -> str:
     header = user[0] + 1 if headed and user else 0
-    if coding & 0x0C == 0x08:
+    if coding & ALPHABET == UCS2:
         return user[header:length].decode("utf-16-be", "replace")
-    if coding & 0x0C == 0x04:
+    if coding & ALPHABET == OCTETS:
         return user[header:length].decode("latin-1")
     return unpacked(user, length, (header * 8 + 6) // 7)
 

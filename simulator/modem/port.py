@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from simulator.modem import line as grammar
 from simulator.modem.data_call import DataCall
 from simulator.modem.registration import NETWORK_FAILURE, REGULAR
-from simulator.modem.reply import Refused, Reply, error_line
+from simulator.modem.reply import Prompt, Refused, Reply, error_line
 from simulator.modem.serial_port import NmeaPort, SimPort
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class AtPort(SimPort):
         self._held = bytearray()
         self._elements: deque[str] = deque()
         self._busy = False
-        self._prompt: Callable[[bytes], Reply] | None = None
+        self._prompt: Prompt | None = None
         self._text = bytearray()
         self._echoed = bytearray()
 
@@ -78,7 +78,7 @@ class AtPort(SimPort):
                 self._data(data[place:])
                 break
             if self._prompt is not None:
-                self._text_byte(data[place])
+                self._text_byte(self._prompt, data[place])
             elif plain := self._plain(data, place):
                 place += plain
                 continue
@@ -95,7 +95,7 @@ class AtPort(SimPort):
             return 0
         if self.settings.basic["E"]:
             self._echoed += match[0]
-        self._line += match[0][: _LONGEST_LINE - len(self._line)]
+        self._line += match[0][: _LONGEST_LINE + 1 - len(self._line)]
         return len(match[0])
 
     def _command_byte(self, byte: int) -> None:
@@ -112,7 +112,7 @@ class AtPort(SimPort):
             self._run_line(self._last_line)
         elif byte == registers[5]:
             del self._line[-1:]
-        elif byte not in (LF, 0) and len(self._line) < _LONGEST_LINE:
+        elif byte not in (LF, 0) and len(self._line) <= _LONGEST_LINE:
             self._line.append(byte)
 
     def _echo(self, byte: int) -> None:
@@ -177,6 +177,7 @@ class AtPort(SimPort):
     def carrier_lost(self, context: Context, who: str) -> None:
         """The network (NW), or the module itself (ME), has ended the context that this port's call stands on."""
         if self.call is not None and self.call.context is context:
+            self.call.peer.terminate()
             self._call_over(self.call)
             self.modem.registration.release_cause = NETWORK_FAILURE if who == "NW" else REGULAR
             self._finish("NO CARRIER")
@@ -209,22 +210,25 @@ class AtPort(SimPort):
             self._finish("OK")
             self._flush_kept()
 
-    def _text_byte(self, byte: int) -> None:
-        if byte == CTRL_Z and self._prompt is not None:
-            handler, text = self._prompt, bytes(self._text)
+    def _text_byte(self, prompt: Prompt, byte: int) -> None:
+        if byte in (CTRL_Z, ESCAPE):
+            text = bytes(self._text)
             self._prompt = None
             self._text.clear()
-            self._answer("", lambda: handler(text))
-        elif byte == ESCAPE:
-            self._prompt = None
-            self._text.clear()
-            self._finish("OK")
-            self._flush_kept()
-            self._next()
+            self._answer("", lambda: prompt.use(text) if byte == CTRL_Z else Reply([]))
+            self._proceed()
+            return
+        if self.settings.basic["E"]:
+            self._echo(byte)
+        if byte == self.settings.registers[5]:
+            del self._text[-1:]
         else:
             self._text.append(byte)
-            if self.settings.basic["E"]:
-                self._echo(byte)
+        if prompt.lines and byte == self.settings.registers[3]:
+            self._ask()
+
+    def _ask(self) -> None:
+        self.send(self._line_start() + b"> ")
 
     # -- commands --------------------------------------------------------------------------------------------------
 
@@ -234,20 +238,20 @@ class AtPort(SimPort):
         if start < 0:
             return  # noise, or the tail of something: a module says nothing to it
         self._last_line = stripped[start:]
-        found = grammar.elements(stripped[start + 2 :])
+        found = grammar.elements(stripped[start + 2 :]) if len(text) <= _LONGEST_LINE else None
         if found is None:
             self._finish("ERROR")
             return
-        self._elements = deque(found)
         if not found:
             self._answer("", lambda: Reply([]))
-        else:
-            self._next()
+        self._elements = deque(found)
+        self._proceed()
 
-    def _next(self) -> None:
-        if self._elements:
+    def _proceed(self) -> None:
+        """The commands of the line that are left, until one takes time or asks for text."""
+        while self._elements and not self._busy and self._prompt is None:
             element = self._elements.popleft()
-            self._answer(element, lambda: self.modem.execute(self, element))
+            self._answer(element, partial(self.modem.execute, self, element))
 
     def _answer(self, element: str, run: Callable[[], Reply]) -> None:
         code: tuple[int | None, str] | None = None
@@ -260,33 +264,37 @@ class AtPort(SimPort):
             self._elements.clear()
         if reply.delay_s > 0:
             self._busy = True
-            self.modem.after(reply.delay_s, lambda: self._complete(element, reply))
+            self.modem.after(reply.delay_s, lambda: self._completed_late(element, reply))
         else:
             self._complete(element, reply)
 
-    def _complete(self, element: str, reply: Reply) -> None:
+    def _completed_late(self, element: str, reply: Reply) -> None:
         self._busy = False
+        self._complete(element, reply)
+        self._proceed()
+        if self._held and not self._busy:
+            held = bytes(self._held)
+            self._held.clear()
+            self._consume(held)
+
+    def _complete(self, element: str, reply: Reply) -> None:
         if self.modem.state.power.state != "on":
             return
         if reply.prompt is not None:
             self._prompt = reply.prompt
-            self.send(self._line_start() + b"> ")
+            self._ask()
             return
         if self._elements and reply.final == "OK":  # more to come on this line: only the last has a final code
             self._write(element, reply.lines, "")
             if reply.then is not None:
                 reply.then()
-            self._next()
             return
         self._elements.clear()
         self._write(element, reply.lines, reply.final)
         if reply.then is not None:
             reply.then()
         self._flush_kept()
-        if self._held and not self._busy:
-            held = bytes(self._held)
-            self._held.clear()
-            self._consume(held)
+        self.modem.indicators.report()
 
     # -- to the host -----------------------------------------------------------------------------------------------
 
@@ -330,7 +338,12 @@ class AtPort(SimPort):
         return not self.data_mode and self._prompt is None and self.modem.state.power.state == "on"
 
     def unsolicited(self, text: str, *, keep: bool = False) -> None:
-        """A line that nobody asked for. In data mode it is lost, or kept until the escape; at a prompt it waits."""
+        """A line that nobody asked for. In data mode it is lost, or kept until the escape; at a prompt it waits.
+
+        It is a result code as others are: with Q1 there is none (V.250 6.2.5).
+        """
+        if self.settings.basic["Q"]:
+            return
         if self.speaks:
             start = self._line_start() if self.settings.basic["V"] else b""
             lines = text.encode("latin-1", "replace").split(b"\n")

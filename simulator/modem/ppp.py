@@ -144,6 +144,11 @@ class PppPeer:
         """An IPv4 packet of the network's."""
         self.send(framed(IPV4, packet))
 
+    def terminate(self) -> None:
+        """This side ends the link (RFC 1661 5.5); the client's answer is not waited for, as the carrier goes too."""
+        if self.opened(LCP):
+            self._say(LCP, TERMINATE, self._next(), b"")
+
     def _packet(self, protocol: int, payload: bytes) -> None:
         if protocol != LCP and not self.opened(LCP):
             return

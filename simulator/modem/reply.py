@@ -55,6 +55,14 @@ CMS_TEXT = {
 }
 
 
+@dataclass(frozen=True)
+class Prompt:
+    """Asks for text, which `use` gets; `lines` says that it asks again after each of its lines (27.005 3.5.1)."""
+
+    use: Callable[[bytes], Reply]
+    lines: bool = False
+
+
 @dataclass
 class Reply:
     """Information lines and a final result code, perhaps later, perhaps with something after it."""
@@ -63,7 +71,7 @@ class Reply:
     final: str = "OK"  # OK, ERROR, CONNECT, NO CARRIER, or "" for a handler that never answers
     delay_s: float = 0.0
     then: Callable[[], None] | None = None  # done once the final code is on the wire
-    prompt: Callable[[bytes], Reply] | None = None  # asks for text first, as +CMGS does
+    prompt: Prompt | None = None
 
 
 def ok(*lines: str, delay_s: float = 0.0, then: Callable[[], None] | None = None) -> Reply:

@@ -21,7 +21,8 @@ class Message:
     first_octet: int = 0x04
     protocol: int = 0
     scheme: int = 0
-    validity: int = 167
+    validity: str = "167"  # <vp> as +CSMP has it: a number, or a time in quotes
+    header: bytes = b""  # the user data header of a part of a longer message
     reference: int = 0
     done_at: datetime | None = None  # of a report: when the message was delivered
     octets: str = ""  # the PDU as the host handed it over

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.modem import pdu
-from simulator.modem.ucs2 import displayed
+from simulator.modem.charset import displayed, septets
 
 if TYPE_CHECKING:
     from simulator.modem.modem import SimModem
@@ -26,7 +25,13 @@ class Ussd:
     def __init__(self, modem: SimModem) -> None:
         self.modem = modem
         self._open = ""  # the code, and what was answered since
+        self._asked = False  # whether the network waits for an answer to that
         self._turn = 0  # what is still to happen belongs to a turn, and is void after the next
+
+    @property
+    def busy(self) -> bool:
+        """Whether the network is still to answer: there is one request at a time (24.090 clause 6)."""
+        return bool(self._open) and not self._asked
 
     def request(self, text: str) -> None:
         """A code, or within a session an answer."""
@@ -38,7 +43,7 @@ class Ussd:
         self._begin("")
 
     def _begin(self, path: str) -> int:
-        self._open, self._turn = path, self._turn + 1
+        self._open, self._turn, self._asked = path, self._turn + 1, False
         return self._turn
 
     def _answered(self, turn: int, path: str) -> None:
@@ -50,6 +55,7 @@ class Ussd:
         elif path not in texts:
             self._end(UNSUPPORTED)
         elif any(code.startswith(path + "/") for code in texts):
+            self._asked = True
             self._report(ASKS, texts[path])
             self.modem.after(_PATIENCE_S, lambda: self._expired(turn))
         else:
@@ -68,7 +74,7 @@ class Ussd:
         if not reporting.ussd:
             return
         words = ""
-        if text and pdu.septets(text) is not None:
+        if text and septets(text) is not None:
             words = f',"{displayed(text, reporting.charset)}",{_GSM}'
         elif text:
             words = f',"{displayed(text, "UCS2")}",{_UCS2}'

@@ -242,7 +242,9 @@ def serve(
         modem = SimModem(profile, seed=seed, pace=pace, warm=warm, wall=wall, clock=host.clock, settings=settings)
         primary = modem.profile.primary.interface
         sockets = _listening(modem.ports, primary, [listen] if listen and isinstance(listen, str) else listen)
-        links = _links(modem, Path(link) if link else Path(scratch) / "modem0", every_port)
+        # Dial-up programs lock a port by the last part of its name, for all folders alike (FHS 3.0, 5.9: LCK..NAME).
+        own = Path(scratch) / Path(scratch).name[-6:]  # short: gnokii takes 31 characters in all
+        links = _links(modem, Path(link) if link else own, every_port)
         for interface in sockets:  # one line has one far end: a port on a socket is not on a pty
             links.pop(interface, None)
         if network:

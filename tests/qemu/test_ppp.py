@@ -9,16 +9,13 @@ from pathlib import Path
 import pytest
 
 from simulator.qemu import Result, run
+from tests.qemu.waiting import SHELL_WAIT
 
 pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(600)]
 
 # The operator's network is a namespace with one host in it; the household's is the guest's own.
 STORY = """
 PATH=/usr/sbin:/sbin:$PATH
-until_true() {{
-  n=0
-  until eval "$1"; do n=$((n + 1)); [ $n -lt 1200 ] || {{ echo "not: $1"; exit 1; }}; sleep 0.1; done
-}}
 ip netns add operator && ip -n operator link set lo up && ip -n operator address add 192.0.2.1/32 dev lo
 sim() {{ {python} -c "from simulator.cli import main; main()" "$@"; }}
 sim serve --profile {profile} --link /tmp/m --control /tmp/m.sock --network operator &
@@ -43,7 +40,7 @@ echo over
 def story(profile: str, end: str, more: str = "") -> Result:
     if shutil.which("pppd", path="/usr/sbin:/sbin") is None:
         pytest.skip("ppp: not installed (apt-get install ppp)")
-    text = STORY.format(python=sys.executable, profile=profile, end=end, more=more)
+    text = SHELL_WAIT + STORY.format(python=sys.executable, profile=profile, end=end, more=more)
     return run(
         ["sh", "-c", text], timeout_s=480, modules=["ppp_generic", "ppp_async", "tun"], folder=Path.cwd(), memory_mb=768
     )

@@ -10,6 +10,14 @@ import pytest
 
 PATIENCE_S = 480  # a guest under TCG, on a machine that may have other things to do as well
 
+# The same for a guest's shell: `until_true 'COMMAND'`.
+SHELL_WAIT = """
+until_true() {
+  n=0
+  until eval "$1"; do n=$((n + 1)); [ $n -lt 1200 ] || { echo "not: $1"; exit 1; }; sleep 0.1; done
+}
+"""
+
 
 def wait_for(
     what: str,

@@ -213,6 +213,14 @@ def test_a_phonebook_is_written_searched_and_cleared(talk: Talk) -> None:
         assert talk.say(f"AT{command}") == [f"+CME ERROR: {error}"], command
 
 
+@pytest.mark.parametrize(
+    "command", ['+CPBW=1,"1",129,"open', '+CSCS="UCS2', '+CGDCONT=1,"IP","a', '+CPIN="1234', '+CMGS="1']
+)
+def test_a_string_has_two_quotes(talk: Talk, command: str) -> None:
+    assert talk.say(f"AT{command}") == ["+CME ERROR: 50"]
+    assert talk.say("AT+CSCS?;+CPBR=1") == ['+CSCS: "GSM"', "OK"]
+
+
 def test_data_may_be_entered_by_cgdata(talk: Talk) -> None:
     assert talk.say("AT+CGDATA=?") == ['+CGDATA: ("PPP")', "OK"]
     assert talk.say('AT+CGDATA="X25",1') == ["+CME ERROR: 50"]
@@ -254,3 +262,88 @@ def test_what_hosts_send_at_start_is_answered(talk: Talk) -> None:
         "&V",
     ):
         assert talk.say(f"AT{command}")[-1] == "OK", command
+
+
+def test_the_tries_that_are_left_are_said(talk: Talk) -> None:
+    talk.say('AT+CLCK="SC",1,"0000"')
+    assert talk.say("AT+CPINR") == ["+CPINR: SIM PIN,2,3", "+CPINR: SIM PUK,10,10", "+CPINR: SIM PIN2,3,3", "OK"]
+    assert talk.say('AT+CPINR="SIM PIN"') == ["+CPINR: SIM PIN,2,3", "OK"]
+    assert talk.say('AT+CPINR="SIM PIN*"') == ["+CPINR: SIM PIN,2,3", "+CPINR: SIM PIN2,3,3", "OK"]
+    assert talk.say('AT+CPINR="none"') == ["+CME ERROR: 50"]
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "after"),
+    [
+        ('1,2,"20610"', 32, "+COPS: 0,0,"),
+        ("1", 50, "+COPS: 0,0,"),
+        ('1,2,"20601",99', 50, "+COPS: 0,0,"),
+        ("3,3", 50, "+COPS: 0,0,"),
+        ("5", 50, "+COPS: 0,0,"),
+        ('4,2,"20610"', None, "+COPS: 0,2,"),
+        ('4,2,"20601"', None, "+COPS: 4,2,"),
+        ('1,2,"20601",7', None, "+COPS: 1,2,"),
+    ],
+)
+def test_a_choice_of_operator_that_is_refused_changes_nothing(
+    talk: Talk, command: str, error: int | None, after: str
+) -> None:
+    assert talk.say(f"AT+COPS={command}", 10) == [f"+CME ERROR: {error}" if error else "OK"]
+    assert talk.say("AT+COPS?")[0].startswith(after)
+    assert talk.say("AT+CREG?")[0] == "+CREG: 0,1"
+
+
+def test_every_change_of_an_indicator_is_reported(talk: Talk) -> None:
+    talk.say("AT+CMER=2,0,0,1")
+    talk.modem.receive_sms("1", "x")
+    assert b"+CIEV: 4,1" in talk.wait(1)
+    assert talk.say("AT+CMGR=1")[-1] == "+CIEV: 4,0"
+    talk.say("ATD*99#")
+    assert b"+CIEV: 5,1" in talk.raw(b"+++", 3)
+    assert talk.say("ATH") == ["OK", "+CIEV: 5,0"]
+    for _ in range(50):
+        talk.modem.receive_sms("1", "x")
+    assert b"+CIEV: 7,1" in talk.wait(1)
+
+
+def test_a_command_without_its_parameters_takes_the_defaults(talk: Talk) -> None:
+    for name, set_, after in (
+        ("+CREG", "2", "+CREG: 0,1"),
+        ("+CNMI", "2,1,0,2,1", "+CNMI: 2,0,0,0,0"),
+        ("+CSMP", "49,71,0,8", "+CSMP: 17,167,0,0"),
+        ("+CRC", "1", "+CRC: 0"),
+    ):
+        assert talk.say(f"AT{name}={set_};{name}") == ["OK"]
+        assert talk.say(f"AT{name}?")[0] == after
+
+
+def test_the_software_version_is_the_end_of_the_long_number(talk: Talk) -> None:
+    imei = talk.modem.state.imei
+    assert talk.say("AT+CGSN=2;+CGSN=3") == [f'+CGSN: "{imei[:14]}01"', '+CGSN: "01"', "OK"]
+
+
+def test_what_acts_on_contexts_and_calls_needs_them(talk: Talk) -> None:
+    talk.say("AT+CGACT=0,1")
+    assert talk.say("AT+CGCMOD=1") == ["+CME ERROR: 50"]
+    assert talk.say("AT+CGEQOSRDP=1;+CGSCONTRDP") == ["OK"]
+    talk.say("AT+CGACT=1,1")
+    assert talk.say("AT+CGCMOD=1;+CGEQOSRDP=1") == ["+CGEQOSRDP: 1,9,0,0,0,0", "OK"]
+    assert talk.say("AT+CHLD=1") == ["+CME ERROR: 3"]
+    assert talk.say('AT+VTS="1"') == ["+CME ERROR: 3"]
+    assert talk.say(f'AT+CGDCONT=1,"IP","{"a" * 101}"') == ["+CME ERROR: 50"], "23.003 9.1: 100 octets"
+
+
+def test_a_time_without_a_zone_is_the_time_here(talk: Talk) -> None:
+    assert talk.say('AT+CCLK="26/11/30,10:00:00"', 0) == ["OK"]
+    assert talk.say("AT+CCLK?", 0)[0] == '+CCLK: "26/11/30,10:00:00+04"'
+    assert talk.say('AT+CCLK="26/11/30,10:00:00+00";+CCLK?', 0)[0] == '+CCLK: "26/11/30,11:00:00+04"'
+
+
+@pytest.mark.parametrize(("fault", "cme", "cms"), [("sim-absent", 10, 310), ("sim-pin", 11, 311)])
+def test_what_is_on_the_sim_needs_the_sim(talk: Talk, fault: str, cme: int, cms: int) -> None:
+    talk.modem.fault(fault)
+    talk.wait(20)
+    for command in ("+CIMI", "+CNUM", "+CGACT=1,1", '+CUSD=1,"*101#"', "+CPBS?", "+COPS=?", '+CLCK="SC",2'):
+        assert talk.say(f"AT{command}") == [f"+CME ERROR: {cme}"], command
+    for command in ("+CSCA?", '+CSCA="+321"', "+CMGL=4", "+CMGS=10", "+CMGW=10", '+CPMS="SM"'):
+        assert talk.say(f"AT{command}") == [f"+CMS ERROR: {cms}"], command

@@ -201,3 +201,13 @@ def test_the_network_hears_of_the_end_of_a_call(end: str) -> None:
     else:
         talk.modem.fault(end)
     assert behind.joined == {}
+
+
+def test_the_network_ends_the_link_before_the_carrier_goes(client: Client) -> None:
+    client.agree(LCP, {5: b"abcd"})
+    client.talk.modem.set("coverage", False)
+    frame, said, _ = client.talk.wait(1).partition(b"\r\nNO CARRIER\r\n")
+    assert said
+    assert [packet[:2] for packet in packets(frame)] == [(LCP, ppp.TERMINATE)]
+    assert client.say(LCP, ppp.TERMINATED) == [], "a late answer is no command"
+    assert client.talk.say("AT") == ["OK"]

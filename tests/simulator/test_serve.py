@@ -50,6 +50,12 @@ def test_a_pty_answers_behind_its_link(tmp_path: Path) -> None:
     assert not (tmp_path / "modem0").is_symlink()
 
 
+def test_two_modules_have_names_that_programs_can_lock() -> None:
+    """A program that dials locks /var/lock/LCK..NAME, whatever folder NAME is in (FHS 3.0, 5.9)."""
+    with simulator.serve() as one, simulator.serve() as other:
+        assert Path(one.path).name != Path(other.path).name
+
+
 def test_unplugging_hangs_up_and_plugging_brings_a_new_terminal() -> None:
     with simulator.serve(pace=0.01) as running:
         fd = os.open(running.path, os.O_RDWR | os.O_NOCTTY)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.modem import pdu
+from simulator.modem.charset import septets
 from simulator.modem.sms import Message
 from tests.simulator.talk import Talk
 
@@ -272,7 +273,7 @@ def test_delivered_pdu_carries_number_text_and_time(text: str) -> None:
     octets, length = pdu.deliver(Message("+32470000001", text, AT), "+32475161616")
     assert len(octets) // 2 == length + 1 + int(octets[:2], 16)
     assert "62112280035140" in octets  # 26-11-22 08:30:15 +4 quarters, nibbles swapped
-    assert pdu.unpacked(pdu.packed(pdu.septets(text) or []), len(pdu.septets(text) or [])) == text
+    assert pdu.unpacked(pdu.packed(septets(text) or []), len(septets(text) or [])) == text
 
 
 def test_text_outside_the_gsm_alphabet_goes_as_ucs2() -> None:

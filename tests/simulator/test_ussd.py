@@ -88,3 +88,11 @@ def test_without_a_network_or_a_sim_there_is_none(talk: Talk) -> None:
     assert talk.say('AT+CUSD=1,"*101#",15') == ["+CME ERROR: 30"]
     talk.modem.set("sim.present", False)
     assert talk.say('AT+CUSD=1,"*101#",15') == ["+CME ERROR: 10"]
+
+
+def test_one_request_at_a_time(talk: Talk) -> None:
+    talk.say("AT+CMEE=1")
+    talk.say('AT+CUSD=1,"*100#"', 0.5)
+    assert talk.say('AT+CUSD=1,"*101#"', 0.5) == ["+CME ERROR: 3"]
+    assert b'+CUSD: 1,"1: credit' in talk.wait(3)
+    assert '+CUSD: 0,"Your credit' in talk.say('AT+CUSD=1,"1"', 3)[1]

@@ -299,3 +299,75 @@ def test_a_command_without_parameters_takes_none(talk: Talk) -> None:
     ):
         assert talk.say(f"AT{name}=1") == ["+CME ERROR: 50"], name
         assert talk.say(f"AT{name}")[-1] == "OK", name
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("AT E 0 V 1", ["OK"]),
+        ("AT S 7 = 33 S 7 ?", ["033", "OK"]),
+        ("AT + C S Q", ["+CSQ: 24,99", "OK"]),
+        ("AT & D 0 ; + CMEE = 2 ; + CMEE ?", ["+CMEE: 2", "OK"]),
+        ("AT+CMEE = ?", ["+CMEE: (0,1,2)", "OK"]),
+        ("ATS7=3 3", ["ERROR"]),
+        ("AT+CMEE=0;+CFUN=1 5", ["ERROR"]),
+        ("AT+CSQ+CREG?", ["ERROR"]),
+        ("AT+CSQ?", ["ERROR"]),
+        ("ATS7=31;+NONE;S7=32", ["ERROR"]),
+        ("ATS7?S99?S7?", ["050", "ERROR"]),
+    ],
+)
+def test_spaces_mean_nothing_but_in_numbers_and_an_error_ends_the_line(
+    talk: Talk, command: str, said: list[str]
+) -> None:
+    assert talk.say(command) == said
+
+
+def test_what_stood_before_the_error_of_a_line_was_done(talk: Talk) -> None:
+    talk.say("ATS7=31;+NONE;S7=32")
+    assert talk.say("ATS7?") == ["031", "OK"]
+
+
+def test_a_line_of_any_length_has_an_answer(talk: Talk) -> None:
+    assert talk.say("AT" + "E0" * 1000) == ["OK"]
+    assert talk.say("ATS7=33" + " " * 3000 + ";+CSQ") == ["ERROR"], "longer than the module can take: nothing is done"
+    assert talk.say("ATS7?") == ["050", "OK"]
+    assert talk.say("X" * 5000) == []
+    assert talk.say("AT") == ["OK"]
+
+
+def test_a_line_is_edited_before_it_is_taken(talk: Talk) -> None:
+    for line, said in ((b"AT+CSX\x08Q\r", b"+CSQ"), (b"\x08\x08AT\r", b"OK"), (b"XX\x08\x08AT+CSQ\r", b"+CSQ")):
+        assert said in talk.raw(line), line
+    talk.say("ATS5=127")
+    assert b"+CSQ" in talk.raw(b"AT+CSX\x7fQ\r")
+
+
+def test_without_result_codes_nothing_unasked_is_said_either(talk: Talk) -> None:
+    talk.say("AT+CREG=1;+CNMI=2,1;Q1")
+    talk.modem.receive_sms("1", "x")
+    talk.modem.set("coverage", False)
+    assert talk.wait(5) == b""
+    assert talk.raw(b"AT+CMGR=1\r").startswith(b"\r\n+CMGR: 0,"), "what is asked for is no result code"
+    assert talk.raw(b"AT+NONE\r") == b""
+    assert talk.say("ATQ0") == ["OK"]
+
+
+def test_a_text_that_is_given_up_lets_the_rest_of_its_line_go_on(talk: Talk) -> None:
+    talk.say("AT+CMGF=1")
+    talk.say('AT+CMGS="1";+CSQ')
+    assert talk.raw(b"never\x1b") == b"\r\n+CSQ: 24,99\r\n\r\nOK\r\n"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_context_leads_to_one_port_at_a_time(profile: str) -> None:
+    talk = quiet(profile)
+    talk.say("AT+CMEE=1")
+    talk.say('AT+CGDCONT=3,"IP","other"')
+    talk.say("ATD*99***3#")
+    first, other = talk.modem.at_ports[:2]
+    talk.port = other if talk.port is first else first
+    talk.say("ATE0V1+CMEE=1")
+    assert talk.say("ATD*99***3#") == ["NO CARRIER"]
+    assert talk.say('AT+CGDATA="PPP",3') == ["+CME ERROR: 30"]
+    assert talk.say("ATD*99***1#") == CONNECTED

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from simulator.modem.modem import SimModem
     from simulator.modem.port import AtPort
 
-# Commands whose set form takes nothing (their rows in 27.007 chapters 5, 7, 8 and V.250 6.1 have no parameters).
+# Commands that only act: they take nothing, and nothing of theirs can be read (their rows in 27.007 chapters 5, 7, 8
+# and V.250 6.1 have neither).
 _WITHOUT_PARAMETERS = {
     *("+CBC", "+CEER", "+CESQ", "+CGMI", "+CGMM", "+CGMR", "+CHUP", "+CIMI", "+CLAC", "+CLCC", "+CNUM", "+COPN"),
     *("+CPAS", "+CSQ", "+GCAP", "+GMI", "+GMM", "+GMR"),
@@ -41,7 +42,9 @@ def run_standard(modem: SimModem, port: AtPort, element: str) -> Reply:
     call = parse(modem, port, element)
     if call is None or call.name in modem.profile.absent or call.name not in COMMANDS:
         return _unknown(modem)
-    if call.form == "set" and call.name in _WITHOUT_PARAMETERS:
+    if call.form in ("set", "read") and call.name in _WITHOUT_PARAMETERS:
+        raise Refused(50)
+    if call.text.count('"') % 2 and call.name[0] == "+":  # a string is between two quotes (V.250 5.4.2.2)
         raise Refused(50)
     return COMMANDS[call.name](call)
 

@@ -46,10 +46,17 @@ def enter_data_state(call: Call) -> Reply:
 
 def _connected(call: Call, cid: str) -> Reply | None:
     context = _context(call, cid)
-    if context is None or call.port.call is not None or not call.modem.registration.activate(context):
+    if context is None or call.port.call is not None or _in_use(call, context):
+        return None
+    if not call.modem.registration.activate(context):
         return None
     says_rate = call.port.settings.basic["X"] >= CONNECT_RATE_FROM_X
     return Reply([], final=_CONNECTED if says_rate else "CONNECT", then=lambda: call.port.connect(context))
+
+
+def _in_use(call: Call, context: Context) -> bool:
+    """Its packets go to one port at a time."""
+    return any(port.call is not None and port.call.context is context for port in call.modem.at_ports)
 
 
 def _context(call: Call, cid: str) -> Context | None:
@@ -83,6 +90,14 @@ def answer(call: Call) -> Reply:
     if call.text:
         raise Refused(None)
     return Reply([], final="NO CARRIER")
+
+
+@command("+CHLD", "+VTS")
+def within_a_call(call: Call) -> Reply:
+    """27.007 7.13 and C.2.11: what they act on is a voice call."""
+    if call.form == "test":
+        return ok(f"{call.name}: {'(0,1,1x,2,2x,3,4)' if call.name == '+CHLD' else '(0-9,*,#,A-D)'}")
+    raise Refused(50 if call.form == "read" or not call.argument(0) else 3)
 
 
 @command("+CLCC")

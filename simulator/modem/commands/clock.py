@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 
 from simulator.modem.commands.table import Call, command, setting
 from simulator.modem.reply import Refused, Reply, ok
@@ -14,14 +14,15 @@ def clock(call: Call) -> Reply:
         return ok()
     if call.form == "read":
         return ok(call.modem.render('+CCLK: "{time_local}{zone_quarters}"'))
-    call.modem.set_wall(_parsed(call.argument(0)))
+    call.modem.set_wall(_parsed(call.argument(0), call.modem.local_time().tzinfo))
     return ok()
 
 
-def _parsed(text: str) -> datetime:
-    stamp, quarters = text[:17], text[17:] or "+00"
+def _parsed(text: str, here: tzinfo | None) -> datetime:
+    """Without a zone it is the time here (27.007 8.15)."""
+    stamp, quarters = text[:17], text[17:]
     try:
-        zone = timezone(timedelta(minutes=15 * int(quarters)))
+        zone = timezone(timedelta(minutes=15 * int(quarters))) if quarters else here
         return datetime.strptime(stamp, "%y/%m/%d,%H:%M:%S").replace(tzinfo=zone)
     except ValueError:
         raise Refused(50) from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from simulator.modem.commands.table import Call, command
 from simulator.modem.reply import Reply, ok
 
+_SOFTWARE = "01"
+
 
 @command("+CGMI", "+GMI")
 def manufacturer(call: Call) -> Reply:
@@ -26,6 +28,9 @@ def serial_number(call: Call) -> Reply:
     if call.form == "test":
         return ok()
     imei = call.state.imei
-    if call.form == "set" and call.number(0, allowed=range(4)) == 1:
-        return ok(f'{call.name}: "{imei}"')
+    # 27.007 5.4: the number, the number with the software's version (23.003 6.2.2), that version alone
+    asked = {1: imei, 2: imei[:14] + _SOFTWARE, 3: _SOFTWARE}
+    kind = call.number(0, 0, allowed=range(4))
+    if kind in asked:
+        return ok(f'{call.name}: "{asked[kind]}"')
     return ok(f"{call.modem.profile.dialect.cgsn_prefix}{imei}")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from simulator.modem import parameters, pdu
+from simulator.modem.charset import from_ucs2, understood
 from simulator.modem.commands.messages import index, need_sim, number_in
 from simulator.modem.commands.table import Call, command
-from simulator.modem.reply import Refused, Reply, ok
-from simulator.modem.sms import DELIVER, REC_READ, REC_UNREAD, STATUSES, STO_UNSENT, SUBMIT, Message
-from simulator.modem.ucs2 import understood
+from simulator.modem.reply import Prompt, Refused, Reply, ok
+from simulator.modem.sms import DELIVER, REC_READ, REC_UNREAD, STATUSES, STO_SENT, STO_UNSENT, SUBMIT, Message
 
 _SEND_S = 0.3
 _LONGEST_PDU = 164  # 23.040 9.2.3: an SMS-SUBMIT with 140 octets of text and the longest header
-_UCS2 = 0x08
 
 
 @command("+CMGS")
@@ -25,8 +25,8 @@ def send_message(call: Call) -> Reply:
     if call.state.reporting.text_mode:
         _need_service_centre(call)
         number = number_in(call, 0)
-        return Reply([], prompt=lambda text: _sent(call, _written(call, number, text)))
-    return Reply([], prompt=partial(_from_pdu, call, _length(call), partial(_sent, call)))
+        return Reply([], prompt=Prompt(lambda text: _sent(call, _written(call, number, text)), lines=True))
+    return Reply([], prompt=Prompt(partial(_from_pdu, call, _length(call), partial(_sent, call))))
 
 
 @command("+CMGW")
@@ -38,9 +38,9 @@ def write_message(call: Call) -> Reply:
     if call.state.reporting.text_mode:
         number = number_in(call, 0) if call.argument(0) else ""
         status = _status(call, call.argument(2))
-        return Reply([], prompt=lambda text: _stored(call, status, _written(call, number, text)))
+        return Reply([], prompt=Prompt(lambda text: _stored(call, status, _written(call, number, text)), lines=True))
     status = _status(call, call.argument(1))
-    return Reply([], prompt=partial(_from_pdu, call, _length(call), partial(_stored, call, status)))
+    return Reply([], prompt=Prompt(partial(_from_pdu, call, _length(call), partial(_stored, call, status))))
 
 
 @command("+CMSS")
@@ -49,16 +49,17 @@ def send_stored(call: Call) -> Reply:
     if call.form == "test":
         return ok()
     _need_network(call)
-    message = call.modem.sms.drafts.get(index(call))
-    if message is None:
+    draft = call.modem.sms.drafts.get(index(call))
+    if draft is None:
         raise Refused(321, "CMS")
-    if message.kind != SUBMIT:
+    if draft.kind != SUBMIT:
         raise Refused(302, "CMS")
-    if call.argument(1):
-        message.number, message.octets = number_in(call, 1), ""
+    message = replace(draft, number=number_in(call, 1), octets="") if call.argument(1) else replace(draft)
     if not message.number:
         raise Refused(305, "CMS")
-    return _sent(call, message)
+    reply = _sent(call, message)
+    draft.status = STO_SENT
+    return reply
 
 
 @command("+CNMA")
@@ -101,20 +102,42 @@ def _length(call: Call) -> int:
 
 
 def _written(call: Call, number: str, text: bytes) -> Message:
-    """What was typed at the prompt, with +CSMP's parameters. In UCS2 it is hex (27.005 3.1, <data>)."""
+    """What was typed at the prompt, with +CSMP's parameters; it must fit into one message."""
     reporting = call.state.reporting
-    first_octet, validity, protocol, scheme = (parameters.value(reporting, "+CSMP", place) for place in range(4))
-    charset = "UCS2" if scheme & 0x0C == _UCS2 else reporting.charset
-    return Message(
+    first_octet, validity, protocol, scheme = parameters.values(reporting, "+CSMP")
+    message = Message(
         number,
-        understood(text.decode("latin-1"), charset),
+        _text(text.decode("latin-1"), int(scheme), reporting.charset),
         call.modem.local_time(),
         kind=SUBMIT,
-        first_octet=first_octet,
-        protocol=protocol,
-        scheme=scheme,
+        first_octet=int(first_octet),
+        protocol=int(protocol),
+        scheme=int(scheme),
         validity=validity,
     )
+    try:
+        pdu.shown(message, "")
+    except ValueError:  # a validity in another format than the first octet's
+        raise Refused(305, "CMS") from None
+    if pdu.too_long(message):
+        raise Refused(305, "CMS")
+    return message
+
+
+def _text(typed: str, scheme: int, charset: str) -> str:
+    """Hex of UCS2 or of octets where the scheme says so, else the host's character set (27.005 3.1, <data>)."""
+    alphabet = scheme & pdu.ALPHABET
+    if alphabet == pdu.OCTETS:
+        try:
+            return bytes.fromhex(typed).decode("latin-1")
+        except ValueError:
+            raise Refused(305, "CMS") from None
+    if alphabet != pdu.UCS2 and charset != "UCS2":
+        return understood(typed, charset)
+    read = from_ucs2(typed)
+    if read is None:
+        raise Refused(305, "CMS")
+    return read
 
 
 def _from_pdu(call: Call, length: int, use: Callable[[Message], Reply], text: bytes) -> Reply:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from simulator.modem.charset import displayed, understood
 from simulator.modem.commands.table import COMMANDS, Call, command
 from simulator.modem.registration import ACT, DOMAINS
 from simulator.modem.reply import Refused, Reply, ok
-from simulator.modem.ucs2 import displayed, understood
 
+_TECHNOLOGIES = range(14)  # <AcT> of 27.007 7.3
 _NEIGHBOURS = (("Orange B", "Orange B", "20610"), ("BASE", "BASE", "20620"))
 
 
@@ -15,7 +16,7 @@ def _registration(domain: str, name: str, modes: range) -> None:
         reporting = call.state.reporting
         if call.form == "test":
             return ok(f"{name}: ({modes.start}-{modes.stop - 1})")
-        if call.form == "set":
+        if call.form != "read":
             setattr(reporting, domain, call.number(0, 0, allowed=modes))
             return ok()
         mode = getattr(reporting, domain)
@@ -37,19 +38,23 @@ def operator(call: Call) -> Reply:
         return Reply(_scan(call), delay_s=call.modem.profile.timing.scan_s)
     if call.form == "read":
         return ok(_current(call))
-    mode = call.number(0, allowed=range(5))
-    if len(call.args) > 1 and call.args[1]:
-        call.state.reporting.cops_format = call.number(1, allowed=range(3))
+    reporting, network = call.state.reporting, call.state.network
+    mode, shape = call.number(0, allowed=range(5)), call.number(1, reporting.cops_format, allowed=range(3))
+    call.number(3, 0, allowed=_TECHNOLOGIES)
+    wanted = understood(call.argument(2), reporting.charset)
+    if mode in (1, 4) and not wanted:
+        raise Refused(50)
     if mode == 3:
+        reporting.cops_format = shape
         return ok()
     call.need_sim()
     if mode != 2:
         _need_radio(call)
-    wanted = understood(call.argument(2), call.state.reporting.charset)
-    network = call.state.network
-    call.state.reporting.cops_mode = mode
-    if mode == 1 and wanted not in {_plmn(call), network.long_name, network.short_name, ""}:
+    there = wanted in (network.long_name, network.short_name, _plmn(call))
+    if mode == 1 and not there:
         raise Refused(32)
+    reporting.cops_mode = 0 if mode == 4 and not there else mode  # 4: automatic where the choice is not to be had
+    reporting.cops_format = shape
     return ok(delay_s=1.0, then=call.modem.refresh)
 
 

@@ -8,6 +8,7 @@ from simulator.modem.parameters import Parameters
 from simulator.modem.reply import Refused, Reply, ok
 from simulator.modem.state import Context
 
+_LONGEST_NAME = 100  # of an access point, in octets (23.003 9.1)
 _V6_NONE = "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
 
 
@@ -32,6 +33,8 @@ def define(call: Call) -> Reply:
             contexts.remove(context)
         return ok()
     kind = call.argument(1).upper() or "IP"
+    if len(call.argument(2)) > _LONGEST_NAME:
+        raise Refused(50)
     if kind not in {"IP", "IPV6", "IPV4V6", "PPP"}:
         raise Refused(50)
     known = next((c for c in contexts if c.cid == cid), None)
@@ -75,6 +78,8 @@ def activate(call: Call) -> Reply:
     if call.form == "read":
         return ok(*[f"+CGACT: {c.cid},{int(c.active)}" for c in call.state.contexts])
     on = call.number(0, allowed=range(2)) == 1
+    if on:
+        call.need_sim()
     cids = [call.number(i) for i in range(1, len(call.args))] or [c.cid for c in call.state.contexts]
     for cid in cids:
         context = _context(call, cid)
@@ -103,6 +108,37 @@ def dynamic_parameters(call: Call) -> Reply:
     if call.form == "set":
         contexts = [c for c in [_context(call, call.number(0))] if c.active]
     return ok(*[_dynamic(call, context) for context in contexts])
+
+
+@command("+CGCMOD")
+def modify(call: Call) -> Reply:
+    """27.007 10.1.11: the new quality of contexts that are active, of all without a parameter."""
+    active = [c for c in call.state.contexts if c.active]
+    if call.form == "test":
+        return ok(f"+CGCMOD: ({','.join(str(c.cid) for c in active)})")
+    if call.form == "read" or any(_context(call, call.number(place)) not in active for place in range(len(call.args))):
+        raise Refused(50)
+    return ok()
+
+
+@command("+CGSCONTRDP", "+CGTFTRDP")
+def beside_the_default_bearer(call: Call) -> Reply:
+    """27.007 10.1.24 and 10.1.25: secondary contexts and traffic flow templates, of which there are none."""
+    if call.form == "read":
+        raise Refused(50)
+    return ok()
+
+
+@command("+CGEQOSRDP")
+def dynamic_quality(call: Call) -> Reply:
+    """27.007 10.1.27; 9: the class of the default bearer (23.203 6.1.7)."""
+    active = [c for c in call.state.contexts if c.active]
+    if call.form == "test":
+        return ok(f"+CGEQOSRDP: ({','.join(str(c.cid) for c in active)})")
+    if call.form == "read":
+        raise Refused(50)
+    wanted = [_context(call, call.number(0))] if call.args else active
+    return ok(*[f"+CGEQOSRDP: {c.cid},9,0,0,0,0" for c in wanted if c.active])
 
 
 def _dynamic(call: Call, context: Context) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from simulator.modem.commands.table import Call, command
+from simulator.modem.charset import displayed, understood
+from simulator.modem.commands.table import Call, command, dialled
 from simulator.modem.phonebook import CAPACITY, NAME_LENGTH, NUMBER_LENGTH
 from simulator.modem.reply import Refused, Reply, ok
-from simulator.modem.ucs2 import displayed, understood
 
 _MEMORIES = ",".join(f'"{name}"' for name in CAPACITY)
 
@@ -65,7 +65,8 @@ def write(call: Call) -> Reply:
     if not call.argument(1):
         book.delete(chosen, index)
         return ok()
-    number, name = understood(call.argument(1), charset), understood(call.argument(3), charset)
+    number = dialled(understood(call.argument(1), charset), call.argument(2))
+    name = understood(call.argument(3), charset)
     if not number.lstrip("+").strip("*#").isalnum():
         raise Refused(27)
     for text, most, error in ((number, NUMBER_LENGTH, 26), (name, NAME_LENGTH, 24)):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 
+from simulator.modem.charset import displayed
 from simulator.modem.commands.table import Call, command
 from simulator.modem.reply import Refused, Reply, ok
-from simulator.modem.ucs2 import displayed
 
 _PIN = re.compile(r"[0-9]{4,8}")  # 102.221 9.5.1
 _FACILITIES = ("SC", "AO", "OI", "OX", "AI", "IR", "AB", "AG", "AC", "FD", "PN", "PU", "PP")
@@ -129,6 +130,21 @@ def password(call: Call) -> Reply:
         _verify(call, call.argument(1))
         sim.pin = new
     return ok()
+
+
+@command("+CPINR")
+def tries_left(call: Call) -> Reply:
+    """27.007 8.65: of all, or of those that the name, perhaps with a star at its end, fits."""
+    if call.form == "test":
+        return ok()
+    if not call.state.sim.present:
+        raise Refused(10)
+    sim, wanted = call.state.sim, call.argument(0, "*")
+    rows = {"SIM PIN": (sim.pin_left, 3), "SIM PUK": (sim.puk_left, 10), "SIM PIN2": (sim.pin2_left, 3)}
+    found = [name for name in rows if fnmatchcase(name, wanted)]
+    if call.form == "read" or not found:
+        raise Refused(50)
+    return ok(*[f"+CPINR: {name},{rows[name][0]},{rows[name][1]}" for name in found])
 
 
 @command("+CIMI")

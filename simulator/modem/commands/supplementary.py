@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from simulator.modem.commands.table import Call, command
+from simulator.modem.charset import displayed, understood
+from simulator.modem.commands.table import Call, command, dialled
 from simulator.modem.reply import Refused, Reply, ok
-from simulator.modem.ucs2 import displayed, understood
 
 _ALL_CLASSES = 7  # 27.007 7.11: voice, data and fax
 _UCS2_SCHEMES = range(72, 76)  # 23.038 5: 010010xx
@@ -33,6 +33,8 @@ def unstructured(call: Call) -> Reply:
     if not call.argument(1):
         return ok()
     _need_network(call)
+    if call.modem.ussd.busy:
+        raise Refused(3)
     text = understood(call.argument(1), "UCS2" if scheme in _UCS2_SCHEMES else reporting.charset)
     return ok(then=lambda: call.modem.ussd.request(text))
 
@@ -55,7 +57,7 @@ def forwarding(call: Call) -> Reply:
         shown = f'"{displayed(number, charset)}",{145 if number.startswith("+") else 129}'
         return ok(f"+CCFC: 1,{_ALL_CLASSES},{shown}", delay_s=0.5)
     if mode == 3:
-        number = understood(call.argument(2), charset)
+        number = dialled(understood(call.argument(2), charset), call.argument(3))
         if not number.lstrip("+").isdecimal():
             raise Refused(50)
         numbers[key] = number

@@ -54,6 +54,11 @@ class Call:
             raise Refused(12)
 
 
+def dialled(number: str, kind: str) -> str:
+    """A number with its <type>: 145 is an international one, with or without the plus (24.008 10.5.4.7)."""
+    return f"+{number}" if kind == "145" and not number.startswith("+") else number
+
+
 Handler = Callable[[Call], Reply]
 COMMANDS: dict[str, Handler] = {}
 

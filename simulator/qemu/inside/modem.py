@@ -1,7 +1,8 @@
 """The guest's module: `python3 -m simulator.qemu.inside.modem [--profile quectel-ec25] [--control SOCKET]`.
 
-Makes the USB device, puts a simulated module behind its serial ports and the operator's network behind its link, and
-stays until it is killed. Plugging is the simulated module's own: `modem-sim ctl unplug` pulls the real cable.
+Makes the USB device, puts a simulated module behind its serial ports and the operator's network behind its link (where
+it has none: behind its dial-up connections), and stays until it is killed. Plugging is the simulated module's own:
+`modem-sim ctl unplug` pulls the real cable.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from simulator.modem import SimModem
 from simulator.ports import Host
 from simulator.ports.actions import perform
 from simulator.ports.control import ControlServer
+from simulator.ports.network import NamespaceNetwork
 from simulator.ports.trace import Trace
 from simulator.qemu.inside import network
 from simulator.qemu.inside.gadget import Gadget, wait_for
@@ -42,10 +44,12 @@ class GuestModem:
     def start(self) -> None:
         self.gadget.make()
         self.gadget.plug()
+        network.make_namespace()
         if self.gadget.net:
-            network.make_namespace()
             network.take_far_end(self.gadget.net)
             threading.Thread(target=self._announce, daemon=True).start()
+        else:
+            self.modem.network = NamespaceNetwork(self.host, network.NAMESPACE)
         by_interface = {port.interface: port for port in self.modem.ports}
         for number, device in enumerate(self.gadget.ports):
             if number in by_interface:
