@@ -125,7 +125,7 @@ def run_in_debian(pairing: Pairing) -> str:
 def outcome_of(pairing: Pairing, output: str) -> str:
     """What this command said of a pairing; its last lines where it did not get so far."""
     _, _, said = output.partition(f"{pairing.name} ({pairing.release})\n   ")
-    outcome = re.match(r"(?:passed|FAILED|skipped): .*(?:\n      .*)*", said)
+    outcome = re.match(r"(?:passed|FAILED|skipped): .*(?:\n {6}\S.*)*", said)
     last = "\n      ".join(output.splitlines()[-5:])
     return outcome[0] if outcome else f"FAILED: Debian {pairing.debian}: {last}"
 
