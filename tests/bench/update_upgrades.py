@@ -4,7 +4,7 @@ and is every byte counted?
     python -m tests.bench.update_upgrades [UPGRADES]
 
 In both directions twice the slow rate is offered. The shaping is judged twice: by the kernel's own words of every
-qdisc and filter that goes away there (tc monitor), and by what came through at the far ends. The count is held
+qdisc and filter that goes away there (tc monitor), and over a whole upgrade by what came through. The count is held
 against the link's counters.
 """
 
