@@ -1,7 +1,8 @@
 """The fast tests under every Python and library pairing that a release ships: `make test-matrix [ONLY=words]`.
 
-A pairing whose Python is not on this machine is named as skipped, never passed over in silence. Environments are kept
-in the cache folder, so that a second run installs nothing.
+A pairing whose Python is not on this machine is run in a new root of the Debian that has it, on the last commit. Where
+there is no such Debian, or no right to make its root, it is named as skipped, never passed over in silence. The
+environments of this machine are kept in the cache folder, so that a second run installs nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Pairing:
     python: str
     pyroute2: str
     paho: str
+    debian: str = ""  # the Debian that has this Python, for a machine that has not
 
     @property
     def name(self) -> str:
@@ -52,6 +54,7 @@ PAIRINGS = (
     Pairing("Debian trixie", "3.13", "0.7.7", "2.1.0"),
     Pairing("OpenWrt 25.12", "3.13", "0.7.9", "1.6.1"),
     Pairing("pip, newest", "3.13", "", ""),
+    Pairing("OpenWrt master", "3.14", "0.9.6", "2.1.0", debian="forky"),
 )
 
 
@@ -91,7 +94,7 @@ def run(pairing: Pairing) -> str:
     """One line: what came of it."""
     python = find_python(pairing.python)
     if python is None:
-        return f"skipped: no Python {pairing.python} here"
+        return run_in_debian(pairing)
     interpreter = prepare(pairing, python)
     began = time.monotonic()
     # The project's settings have one -q already, and with two the last line would count nothing.
@@ -105,6 +108,26 @@ def run(pairing: Pairing) -> str:
         failures = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
         return "FAILED: " + last + "".join(f"\n      {line}" for line in failures[:20])
     return f"passed: {last} ({time.monotonic() - began:.0f} s)"
+
+
+def run_in_debian(pairing: Pairing) -> str:
+    """This same command for the one pairing, where its Python is the system's; what it said of it."""
+    missing = f"no Python {pairing.python} here"
+    if not pairing.debian:
+        return f"skipped: {missing}"
+    if os.geteuid() != 0:
+        return f"skipped: {missing}, and only root can make a root of Debian {pairing.debian}"
+    command = [str(PROJECT / ".ci/bare"), pairing.debian, "make", "test-matrix", f"ONLY={pairing.name}"]
+    result = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return outcome_of(pairing, result.stdout)
+
+
+def outcome_of(pairing: Pairing, output: str) -> str:
+    """What this command said of a pairing; its last lines where it did not get so far."""
+    _, _, said = output.partition(f"{pairing.name} ({pairing.release})\n   ")
+    outcome = re.match(r"(?:passed|FAILED|skipped): .*(?:\n {6}\S.*)*", said)
+    last = "\n      ".join(output.splitlines()[-5:])
+    return outcome[0] if outcome else f"FAILED: Debian {pairing.debian}: {last}"
 
 
 def main() -> int:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from agent.errors import Rejected
+from agent.json_nesting import nested_deeper
 
 if TYPE_CHECKING:
     from agent.json_types import Json, JsonObject
 
 LONGEST_BYTES = 65_536
+DEEPEST = 7  # levels; the largest of ours, a pushed plan with its steps, has 5
 ALGORITHM = "HS256"  # HMAC-SHA256: the standard library has it, on every device
 LARGEST_COUNTER = 2**53 - 1  # the largest number that every JSON reader has exactly (RFC 8259, 6)
 HEX = re.compile(r"[0-9A-Fa-f]{64}")
@@ -124,32 +126,17 @@ def _load(payload: bytes) -> JsonObject:
     if len(payload) > LONGEST_BYTES:
         _refuse(f"payload of {len(payload)} bytes; at most {LONGEST_BYTES}")
     try:
-        body: Json = json.loads(payload.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique)
+        text = payload.decode()
+        if nested_deeper(text, DEEPEST):
+            _refuse("nested too deeply")
+        body: Json = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
     except UnicodeDecodeError:
         _refuse("not UTF-8 text")
-    except RecursionError:
-        _refuse("nested too deeply")
     except ValueError as error:  # JSONDecodeError, or a number of thousands of digits
         _refuse(f"not JSON: {str(error)[:80]}")
     if not isinstance(body, dict):
         _refuse("not a JSON object")
-    if _depth(body) > 8:
-        _refuse("nested too deeply")
     return body
-
-
-def _depth(value: Json) -> int:
-    """Levels of nesting, counted without recursion."""
-    deepest, layer = 0, [value]
-    while layer:
-        deepest += 1
-        layer = [
-            inner
-            for outer in layer
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    return deepest
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -15,10 +15,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from agent import __version__
+from agent.commands.envelope import DEEPEST
 from agent.control import protocol
 from agent.control.beats import Beats, encode, error_of
 from agent.control.peer import Peer
 from agent.errors import AgentError, NotPermitted, Rejected
+from agent.json_nesting import nested_deeper
 
 log = logging.getLogger(__name__)
 
@@ -203,8 +205,11 @@ class Connection:
 def parse(line: bytes) -> tuple[Number, str, dict[str, object], tuple[int, str] | None]:
     """A request line as (id, method, params, problem); problem is (code, reason) or None."""
     try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
+        text = line.decode()
+        if nested_deeper(text, DEEPEST):
+            return None, "", {}, (protocol.PARSE_ERROR, "nested too deeply")
+        message = json.loads(text)
+    except ValueError:
         return None, "", {}, (protocol.PARSE_ERROR, "not JSON, one object a line")
     if not isinstance(message, dict):
         return None, "", {}, (protocol.INVALID_REQUEST, "a request is an object (batches are not served)")

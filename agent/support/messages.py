@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TypeVar
 
 from agent.errors import OperatorError
+from agent.json_nesting import nested_deeper
 from agent.mqtt.topics import LEVEL
 
 if TYPE_CHECKING:
@@ -110,13 +111,12 @@ def read(root: str, topic: str, payload: bytes, *, retained: bool = False) -> De
 def decode(text: str | bytes) -> Json:
     """JSON within bounds that every later step can bear. Raises NotUnderstood."""
     try:
+        text = text if isinstance(text, str) else text.decode()
+        if nested_deeper(text, DEEPEST):
+            raise NotUnderstood("nested too deeply")
         value: Json = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_no_constant)
-    except RecursionError:
-        raise NotUnderstood("nested too deeply") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are such
         raise NotUnderstood(f"not JSON: {str(error)[:80]}") from None
-    if _too_deep(value):
-        raise NotUnderstood("nested too deeply")
     return value
 
 
@@ -145,21 +145,6 @@ def _number(text: str) -> float:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _too_deep(value: object) -> bool:
-    """More than DEEPEST levels, counted without recursion."""
-    layer = [value]
-    for _ in range(DEEPEST + 1):
-        layer = [
-            inner
-            for outer in layer
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not layer:
-            return False
-    return True
 
 
 class Fields:

@@ -26,6 +26,16 @@ __all__ = ["base_root", "build_package", "device_disk", "in_root"]
 PROJECT = Path(__file__).parents[2]
 ROOTFS = Path(__file__).parent / "rootfs"
 PI_SCRIPT = PROJECT / "firmware-config/raspberry-pi/setup.sh"
+CERTIFICATES = PROJECT / "firmware-config/broker/certificates.sh"
+BROKER = "broker.example"  # the operator's dnsmasq knows it
+IMEI = "001017000000003"  # of the simulated module (simulator.modem.identity), as its label has it
+TLS = """listener 8883
+cafile /etc/mosquitto/certs/device-ca.pem
+certfile /etc/mosquitto/certs/broker.pem
+keyfile /etc/mosquitto/certs/broker.key
+require_certificate true
+use_identity_as_username true
+"""
 PACKAGE, RASPBERRY_PI = "package", "raspberry-pi"  # the ways in which the agent comes onto a device
 DISK_MB = 1_000
 _KEPT_S = 7 * 86_400.0  # each change of the agent or the simulator makes another disk
@@ -113,8 +123,20 @@ def _by_pi_script(root: Path, package: Path) -> None:
     """As a technician does it on the mounted root of an image; the module plays a network card."""
     (root / "etc/modem-agent/guest.toml").unlink()
     (root / "etc/fstab").write_text("/dev/vda / ext4 defaults,noatime 0 1\n")
+    _certify(root)
     words = ["--root", str(root), "--package", str(package), "--no-packages", "--link", "ecm", "--apn", "internet"]
-    _do(str(PI_SCRIPT), *words, "--lan", "lan0", "--broker", "mqtt://broker.example:1883", "--read-only", "/dev/vdb")
+    _do(str(PI_SCRIPT), *words, "--lan", "lan0", "--broker", f"mqtts://{BROKER}:8883", "--read-only", "/dev/vdb")
+
+
+def _certify(root: Path) -> None:
+    """The device's three files where the technician puts them, and the broker's, which asks for a certificate there."""
+    with tempfile.TemporaryDirectory() as fleet:
+        _do(str(CERTIFICATES), fleet, BROKER, IMEI)
+        for folder, place in ((f"device-{IMEI}", "etc/modem-agent"), (f"broker-{BROKER}", "etc/mosquitto/certs")):
+            shutil.copytree(Path(fleet, folder), root / place, dirs_exist_ok=True)
+    (root / "etc/modem-agent").chmod(0o750)
+    with (root / "etc/mosquitto/guest.conf").open("a") as conf:
+        conf.write(TLS)
 
 
 @dataclass(frozen=True)
@@ -134,7 +156,7 @@ WAYS = {
         PI_PACKAGES,
         _by_pi_script,
         kept=("systemd-timesyncd.service",),
-        files=(PI_SCRIPT,),
+        files=(PI_SCRIPT, CERTIFICATES),
     ),
 }
 

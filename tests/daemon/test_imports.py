@@ -14,7 +14,8 @@ NEEDED = (
     "struct, subprocess, termios, threading, typing, urllib.parse, uuid, warnings, weakref, zlib, zoneinfo"
 )
 OURS = {"agent", "serial", "paho", "pyroute2", "tomllib", "tomli"}
-# pyroute2 0.9 takes temporary folders for its namespaces, and shutil the compressors with them.
+# pyroute2 0.9 takes temporary folders for its namespaces, and shutil the compressors with them (_zstd: Python 3.14);
+# array is pyserial's.
 THEIRS = {
     "tempfile",
     "shutil",
@@ -23,6 +24,8 @@ THEIRS = {
     "lzma",
     "_lzma",
     "_compression",
+    "_zstd",
+    "array",
     "compression",
     "zlib",
     "ctypes",

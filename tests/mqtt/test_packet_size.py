@@ -1,4 +1,4 @@
-"""Messages larger than a device can bear, over a real mosquitto without a limit of its own."""
+"""Messages larger than a device can bear, over a real mosquitto that takes the largest there are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,15 @@ from tests.mqtt.desk import Desk
 
 REQUESTS = f"modem-agent/v1/{DEVICE}/cmd"
 MEMORY_BYTES = 96_000_000  # MemoryMax of systemd/modem-agent.service
+LARGEST_BYTES = 268_435_455  # MQTT 5.0, 1.5.5; mosquitto 2.1 takes 2 MB unless told
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with Mosquitto(folder, f"allow_anonymous true\nmax_packet_size {LARGEST_BYTES}\n") as running:
+        yield running
 
 
 class Device:

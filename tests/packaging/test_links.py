@@ -26,7 +26,8 @@ def router(tmp_path: Path, busybox: str) -> Router:
 
 def network(router: Router, device: str = "", proto: str = "qmi") -> None:
     option = f"\toption device '{device}'\n" if device else ""
-    router.uci(f"config interface 'wan'\n\toption proto '{proto}'\n{option}", "network")
+    base = "config interface 'base'\n\toption proto 'qmi'\n\toption device '/dev/cdc-wdm0'\n"
+    router.uci(f"config interface 'wan'\n\toption proto '{proto}'\n{option}{base}", "network")
 
 
 def links(router: Router) -> tuple[str, ...]:
@@ -100,6 +101,9 @@ def test_another_link_or_another_device_is_taken_up(router: Router) -> None:
         ("/sys/devices/platform/usb1/1-1", "modemmanager", "", "wwan0"),
         ("/dev/cdc-wdm0", "qmi", "", "wwan0"),
         ("/dev/ttyUSB3", "3g", "", "3g-wan"),
+        ("/dev/ttyUSB3", "ppp", "", "ppp-wan"),
+        ("@base", "dhcpv6", "sys/class/usbmisc/cdc-wdm0/device/net/wwan1", "wwan1"),
+        ("@wan", "dhcpv6", "", "wwan0"),
         ("@missing", "dhcp", "", "wwan0"),
         ("a-name-far-too-long", "dhcp", "", "wwan0"),
         ("", "qmi", "", "wwan0"),

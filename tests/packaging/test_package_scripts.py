@@ -97,7 +97,7 @@ root=${0%/bin/uci}
 [ "$1" != -q ] || shift
 case $1 in
 show) cat "$root/$2" ;;
-get) sed -n "s/^$2='\(.*\)'$/\1/p" "$root/wireless" "$root/network" | grep . ;;
+get) grep -hF "$2='" "$root/wireless" "$root/network" "$root/modem-agent" | sed "s/^[^=]*='\(.*\)'$/\1/" | grep . ;;
 batch) sed 's/^/uci /' >>"$root/calls" ;;
 *) echo "uci $*" >>"$root/calls" ;;
 esac
@@ -122,16 +122,35 @@ def uci(root: Path) -> Path:
     (root / "bin/uci").chmod(0o755)
     (root / "wireless").write_text(WIRELESS)
     (root / "network").write_text("network.lan.ipaddr='192.168.8.1/24'\n")
+    (root / "modem-agent").touch()
     return root
 
 
+def first_boot(busybox: str, uci: Path) -> list[str]:
+    return run(busybox, uci, (OPENWRT / "modem-agent.defaults").read_text(), "defaults", ROOT=str(uci))
+
+
 def test_the_first_boot_has_each_access_point_say_that_the_line_is_metered(busybox: str, uci: Path) -> None:
-    text = (OPENWRT / "modem-agent.defaults").read_text().replace("/etc/modem-agent", f"{uci}/etc/modem-agent")
-    calls = run(busybox, uci, text, "defaults")
-    assert calls == [
+    assert first_boot(busybox, uci) == [
         f"uci set wireless.default_radio0.vendor_elements={element('normal').hex()}",
         "uci commit wireless",
     ]
+
+
+@pytest.mark.parametrize("word", ["0", "off", "false", "no", "disabled"])
+def test_what_is_switched_off_does_not_come_back_with_an_upgrade(busybox: str, uci: Path, word: str) -> None:
+    """default_postinst runs the files of /etc/uci-defaults after each upgrade."""
+    (uci / "network").write_text("network.lan.ipaddr='192.168.8.1/24'\nuhttpd.main='uhttpd'\ndhcp.@dnsmasq[0]='x'\n")
+    (uci / "modem-agent").write_text("modem-agent.@household[0].metered='off'\n")
+    added = [call.split()[1:3] for call in first_boot(busybox, uci)]
+    assert ["set", "dhcp.internet_box=domain"] in added
+    assert ["add_list", "uhttpd.main.index_page=internet.household"] in added
+    assert ["commit", "wireless"] not in added
+    (uci / "calls").unlink()
+    (uci / "modem-agent").write_text(
+        f"modem-agent.@household[0].metered='off'\nmodem-agent.@household[0].page='{word}'\n"
+    )
+    assert first_boot(busybox, uci) == []
 
 
 def test_a_removal_takes_that_away_and_nothing_of_others(busybox: str, uci: Path) -> None:

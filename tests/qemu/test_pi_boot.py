@@ -39,6 +39,7 @@ def test_the_doctor_ends_green_after_one_sitting(pi: Device) -> None:
 
     states = wait_for("a doctor that ends with 0", verdict, seen=lambda: "".join(last))
     assert {name: level for name, level in states.items() if level != "ok"} == {}, "".join(last)
+    assert "broker.example:8883" in "".join(last), "by TLS, with the three files of the README"
 
 
 def test_the_household_gets_an_address_and_reaches_the_internet(pi: Device) -> None:

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.json_nesting import nested_deeper
+
 if TYPE_CHECKING:
     from agent.json_types import Json, JsonObject
 
 # Far above any body that the agent makes (a bundle's chunk is the largest); the broker's max_packet_size is 1 MiB.
 LARGEST_BYTES = 1 << 20
+DEEPEST = 32  # the deepest of ours, the result of `status`, has 7 levels; PostgreSQL's parser recurses too
 _BIGGEST = 2**63 - 1  # PostgreSQL, bigint
 _LAST_NUMBER = 2**53  # of a report: above what JSON readers agree on (RFC 8259, 6)
 _LONGEST_UP_S = 10**10
@@ -97,15 +100,12 @@ def read(topic: str, payload: bytes, root: str) -> Said | None:
         raise RefusedError("topic: no device id of 1 to 64 letters, digits and . _ : -")
     if not payload:  # takes an alarm or a twin off the broker
         return None
-    try:
-        if below == "status":
-            return _presence(device, _body(payload))
-        if below == "twin/plan":
-            return _plan(device, _body(payload))
-        if _TOPIC.fullmatch(below):
-            return _report(device, below, _body(payload))
-    except RecursionError:  # on reading, or on writing what could just be read
-        raise RefusedError("payload: nested too deep") from None
+    if below == "status":
+        return _presence(device, _body(payload))
+    if below == "twin/plan":
+        return _plan(device, _body(payload))
+    if _TOPIC.fullmatch(below):
+        return _report(device, below, _body(payload))
     if below.startswith("twin/") or below.endswith("/req"):
         return None
     raise RefusedError("topic: none that a device sends on")
@@ -203,6 +203,8 @@ def _body(payload: bytes) -> JsonObject:
         raise RefusedError(f"payload: longer than {LARGEST_BYTES} bytes")
     try:
         text = payload.decode()
+        if nested_deeper(text, DEEPEST):
+            raise RefusedError("payload: nested too deeply")
         body: Json = _DECODE(text)
     except ValueError as error:  # no UTF-8, no JSON, or a number of more digits than Python reads
         raise RefusedError(f"payload: {error}"[:200]) from None
