@@ -10,6 +10,7 @@ import pytest
 
 from agent.cli import plot
 from agent.cli.netjson import monitoring
+from agent.cli.verbs.status import SPEEDS
 from agent.cli.verbs.usage import lines, outlook, runs_out, told
 
 GB = 10**9
@@ -89,8 +90,8 @@ def test_days_without_traffic_slow_the_pace() -> None:
 @pytest.mark.parametrize("state", ["throttled", "forced", "lifted", "suspended", "expired"])
 def test_a_plan_out_of_the_ordinary_is_said(state: str) -> None:
     text = "\n".join(lines(answer(plan={"state": state, "reason": "as decided"}), room=80))
-    assert f"{state}: as decided" in text
-    assert "normal" not in "\n".join(lines(answer(plan={"state": "normal", "reason": "64 % used"}), room=80))
+    assert f"{SPEEDS[state]}: as decided" in text
+    assert SPEEDS["normal"] not in "\n".join(lines(answer(plan={"state": "normal", "reason": "64 % used"}), room=80))
 
 
 def test_what_a_technician_must_not_miss() -> None:
