@@ -117,6 +117,7 @@ SCREENS = (
     Screen("ping 10.99.0.1 --count 3"),
     Screen("at AT+CSQ"),
     Screen("at AT+CFUN=1,1"),
+    Screen("speed"),
     Screen("decode 'AT+QENG=\"servingcell\"' answer.txt", shown=20, bare=True),
     Screen("bundle --out ticket.tar.gz", bundled),
     Screen("reset radio --yes"),

@@ -169,6 +169,7 @@ def test_the_doctor_fits_in_every_language(name: str, columns: int) -> None:
 
 VERBS = (
     "status", "usage", "usage --months", "signal", "log", "log --audit", "log --all", "modem", "ping 10.99.0.1",
+    "speed",
     "reset radio --yes", "throttle lift --reason telemedicine", "throttle auto", "topup 2GB --yes", "config check",
 )  # fmt: skip
 
