@@ -27,7 +27,9 @@ def decode(command: str, reply: bytes | str) -> dict[str, object]:
     if final is None and unsolicited and (ended := final_of(unsolicited[-1])) is not None and call_result(ended):
         final = ended  # NO CARRIER with nothing behind it did end the command
         unsolicited.pop()
-    reading = read(response) if response and (final is None or final.ok) else None
+    # A line of commands ends at the first that fails: what came before it stands.
+    stands = final is None or final.ok or (response is not None and response.row.name == "chain")
+    reading = read(response) if response and stands else None
     if response is not None and reading is None and response.result is not None and response.result.ok:
         reading = _later(response, unsolicited)
     if response is not None and response.row.clause == "" and final is None and _bare(response):

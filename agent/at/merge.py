@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 
 from agent.at.engine.grammar import Reading
 from agent.at.standard.registration import DOMAINS, standing
-from agent.at.vendor.fibocom import intel_carriers
+from agent.at.vendor.intel import intel_carriers
 from agent.at.vendor.quectel_qeng import settle_sinr
 
 # From the serving cell's own report down to the coarse index of +CSQ.
 SIGNAL_SOURCES = (
-    "+QENG", "+CPSI", "^HCSQ", "#RFSTS", "^RFSTS", "!GSTATUS", "+RSRP", "+RSRQ", "+XCESQ", "+XMCI",
+    "+QENG", "+CPSI", "^MONSSC", "^HCSQ", "#RFSTS", "^RFSTS", "!GSTATUS", "+RSRP", "+RSRQ", "+XCESQ", "+XMCI",
     "+GTCCINFO", "^DEBUG", "^CELLINFO", "^SMONI", "+NETDMSGEX", "+MUESTATS", "+QCSQ", "+UCGED", "+EEMGINFO", "+CCED",
-    "+ZRSSI", "+ZCELLINFO", "$QCRSRP", "$QCRSRQ", "+CESQ", "+CSQ",
+    "+ZRSSI", "+ZCELLINFO", "+SGCELLINFOEX", "+CCINFO", "$QCRSRP", "$QCRSRQ", "+CESQ", "+CSQ",
 )  # fmt: skip
 CARRIER_SOURCES = (
-    "+QCAINFO", "+GTCAINFO", "+XLEC", "#CAINFO", "#CAINFOEXT", "!GSTATUS", "^HFREQINFO", "+ZCAINFO", "^CA_INFO",
-    "^DEBUG",
+    "+QCAINFO", "+GTCAINFO", "+XLEC", "#CAINFO", "#CAINFOEXT", "!GSTATUS", "^HFREQINFO", "^CASCELLINFO", "+ZCAINFO",
+    "^CA_INFO", "^DEBUG",
 )  # fmt: skip
 CELL_SOURCES = (*SIGNAL_SOURCES, "+QNWINFO", *CARRIER_SOURCES, "^MONSC", "^LTERSRP")
 # Names that several commands use for things of their own: registration keeps the plain name, then whoever was asked

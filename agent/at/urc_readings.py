@@ -12,7 +12,7 @@ from agent.at.engine.grammar import Reading, at, number, payload, prefix_of, spl
 from agent.at.engine.row import EXECUTE, READ, SET, Command
 from agent.at.standard import network_time, packet_data, registration, signal, sim, sms
 from agent.at.table import find
-from agent.at.vendor import huawei, telit
+from agent.at.vendor import huawei, telit, zte
 
 
 def read_news(line: str) -> Reading | None:
@@ -118,5 +118,6 @@ _READERS: dict[str, Callable[[str], Reading | None]] = {
     "+XCESQI": lambda line: signal.read_xcesq([line], Command(line)),
     "+CEDRXP": lambda line: registration.read_edrx([line], Command(line)),
     "+UUPSDA": _profile_active,
+    "+ZPASR": lambda line: zte.read_zpas([line], Command(line)),
     "+UUSIMSTAT": lambda line: _state(line, "sim_state"),
 }

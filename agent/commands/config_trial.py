@@ -13,7 +13,6 @@ from functools import partial
 from agent.commands import pushed_config
 from agent.commands.agent import Agent
 from agent.errors import StoreError
-from agent.status import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -49,22 +48,15 @@ async def decide(agent: Agent) -> None:
     """Return when no configuration is on trial (any more). Raises StoreError."""
     while (made := await agent.store.run(pushed_config.trial)) is not None:
         now = agent.clock.now()
-        if reached(made, agent.snapshot()):
+        if made.reached(agent.snapshot().session):
             await agent.store.run(partial(pushed_config.confirm, id=made.id))
-        elif made.left_s(now.boot_id, now.boot_s) <= 0:
-            await roll_back(agent, made.id, f"the broker was not reached within {made.limit_s:g} s")
+        elif made.timed_out(now.boot_id, now.boot_s):
+            await roll_back(agent, made.id, made.timeout)
         else:
             await asyncio.sleep(LOOK_S)
 
 
-def reached(made: pushed_config.Trial, look: Snapshot) -> bool:
-    """Whether the device can be reached in a session that is younger than the trial."""
-    return look.session.proved and (look.session.since_boot_s or 0.0) > made.began_s
-
-
-async def roll_back(agent: Agent, id: str, reason: str) -> bool:
-    """End this trial and go back to the good configuration; False when it is not on trial (any more)."""
-    if not await agent.store.run(partial(pushed_config.give_up, id=id, reason=reason)):
-        return False
-    await agent.restart()
-    return True
+async def roll_back(agent: Agent, id: str, reason: str) -> None:
+    """End this trial and go back to the good configuration; nothing where it is not on trial (any more)."""
+    if await agent.store.run(partial(pushed_config.give_up, id=id, reason=reason)):
+        await agent.restart()

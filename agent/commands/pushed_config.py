@@ -20,6 +20,7 @@ from agent.config_rules import SECRETS
 from agent.errors import ConfigError, Rejected
 
 if TYPE_CHECKING:
+    from agent.mqtt.session_state import SessionState
     from agent.store.database import Database
 
 GOOD, BEFORE, TRIAL, LAST = "config.good", "config.before", "config.trial", "config.last"
@@ -38,8 +39,16 @@ class Trial:
     limit_s: float
     starts: int = 0
 
-    def left_s(self, boot: str, boot_s: float) -> float:
-        return self.limit_s - (boot_s - self.began_s if boot == self.boot else boot_s)
+    @property
+    def timeout(self) -> str:
+        return f"the broker was not reached within {self.limit_s:g} s"
+
+    def timed_out(self, boot: str, boot_s: float) -> bool:
+        return boot_s - (self.began_s if boot == self.boot else 0.0) >= self.limit_s
+
+    def reached(self, session: SessionState) -> bool:
+        """Whether the device can be reached in a session that is younger than the trial."""
+        return session.proved and session.since_boot_s is not None and session.since_boot_s > self.began_s
 
 
 # -- on the store's thread -----------------------------------------------------------------------------------------
@@ -119,8 +128,8 @@ def start(db: Database, boot: str, boot_s: float) -> dict[str, object]:
     """The overlay at a start of the agent; a trial out of time or out of starts is given up here."""
     made = trial(db)
     if made is not None:
-        if made.left_s(boot, boot_s) <= 0:
-            give_up(db, f"the broker was not reached within {made.limit_s:g} s")
+        if made.timed_out(boot, boot_s):
+            give_up(db, made.timeout)
         elif made.starts >= STARTS:
             give_up(db, f"the agent started {made.starts} times without reaching the broker")
         else:

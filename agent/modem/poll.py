@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from agent.status_schema import Context
 
 TECHNOLOGY_SOURCES = (
-    "+QENG", "+QNWINFO", "+CPSI", "^SYSINFOEX", "^HCSQ", "!GSTATUS", "+GTCCINFO", "^DEBUG", "^CELLINFO", "^SMONI",
-    "+NETDMSGEX", "+MUESTATS", "+EEMGINFO", "+QCSQ", "+CNSMOD", "#PSNT",
+    "+QENG", "+QNWINFO", "+CPSI", "^MONSSC", "^SYSINFOEX", "^HCSQ", "!GSTATUS", "+GTCCINFO", "^DEBUG", "^CELLINFO",
+    "^SMONI", "+NETDMSGEX", "+MUESTATS", "+EEMGINFO", "+QCSQ", "+CNSMOD", "#PSNT",
 )  # fmt: skip
 COUNTER_SOURCES = ("+QGDCNT", "+UGCNTRD")
 _SIGNAL_FIELDS = ("rssi_dbm", "rsrp_dbm", "rsrq_db", "rscp_dbm", "ecio_db")

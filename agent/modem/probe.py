@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from agent.at.engine.urc import NMEA
+
 SAMPLE_BYTES = 512  # enough for several sentences of any of these
 
-_NMEA = re.compile(rb"\$(?:G[ABLNPQ]|P)[A-Z]{2,7},")  # NMEA 0183: talker, sentence, fields
 _HDLC = 0x7E  # ends each frame of Qualcomm's diagnostic protocol
 _SENT = re.compile(rb"AT[\r\n]*")
 
@@ -15,7 +16,7 @@ def judge(heard: bytes) -> str:
     """One clause for a technician: what the port does instead of answering."""
     if not heard:
         return "answers nothing"
-    if _NMEA.search(heard):
+    if NMEA.search(heard.decode("latin-1")):
         return "streams NMEA sentences: a GPS port"
     if not _SENT.sub(b"", heard):
         return "sends back what it is sent and nothing else: an echo, no modem"

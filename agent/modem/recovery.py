@@ -67,7 +67,7 @@ class Recovery:
         else:
             self.pin_refusal = ""
         if decision.rung:
-            await self._act(decision)
+            await self._act(decision.rung, decision.reason)
         return decision
 
     async def _unlock(self, evidence: Evidence) -> None:
@@ -121,11 +121,11 @@ class Recovery:
         self._saved_uptime_s = self._history.uptime_s
         await self._save(self._memory)
 
-    async def _act(self, decision: Decision) -> None:
-        log.warning("recovery: %s", decision.reason)
+    async def _act(self, rung: str, reason: str) -> None:
+        log.warning("recovery: %s", reason)
         try:
-            outcome = await self._modem.reset(decision.rung or "")
+            outcome = await self._modem.reset(rung)
         except (ModemError, OSError) as error:
-            log.warning("recovery: %s failed: %s", decision.rung, error)
+            log.warning("recovery: %s failed: %s", rung, error)
             return
         log.info("recovery: %s", outcome["text"])

@@ -196,14 +196,18 @@ give_up() {  # REASON
 
 judge() {
 	end=$(($(now_s) + JUDGE_S))
-	until is_well; do
-		if [ "$(now_s)" -ge "$end" ]; then
+	while :; do
+		looked_s=$(now_s)  # before it looks: the last look begins after the end
+		if is_well; then
+			conclude installed ""
+			return
+		fi
+		if [ "$looked_s" -ge "$end" ]; then
 			give_up "within $JUDGE_S s: ${fault:-it did not say that it is well}"
 			return
 		fi
 		sleep "$LOOK_S"
 	done
-	conclude installed ""
 }
 
 # What the new agent says of itself, held against what the old one said when it asked, and against the kernel. Read once:

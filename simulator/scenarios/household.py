@@ -9,6 +9,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from agent.household.metered import dhcp_options, element
 from agent.modem import Reading
 from agent.plan import (
     Decision,
@@ -27,6 +28,7 @@ from agent.plan import (
 )
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
+from simulator.scenarios.devices import Announcement, Updates
 
 _BOOT_ID = "5a1f0b52-0000-4000-8000-000000000001"
 _RADIO_BPS = 60_000_000.0
@@ -44,10 +46,12 @@ def plan_of(table: dict[str, Any]) -> Plan:
 class Household:
     """Traffic, the device's clock and the ledger of one device."""
 
-    def __init__(self, modem: SimModem, plan: Plan, device_clock: datetime) -> None:
-        self.modem, self.plan = modem, plan
+    def __init__(self, modem: SimModem, plan: Plan, device_clock: datetime, metered: str = "auto") -> None:
+        self.modem, self.plan, self.metered = modem, plan, metered
+        self.updates = Updates()
         self.down_bps = self.up_bps = 0.0
         self.carried_bytes = 0  # the truth, to hold the ledger against
+        self.slow_s = 0.0
         self._device_at = (modem.now, device_clock)
         self._network_at: tuple[float, datetime] | None = None
         self._ifindex = 3
@@ -81,9 +85,10 @@ class Household:
         """Carry what was asked for since the last call, and count it."""
         now = self.modem.now
         elapsed, self._sampled_s = now - self._sampled_s, now
+        self.slow_s += elapsed if self.decision.state == "throttled" else 0.0
         if self.modem.data_flows and self._present:
             limits = self.decision.rates
-            received = self._carried(self.down_bps, limits.down_bps) * elapsed / 8
+            received = self._received(elapsed, self._carried(_RADIO_BPS, limits.down_bps) * elapsed / 8)
             sent = self._carried(self.up_bps, limits.up_bps) * elapsed / 8
             self._link[0] += received
             self._link[1] += sent
@@ -94,6 +99,20 @@ class Household:
         else:
             self.ledger = settle(self.ledger, self.moment(), self.plan)
         self.decision = decide(self.ledger, self.plan, self.moment())
+
+    def announcement(self) -> Announcement:
+        """What the agent has the router say to the devices: `household.metered`, the state of the plan."""
+        dhcp = {option.number: option.value.encode() for option in dhcp_options(self.metered, "")}
+        return Announcement(dhcp, element(self.decision.state) if self.metered != "off" else b"")
+
+    def _received(self, elapsed_s: float, most: float) -> float:
+        """Bytes that came in this time: people and updates get of the line in proportion to what they ask."""
+        updates = self.updates.wanted(self.announcement(), elapsed_s)
+        wanted = self.down_bps * elapsed_s / 8 + sum(updates.values())
+        through = min(1.0, most / wanted) if wanted else 0.0
+        for kind, amount in updates.items():
+            self.updates.arrived(kind, amount * through)
+        return wanted * through
 
     def _carried(self, wanted_bps: float, shaped_bps: int | None) -> float:
         operator_bps = self.modem.state.network.data_bps or _RADIO_BPS
@@ -148,6 +167,9 @@ class Household:
             "period": self.ledger.period.label,
             "clock": moment.wall.isoformat(timespec="seconds"),
             "trust": moment.trust.value,
+            "slow_hours": self.slow_s / 3600,
+            "updates_gb": self.updates.fetched_bytes / 1e9,
+            "updates_waiting_gb": self.updates.waiting_bytes / 1e9,
             "miscounted_bytes": abs(self.ledger.total_received_bytes + self.ledger.total_sent_bytes + self._pending())
             - self.carried_bytes,
         }

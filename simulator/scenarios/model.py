@@ -15,7 +15,11 @@ from simulator.scenarios.rehearsal import action_problem, expectation_problem
 from simulator.toml_lines import line_of, tomllib
 
 DATA = Path(__file__).parent / "data"
-KEYS = ("name", "about", "profile", "seed", "start", "device_clock", "poll_s", "sample_s", "settings", "plan", "step")
+KEYS = (
+    *("name", "about", "profile", "seed", "start", "device_clock", "poll_s", "sample_s"),
+    *("metered", "settings", "plan", "step"),
+)
+METERED = ("auto", "off")
 STEP_KEYS = ("at", "do", "expect", "within_s", "note")
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -43,6 +47,7 @@ class Scenario:
     device_clock: datetime | None = None  # what the device's clock says at the start; None: the right time
     poll_s: float = 60.0
     sample_s: float = 30.0
+    metered: str = "auto"  # `household.metered` of the configuration
     settings: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
     file: str = ""
@@ -97,6 +102,7 @@ class _Reader:
             device_clock=self._time("device_clock", None),
             poll_s=self._number("poll_s", 60.0),
             sample_s=self._number("sample_s", 30.0),
+            metered=self._metered(),
             settings=self.table.get("settings", {}),
             plan=self.table.get("plan", {}),
             file=str(self.path),
@@ -108,6 +114,12 @@ class _Reader:
                 settings.assign(settings.State(), name, value)
             except SimulatorError as error:
                 raise self.wrong(str(error), "settings", key=name) from error
+
+    def _metered(self) -> str:
+        value = self.table.get("metered", "auto")
+        if value not in METERED:
+            raise self.wrong(f"metered must be {' or '.join(METERED)}, not {value!r}", key="metered")
+        return str(value)
 
     def _number(self, key: str, default: float, *, whole: bool = False) -> Any:
         value = self.table.get(key, default)

@@ -7,23 +7,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.modem import Reading
 from simulator.errors import SimulatorError
 from simulator.modem import SimModem
 from simulator.modem import state as settings
 from simulator.ports.actions import ACTIONS, parse_time, perform, status
+from simulator.scenarios.devices import kind_of
 
-# name -> how its words are read, and what they are
-HOUSEHOLD: dict[str, tuple[tuple[Callable[[str], object], ...], str]] = {
-    "traffic": ((float, float), "DOWN_MBIT [UP_MBIT]: what the household asks of the line from now on"),
-    "device-clock": ((parse_time,), "TIME: what the device's own clock says"),
-    "top-up": ((float,), "GB: more allowance in this billing period"),
+
+class Words(NamedTuple):
+    """How the words of an action are read, and what they are."""
+
+    needed: tuple[Callable[[str], object], ...]
+    about: str
+    optional: tuple[Callable[[str], object], ...] = ()
+
+
+HOUSEHOLD = {
+    "traffic": Words((float,), "DOWN_MBIT [UP_MBIT]: what the household asks of the line from now on", (float,)),
+    "device-clock": Words((parse_time,), "TIME: what the device's own clock says"),
+    "updates": Words((kind_of, float), "DEVICE GB: published for a device of this kind, which fetches them by itself"),
+    "top-up": Words((float,), "GB: more allowance in this billing period"),
 }
 PLAN_FACTS = (
     *("state", "down_bps", "used_gb", "remaining_gb", "percent", "period", "clock", "trust"),
-    "miscounted_bytes",
+    *("slow_hours", "updates_gb", "updates_waiting_gb", "miscounted_bytes"),
 )
 SOURCES = ("reading", "plan", "modem", "says", "urc", "answers", "cause")
 COMPARISON = re.compile(r"(>=|<=|>|<|~)\s*(.*)", re.DOTALL)
@@ -35,16 +45,18 @@ def action_problem(profile: str, action: Sequence[str]) -> str:
     if not action or action[0] not in {*ACTIONS, *HOUSEHOLD}:
         return f"no action {text!r}; there are: {', '.join(sorted({*ACTIONS, *HOUSEHOLD}))}"
     name, *args = action
-    readers, about = HOUSEHOLD.get(name, ((), ""))
+    words = HOUSEHOLD.get(name)
     try:
-        if name not in HOUSEHOLD:
+        if words is None:
             perform(SimModem(profile), name, args)
-        elif not args or len(args) > len(readers):
-            raise IndexError
+            return ""
+        readers = words.needed + words.optional
+        if not len(words.needed) <= len(args) <= len(readers):
+            return f"{text!r} has not the words that it needs: {name} {words.about}"
         for read, word in zip(readers, args, strict=False):
             read(word)
     except IndexError:
-        return f"{text!r} has not the words that it needs: {name} {about}"
+        return f"{text!r} has not the words that it needs"
     except (SimulatorError, ValueError) as error:
         return f"{text!r}: {error}"
     return ""

@@ -58,7 +58,8 @@ class Player:
         chosen = scenario.seed if seed is None else seed
         self.modem = SimModem(scenario.profile, seed=chosen, wall=scenario.start, settings=scenario.settings)
         self.observer = Observer(self.modem)
-        self.household = Household(self.modem, plan_of(scenario.plan), scenario.device_clock or scenario.start)
+        device_clock = scenario.device_clock or scenario.start
+        self.household = Household(self.modem, plan_of(scenario.plan), device_clock, scenario.metered)
         self.modem.watchers.append(lambda text: self._line("modem", text))
         self._next_poll_s = self._next_sample_s = 0.0
         self._urcs_from = 0
@@ -108,6 +109,9 @@ class Player:
                 self.household.up_bps = float(args[1]) * 1e6 if len(args) > 1 else 0.0
             elif name == "device-clock":
                 self.household.set_device_clock(parse_time(args[0]))
+            elif name == "updates":
+                self.household.pass_time()
+                self.household.updates.offer(args[0], float(args[1]))
             elif name == "top-up":
                 self.household.top_up(float(args[0]))
             else:

@@ -12,6 +12,7 @@ from agent.commands import pushed_config
 from agent.commands.pushed_config import STARTS, Trial
 from agent.config import Config
 from agent.errors import Rejected
+from agent.mqtt.session_state import SessionState
 from agent.store import Database
 
 CHANGES = {"operator.beat_s": 1800}
@@ -50,6 +51,20 @@ def test_a_trial_has_its_time_from_its_beginning_or_from_a_later_boot(
     if kept is None:
         reason = "the broker was not reached within 60 s"
         assert last(database) == {"id": "c1", "result": "rolled back", "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("session", "reached"),
+    [
+        (SessionState(proved=True, since_boot_s=100.5), True),
+        (SessionState(proved=True, since_boot_s=100.0), False),  # it may have stood when the trial began
+        (SessionState(proved=True, since_boot_s=None), False),
+        (SessionState(connected=True, since_boot_s=100.5), False),
+    ],
+)
+def test_the_device_is_reached_in_a_session_younger_than_the_trial(session: SessionState, reached: bool) -> None:
+    assert TRIAL.reached(session) is reached
+    assert replace(TRIAL, began_s=0.0).reached(replace(session, since_boot_s=None)) is False
 
 
 def test_a_trial_has_so_many_starts(database: Database) -> None:

@@ -364,3 +364,15 @@ def test_pushed_keys_are_dropped_on_the_device_alone(tmp_path: Path, config: Con
         assert await agent.store.run(pushed_config.overlay) == {}
 
     run(tmp_path, config, story)
+
+
+def test_a_command_ends_no_trial_but_its_own(tmp_path: Path, config: Config) -> None:
+    async def story(agent: Reporting, channel: Channel) -> None:
+        await channel.send("config.set", "c1", {"changes": {"operator.beat_s": 1800}, "confirm_s": 60})
+        await channel.until(lambda: agent.config.operator.beat_s == 1800)
+        await config_trial.roll_back(agent, "c0", "the command was cancelled")
+        on_trial = await agent.store.run(pushed_config.trial)
+        assert on_trial is not None
+        assert on_trial.id == "c1"
+
+    run(tmp_path, config, story)

@@ -57,9 +57,10 @@ class Channel:
         raise AssertionError("it never came to be")
 
     async def settle(self) -> None:
-        """Until no command is under way."""
+        """Until no command is under way. wait() lets the loop run even when all have ended; gather() of 3.12 does not,
+        and a task leaves the runner's set in a callback."""
         while self.agent.runner._tasks:
-            await asyncio.gather(*self.agent.runner._tasks, return_exceptions=True)
+            await asyncio.wait(self.agent.runner._tasks)
 
 
 def tell(

@@ -10,9 +10,11 @@ from typing import cast
 import pytest
 
 from agent.daemon.live_agent import LiveAgent
-from agent.daemon.liveness import Liveness
-from agent.daemon.tasks.recovery import TROUBLE, Found, Recovering
+from agent.daemon.liveness import Liveness, Verdict
+from agent.daemon.tasks.recovery import TROUBLE, Found, Recovering, Standing
+from agent.events import Occurrence, PinRefused
 from agent.modem import Evidence
+from agent.mqtt import SessionState
 from agent.net.facts import Reach
 from tests.daemon.test_silence import LINK, NO_ADDRESS, WELL, World
 
@@ -81,3 +83,56 @@ def test_bytes_that_come_in_while_it_is_asked_show_that_a_line_lives(monkeypatch
     assert world.probes
     assert (world.causes, world.steps) == ([], [])
     assert task.online
+    assert task._passing  # so that nothing of it is reset, whatever the module says
+
+
+SILENT = Reach("192.0.2.1", False, None)
+HEARD = Reach("192.0.2.2", True, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("servers", "hosts", "found"),
+    [
+        ((), (SILENT,), Found(hosts=(False,), name_server=None)),
+        ((SILENT,), (SILENT,), Found(hosts=(False,), name_server=False)),
+        ((SILENT, HEARD), (HEARD, SILENT), Found(hosts=(True, False), name_server=True)),
+    ],
+)
+def test_what_a_probe_found(
+    servers: tuple[Reach, ...], hosts: tuple[Reach, ...], found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No name server to ask is not a name server that is silent."""
+    heard: list[float | None] = []
+
+    def look(liveness: Liveness, now_s: float, samples: object, *, heard_s: float | None, **more: object) -> Verdict:
+        heard.append(heard_s)
+        return Verdict.PROBE
+
+    world = World()
+    world.sums = (0, 0, 0)
+    monkeypatch.setattr(Liveness, "look", look)
+    monkeypatch.setattr(Recovering, "_standing", lambda task: Standing.WHOLE)
+    monkeypatch.setattr(Recovering, "_probe", lambda task: (servers, hosts))
+    agent = SimpleNamespace(
+        clock=world, samples=world.samples, session=SessionState(heard_boot_s=990.0),
+        watching=SimpleNamespace(state="ready", reading=WELL),
+    )  # fmt: skip
+    task = Recovering(cast(LiveAgent, agent))
+    asyncio.run(task._look(Liveness(world.boot_s)))
+    assert task._found == found
+    assert set(heard) == {990.0}  # what the broker said last shows a line that lives
+
+
+def test_why_a_pin_is_not_tried_is_said_once() -> None:
+    said: list[Occurrence] = []
+    task = Recovering(cast(LiveAgent, SimpleNamespace()), said.append)
+    for refusal in ("", "1 attempt left", "1 attempt left", "", ""):
+        task._note_pin(refusal)
+    assert said == [PinRefused("1 attempt left"), PinRefused("")]
+
+
+@pytest.mark.parametrize(("text", "remembered"), [(None, {}), ("[1]", {}), ("null", {}), ('{"a": 1}', {"a": 1})])
+def test_a_memory_that_is_no_table_is_none(text: str | None, remembered: dict[str, int]) -> None:
+    world = World(memory={} if text is None else {TROUBLE: text})
+    task = Recovering(cast(LiveAgent, SimpleNamespace(store=world)))
+    assert asyncio.run(task._load(TROUBLE)) == remembered

@@ -196,6 +196,7 @@ def test_a_healthy_day_asks_nothing_and_does_nothing(monkeypatch: pytest.MonkeyP
     world = World()
     world.live(86_400, monkeypatch)
     assert (world.probes, world.steps, world.events, world.causes) == ([], [], [], [])
+    assert module_under_test.TROUBLE not in world.memory  # no look writes to the flash
 
 
 def test_a_broker_that_is_away_is_no_dead_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,6 +359,7 @@ def test_what_is_set_up_for_the_way_out(links: Any, routes: Any, standing: Stand
     [
         ("example.org", ("example.org", 443)),
         ("example.org:80", ("example.org", 80)),
+        ("XX.example.org:80", ("XX.example.org", 80)),
         ("[2001:db8::1]:8443", ("2001:db8::1", 8443)),
     ],
 )

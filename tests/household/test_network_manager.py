@@ -117,7 +117,9 @@ def metered_says_network_manager(folder: Path, options: str) -> str:
         with ended(device.popen(*inside, cwd=folder, stdout=log, stderr=log)) as shell:
 
             def ask(*words: str) -> str:
-                spaces = [f"--{kind}=/proc/{shell.pid}/ns/{name}" for kind, name in (("mount", "mnt"), ("net", "net"))]
+                # With its root too: the mount namespace's own is another one where this is a chroot itself.
+                of = {"mount": "ns/mnt", "net": "ns/net", "root": "root"}
+                spaces = [f"--{kind}=/proc/{shell.pid}/{name}" for kind, name in of.items()]
                 command = ["nsenter", *spaces, "nmcli", *words]
                 return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +12,8 @@ from click.testing import CliRunner
 from simulator.errors import DataError, UnknownName
 from simulator.scenarios import load, names, play
 from simulator.scenarios.cli import command
-from simulator.scenarios.runner import holds
+from simulator.scenarios.devices import KINDS, Announcement
+from simulator.scenarios.runner import Player, holds
 
 WANTED = {
     "household-day",
@@ -22,6 +25,7 @@ WANTED = {
     "operator-outage",
     "month-end",
     "wrong-clock",
+    "updates-held",
 }
 
 
@@ -85,6 +89,42 @@ def test_how_an_expectation_is_held(found: object, wanted: object, outcome: bool
     assert holds(found, wanted) is outcome
 
 
+def month_of_updates(metered: str) -> dict[str, Any]:
+    player = Player(replace(load("updates-held"), metered=metered), tell=lambda line: None)
+    player.play()
+    return player.household.facts()
+
+
+def test_devices_that_hear_of_the_metered_line_leave_3_gb_and_keep_it_fast() -> None:
+    heard, unheard = month_of_updates("auto"), month_of_updates("off")
+    assert unheard["updates_gb"] - heard["updates_gb"] >= 3.0
+    assert unheard["slow_hours"] > 24.0
+    assert heard["slow_hours"] == 0.0
+
+
+BEACON = b"\xdd\x08\x00\x50\xf2\x11%c\x00\x00\x00"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "held"),
+    [
+        ("windows-wifi", Announcement({}, BEACON % 2), True),
+        ("windows-wifi", Announcement({}, BEACON % 4), True),
+        ("windows-wifi", Announcement({}, BEACON % 1), False),
+        ("windows-wifi", Announcement({}, b"\xdd\x04\x00\x50\xf2\x01" + BEACON % 2), True),
+        ("windows-wifi", Announcement({43: b"ANDROID_METERED"}), False),
+        ("windows-cable", Announcement({43: b"ANDROID_METERED"}, BEACON % 2), False),
+        ("android", Announcement({43: b"\x01\x0fANDROID_METERED"}), True),
+        ("android", Announcement({114: b"ANDROID_METERED"}, BEACON % 2), False),
+        ("linux", Announcement({}, BEACON % 2), True),
+        ("linux", Announcement({}, b"\xdd\x08\x00\x50"), False),
+        ("iphone", Announcement({43: b"ANDROID_METERED"}, BEACON % 2), False),
+    ],
+)
+def test_what_a_device_makes_of_what_it_hears(kind: str, said: Announcement, held: bool) -> None:
+    assert KINDS[kind].holds_back(said) is held
+
+
 MISTAKES = [
     ("[[step]\n", 1, "not TOML"),
     ('name = "x"\n', 1, "needs at least one [[step]]"),
@@ -100,6 +140,9 @@ MISTAKES = [
     ('[[step]]\nat = "1s"\ndo = ["fault hnag"]\n', 3, "no fault named 'hnag'"),
     ('[[step]]\nat = "1s"\ndo = ["set rsrq loud"]\n', 3, "is not a number"),
     ('[[step]]\nat = "1s"\ndo = ["traffic fast"]\n', 3, "could not convert"),
+    ('[[step]]\nat = "1s"\ndo = ["updates linux"]\n', 3, "has not the words that it needs: updates DEVICE GB"),
+    ('[[step]]\nat = "1s"\ndo = ["updates fridge 1"]\n', 3, "no device named 'fridge'"),
+    ('metered = "yes"\n[[step]]\nat = "1s"\n', 1, "metered must be auto or off"),
     ('[[step]]\nat = "1s"\ndo = ["top-up"]\n', 3, "has not the words that it needs: top-up GB"),
     ('[[step]]\nat = "1s"\nexpect = { "plan.stat" = "x" }\n', 3, "the plan tells no 'stat'"),
     ('[[step]]\nat = "1s"\nexpect = { "reading.signal.rspr" = 1 }\n', 3, "at 'rspr' there are"),

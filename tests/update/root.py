@@ -81,8 +81,12 @@ class Package:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
+class Unavailable(Exception):
+    """What this machine lacks for such a root."""
+
+
 class DebianRoot:
-    """`with DebianRoot() as root`. Needs root, overlayfs and namespaces."""
+    """`with DebianRoot() as root`. Needs root, overlayfs and namespaces; raises Unavailable without."""
 
     def __init__(self) -> None:
         self._boot: subprocess.Popen[bytes] | None = None
@@ -105,7 +109,7 @@ class DebianRoot:
         )
         while not ready.exists():
             if self._holder.poll() is not None:
-                raise RuntimeError("no overlay or namespace here")
+                raise Unavailable("overlay: this kernel mounts none, or makes no namespaces")
             time.sleep(0.02)
         self.root = Path(f"/proc/{self._holder.pid}/root{self.merged}/m")
         try:
@@ -163,8 +167,9 @@ class DebianRoot:
     def _inside(self, *words: str) -> list[str]:
         pid = self._holder.pid
         return [
-            "nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--net=/proc/{pid}/ns/net", "unshare", "--mount", "--pid",
-            "--fork", "--kill-child=KILL", "chroot", f"{self.merged}/m", *words,
+            # A mount namespace is entered at its own root, which is not ours where this is a chroot itself.
+            "nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--net=/proc/{pid}/ns/net", f"--root=/proc/{pid}/root",
+            "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "chroot", f"{self.merged}/m", *words,
         ]  # fmt: skip
 
     def run(self, *words: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from agent.update import folders
 from agent.update.verdict import RESTORED
-from tests.update.root import BOOTED_S, BROKEN, GOOD, JUDGED_S, PROJECT, SILENT, DebianRoot, Package
+from tests.update.root import BOOTED_S, BROKEN, GOOD, JUDGED_S, PROJECT, SILENT, DebianRoot, Package, Unavailable
 from tests.update.trials import KINDS, Device, Kind
 
 JUDGE = Path(folders.__file__).with_name("judge.sh")
@@ -32,7 +32,7 @@ def device() -> Iterator[Device]:
     try:
         with DebianRoot() as root:
             yield Device(root)
-    except RuntimeError as error:
+    except Unavailable as error:
         pytest.skip(str(error))
 
 

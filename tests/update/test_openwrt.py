@@ -17,7 +17,7 @@ import pytest
 
 from agent.update.verdict import INSTALLED, REFUSED, RESTORED
 from tests.packaging.conftest import OPENWRT, busybox
-from tests.update.root import CRASH, GOOD, DebianRoot
+from tests.update.root import CRASH, GOOD, DebianRoot, Unavailable
 from tests.update.test_judge import NEEDED
 
 __all__ = ["busybox"]
@@ -91,7 +91,7 @@ def root(manager: str) -> Iterator[DebianRoot]:
         with DebianRoot() as root:
             _openwrt(root, manager)
             yield root
-    except RuntimeError as error:
+    except Unavailable as error:
         pytest.skip(str(error))
 
 

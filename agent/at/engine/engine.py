@@ -205,6 +205,7 @@ class Engine:
         line = line.rstrip()
         if not line:
             return
+        line = _past_echo(pending, line) if pending else line
         parts = glued(line, pending.row.accepted if pending else frozenset())
         if len(parts) > 1:
             for part in parts:
@@ -303,6 +304,15 @@ class Engine:
         if self._body_of is not None:
             self._events.append(Urc(self._body_of))
             self._body_of = None
+
+
+def _past_echo(pending: _Pending, line: str) -> str:
+    """The answer behind an echo on the same line, as logs give it that hold a conversation in one line."""
+    command = pending.command.text
+    if pending.lines or line[: len(command)].casefold() != command.casefold():
+        return line
+    rest = line[len(command) :].lstrip()
+    return rest if prefix_of(rest) in pending.row.accepted - {""} else line
 
 
 def _folded(text: str) -> str:

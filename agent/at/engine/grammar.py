@@ -18,7 +18,7 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 _REAL = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
 _HEX = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{1,24})", re.ASCII)
 _RANGE = re.compile(r"([0-9]{1,9})\s*(?:-\s*([0-9]{1,9}))?", re.ASCII)
-_LIST_CAP = 4096  # a test form such as (0-4294967295) is a range, not a list to write out
+_LIST_CAP = 4096  # a test form such as (0-4294967295) is a range: cut to a list it would be a wrong one
 
 
 def prefix_of(line: str) -> str:
@@ -119,13 +119,14 @@ def plain(value: float | None) -> float | int | None:
     return int(value) if value is not None and value == int(value) else value
 
 
-def hexadecimal(raw: str | None) -> int | None:
-    """A hexadecimal number with or without 0x and quotes. A space inside makes it unreadable (Gobi 1000 writes
-    `  0 5`, which may be two bytes or a cut word): better unknown than wrong."""
+def hexadecimal(raw: str | None, high: int | None = None) -> int | None:
+    """A hexadecimal number with or without 0x and quotes, None past `high`. A space inside makes it unreadable (Gobi
+    1000 writes `  0 5`, which may be two bytes or a cut word): better unknown than wrong."""
     if raw is None:
         return None
     match = _HEX.fullmatch(unquote(raw))
-    return int(match[1], 16) if match else None
+    value = int(match[1], 16) if match else None
+    return None if value is None or (high is not None and value > high) else value
 
 
 def bracketed(body: str) -> list[str]:
@@ -165,14 +166,22 @@ def known_cell(value: int | None, bits: int = 28) -> int | None:
 
 
 def number_list(raw: str) -> list[int]:
-    """`1,3-5,7` (with or without brackets) as numbers; what is no number is left out."""
+    """`1,3-5,7` (with or without brackets) as numbers; what is no number is left out; a range too wide to list leaves
+    nothing."""
     result: list[int] = []
     for part in raw.strip().strip("()").split(","):
         match = _RANGE.fullmatch(part.strip())
-        if match:
-            low, high = int(match[1]), int(match[2] or match[1])
-            result.extend(range(low, min(high, low + _LIST_CAP) + 1))
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if high - low > _LIST_CAP:
+            return []
+        result.extend(range(low, high + 1))
     return result
+
+
+def number_lists(body: str) -> list[list[int]]:
+    """The numbers in each bracket of a test form that holds any; none at all where one of them is no list."""
+    lists = [number_list(group) for group in groups(body) if group.strip()]
+    return lists if all(lists) else []
 
 
 def groups(raw: str) -> list[str]:

@@ -14,9 +14,8 @@ from functools import lru_cache
 from agent.at.engine.grammar import (
     Reading,
     bracketed,
-    groups,
     number,
-    number_list,
+    number_lists,
     payload,
     plain,
     prefix_of,
@@ -142,7 +141,8 @@ def generic_parse(lines: Sequence[str], command: Command) -> Reading | None:
     if rows and not rest:
         reading: Reading = {"fields": rows[0]} if len(rows) == 1 else {"fields": rows[0], "lines": rows}
         ranges = command.kind == TEST and len(rows) == 1 and NUMBER_LISTS.fullmatch(own[0])
-        return {**reading, "values": [number_list(group) for group in groups(own[0])]} if ranges else reading
+        lists = number_lists(own[0]) if ranges else []
+        return {**reading, "values": lists} if lists else reading
     texts = [*own, *rest]
     found: list[object] = [text for text in texts if text]
     return {**({"fields": rows[0]} if rows else {}), "lines": found} if found else None

@@ -168,21 +168,23 @@ _SHAPES = re.compile(
     r"|(?:ME|NW) (?:PDN |DETACH|CLASS|ACT|DEACT|REACT|MODIFY)|REJECT (?:IP|PPP|\")|CONNECT\b|RING\b"
     r"|\+UU[A-Z]+(?::|$)|\+APP PDP: |RECV FROM:|DST: ?[0-9]|SRING: ?[0-9])"
 )
+# A sentence of a GPS receiver (NMEA 0183: talker, sentence, fields) on a port that speaks AT, or in its place.
+NMEA = re.compile(r"\$(?:G[ABILNPQ]|BD|P[A-Z])[A-Z0-9]{2,8},")
 
 
 def unsolicited(line: str) -> bool:
     """Whether a line that answers nothing is a known unsolicited result code."""
     if line in _WORDS:
         return True
-    return prefix_of(line) in _KNOWN or _SHAPES.match(line) is not None
+    return prefix_of(line) in _KNOWN or _SHAPES.match(line) is not None or NMEA.match(line) is not None
 
 
-_NEXT = re.compile(r"(?<=[0-9\"-])(?=[+^#%*!$][A-Z][A-Z0-9]{2,} ?:)")
-_END = re.compile(r"(?<=[0-9\"])(?=(?:OK|ERROR)$)")
+_NEXT = re.compile(r"(?:(?<=[0-9\"-])|(?<=READY)) *(?=[+^#%*!$][A-Z][A-Z0-9]{2,} ?:)")
+_END = re.compile(r"(?:(?<=[0-9\"])|(?<=READY)) *(?=(?:OK|ERROR)$)")
 
 
 def glued(line: str, accepted: frozenset[str]) -> list[str]:
-    """The lines of which the end between them was lost: `…,-,-+QCAINFO: …`, `+CSQ: 17,99OK`.
+    """The lines of which the end between them was lost or became a space: `…,-,-+QCAINFO: …`, `+CSQ: 17,99 OK`.
 
     A new one begins behind a figure or a quote, with a prefix that is awaited (`accepted`) or a known unsolicited one,
     never inside quotes.
@@ -190,8 +192,8 @@ def glued(line: str, accepted: frozenset[str]) -> list[str]:
     prefix = prefix_of(line)
     if not prefix or (prefix not in accepted and prefix not in _KNOWN):
         return [line]
-    cuts = [m.start() for m in _NEXT.finditer(line) if _begins(line[m.start() :], accepted)]
-    cuts += [m.start() for m in _END.finditer(line) if prefix in accepted]
+    cuts = [m.end() for m in _NEXT.finditer(line) if _begins(line[m.end() :], accepted)]
+    cuts += [m.end() for m in _END.finditer(line) if prefix in accepted]
     cuts = [cut for cut in cuts if line.count('"', 0, cut) % 2 == 0]
     return [line[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(line)], strict=True)]
 

@@ -58,6 +58,13 @@ def eutra_number(raw: str | None) -> int | None:
     return band if band in EUTRA_BANDS or band in (252, 255) else None
 
 
+def eutra_place(channel: str | None, named: str | None) -> tuple[int | None, int | None]:
+    """Channel and band of a cell: the band as it is named, else that of the channel. Channel 0 beside a band that is
+    none stands where there is no cell."""
+    found, band = eutra_channel(channel), eutra_number(str(band_number(named)))
+    return (None, None) if found == 0 and band is None else (found, band or eutra_band(found))
+
+
 def nr_channel(raw: str | None) -> int | None:
     """An NR-ARFCN (38.104 table 5.4.2.1-1); 0 stands where there is none."""
     return number(raw, 1, 3_279_165)

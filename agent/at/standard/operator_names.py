@@ -15,7 +15,7 @@ from agent.at.engine.grammar import (
     groups,
     known,
     number,
-    number_list,
+    number_lists,
     payload,
     prefix_of,
     split,
@@ -26,13 +26,14 @@ from agent.at.engine.grammar import (
 from agent.at.engine.row import EXECUTE, NUMBER_LISTS, READ, SET, TEST, Command, Row
 from agent.at.standard.registration import ACCESS
 
-_PLMN = re.compile(r"[0-9]{5,6}", re.ASCII)
+_PLMN = re.compile(r"[0-9]{3} ?[0-9]{2,3}", re.ASCII)  # a module without a name for it writes 262 99
 _LISTED_PLMN = re.compile(r"[0-9]{5,7}", re.ASCII)
 STATUS = {0: "unknown", 1: "available", 2: "current", 3: "forbidden"}
 
 
 def plmn(raw: str | None) -> str | None:
-    """Five or six digits, in ASCII or as UCS2 hex; anything else is no PLMN, and MCC 000 is nobody's."""
+    """Five or six digits, perhaps with a space behind the MCC, in ASCII or as UCS2 hex; anything else is no PLMN, and
+    MCC 000 is nobody's."""
     code = _code(raw, _PLMN)
     return code if code is None or not code.startswith("000") else None
 
@@ -40,7 +41,7 @@ def plmn(raw: str | None) -> str | None:
 def _code(raw: str | None, shape: re.Pattern[str]) -> str | None:
     value = unquote(raw) if raw else ""
     if shape.fullmatch(value):
-        return value
+        return value.replace(" ", "")
     wide = ucs2(value) if len(value) >= 20 else None
     return wide if wide and shape.fullmatch(wide) else None
 
@@ -179,8 +180,7 @@ def read_charsets(lines: Sequence[str], command: Command) -> Reading | None:
 
 def read_selection_test(lines: Sequence[str], command: Command) -> Reading | None:
     """A test form that lists numbers in brackets: +WS46=?, +CFUN=?, +CTZU=?."""
-    lists = [number_list(group) for line in lines for group in groups(payload(line))]
-    lists = [found for found in lists if found]
+    lists = [found for line in lines for found in number_lists(payload(line))]
     return {"values": lists} if lists else None
 
 

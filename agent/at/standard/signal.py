@@ -33,9 +33,9 @@ def read_cesq(lines: Sequence[str], command: Command) -> Reading | None:
 
 def _extended(fields: list[str]) -> Reading:
     """rxlev, ber, rscp, ecno, rsrq, rsrp; from release 16 on ss_rsrq, ss_rsrp, ss_sinr behind them."""
-    new_radio = {"rsrp_dbm": SS_RSRP.read(at(fields, 7)), "rsrq_db": SS_RSRQ.read(at(fields, 6))}
-    sinr = SS_SINR.read(at(fields, 8))
-    lte = {"rsrp_dbm": RSRP.read(fields[5]), "rsrq_db": RSRQ.read(fields[4])}
+    new_radio: Reading = {"rsrp_dbm": SS_RSRP.read(at(fields, 7)), "rsrq_db": SS_RSRQ.read(at(fields, 6))}
+    sinr = SS_SINR.read(at(fields, 8)) if known(new_radio) else None  # 127 stands beside two that are no index too
+    lte: Reading = {"rsrp_dbm": RSRP.read(fields[5]), "rsrq_db": RSRQ.read(fields[4])}
     serving = lte if lte["rsrp_dbm"] is not None or new_radio["rsrp_dbm"] is None else new_radio
     return {
         "rssi_dbm": RXLEV.read(fields[0]),

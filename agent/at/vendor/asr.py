@@ -24,7 +24,8 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row, generic_parse
-from agent.at.standard.band import LTE_BANDWIDTH, RB_BANDWIDTH, band_number, eutra_band, eutra_channel, eutra_number
+from agent.at.standard.band import LTE_BANDWIDTH, RB_BANDWIDTH, eutra_band, eutra_channel, eutra_number, eutra_place
+from agent.at.standard.figures import width
 from agent.at.standard.operator_names import joined
 from agent.at.standard.scale import RSRP, RSRQ, RXLEV, TENTHS_RSRP, TENTHS_RSRQ, TENTHS_RSSI, TENTHS_SINR
 
@@ -58,7 +59,7 @@ def _scell(f: list[str]) -> Reading | None:
         "rsrq_db": TENTHS_RSRQ.read(f[7]),
         "rssi_dbm": TENTHS_RSSI.read(f[8]),
         "sinr_db": TENTHS_SINR.read(f[9]),
-        "bandwidth_mhz": plain(real(at(f, 10), 1.4, 20)),
+        "bandwidth_mhz": width(at(f, 10)),
     }
 
 
@@ -103,7 +104,8 @@ def read_engineering(lines: Sequence[str], command: Command) -> Reading | None:
     f = next((f for line in lines if "EEMLTESVC" in line.upper() and len(f := values(line)) >= 14), None)
     if f is None:
         return None
-    channel, strengths = eutra_channel(f[5]), f[10:13] if len(f) == 27 else f[11:14]
+    channel, band = eutra_place(f[5], f[7])
+    strengths = f[10:13] if len(f) == 27 else f[11:14]
     width = number(f[8], 0, 100)
     return {
         "access_technology": "LTE",
@@ -111,7 +113,7 @@ def read_engineering(lines: Sequence[str], command: Command) -> Reading | None:
         "tac": known_area(number(f[3], 0)),
         "pci": number(f[4], 0, 503),
         "earfcn": channel,
-        "band": eutra_number(f[7]) or eutra_band(channel),
+        "band": band,
         "bandwidth_mhz": LTE_BANDWIDTH.get(-1 if width is None else width),
         "ci": known_cell(number(f[9], 0)),
         "rsrp_dbm": RSRP.read(strengths[0]),
@@ -148,13 +150,14 @@ def _serves(match: re.Match[str]) -> bool:
 
 
 def _lte_cell(f: list[str]) -> Reading:
-    channel, blocks = eutra_channel(f[6]), unquote(f[5]).lower()
+    channel, band = eutra_place(f[6], f[4])
+    blocks = unquote(f[5]).lower()
     width = number(blocks.lstrip("n"), 0, 100)
     table: dict[int, float] = RB_BANDWIDTH if blocks.startswith("n") else LTE_BANDWIDTH
     return {
         "access_technology": "LTE",
         "plmn": joined(f[0], f[1]),
-        "band": eutra_number(f[4]) or band_number(f[4]) or eutra_band(channel),
+        "band": band,
         "earfcn": channel,
         "bandwidth_mhz": table.get(-1 if width is None else width),
         "ci": known_cell(number(f[7], 0)),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from agent.at.engine.grammar import Reading, at, known, known_area, known_cell, number, plain, real
 from agent.at.engine.row import ANY_LINE, READ, Command, Row
 from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_channel
+from agent.at.standard.figures import rsrp, rsrq, rssi, sinr, width
 from agent.at.standard.operator_names import plmn
 
 _PAGE: dict[str, re.Pattern[str]] = {
@@ -45,16 +46,16 @@ def _read_page(body: str) -> Reading | None:
     carriers = _carriers(body) or [*map(_scell, _SCELL.findall(body))]
     reading: Reading = {
         "access_technology": _TECHNOLOGY.get(found.get("rat", "")),
-        "bandwidth_mhz": plain(real(found.get("width"), 0, 20)),
+        "bandwidth_mhz": width(found.get("width")),
         "plmn": plmn(found.get("plmn", "").replace(" ", "")),
         "earfcn": _channel(found.get("earfcn"), band),
         "band": band,
         "ci": known_cell((int(station) << 8) + int(sector)) if sector and int(sector) < 256 else None,
         "pci": number(found.get("pci"), 0, 503),
-        "rsrp_dbm": plain(real(found["rsrp"], -156, -31)),
-        "rsrq_db": plain(real(found.get("rsrq"), -60, 20)),
-        "rssi_dbm": plain(real(found.get("rssi"), -130, -1)),
-        "sinr_db": plain(real(found.get("sinr"), -40, 60)),
+        "rsrp_dbm": rsrp(found["rsrp"]),
+        "rsrq_db": rsrq(found.get("rsrq")),
+        "rssi_dbm": rssi(found.get("rssi")),
+        "sinr_db": sinr(found.get("sinr")),
     }
     if carriers and carriers[0]["role"] == "SCC":
         carriers = [{"role": "PCC", **{key: reading[key] for key in _SCELL_FIELDS}}, *carriers]
@@ -115,7 +116,7 @@ def _lte_leg(role: str, text: str) -> Reading:
     return {
         "role": "PCC" if role == "pcell" else "SCC",
         "band": band or eutra_band(channel),
-        "bandwidth_mhz": _figure(found.get("lte_band_width"), 0, 20),
+        "bandwidth_mhz": _figure(found.get("lte_band_width"), 1.4, 20),
         "earfcn": channel,
         "pci": number(found.get("pci"), 0, 503),
         "rsrp_dbm": _figure(found.get("lte_rsrp") or found.get("rsrp"), -156, -31),
@@ -129,7 +130,7 @@ def _nr_leg(found: dict[str, str]) -> Reading | None:
     return known(
         {
             "band": number((found.get("nr_band") or "").lstrip("nN"), 1, 512),
-            "bandwidth_mhz": _figure(found.get("nr_band_width"), 0, 400),
+            "bandwidth_mhz": _figure(found.get("nr_band_width"), 5, 400),
             "earfcn": nr_channel(found.get("nr_channel")),
             "pci": number(found.get("nr_pci"), 0, 1007),
             "rsrp_dbm": _figure(found.get("nr_rsrp"), -156, -31),
@@ -158,7 +159,7 @@ def _carriers(body: str) -> list[Reading]:
             "role": f"{match[1].upper()}CC",
             "radio": "LTE" if match[3].upper().startswith("LTE") else "NR",
             "band": number(match[4], 1, 512),
-            "bandwidth_mhz": plain(real(match[5], 0, 400)),
+            "bandwidth_mhz": width(match[5]),
         }
         for match in _INFO.finditer(body)
     ]

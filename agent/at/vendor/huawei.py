@@ -1,4 +1,4 @@
-"""Huawei: ^HCSQ, ^SYSINFO(EX), ^MONSC, ^DHCP, ^NDISSTATQRY, ^HFREQINFO and their kin (ME909, E3372).
+"""Huawei: ^HCSQ, ^SYSINFO(EX), ^MONSC, ^DHCP, ^NDISSTATQRY and their kin (ME909, E3372).
 
 Huawei writes no space after the colon, leaves trailing fields out, and quotes names or not as firmware goes.
 """
@@ -24,7 +24,8 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_band, nr_channel
+from agent.at.standard.band import eutra_band, eutra_channel, nr_band, nr_channel
+from agent.at.standard.figures import ecio, rscp, rsrp, rsrq, rssi, sinr
 from agent.at.standard.operator_names import joined
 from agent.at.standard.packet_data import assigned, little_endian
 from agent.at.standard.scale import HCSQ_ECIO, HCSQ_RSCP, HCSQ_RSRP, HCSQ_RSRQ, HCSQ_RSSI, HCSQ_SINR
@@ -49,12 +50,18 @@ _ORDER = {"01": "2g", "02": "3g", "03": "4g", "04": "5g", "08": "5g"}
 
 
 def read_hcsq(lines: Sequence[str], command: Command) -> Reading | None:
-    """^HCSQ: <sysmode>,… in the order of the radio technology; 255 is unknown. In EN-DC a second line tells of NR."""
+    """^HCSQ: <sysmode>,… in the order of the radio technology; 255 is unknown. In EN-DC one line of two tells of NR."""
     found = [strength for line in lines if (strength := _hcsq(values(line))) is not None]
+    found.sort(key=lambda strength: _is_nr(strength["sysmode"]))  # the anchor first, whichever line it has
     if not found:
         return None
-    nr = next((strength for strength in found[1:] if str(strength["sysmode"]).startswith(("NR", "5G"))), None)
-    return {**found[0], **({"nr": nr, "access_technology": "NR-NSA"} if nr else {})}
+    nr = next((strength for strength in found[1:] if _is_nr(strength["sysmode"])), None)
+    anchored = nr is not None and not _is_nr(found[0]["sysmode"])
+    return {**found[0], **({"nr": nr, "access_technology": "NR-NSA"} if anchored else {})}
+
+
+def _is_nr(mode: object) -> bool:
+    return str(mode).startswith(("NR", "5G"))
 
 
 def _hcsq(f: list[str]) -> Reading | None:
@@ -135,11 +142,14 @@ def read_sysinfoex(lines: Sequence[str], command: Command) -> Reading | None:
     }
 
 
+_SUBMODE_NAMES = {"EDGE": "EDGE", "GPRS": "GPRS", "GSM": "GPRS", "WCDMA": "UMTS", "LTE": "LTE", "LTE-NR": "NR-NSA"}
+
+
 def _submode(name: str | None) -> str | None:
     upper = (name or "").upper()
     if upper.startswith(("HSDPA", "HSUPA", "HSPA", "DC-HSPA", "HSPA+")):
         return "UMTSHSPA"
-    return {"EDGE": "EDGE", "GPRS": "GPRS", "GSM": "GPRS", "WCDMA": "UMTS", "LTE": "LTE"}.get(upper)
+    return _SUBMODE_NAMES.get(upper)
 
 
 def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
@@ -154,11 +164,11 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "earfcn": earfcn,
             "band": eutra_band(earfcn),
             "ci": cell(f[4]),
-            "pci": _pci(f[5], 503),
+            "pci": hexadecimal(f[5], 503),
             "tac": area(f[6]),
-            "rsrp_dbm": _db(f[7], -141, -40),
-            "rsrq_db": _db(f[8], -40, 20),
-            "rssi_dbm": _db(at(f, 9), -130, 0),
+            "rsrp_dbm": rsrp(f[7]),
+            "rsrq_db": rsrq(f[8]),
+            "rssi_dbm": rssi(at(f, 9)),
         }
     if rat.startswith("NR") and len(f) >= 10:  # <arfcn>,<subcarrier spacing>,<cell>,<pci>,<tac>,<rsrp>,<rsrq>,<sinr>
         channel = nr_channel(f[3])
@@ -168,11 +178,11 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "earfcn": channel,
             "band": nr_band(channel),
             "ci": cell(f[5], 36),
-            "pci": _pci(f[6], 1007),
+            "pci": hexadecimal(f[6], 1007),
             "tac": area(f[7], 24),
-            "rsrp_dbm": _db(f[8], -156, -30),
-            "rsrq_db": _db(f[9], -43, 20),
-            "sinr_db": _db(at(f, 10), -30, 50),
+            "rsrp_dbm": rsrp(f[8]),
+            "rsrq_db": rsrq(f[9]),
+            "sinr_db": sinr(at(f, 10)),
         }
     if rat == "WCDMA" and len(f) >= 10:
         return {
@@ -182,9 +192,9 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "psc": number(f[4], 0, 511),
             "ci": cell(f[5]),
             "lac": area(f[6]),
-            "rscp_dbm": _db(f[7], -130, 0),
-            "rssi_dbm": _db(f[8], -130, 0),
-            "ecio_db": _db(f[9], -40, 0),
+            "rscp_dbm": rscp(f[7]),
+            "rssi_dbm": rssi(f[8]),
+            "ecio_db": ecio(f[9]),
         }
     if rat == "GSM" and len(f) >= 9:
         return {
@@ -194,15 +204,9 @@ def read_monsc(lines: Sequence[str], command: Command) -> Reading | None:
             "bsic": number(f[5], 0, 63),
             "ci": cell(f[6], 16),
             "lac": area(f[7]),
-            "rssi_dbm": _db(f[8], -130, 0),
+            "rssi_dbm": rssi(f[8]),
         }
     return {"access_technology": None, "plmn": None} if rat == "NONE" else None
-
-
-def _pci(raw: str, highest: int) -> int | None:
-    """Hexadecimal; up to 503 in LTE, 1007 in NR."""
-    value = hexadecimal(raw)
-    return value if value is not None and value <= highest else None
 
 
 def _db(raw: str | None, low: float, high: float) -> float | int | None:
@@ -256,38 +260,6 @@ def read_syscfgex(lines: Sequence[str], command: Command) -> Reading | None:
         "srv_domain": number(f[3], 0, 9),
         "lte_band_mask": hexadecimal(at(f, 4)),
     }
-
-
-def read_frequency(lines: Sequence[str], command: Command) -> Reading | None:
-    """^HFREQINFO: <n>,<sysmode>,{<class>,<dl arfcn>,<dl freq>,<dl bw kHz>,<ul arfcn>,<ul freq>,<ul bw>}…"""
-    carriers: list[Reading] = []
-    for line in lines:
-        f = values(line)
-        mode = number(at(f, 1), 0, 20)
-        if mode not in _FREQUENCY_MODES:
-            continue
-        for start in range(2, len(f) - 6, 7):
-            width = number(f[start + 3], 0, 400_000)
-            carriers.append(
-                {
-                    "role": "SCC" if carriers else "PCC",
-                    "band": eutra_number(f[start]) if mode == 6 else number(f[start], 1, 512),
-                    "earfcn" if mode != 3 else "uarfcn": _channel(f[start + 1], mode),
-                    "bandwidth_mhz": plain(width / 1000) if width else None,
-                }
-            )
-    if not carriers:
-        return None
-    return {**{key: value for key, value in carriers[0].items() if key != "role"}, "carriers": carriers}
-
-
-def _channel(raw: str, mode: int | None) -> int | None:
-    if mode == 6:
-        return eutra_channel(raw)
-    return number(raw, 0, 16_383) if mode == 3 else nr_channel(raw)
-
-
-_FREQUENCY_MODES = (3, 6, 7, 8)  # WCDMA, LTE, NR
 
 
 def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
@@ -386,7 +358,6 @@ ROWS = (
         for name in _NDIS
     ),
     Row("^SYSCFGEX", (READ,), read_syscfgex, "Huawei", "acquisition_order modes preferred band_mask lte_band_mask"),
-    Row("^HFREQINFO", (READ, EXECUTE), read_frequency, "Huawei", "band earfcn bandwidth_mhz carriers"),
     Row("^CHIPTEMP", (READ, EXECUTE), read_temperature, "Huawei", "temperature_c"),
     Row("^LTERSRP", (READ, EXECUTE), read_ltersrp, "Huawei", "rsrp_dbm rsrq_db"),
     Row("^DSFLOWQRY", (EXECUTE, READ), read_flow, "Huawei", "bytes_sent bytes_received session_bytes_sent"),

@@ -1,5 +1,5 @@
-"""Makers of whom one or two commands matter: Cinterion ^SMONI, Icera %NWSTATE, Option _OWANDATA, Sequans +SQNMONI, MeiG
-^CELLINFO, Neoway +NETDMSGEX."""
+"""Makers of whom one or two commands matter: Cinterion ^SMONI, Icera %NWSTATE, Option _OWANDATA, Sequans +SQNMONI,
+Neoway +NETDMSGEX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from agent.at.engine.charset import name
 from agent.at.engine.grammar import Reading, area, at, cell, known, number, payload, plain, real, unquote, values
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import RB_BANDWIDTH, band_number, eutra_band, eutra_channel, eutra_number, nr_channel
+from agent.at.standard.band import (
+    band_number,
+    eutra_band,
+    eutra_channel,
+    eutra_number,
+    eutra_place,
+    nr_channel,
+)
+from agent.at.standard.figures import ecio, rscp, rsrp, rsrq, rssi, sinr, width
 from agent.at.standard.operator_names import joined, plmn
 from agent.at.standard.packet_data import addressing
 from agent.at.standard.scale import TENTHS_RSRP, TENTHS_RSRQ, TENTHS_RSSI, TENTHS_SINR
@@ -21,7 +29,7 @@ def read_smoni(lines: Sequence[str], command: Command) -> Reading | None:
     """^SMONI: <generation>,…: SEARCH in place of figures while there is no cell, LIMSRV before them without service."""
     f = values(lines[-1]) if lines else []
     generation = unquote(at(f, 0) or "").upper()
-    reader = _GENERATIONS.get(generation)
+    reader = _fourth if generation.startswith("CAT.") else _GENERATIONS.get(generation)  # Cat.M1, Cat.NB1
     if reader is None:
         return None
     early = len(f) > 2 and number(f[1]) is None  # the state of some modules stands before the figures, not behind
@@ -36,7 +44,7 @@ def _second(f: list[str]) -> Reading:
         "access_technology": "GPRS",
         "plmn": joined(at(f, 3), at(f, 4)),
         "arfcn": number(at(f, 1), 0, 1023),
-        "rssi_dbm": plain(real(at(f, 2), -130, -1)),
+        "rssi_dbm": rssi(at(f, 2)),
         "lac": area(at(f, 5)),
         "ci": cell(at(f, 6), 16),
     }
@@ -49,26 +57,28 @@ def _third(f: list[str]) -> Reading:
         "plmn": joined(at(f, 5), at(f, 6)),
         "uarfcn": number(at(f, 1), 0, 16_383),
         "psc": number(at(f, 2), 0, 511),
-        "ecio_db": plain(real(at(f, 3), -40, 0)),
-        "rscp_dbm": plain(real(at(f, 4), -130, -1)),
+        "ecio_db": ecio(at(f, 3)),
+        "rscp_dbm": rscp(at(f, 4)),
         "lac": area(at(f, 7)),
         "ci": cell(at(f, 8)),
     }
 
 
 def _fourth(f: list[str]) -> Reading:
-    """4G,<earfcn>,<band>,<dl MHz>,<ul MHz>,<duplex>,<mcc>,<mnc>,<tac>,<cell>,<pci>,<srxlev>,<rsrp>,<rsrq>,<state>."""
+    """4G,<earfcn>,<band>,[<dl MHz>,<ul MHz>,]<duplex>,<mcc>,<mnc>,<tac>,<cell>,<pci>,<srxlev>,<rsrp>,<rsrq>,<state>."""
+    duplex = next((i for i, raw in enumerate(f) if raw.upper() in ("FDD", "TDD")), 5)
+    tail = f[duplex + 1 :]
     return {
-        "access_technology": "LTE",
-        "plmn": joined(at(f, 6), at(f, 7)),
+        "access_technology": "NB-IoT" if "NB" in f[0].upper() else "LTE",
+        "plmn": joined(at(tail, 0), at(tail, 1)),
         "earfcn": eutra_channel(at(f, 1)),
         "band": eutra_number(at(f, 2)),
-        "bandwidth_mhz": plain(real(at(f, 3), 0, 20)),
-        "tac": area(at(f, 8)),
-        "ci": cell(at(f, 9)),
-        "pci": number(at(f, 10), 0, 503),
-        "rsrp_dbm": plain(real(at(f, 12), -156, -31)),
-        "rsrq_db": plain(real(at(f, 13), -60, 20)),
+        "bandwidth_mhz": width(at(f, 3)) if duplex == 5 else None,
+        "tac": area(at(tail, 2)),
+        "ci": cell(at(tail, 3)),
+        "pci": number(at(tail, 4), 0, 503),
+        "rsrp_dbm": rsrp(at(tail, 6)),
+        "rsrq_db": rsrq(at(tail, 7)),
     }
 
 
@@ -135,56 +145,16 @@ def read_sqnmoni(lines: Sequence[str], command: Command) -> Reading | None:
         "operator": name(re.split(r"\s+[A-Za-z]+:", body, maxsplit=1)[0]),
         "plmn": joined(found.get("CC"), found.get("NC")),
         "rsrp_dbm": plain(received),
-        "rsrq_db": plain(real(figures.get("RSRQ"), -60, 20)),
-        "sinr_db": plain(real(figures.get("CINR"), -40, 60)),
-        "rssi_dbm": plain(real(figures.get("PWR"), -130, -1)),
+        "rsrq_db": rsrq(figures.get("RSRQ")),
+        "sinr_db": sinr(figures.get("CINR")),
+        "rssi_dbm": rssi(figures.get("PWR")),
         "pci": number(found.get("ID"), 0, 503),
         "earfcn": earfcn,
         "band": eutra_band(earfcn),
     }
 
 
-# -- MeiG and Neoway -----------------------------------------------------------------------------------------------
-
-
-def read_cellinfo(lines: Sequence[str], command: Command) -> Reading | None:
-    """MeiG ^CELLINFO: LTE,<duplex>,<mcc>,<mnc>,_,<pci>,_,<cell>,<tac>,<band>,<bandwidth>,…,<rsrp>,<rsrq>,<sinr>,…;
-    5G,<duplex>,<mcc>,<mnc>,<cell>,<pci>,<tac>,<band>,<MHz>,<scs>,…,<rsrp>,<rsrq>,<sinr>; LTE-NR with NR from the
-    thirtieth field on. Which base cell and area have is not known, so they are left out."""
-    f = values(lines[-1]) if lines else []
-    rat = unquote(at(f, 0) or "").upper()
-    if rat not in ("LTE", "LTE-NR", "EN-DC", "5G") or len(f) < 17:
-        return None
-    head: Reading = {"plmn": joined(f[2], f[3]), **_meig_strengths(f[14:17])}
-    if rat == "5G":
-        width = number(f[8], 5, 400)
-        own: Reading = {"pci": number(f[5], 0, 1007), "band": number(f[7], 1, 512), "bandwidth_mhz": width}
-        return {"access_technology": "NR", **head, **own}
-    width = number(f[10], 0, 100)
-    reading: Reading = {
-        "access_technology": "LTE",
-        **head,
-        "pci": number(f[5], 0, 503),
-        "band": eutra_number(f[9]),
-        "bandwidth_mhz": RB_BANDWIDTH.get(width or 0) or ({7: 1.4}.get(width or 0)),
-    }
-    nr = known({**_meig_strengths(f[29:32]), "band": number(at(f, 32), 1, 512)}) if rat != "LTE" else None
-    return {**reading, **({"nr": nr, "access_technology": "NR-NSA"} if nr else {})}
-
-
-def _meig_strengths(f: list[str]) -> Reading:
-    return {
-        "rsrp_dbm": plain(real(at(f, 0), -156, -31)),
-        "rsrq_db": plain(real(at(f, 1), -43, 20)),
-        "sinr_db": TENTHS_SINR.read(at(f, 2)),
-    }
-
-
-def read_thermal(lines: Sequence[str], command: Command) -> Reading | None:
-    """MeiG +TEMP: "<sensor>","<degrees>", a line a sensor; UNISOC's in thousandths."""
-    figures = [number(f[-1], -60_000, 150_000) for f in map(values, lines) if len(f) >= 2]
-    degrees = [value / 1000 if abs(value) > 200 else value for value in figures if value is not None]
-    return {"temperature_c": plain(round(max(degrees), 1))} if degrees else None
+# -- Neoway ----------------------------------------------------------------------------------------------------------
 
 
 def read_netdmsgex(lines: Sequence[str], command: Command) -> Reading | None:
@@ -198,11 +168,11 @@ def read_netdmsgex(lines: Sequence[str], command: Command) -> Reading | None:
     mcc, _, mnc = unquote(f[1]).partition("+")
     place = joined(mcc, mnc)
     if mode.endswith("LTE") and "NR" not in mode:
-        channel = eutra_channel(f[3])
+        channel, band = eutra_place(f[3], f[2])
         return {
             "access_technology": "LTE",
             "plmn": place,
-            "band": band_number(f[2]) or eutra_band(channel),
+            "band": band,
             "earfcn": channel,
             "pci": number(f[6], 0, 503),
             "rsrp_dbm": TENTHS_RSRP.read(at(f, 9)),
@@ -234,14 +204,6 @@ ROWS = (
     Row("^SMONI", (EXECUTE, READ), read_smoni, "Cinterion", _SMONI),
     Row("^SMONG", (EXECUTE, READ), read_smong, "Cinterion", "access_technology plmn arfcn rac", bare=ANY_LINE),
     Row("^SCTM", (READ,), read_sctm, "Cinterion", "temperature_c"),
-    Row(
-        "^CELLINFO",
-        (SET, READ, EXECUTE),
-        read_cellinfo,
-        "MeiG",
-        "access_technology plmn pci band bandwidth_mhz rsrp_dbm rsrq_db sinr_db nr",
-    ),
-    Row("+TEMP", (EXECUTE, READ), read_thermal, "MeiG", "temperature_c"),
     Row(
         "+NETDMSGEX",
         (EXECUTE, READ),

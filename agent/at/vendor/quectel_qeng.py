@@ -15,9 +15,8 @@ from agent.at.engine.row import SET, Command, Row
 from agent.at.standard.band import (
     LTE_BANDWIDTH,
     NR_BANDWIDTH,
-    eutra_band,
     eutra_channel,
-    eutra_number,
+    eutra_place,
     nr_band,
     nr_channel,
 )
@@ -164,8 +163,10 @@ def _cell(fields: list[str]) -> Reading | None:
 
 
 def _lte(rat: str, f: list[str]) -> Reading:
-    earfcn = eutra_channel(at(f, 5))
+    earfcn, band = eutra_place(at(f, 5), at(f, 6))
     received = strength(at(f, 10))
+    # NB-IoT has 0.2 MHz, whatever stands there.
+    widths: dict[int, float] = {} if "NB" in rat or earfcn is None else LTE_BANDWIDTH
     return {
         **_EMPTY_CELL,
         "rat": rat,
@@ -173,11 +174,11 @@ def _lte(rat: str, f: list[str]) -> Reading:
         "duplex": text(at(f, 0)),
         "plmn": joined(at(f, 1), at(f, 2)),
         "ci": cell(at(f, 3)),
-        "pci": number(at(f, 4), 0, 503),
+        "pci": number(at(f, 4), 0 if earfcn is not None else 1, 503),
         "earfcn": earfcn,
-        "band": eutra_number(at(f, 6)) or eutra_band(earfcn),
-        "bandwidth_up_mhz": LTE_BANDWIDTH.get(number(at(f, 7)) or 0) if number(at(f, 7)) is not None else None,
-        "bandwidth_mhz": LTE_BANDWIDTH.get(number(at(f, 8)) or 0) if number(at(f, 8)) is not None else None,
+        "band": band,
+        "bandwidth_up_mhz": widths.get(_index(at(f, 7))),
+        "bandwidth_mhz": widths.get(_index(at(f, 8))),
         "tac": area(at(f, 9)),
         "rsrp_dbm": received,
         "rsrq_db": level(at(f, 11), -60, 30 if received is not None else -1),
@@ -249,11 +250,22 @@ def _sa(f: list[str]) -> Reading:
         "tac": area(at(f, 5), 24),
         "earfcn": arfcn,
         "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
-        "bandwidth_mhz": NR_BANDWIDTH.get(_index(at(f, 8))),
+        "bandwidth_mhz": _nr_width(at(f, 8), in_mhz=len(f) >= _UNISOC_FIELDS) if arfcn is not None else None,
         "rsrp_dbm": strength(at(f, 9)),
         "rsrq_db": level(at(f, 10), -60, 30),
         **_sinr(at(f, 11), nr=True),
     }
+
+
+_UNISOC_FIELDS = 15  # RG200U, RM500U and their kin end with three fields, modules on Qualcomm chips with two
+
+
+def _nr_width(raw: str | None, *, in_mhz: bool) -> float | int | None:
+    """An index, and MHz on modules with a Unisoc chip: replies of those have 20, 30, 100 and no index past 14."""
+    width = number(raw, 0, 400)
+    if width is None or not (in_mhz or width > max(NR_BANDWIDTH)):
+        return NR_BANDWIDTH.get(-1 if width is None else width)
+    return width if width in NR_BANDWIDTH.values() else None
 
 
 def _nsa(f: list[str]) -> Reading:
@@ -270,7 +282,7 @@ def _nsa(f: list[str]) -> Reading:
         "rsrq_db": level(at(f, 5), -60, 30),
         "earfcn": arfcn,
         "band": number(at(f, 7), 1, 1024) or nr_band(arfcn),
-        "bandwidth_mhz": NR_BANDWIDTH.get(_index(at(f, 8))),
+        "bandwidth_mhz": _nr_width(at(f, 8), in_mhz=False),
     }
 
 

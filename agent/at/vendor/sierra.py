@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agent.at.engine.grammar import Reading, area, at, cell, known, number, payload, plain, real, values
+from agent.at.engine.grammar import Reading, area, at, cell, known, number, payload, values
 from agent.at.engine.row import ANY_LINE, READ, SET, Command, Row
-from agent.at.standard.band import band_number, eutra_band, eutra_channel, eutra_number, nr_channel
+from agent.at.standard.band import band_number, eutra_band, eutra_channel, eutra_place, nr_channel
+from agent.at.standard.figures import rsrp, rsrq, rssi, sinr, temperature, width
 from agent.at.standard.operator_names import joined
 
 _GSTATUS: dict[str, re.Pattern[str]] = {
@@ -65,15 +66,15 @@ def read_gstatus(lines: Sequence[str], command: Command) -> Reading | None:
     return {
         "access_technology": _MODES.get(found.get("mode", "").upper()),
         "band": band_number(found.get("band")),
-        "bandwidth_mhz": plain(real(found.get("bandwidth"))),
+        "bandwidth_mhz": width(found.get("bandwidth")),
         **_strengths(found, eutra_channel(found.get("earfcn"))),
         "uarfcn": number(found.get("uarfcn"), 0, 16_383),
         "arfcn": number(found.get("arfcn"), 0, 1023),
-        "rssi_dbm": plain(real(found.get("rssi"), -140, -1)),
+        "rssi_dbm": rssi(found.get("rssi")),
         "tac": area(found.get("tac")),
         "lac": area(found.get("lac")),
         "ci": cell(found.get("ci")),
-        "temperature_c": plain(real(found.get("temperature_c"), -60, 150)),
+        "temperature_c": temperature(found.get("temperature_c")),
         "attached": found["ps_state"].strip() == "Attached" if "ps_state" in found else None,
         "nr": known(
             {
@@ -101,8 +102,8 @@ def _carriers(found: dict[str, str], body: str) -> list[Reading]:
         "role": "PCC",
         "band": band_number(found.get("band")),
         "earfcn": eutra_channel(found.get("earfcn")),
-        "bandwidth_mhz": plain(real(found.get("bandwidth"))),
-        "rsrp_dbm": plain(real(found.get("rsrp"), -156, -31)),
+        "bandwidth_mhz": width(found.get("bandwidth")),
+        "rsrp_dbm": rsrp(found.get("rsrp")),
     }
     return [primary, *secondary] if secondary else []
 
@@ -122,8 +123,8 @@ def _secondary(label: str, measured: str, state: str, body: str) -> Reading:
         "state": _STATES[state],
         "band": eutra_band(channel) or named,  # EM7565 1.09 names the band before: B2 for channel 1599
         "earfcn": channel,
-        "bandwidth_mhz": plain(real(figure(rf"LTE {label} bw\s*:\s*([0-9.]+)"))),
-        "rsrp_dbm": plain(real(strength, -156, -31)),
+        "bandwidth_mhz": width(figure(rf"LTE {label} bw\s*:\s*([0-9.]+)")),
+        "rsrp_dbm": rsrp(strength),
     }
 
 
@@ -134,9 +135,9 @@ def _found(patterns: dict[str, re.Pattern[str]], body: str) -> dict[str, str]:
 def _strengths(found: dict[str, str], channel: int | None) -> Reading:
     return {
         "earfcn": channel,
-        "rsrp_dbm": plain(real(found.get("rsrp"), -156, -31)),
-        "rsrq_db": plain(real(found.get("rsrq"), -60, 20)),
-        "sinr_db": plain(real(found.get("sinr"), -40, 60)),
+        "rsrp_dbm": rsrp(found.get("rsrp")),
+        "rsrq_db": rsrq(found.get("rsrq")),
+        "sinr_db": sinr(found.get("sinr")),
     }
 
 
@@ -182,14 +183,14 @@ def _unfolded(lines: Sequence[str]) -> list[str]:
 
 
 def _serving(columns: dict[str, str]) -> Reading:
-    earfcn = eutra_channel(columns.get("EARFCN"))
+    _, band = eutra_place(columns.get("EARFCN"), columns.get("Bd"))
     return {
         "access_technology": "LTE",
         "plmn": joined(columns.get("MCC"), columns.get("MNC")),
         "tac": number(columns.get("TAC"), 1, 65_533),
         "ci": cell(columns.get("CID")),
-        "band": eutra_number(columns.get("Bd")) or eutra_band(earfcn),
-        "sinr_db": plain(real(columns.get("SNR"), -40, 60)),
+        "band": band,
+        "sinr_db": sinr(columns.get("SNR")),
         **_neighbour(columns),
     }
 
@@ -198,16 +199,16 @@ def _neighbour(columns: dict[str, str]) -> Reading:
     return {
         "earfcn": eutra_channel(columns.get("EARFCN")),
         "pci": number(columns.get("PCI"), 0, 503),
-        "rsrq_db": plain(real(columns.get("RSRQ"), -60, 20)),
-        "rsrp_dbm": plain(real(columns.get("RSRP"), -156, -31)),
-        "rssi_dbm": plain(real(columns.get("RSSI"), -140, -1)),
+        "rsrq_db": rsrq(columns.get("RSRQ")),
+        "rsrp_dbm": rsrp(columns.get("RSRP")),
+        "rssi_dbm": rssi(columns.get("RSSI")),
     }
 
 
 def read_pctemp(lines: Sequence[str], command: Command) -> Reading | None:
     """!PCTEMP?: `Temperature: 29.71` among other words."""
     match = re.search(r"Temperature:\s*(-?[0-9]+(?:\.[0-9]+)?)", "\n".join(lines))
-    return {"temperature_c": plain(float(match[1]))} if match else None
+    return known({"temperature_c": temperature(match[1])}) if match else None
 
 
 def read_band(lines: Sequence[str], command: Command) -> Reading | None:

@@ -23,7 +23,16 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import LTE_BANDWIDTH, band_number, eutra_band, eutra_channel, nr_band, nr_channel
+from agent.at.standard.band import (
+    LTE_BANDWIDTH,
+    band_number,
+    eutra_band,
+    eutra_channel,
+    eutra_place,
+    nr_band,
+    nr_channel,
+)
+from agent.at.standard.figures import rssi, sinr
 from agent.at.standard.operator_names import joined
 from agent.at.standard.scale import RSRP, RSRQ
 
@@ -103,7 +112,7 @@ def _gsm(f: list[str]) -> Reading:
     return {
         "arfcn": number(channel, 0, 1023),
         "band_name": band.strip() or None,
-        "rssi_dbm": plain(real(at(rest, 0), -120, -1)),
+        "rssi_dbm": rssi(at(rest, 0)),
     }
 
 
@@ -114,15 +123,15 @@ def _plmn(raw: str) -> str | None:
 
 def _lte(f: list[str]) -> Reading:
     """<band>,<earfcn>,<dlbw>,<ulbw>,<rsrq>,<rsrp>,<rssi>,<rssnr>."""
-    earfcn = eutra_channel(at(f, 1))
+    earfcn, band = eutra_place(at(f, 1), at(f, 0))
     width = number(at(f, 2), 0, 5)
     strengths = _strengths(at(f, 5), at(f, 4), at(f, 6))
     return {
-        "band": band_number(at(f, 0)) or eutra_band(earfcn),
+        "band": band,
         "earfcn": earfcn,
-        "bandwidth_mhz": LTE_BANDWIDTH.get(width) if width is not None else None,
+        "bandwidth_mhz": LTE_BANDWIDTH.get(width) if width is not None and earfcn is not None else None,
         **strengths,
-        "sinr_db": plain(real(at(f, 7), -30, 50)),
+        "sinr_db": sinr(at(f, 7)) if strengths["rsrp_dbm"] is not None else None,
     }
 
 
@@ -132,11 +141,12 @@ def _strengths(rsrp: str | None, rsrq: str | None, rssi: str | None) -> Reading:
         return {"rsrp_dbm": None, "rsrq_db": None, "rssi_dbm": None}
     if level > 0:  # A76xx
         return {"rsrp_dbm": RSRP.read(rsrp), "rsrq_db": RSRQ.read(rsrq), "rssi_dbm": None}
+    level, ratio = sorted((level, number(rsrq) or 0))  # some SIM7080 write RSRP first; it is the lower of the two
     step = 10 if level <= -200 else 1
     return {
         "rsrp_dbm": _in(level, step, -160, -30),
-        "rsrq_db": _in(number(rsrq), step, -50, 20),
-        "rssi_dbm": _in(number(rssi), step, -130, 0),
+        "rsrq_db": _in(ratio, step, -50, 20) if number(rsrq) is not None else None,
+        "rssi_dbm": _in(number(rssi), step, -130, -10),
     }
 
 
@@ -187,6 +197,31 @@ def _wcdma(f: list[str]) -> Reading:
     }
 
 
+_LABEL = re.compile(r"([A-Z/]+):(-?[0-9.]+)", re.IGNORECASE)
+
+
+def read_cell_information(lines: Sequence[str], command: Command) -> Reading | None:
+    """+CCINFO:[SCELL],UARFCN:4436,MCC:505,MNC:001,LAC:338,ID:14302219,PSC:214,…,RSCP:88,ECIO:8.0,RXLev:-88dbm: numbers
+    are decimal, strengths of UMTS magnitudes. The MNC is filled to three digits, so that 01 is not told from 001."""
+    line = next((line for line in lines if "[SCELL]" in line.upper()), "")
+    found = {key.upper(): value for key, value in _LABEL.findall(line.partition("]")[2])}
+    umts, network = "UARFCN" in found, found.get("MNC", "")
+    if not umts and "ARFCN" not in found:
+        return None
+    head: Reading = {
+        "access_technology": "UMTS" if umts else "GPRS",
+        "plmn": joined(found.get("MCC"), network) if not network.startswith("0") or len(network) == 2 else None,
+        "lac": known_area(number(found.get("LAC"), 0)),
+        "ci": known_cell(number(found.get("ID"), 0), 28 if umts else 16),
+        "rssi_dbm": rssi(found.get("RXLEV")),
+    }
+    if not umts:
+        return {**head, "arfcn": number(found["ARFCN"], 0, 1023), "bsic": number(found.get("BSIC"), 0, 63)}
+    ecio, rscp = real(found.get("ECIO"), 0, 60), real(found.get("RSCP"), 1, 140)
+    place: Reading = {"uarfcn": number(found["UARFCN"], 0, 16_383), "psc": number(found.get("PSC"), 0, 511)}
+    return {**head, **place, "rscp_dbm": rscp and plain(-rscp), "ecio_db": None if ecio is None else plain(-ecio)}
+
+
 def read_radio(lines: Sequence[str], command: Command) -> Reading | None:
     """+CMGRMI: Serving_Cell,<earfcn>,<mcc>,<mnc>,<tac>,_,<ci>,<band>,<dl>,<ul>,_,<pci>,<rsrq>,<rsrp>,<rssi>."""
     f = next((f for f in map(values, lines) if unquote(f[0]).upper() == "SERVING_CELL" and len(f) >= 14), None)
@@ -225,10 +260,12 @@ def read_call(lines: Sequence[str], command: Command) -> Reading | None:
     return None if state is None else {"data_call_active": state == 1}
 
 
+_CCINFO = "access_technology plmn lac ci rssi_dbm rscp_dbm ecio_db"
 _CPSI = "rat state plmn tac lac ci pci band earfcn rsrp_dbm rsrq_db rssi_dbm sinr_db nr"
 ROWS = (
     Row("+CPSI", (READ, EXECUTE), read_cpsi, "SIMCom", _CPSI, empty_ok=False),
     Row("+CNSMOD", (READ,), read_mode, "SIMCom", "mode access_technology", form=lambda line: len(values(line)) > 1),
+    Row("+CCINFO", (EXECUTE,), read_cell_information, "SIMCom", _CCINFO),
     Row("+CPMUTEMP", (EXECUTE, READ), read_temperature, "SIMCom", "temperature_c"),
     Row("+CMGRMI", (SET,), read_radio, "SIMCom", "plmn tac ci pci band earfcn rsrp_dbm rsrq_db rssi_dbm"),
     Row("+CPTEMP", (EXECUTE, READ), read_temperature, "SIMCom", "temperature_c"),

@@ -12,7 +12,7 @@ from functools import partial
 
 from agent.at.engine.grammar import Reading, at, groups, hexadecimal, number, payload, unquote, values
 from agent.at.engine.row import EXECUTE, READ, SET, TEST, Command, Row
-from agent.at.vendor.fibocom import band_of
+from agent.at.vendor.intel import band_of
 
 # number -> what is allowed, what is preferred
 _Selection = dict[int, tuple[str, str | None]]

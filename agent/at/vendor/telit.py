@@ -29,7 +29,8 @@ from agent.at.engine.grammar import (
     values,
 )
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
-from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_channel
+from agent.at.standard.band import eutra_band, eutra_channel, eutra_number, nr_band, nr_channel
+from agent.at.standard.figures import ecio, rscp, rsrp, rsrq, rssi, sinr
 from agent.at.standard.operator_names import joined, plmn
 
 _PSNT = {0: "GPRS", 1: "EDGE", 2: "UMTS", 3: "UMTSHSPA", 4: "LTE"}
@@ -57,9 +58,9 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
             "access_technology": "GPRS",
             "plmn": place,
             "arfcn": number(f[1], 0, 1023),
-            "rssi_dbm": _db(f[2]),
+            "rssi_dbm": rssi(f[2]),
             "lac": area(f[3]),
-            "rac": hexadecimal(f[4]),
+            "rac": hexadecimal(f[4], 254),
             **tail,
         }
     if _negative(f[3]) or _negative(f[4]):
@@ -68,43 +69,49 @@ def read_rfsts(lines: Sequence[str], command: Command) -> Reading | None:
             "plmn": place,
             "uarfcn": number(f[1], 0, 16_383),
             "psc": number(f[2], 0, 511),
-            "ecio_db": _db(f[3]),
-            "rscp_dbm": _db(f[4]),
-            "rssi_dbm": _db(f[5]),
+            "ecio_db": ecio(f[3]),
+            "rscp_dbm": rscp(f[4]),
+            "rssi_dbm": rssi(f[5]),
             "lac": area(f[6]),
-            "rac": hexadecimal(f[7]),
+            "rac": hexadecimal(f[7], 254),
             **tail,
         }
     return {"access_technology": None, "plmn": place, "rsrp_dbm": None, "rssi_dbm": None, "rsrq_db": None, **tail}
 
 
 def _lte(f: list[str], place: str | None, tail: Reading, subscriber: int | None) -> Reading:
-    """<plmn>,<earfcn>,<rsrp>,<rssi>,<rsrq>,<tac>,…,<cell>,<imsi>,<name>,<sd>,<band>[,<sinr>]: the last of LN940 alone,
-    with a fraction in dB; what a whole number means there is not known."""
-    earfcn = eutra_channel(f[1])
-    reported = eutra_number(at(f, subscriber + 3)) if subscriber else None
-    sinr = at(f, subscriber + 4) if subscriber else None
+    """<plmn>,<channel>,<rsrp>,<rssi>,<rsrq>,<tac>,…,<cell>,<imsi>,<name>,<sd>,<band>[,<sinr>]: the last of LN940 alone,
+    with a fraction in dB; what a whole number means there is not known. NR has the same columns (FN980)."""
+    nr = _above_eutra(f[1])
+    earfcn = nr_channel(f[1]) if nr else eutra_channel(f[1])
+    named = at(f, subscriber + 3) if subscriber else None
+    band, reported = (nr_band(earfcn), number(named, 1, 512)) if nr else (eutra_band(earfcn), eutra_number(named))
+    ratio = at(f, subscriber + 4) if subscriber else None
+    if nr and subscriber:
+        tail["ci"] = cell(f[subscriber - 1], 36)
     return {
-        "access_technology": "LTE",
+        "access_technology": "NR" if nr else "LTE",
         "plmn": place,
         "earfcn": earfcn,
-        "rsrp_dbm": _db(f[2]),
-        "rssi_dbm": _db(f[3]),
-        "rsrq_db": _db(f[4]),
-        "tac": area(f[5]),
-        "band": eutra_band(earfcn) or reported,
-        "sinr_db": plain(real(sinr, -30, 50)) if "." in (sinr or "") else None,
+        "rsrp_dbm": rsrp(f[2]),
+        "rssi_dbm": rssi(f[3]),
+        "rsrq_db": rsrq(f[4]),
+        "tac": area(f[5], 24 if nr else 16),
+        "band": None if nr and band not in (None, reported) else band or reported,
+        "sinr_db": sinr(ratio) if "." in (ratio or "") else None,
         **tail,
     }
+
+
+def _above_eutra(raw: str) -> bool:
+    """A channel that only NR has: E-UTRA's end at 70 705, those of its unlicensed bands are 255 144 to 262 143 (36.101
+    table 5.7.3-1)."""
+    return number(raw, 70_706, 255_143) is not None or number(raw, 262_144) is not None
 
 
 def _negative(raw: str) -> bool:
     value = real(raw)
     return value is not None and value < 0
-
-
-def _db(raw: str | None) -> float | int | None:
-    return plain(real(raw, -160, 0))
 
 
 def _plmn(raw: str) -> str | None:
@@ -134,7 +141,7 @@ def _monitored(body: str) -> Reading | None:
     row = _TABLE_ROW.match(body)
     if row is not None:  # Cell BSIC LAC CellId ARFCN Power C1 C2 TA RxQual PLMN
         place: Reading = {"lac": area(row[3]), "ci": cell(row[4], 16), "arfcn": number(row[5], 0, 1023)}
-        return {"access_technology": "GPRS", "operator": name(row[7]), "plmn": None, "rssi_dbm": _db(row[6]), **place}
+        return {"access_technology": "GPRS", "operator": name(row[7]), "plmn": None, "rssi_dbm": rssi(row[6]), **place}
     found = {key.upper(): value for key, value in _MONI.findall(body)}
     label = re.split(r"(?:^|\s+)[\[A-Za-z_]+:", body, maxsplit=1)[0]
     nr = _monitored_nr(found)
@@ -148,12 +155,12 @@ def _monitored(body: str) -> Reading | None:
             "access_technology": technology,
             "operator": None if label.startswith("Adj Cell") else name(label),
             "plmn": joined(found.get("CC"), found.get("NC")),
-            "rscp_dbm": _db(found.get("RSCP")),
-            "ecio_db": _db(found.get("ECIO")),
+            "rscp_dbm": rscp(found.get("RSCP")),
+            "ecio_db": ecio(found.get("ECIO")),
             "psc": number(found.get("PSC"), 0, 511),
-            "rsrp_dbm": _db(found.get("RSRP")),
-            "rsrq_db": _db(found.get("RSRQ")),
-            "rssi_dbm": _db((found.get("PWR") or "").rstrip("dbDB") or None),
+            "rsrp_dbm": rsrp(found.get("RSRP")),
+            "rsrq_db": rsrq(found.get("RSRQ")),
+            "rssi_dbm": rssi((found.get("PWR") or "").rstrip("dbDB") or None),
             "tac": area(found.get("TAC")),
             "lac": area(found.get("LAC")),
             "ci": cell(found.get("ID"), 16 if technology == "GPRS" else 28),
@@ -174,8 +181,8 @@ def _monitored_nr(found: Mapping[str, str]) -> Reading | None:
         {
             "band": number(found.get("NR_BAND"), 1, 512),
             "earfcn": nr_channel(found.get("NR_CH")),
-            "rsrp_dbm": _db(found.get("NR_RSRP")),
-            "rsrq_db": _db(found.get("NR_RSRQ")),
+            "rsrp_dbm": rsrp(found.get("NR_RSRP")),
+            "rsrq_db": rsrq(found.get("NR_RSRQ")),
             "pci": number(found.get("NR_PCI"), 0, 1007),
         }
     )
@@ -202,9 +209,10 @@ def read_temperature(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_servinfo(lines: Sequence[str], command: Command) -> Reading | None:
-    """#SERVINFO: <channel>,<dBm>,<name>,<plmn>,<bsic|psc|pci>,<lac|tac>,…; in LTE <drx>,<sd>,<rsrp> end it.
+    """#SERVINFO: <channel>,<dBm>,<name>,<plmn>,<bsic|psc|pci>,<lac|tac>,…; in LTE <drx>,<sd>,<rsrp> end it, in UMTS two
+    more fields do, <nom>,<rac> (HE910 and LE910 AT references).
 
-    Nothing names the technology: a channel that is none of UMTS and a figure in the ninth place say LTE."""
+    Nothing names the technology: the ninth and last field, where it is an RSRP, and a channel of E-UTRA say LTE."""
     f = values(lines[-1]) if lines else []
     code = unquote(at(f, 3) or "")
     if len(f) < 6 or not re.fullmatch(r"[0-9]{5,6}", code):
@@ -213,16 +221,12 @@ def read_servinfo(lines: Sequence[str], command: Command) -> Reading | None:
     head: Reading = {"rssi_dbm": power, "operator": name(f[2]) if quoted(f[2]) else text(f[2]), "plmn": code}
     channel = eutra_channel(f[0])
     strength = plain(real(at(f, 8), -160, -30))
-    if strength is not None and not any(number(f[0], low, high) is not None for low, high in _UARFCN):
+    if strength is not None and len(f) == 9 and channel is not None:
         pci = number(f[4], 0, 503)
         place = {"pci": pci, "ci": cell(f[4]) if pci is None else None, "tac": area(f[5])}
         radio = {"earfcn": channel, "band": eutra_band(channel), "rsrp_dbm": strength}
         return {**head, "access_technology": "LTE", **place, **radio}
     return {**head, "lac": area(f[5])}
-
-
-# Downlink channels of UTRA bands 1, 2, 3, 4, 5 and 8 (25.101 table 5.2).
-_UARFCN = ((10562, 10838), (9662, 9938), (1162, 1513), (1537, 1738), (4357, 4458), (2937, 3088))
 
 
 def read_survey(lines: Sequence[str], command: Command) -> Reading | None:
@@ -240,9 +244,9 @@ def read_survey(lines: Sequence[str], command: Command) -> Reading | None:
                 "band": eutra_band(channel),
                 "uarfcn": number(found.get("uarfcn"), 0, 16_383),
                 "arfcn": number(found.get("arfcn"), 0, 1023),
-                "rssi_dbm": _db(found.get("rxlev")),
-                "rsrp_dbm": _db(found.get("rsrp")),
-                "rsrq_db": _db(found.get("rsrq")),
+                "rssi_dbm": rssi(found.get("rxlev")),
+                "rsrp_dbm": rsrp(found.get("rsrp")),
+                "rsrq_db": rsrq(found.get("rsrq")),
                 "tac": known_area(number(found.get("tac"), 0)),
                 "lac": known_area(number(found.get("lac"), 0)),
                 "ci": cell(found.get("cellidentity")) or known_cell(number(found.get("cellid"), 0)),

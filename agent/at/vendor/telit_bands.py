@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from agent.at.engine.grammar import Reading, at, hexadecimal, number, plain, real, unquote, values
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, Command, Row
 from agent.at.standard.band import EUTRA_BANDS, LTE_BANDWIDTH, eutra_band, eutra_channel, nr_channel
+from agent.at.standard.figures import rsrp, rsrq, rssi, width
 from agent.at.standard.scale import CAINFO_SINR
 
 _GSM_BANDS = {0: ("egsm", "dcs"), 1: ("egsm", "pcs"), 2: ("dcs", "g850"), 3: ("pcs", "g850")}
@@ -89,7 +90,7 @@ def _carrier(f: list[str], role: str) -> Reading:
         "earfcn": channel,
         "bandwidth_mhz": LTE_BANDWIDTH.get(number(f[2]) or 0),
         "pci": number(f[3], 0, 503),
-        "rsrp_dbm": plain(real(f[4], -156, -31)),
+        "rsrp_dbm": rsrp(f[4]),
         "rsrq_db": plain(ratio),
         "rssi_dbm": plain(power),
         "sinr_db": CAINFO_SINR.read(f[7]),
@@ -126,7 +127,7 @@ def read_extended(lines: Sequence[str], command: Command) -> Reading | None:
         nr_band = _NR_CLASSES.get(number(found.get("BANDCLASS")) or 0)
         nr = (number(found.get("BANDCLASS")) or 0) >= 250
         channel = nr_channel(raw) if nr else eutra_channel(raw)
-        width = re.match(r"[0-9.]+", found.get("BW", ""))
+        spelled = re.match(r"[0-9.]+", found.get("BW", ""))
         code = number(found.get("DL_BW"), 0, 5)
         carriers.append(
             {
@@ -134,13 +135,11 @@ def read_extended(lines: Sequence[str], command: Command) -> Reading | None:
                 "radio": "NR" if nr else "LTE",
                 "band": nr_band if nr else eutra_band(channel),
                 "earfcn": channel,
-                "bandwidth_mhz": plain(real(width[0], 1, 400))
-                if width
-                else LTE_BANDWIDTH.get(-1 if code is None else code),
+                "bandwidth_mhz": width(spelled[0]) if spelled else LTE_BANDWIDTH.get(-1 if code is None else code),
                 "pci": number(found.get("PCI"), 0, 1007 if nr else 503),
-                "rsrp_dbm": plain(real(found.get("RSRP"), -156, -31)),
-                "rsrq_db": plain(real(found.get("RSRQ"), -43, 20)),
-                "rssi_dbm": plain(real(found.get("RSSI"), -130, -1)),
+                "rsrp_dbm": rsrp(found.get("RSRP")),
+                "rsrq_db": rsrq(found.get("RSRQ")),
+                "rssi_dbm": rssi(found.get("RSSI")),
                 "sinr_db": None if nr else CAINFO_SINR.read(found.get("SINR")),
             }
         )

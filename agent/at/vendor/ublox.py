@@ -17,11 +17,11 @@ from agent.at.engine.grammar import (
     plain,
     real,
     text,
-    unquote,
     values,
 )
 from agent.at.engine.row import ANY_LINE, EXECUTE, READ, SET, Command, Row
 from agent.at.standard.band import eutra_band, eutra_channel
+from agent.at.standard.figures import rsrp, rsrq
 from agent.at.standard.operator_names import joined
 from agent.at.standard.packet_data import assigned
 from agent.at.standard.scale import ECNO, RSCP, RSRP, RSRQ, RXLEV
@@ -52,18 +52,13 @@ def read_ucged(lines: Sequence[str], command: Command) -> Reading | None:
             key = "rsrp_dbm" if head == "+RSRP" else "rsrq_db"
             channel = eutra_channel(at(f, 1))
             reading |= {"pci": number(at(f, 0), 0, 503), "earfcn": channel, "band": eutra_band(channel)}
-            reading[key] = _signed(at(f, 2))
+            reading[key] = (rsrp if head == "+RSRP" else rsrq)(at(f, 2))
         elif len(f) == 4 and not line.startswith("+"):
             technology = number(f[0], 0, 9)
             reading["plmn"] = joined(f[2], f[3])
         elif not line.startswith("+"):
             reading |= _CELLS.get(technology or 6, _lte)(f)
     return known(reading)
-
-
-def _signed(raw: str | None) -> float | int | None:
-    value = unquote(raw or "")
-    return plain(float(value)) if re.fullmatch(r"-?0*[0-9]{1,3}(?:\.[0-9]{1,2})?", value) else None
 
 
 def _lte(f: list[str]) -> Reading:
@@ -103,7 +98,7 @@ def _umts(f: list[str]) -> Reading:
         "uarfcn": number(at(f, 0), 0, 16_383),
         "ci": cell(at(f, 2)),
         "lac": area(at(f, 3)),
-        "rac": _octet(at(f, 4)),
+        "rac": hexadecimal(at(f, 4), 254),
         "psc": number(at(f, 5), 0, 511),
     }
 
@@ -115,14 +110,9 @@ def _gsm(f: list[str]) -> Reading:
         "arfcn": number(at(f, 0), 0, 1023),
         "ci": cell(at(f, 2)),
         "lac": area(at(f, 4)),
-        "rac": _octet(at(f, 5)),
+        "rac": hexadecimal(at(f, 5), 254),
         "rssi_dbm": RXLEV.read(at(f, 6)),
     }
-
-
-def _octet(raw: str | None) -> int | None:
-    value = hexadecimal(raw)
-    return value if value is not None and value < 255 else None
 
 
 _CELLS = {2: _gsm, 3: _umts, 6: _lte}

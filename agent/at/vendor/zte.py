@@ -21,6 +21,7 @@ from agent.at.engine.grammar import (
 )
 from agent.at.engine.row import EXECUTE, READ, SET, Command, Row
 from agent.at.standard.band import eutra_band, eutra_channel
+from agent.at.standard.figures import rsrp, rsrq, rssi, sinr, width
 from agent.at.standard.packet_data import addressing
 
 _MODES = {
@@ -48,16 +49,17 @@ def read_zrssi(lines: Sequence[str], command: Command) -> Reading | None:
     if first is None:
         return None
     if first > 0 and all((real(raw) or 0) >= 0 for raw in f):
-        halves = [real(raw, 0, 300) for raw in f[1:3]]
-        ecio, strength = (None if half is None else plain(-half / 2) for half in [*halves, None, None][:2])
-        return known({"rssi_dbm": plain(-first) if first <= 130 else None, "ecio_db": ecio, "rscp_dbm": strength})
+        ratio, strength = real(at(f, 1), 0, 80), real(at(f, 2), 50, 260)
+        power = plain(-first) if first <= 130 else None
+        halves: Reading = {"ecio_db": ratio and plain(-ratio / 2), "rscp_dbm": strength and plain(-strength / 2)}
+        return known({"rssi_dbm": power, **halves})
     if len(f) < 3:
-        return known({"rssi_dbm": plain(real(f[0], -130, -10))}) if len(f) == 1 else None
+        return known({"rssi_dbm": rssi(f[0])}) if len(f) == 1 else None
     reading: Reading = {
-        "rsrp_dbm": plain(real(f[0], -150, -30)),
-        "rsrq_db": plain(real(f[1], -40, 0)),
-        "rssi_dbm": plain(real(f[2], -130, -10)),
-        "sinr_db": plain(real(at(f, 3), -40, 60)),
+        "rsrp_dbm": rsrp(f[0]),
+        "rsrq_db": rsrq(f[1]),
+        "rssi_dbm": rssi(f[2]),
+        "sinr_db": sinr(at(f, 3)),
     }
     return known(reading)
 
@@ -76,13 +78,13 @@ def read_zcellinfo(lines: Sequence[str], command: Command) -> Reading | None:
         return None
     earfcn = eutra_channel(at(f, place + 1))
     raw_pci = f[place - 1]
-    pci = hexadecimal(raw_pci) if raw_pci[:2] in ("0x", "0X") else number(raw_pci)
+    pci = hexadecimal(raw_pci, 503) if raw_pci[:2] in ("0x", "0X") else number(raw_pci, 0, 503)
     return {
         "access_technology": {"LTE": "LTE", "WCDMA": "UMTS", "UMTS": "UMTS", "NR": "NR"}.get(match[1] or ""),
         **({"tac": area(f[0])} if place == 3 else {}),
         "ci": cell(f[place - 2]),
-        "pci": pci if pci is not None and pci <= 503 else None,
-        "band": int(match[2]),
+        "pci": pci,
+        "band": number(match[2], 1, 512),
         "earfcn": earfcn,
     }
 
@@ -95,8 +97,12 @@ def read_zcainfo(lines: Sequence[str], command: Command) -> Reading | None:
         earfcn = eutra_channel(at(f, 3))
         band = eutra_band(earfcn)
         if len(f) >= 5 and band is not None and band in (number(f[1]), number(f[2])):
-            width = plain(real(f[4], 0, 100))
-            carrier: Reading = {"pci": number(f[0], 0, 503), "band": band, "earfcn": earfcn, "bandwidth_mhz": width}
+            carrier: Reading = {
+                "pci": number(f[0], 0, 503),
+                "band": band,
+                "earfcn": earfcn,
+                "bandwidth_mhz": width(f[4]),
+            }
             carriers.append({"role": "SCC" if carriers else "PCC", **carrier})
     if not carriers:
         return None
@@ -117,7 +123,7 @@ def read_zpas(lines: Sequence[str], command: Command) -> Reading | None:
 
 
 def read_zsinr(lines: Sequence[str], command: Command) -> Reading | None:
-    return known({"sinr_db": plain(real(at(values(lines[-1]), 0), -40, 60))}) if lines else None
+    return known({"sinr_db": sinr(at(values(lines[-1]), 0))}) if lines else None
 
 
 def read_call(lines: Sequence[str], command: Command) -> Reading | None:

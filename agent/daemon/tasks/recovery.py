@@ -77,8 +77,7 @@ class Recovering:
         self.cause = "none"
         self.wake = Wake()  # the module's state has changed: look now
         self._pin_refusal = ""
-        self._diallers = False
-        self._diallers_asked_s: float | None = None
+        self._diallers: tuple[float, bool] | None = None  # when it was asked who dials, and whether anybody does
 
     @property
     def online(self) -> bool:
@@ -120,11 +119,10 @@ class Recovering:
 
     async def _dialled(self) -> bool:
         """Whether somebody else dials, with an APN of his own; asked anew now and then, since it costs processes."""
-        now_s = self._agent.clock.now().boot_s
-        if self._diallers_asked_s is None or now_s - self._diallers_asked_s >= DIALLERS_S:
-            self._diallers_asked_s = now_s
-            self._diallers = bool(await asyncio.to_thread(access_point.diallers))
-        return self._diallers
+        now_s = self._now_s()
+        if self._diallers is None or now_s - self._diallers[0] >= DIALLERS_S:
+            self._diallers = now_s, bool(await asyncio.to_thread(access_point.diallers))
+        return self._diallers[1]
 
     async def _define_context(self, recovery: Recovery) -> None:
         """The configured APN into the module, where nobody else dials with one of his own."""
@@ -166,7 +164,7 @@ class Recovering:
         await self._look(liveness)
         throttled = self._agent.accounting.decision.state in ("throttled", "forced")
         if watching.state != "ready":
-            return evidence_of(watching.state, watching.reading, throttled=throttled)
+            return evidence_of(watching.state, None, throttled=throttled)
         found = self._found
         return evidence_of(
             "ready",
