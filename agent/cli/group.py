@@ -9,14 +9,29 @@ import importlib
 import os
 import sys
 from copy import copy
+from inspect import cleandoc
 
 import click
 
 from agent import __version__
 from agent.cli import ABOUT, COMPLETE, LANG_HELP, PROGRAM, VERBS, exits, overview, screen
-from agent.cli.language import LANGUAGES, _, spoken
+from agent.cli.language import LANGUAGES, N_, _, spoken
 from agent.errors import AgentError
 
+# click's own sentences, of its versions from 8.0 on. It asks gettext for them itself (language.py), so they are of
+# seven bits in every language.
+CLICK = (
+    N_("Usage:"),
+    N_("Missing argument"),
+    N_("Missing option"),
+    N_("Missing command."),
+    N_("Invalid value: {message}"),
+    N_("Invalid value for {param_hint}: {message}"),
+    N_("No such option {name!r}."),
+    N_("No such option: {name}"),
+    N_("{value!r} is not a valid {number_type}."),
+    N_("{value} is not in the range {range}."),
+)
 TRACEBACK = "MODEM_AGENT_TRACEBACK"  # in the environment of a developer
 
 
@@ -57,7 +72,7 @@ def _no_verb(word: str) -> str:
 def translated(command: click.Command) -> click.Command:
     """The same with its help and its options' in the chosen language; in the source they are English."""
     made = copy(command)
-    made.help = _(command.help) if command.help else None
+    made.help = _(cleandoc(command.help)) if command.help else None
     made.params = [_translated_option(parameter) for parameter in command.params]
     if isinstance(made, click.Group):
         made.commands = {name: translated(inner) for name, inner in made.commands.items()}

@@ -135,7 +135,7 @@ class Verb(click.Command):
     examples: tuple[str, ...] = ()
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Examples" if len(self.examples) > 1 else "Example"):
+        with formatter.section(_("Examples") if len(self.examples) > 1 else _("Example")):
             for line in self.examples:
                 formatter.write_text(line)
 

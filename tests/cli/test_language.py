@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from agent.cli import VERBS as VERBS_OF_HELP
 from agent.cli import exits, group, language, overview, screen
 from agent.cli.verbs import doctor, status
 from agent.doctor.diagnosis import Diagnosis, diagnose
 from agent.sentence import Told, counted, listed, said
 from tests.cli import screen_device, screens, test_meter
-from tests.cli.catalogues import TOOL, TRANSLATED
+from tests.cli.catalogues import TOOL, TRANSLATED, translations
 from tests.cli.conftest import Run
 from tests.doctor import test_diagnosis
 
@@ -32,7 +33,7 @@ def _compiled() -> None:
 @pytest.fixture(params=language.LANGUAGES)
 def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Each language in turn, on a terminal that shows all signs."""
-    monkeypatch.setenv("LC_ALL", "fr_BE.UTF-8")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("LANGUAGE", "")
     language.use(request.param)
     yield request.param
@@ -203,6 +204,9 @@ def test_help_fits_in_every_language(name: str, columns: int, capsys: pytest.Cap
         group.run([verb, "--help"])
         text = capsys.readouterr().out
         assert ("Ask nothing" in text) == (name == "en" and verb == "setup")
+        english = VERBS_OF_HELP[verb][1]
+        assert (english in " ".join(text.split())) == (name == "en")
+        assert ("Usage:" in text) == (name == "en")
 
 
 # -- the executable ------------------------------------------------------------------------------------------------
@@ -253,6 +257,11 @@ def test_click_speaks_the_language_too(cli: Run) -> None:
     assert done.returncode == exits.USAGE
     assert "'--lang'" in done.stderr
     assert "see 'modem-agent" not in done.stderr
+    assert "valeur incorrecte pour '--lang'" in done.stderr
+    for name in TRANSLATED:
+        found = translations(name)
+        for text in group.CLICK:
+            assert found[(text,)].string.isascii(), "click's words do not pass through this tool's own"
 
 
 def test_status_says_why_used_is_not_down_plus_up(name: str) -> None:
