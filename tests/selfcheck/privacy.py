@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -19,13 +20,13 @@ NUMBERING = ("v", "boot", "seq", "up", "time", "clk")
 
 
 def stored() -> Iterator[str]:
-    database = sqlite3.connect(":memory:")
-    for step in MIGRATIONS:
-        for statement in step:
-            database.execute(statement)
-    for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        if not table.startswith("sqlite_"):
-            yield from (f"{table}.{column[1]}" for column in database.execute(f"PRAGMA table_info({table})"))
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        for step in MIGRATIONS:
+            for statement in step:
+                database.execute(statement)
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            if not table.startswith("sqlite_"):
+                yield from (f"{table}.{column[1]}" for column in database.execute(f"PRAGMA table_info({table})"))
     yield from (f"ledger.data.{f.name}" for f in fields(Ledger))
 
 
