@@ -67,10 +67,6 @@ def use(name: str) -> None:
     _chosen.name, _chosen.catalogue = name, None if name == ENGLISH else _catalogue(name)
 
 
-def name() -> str:
-    return _chosen.name
-
-
 def _value(words: Sequence[str], option: str) -> str:
     """What stands behind an option, before click reads it: the help is in that language too."""
     for word, following in zip(words, [*words[1:], ""], strict=False):

@@ -80,7 +80,7 @@ def test_words_a_technician_knows() -> None:
 def said_by_the_agent() -> Iterator[str]:
     """Every text of the source, an f-string's values as {}; those of the table itself left out."""
     for path in AGENT.rglob("*.py"):
-        if path.name == "told.py":
+        if path.name in ("told.py", "events.py") and path.parent.name == "cli":  # they only quote it
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -95,7 +95,7 @@ SAID = list(said_by_the_agent())
 @pytest.mark.parametrize("message", told.MESSAGES)
 def test_a_sentence_of_the_daemon_is_in_the_source(message: str) -> None:
     """Its fixed parts, each in one text of the source: a sentence may be put together of several."""
-    parts = [part.strip() for part in re.split(r"\{\w+\}|[;,:()]", message) if re.search(r"\w", part)]
+    parts = [part.strip(" :") for part in re.split(r"\{\w+\}|(?=[;,:(])", message) if re.search(r"\w", part)]
     missing = [part for part in parts if not any(part in text for text in SAID)]
     assert not missing, f"nothing in agent/ says {missing}"
 
