@@ -44,6 +44,7 @@ class Device:
     run_dir: str = "/run/modem-agent"  # the control socket
     read_group: str = "modem-agent"  # may read over the control socket
     act_group: str = ""  # may act over it, besides root
+    language: str = ""  # of modem-agent's screens where the terminal's locale names none: fr, nl, de, en; empty: en
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,8 @@ class Probe:
     hosts: tuple[str, ...] = ("1.1.1.1:443", "9.9.9.9:443")  # independent of each other and of any name server
     name: str = "www.belgium.be"  # asked of every name server
     name_servers: tuple[str, ...] = ()  # their addresses; empty: those of /etc/resolv.conf
+    speed_url: str = ""  # a file on the operator's server, for `modem-agent speed`; empty: none
+    speed_upload_url: str = ""  # where the same server takes an upload; empty: only the download is measured
 
 
 @dataclass(frozen=True, slots=True)

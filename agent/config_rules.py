@@ -129,6 +129,7 @@ RULES: dict[str, Rule] = {
     "commands.topup_bytes_month": _between(0, 10**15),
     "clock.source": _one_of("auto", "ntp", "modem", "system"),
     "household.sms_to": _matching(r"|\+?[0-9]{3,20}", "a phone number, or empty"),
+    "device.language": _matching("|fr|nl|de|en", "fr | nl | de | en | empty"),
     "household.sms_language": _one_of("fr", "nl", "de", "en"),
     "household.metered": _one_of("auto", "off"),
     # RFC 8910, 2: https, and a DHCP option holds 255 bytes. No comma, quote or space: dnsmasq.conf and UCI give them a
@@ -144,6 +145,8 @@ RULES: dict[str, Rule] = {
         lambda hosts: all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):\d{1,5}", h) for h in hosts),
         "a list of HOST:PORT",
     ),
+    "probe.speed_url": _matching(r"|https?://[^\s]{1,490}", "http[s]://HOST[/PATH], or empty"),
+    "probe.speed_upload_url": _matching(r"|https?://[^\s]{1,490}", "http[s]://HOST[/PATH], or empty"),
     "probe.name": _matching(r"[A-Za-z0-9.-]{1,253}", "a host name"),
     "log.level": _one_of("debug", "info", "warning", "error"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.cli import screen
+from agent.cli.language import _
 from agent.cli.request import agreed
 from agent.doctor.access_point import Dialler, diallers, run
 from agent.errors import AgentError
@@ -20,15 +21,18 @@ def change(apn: str, *, yes: bool) -> bool:
 
 
 def _changed(dialler: Dialler, apn: str, *, yes: bool) -> bool:
-    place = f"{dialler.owner}'s connection {dialler.name}"
-    screen.note(f"{place} dials with APN {dialler.apn or '(none)'}, not {apn}")
-    if not (yes or agreed(f"Change it to {apn}?")):
+    values = {"owner": dialler.owner, "connection": dialler.name}
+    now = dialler.apn or _("(none)")
+    screen.note(_("{owner}'s connection {connection} dials with APN {now}, not {apn}", now=now, apn=apn, **values))
+    if not (yes or agreed(_("Change it to {apn}?", apn=apn))):
         return True
     try:
         for command in dialler.commands(apn):
             run(command)
     except AgentError as error:
-        screen.note(f"modem-agent: {place} not changed: {error}")
+        words = _("{owner}'s connection {connection} not changed: {error}", error=error, **values)
+        screen.note(f"modem-agent: {words}")
         return False
-    screen.note(f"{place} has it now; '{dialler.again}' connects anew")
+    words = _("{owner}'s connection {connection} has it now; '{again}' connects anew", again=dialler.again, **values)
+    screen.note(words)
     return True

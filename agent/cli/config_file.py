@@ -14,6 +14,7 @@ from typing import Any
 
 from agent import config
 from agent.cli import uci
+from agent.cli.language import _
 from agent.errors import ConfigError, NotPermitted
 from agent.system import OPENWRT_OPKG
 from agent.toml import dumps, tomllib
@@ -66,8 +67,8 @@ def check_permission(path: Path) -> None:
     if os.access(place, os.W_OK):
         return
     if os.statvfs(place).f_flag & os.ST_RDONLY:
-        raise NotPermitted(f"{path}: its file system is read-only; 'mount -o remount,rw' first")
-    raise NotPermitted(f"{path}: this user may not write it; use sudo")
+        raise NotPermitted(_("{path}: its file system is read-only; 'mount -o remount,rw' first", path=path))
+    raise NotPermitted(_("{path}: this user may not write it; use sudo", path=path))
 
 
 def change(path: Path, table: Table, changes: Mapping[str, object]) -> str:

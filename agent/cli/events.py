@@ -7,33 +7,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 from agent.cli import screen
+from agent.cli.language import N_, _, spoken
 from agent.cli.times import local, local_span
 
 Event = Mapping[str, Any]
 
 # The names of agent/modem/cause.py, as a technician says them.
-CAUSES = {
-    "usb-gone": "no modem (gone from the USB)",
-    "port-stolen": "another program has the modem's port",
-    "modem-hung": "the modem does not answer",
-    "sim-missing": "no internet (no SIM)",
-    "sim-locked": "no internet (SIM locked)",
-    "registration-denied": "no internet (the network refuses the SIM)",
-    "no-coverage": "no internet (no coverage)",
-    "apn": "no internet (no data connection)",
-    "throttled": "the slowed line is full",
-    "operator-outage": "no internet (operator outage)",
+CAUSES: dict[str, str] = {
+    "usb-gone": N_("no modem (gone from the USB)"),
+    "port-stolen": N_("another program has the modem's port"),
+    "modem-hung": N_("the modem does not answer"),
+    "sim-missing": N_("no internet (no SIM)"),
+    "sim-locked": N_("no internet (SIM locked)"),
+    "registration-denied": N_("no internet (the network refuses the SIM)"),
+    "no-coverage": N_("no internet (no coverage)"),
+    "apn": N_("no internet (no data connection)"),
+    "throttled": N_("the slowed line is full"),
+    "operator-outage": N_("no internet (operator outage)"),
 }
-STEPS = {
-    "attach": "detached from the network and attached again",
-    "radio": "radio switched off and on",
-    "module": "module restarted",
-    "usb": "module taken off the USB and given back",
-    "power": "module's power cut and given back",
-    "auto": "module reset, the gentlest step",
+STEPS: dict[str, str] = {
+    "attach": N_("mobile data taken off and on again"),
+    "radio": N_("radio switched off and on"),
+    "module": N_("module restarted"),
+    "usb": N_("module taken off the USB and given back"),
+    "power": N_("module's power cut and given back"),
+    "auto": N_("module reset, the gentlest step"),
 }
 # Commands of agents that did not yet tell whether one only reads.
 _READERS = frozenset({"modem.at", "diag.http", "diag.speed"})
@@ -66,43 +68,58 @@ def when(event: Event, since: str | None = None) -> str:
 
 
 def _trouble(data: Event) -> str:
-    causes = [CAUSES.get(cause, str(cause)) for cause in data.get("causes") or [data["cause"]]]
-    if data["state"] in ("began", "changed"):
-        return f"trouble {'begins' if data['state'] == 'began' else 'is now'}: {causes[0]}"
-    seconds = data["seconds"]
-    lasted = "for an unknown time" if seconds is None else screen.age(seconds)
-    return f"{'; then '.join(causes)}, {lasted}"
+    causes = [_(CAUSES.get(str(cause), str(cause))) for cause in data.get("causes") or [data["cause"]]]
+    if data["state"] == "began":
+        return _("trouble begins: {cause}", cause=causes[0])
+    if data["state"] == "changed":
+        return _("trouble is now: {cause}", cause=causes[0])
+    all_of_it = reduce(lambda before, cause: _("{before}; then {cause}", before=before, cause=cause), causes)
+    if data["seconds"] is None:
+        return _("{causes}, for an unknown time", causes=all_of_it)
+    return _("{causes}, {age}", causes=all_of_it, age=screen.age(data["seconds"]))
 
 
 def _throttle(data: Event) -> str:
+    reason = spoken(data["reason"])
     if data["kind"] == "restored":
-        return f"fast again ({_rate(data)}): {data['reason']}"
-    by_use = "% used, past " in data["reason"]  # agent/plan/policy.py; otherwise somebody's own words
-    return f"slowed to {_rate(data)}: {_amount(data['UsedBytes']) + ' used' if by_use else data['reason']}"
+        return _("fast again ({rate}): {reason}", rate=_rate(data), reason=reason)
+    if "% used, past " in data["reason"]:  # agent/plan/policy.py; otherwise somebody's own words
+        reason = _("{size} used", size=_amount(data["UsedBytes"]))
+    return _("slowed to {rate}: {reason}", rate=_rate(data), reason=reason)
 
 
 def _warning(data: Event) -> str:
-    return f"{data['percent']} % used: {_amount(data['UsedBytes'])} of {_amount(data['LimitBytes'])}"
+    used, limit = _amount(data["UsedBytes"]), _amount(data["LimitBytes"])
+    return _("{percent} % used: {used} of {limit}", percent=data["percent"], used=used, limit=limit)
 
 
 def _reset(data: Event) -> str:
     step = data.get("level") or data["rung"]
-    because = CAUSES.get(data["cause"], data["cause"]) if "cause" in data else "by command"
-    return f"{STEPS.get(step, step)}: {because}"
+    because = _(CAUSES.get(str(data["cause"]), str(data["cause"]))) if "cause" in data else _("by command")
+    return _("{step}: {cause}", step=_(STEPS.get(str(step), str(step))), cause=because)
 
 
 def _command(data: Event) -> str:
-    return f"command {data['name']}, by {data['source']} ({data['role']})"
+    return _("command {name}, by {who} ({role})", name=data["name"], who=data["source"], role=data["role"])
 
 
 def _sim(data: Event) -> str:
-    foreign = "; it is not the contract's: its bytes are counted apart" if data["Foreign"] else ""
-    return f"another SIM: {data['ICCID']} in place of {data['PreviousICCID']}{foreign}"
+    cards = {"now": data["ICCID"], "before": data["PreviousICCID"]}
+    if data["Foreign"]:
+        return _(
+            "another SIM: {now} in place of {before}; it is not the contract's: its bytes are counted apart", **cards
+        )
+    return _("another SIM: {now} in place of {before}", **cards)
+
+
+STORES = {"damaged": N_("damaged"), "new": N_("made anew"), "restored": N_("restored")}
 
 
 def _store(data: Event) -> str:
-    aside = f", it is kept as {data['set_aside']}" if data.get("set_aside") else ""
-    return f"the database was {data['state']}{aside}: {data['reason']}"
+    values = {"state": _(STORES.get(str(data["state"]), str(data["state"]))), "reason": data["reason"]}
+    if data.get("set_aside"):
+        return _("the database was {state}, it is kept as {file}: {reason}", file=data["set_aside"], **values)
+    return _("the database was {state}: {reason}", **values)
 
 
 def _rate(data: Event) -> str:
@@ -113,7 +130,9 @@ def _rate(data: Event) -> str:
 def _amount(count: int) -> str:
     """40 GB, 32.5 GB, 999.9 MB: a plan's figures, without the zeros that say nothing."""
     number, unit = str(screen.size(count)).split(" ")
-    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
+    whole, sign, part = number.partition("," if "," in number else ".")
+    part = part.rstrip("0")
+    return f"{whole}{sign if part else ''}{part} {unit}"
 
 
 def _as_it_came(name: str, data: Event) -> str:
@@ -122,18 +141,22 @@ def _as_it_came(name: str, data: Event) -> str:
 
 
 EVENTS: Mapping[str, Callable[[Event], str]] = {
-    "boot": lambda data: f"agent {data['version']} started",
+    "boot": lambda data: _("agent {version} started", version=data["version"]),
     "trouble": _trouble,
     "throttle": _throttle,
     "warning": _warning,
-    "new-period": lambda data: f"a new billing period: {_amount(data['LimitBytes'])} until its end",
-    "expired": lambda data: f"the contract has ended: {data['reason']}",
+    "new-period": lambda data: _("a new billing period: {size} until its end", size=_amount(data["LimitBytes"])),
+    "expired": lambda data: _("the contract has ended: {reason}", reason=spoken(data["reason"])),
     "modem-reset": _reset,
     "command": _command,
     "store": _store,
     "sim": _sim,
-    "statement": lambda data: f"the month from {data['PeriodStart']} was sealed: {_amount(data['UsedBytes'])} used",
-    "modem-context": lambda data: f"the APN {data['apn']} was set in the module",
-    "stalled": lambda data: f"a part of the agent makes no progress: {data['task']}",
-    "fault": lambda data: f"the agent ended itself, to be started anew: {data['task']}: {data['reason']}",
+    "statement": lambda data: _(
+        "the month from {day} was sealed: {size} used", day=data["PeriodStart"], size=_amount(data["UsedBytes"])
+    ),
+    "modem-context": lambda data: _("the APN {apn} was set in the module", apn=data["apn"]),
+    "stalled": lambda data: _("a part of the agent makes no progress: {part}", part=data["task"]),
+    "fault": lambda data: _(
+        "the agent ended itself, to be started anew: {part}: {reason}", part=data["task"], reason=data["reason"]
+    ),
 }

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cli.language import _
 from agent.cli.verb import SOCKET_NAME, Call
 from agent.doctor import access_point, page_server
 from agent.doctor.evidence import Evidence
@@ -31,23 +32,23 @@ Tell = Callable[[str], None]  # what is being looked at now, for a technician wh
 def examine(call: Call, tell: Tell) -> Evidence:
     """Look at everything, in the order of the chain; about ten seconds on a dead line, one on a healthy one."""
     config, evidence = _configuration(call)
-    tell("asking the agent")
+    tell(_("asking the agent"))
     evidence = _ask_agent(call, evidence)
     if evidence.config_denied:  # the rest would be looked for where the defaults have it, not where this device has it
         return replace(evidence, wall_year=datetime.now(timezone.utc).year)
     if evidence.agent_dead:  # one that hangs, or that we may not ask, still holds the port
-        tell("asking the modem itself")
+        tell(_("asking the modem itself"))
         evidence = replace(evidence, modem=ask_modem(config, MODEM_S))
     evidence = replace(evidence, apn=config.modem.apn, diallers=access_point.diallers())
-    tell("looking at the network interfaces")
+    tell(_("looking at the network interfaces"))
     evidence = _look_around(config, evidence)
-    tell("asking name servers, hosts and the broker")
+    tell(_("asking name servers, hosts and the broker"))
     evidence = _reach_out(config, evidence)
-    tell("looking at the household's page")
+    tell(_("looking at the household's page"))
     if config.household.page:
         look = partial(page_server.look, count=config.household.devices != "off")
         evidence = replace(evidence, page=probes.bounded(look, 10.0, None))
-    tell("looking at the disk")
+    tell(_("looking at the disk"))
     disk = probes.bounded(lambda: probes.disk(config.device.state_dir), 5.0, None)
     return replace(evidence, disk=disk, wall_year=datetime.now(timezone.utc).year)
 

@@ -8,13 +8,30 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from copy import copy
+from inspect import cleandoc
 
 import click
 
 from agent import __version__
-from agent.cli import ABOUT, COMPLETE, PROGRAM, VERBS, exits, overview, screen
+from agent.cli import ABOUT, COMPLETE, LANG_HELP, PROGRAM, VERBS, exits, overview, screen
+from agent.cli.language import LANGUAGES, N_, _, spoken
 from agent.errors import AgentError
 
+# click's own sentences, of its versions from 8.0 on. It asks gettext for them itself (language.py), so they are of
+# seven bits in every language.
+CLICK = (
+    N_("Usage:"),
+    N_("Missing argument"),
+    N_("Missing option"),
+    N_("Missing command."),
+    N_("Invalid value: {message}"),
+    N_("Invalid value for {param_hint}: {message}"),
+    N_("No such option {name!r}."),
+    N_("No such option: {name}"),
+    N_("{value!r} is not a valid {number_type}."),
+    N_("{value} is not in the range {range}."),
+)
 TRACEBACK = "MODEM_AGENT_TRACEBACK"  # in the environment of a developer
 
 
@@ -30,27 +47,48 @@ class Verbs(click.Group):
         module = importlib.import_module(f"agent.cli.verbs.{cmd_name}")
         command = module.command
         command.name = cmd_name
-        return command if isinstance(command, click.Command) else None
+        return translated(command) if isinstance(command, click.Command) else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            raise click.UsageError(f"there is no verb '{args[0]}'{_nearest(args[0])}", ctx)
+            raise click.UsageError(_no_verb(args[0]), ctx)
         return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(overview(ctx.terminal_width or screen.width()))
 
 
-def _nearest(word: str) -> str:
+def _no_verb(word: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(word, VERBS, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; '{PROGRAM} --help' lists them"
+    if near:
+        return _("there is no verb '{word}'; did you mean '{near}'?", word=word, near=near[0])
+    return _("there is no verb '{word}'; '{program} --help' lists them", word=word, program=PROGRAM)
+
+
+def translated(command: click.Command) -> click.Command:
+    """The same with its help and its options' in the chosen language; in the source they are English."""
+    made = copy(command)
+    made.help = _(cleandoc(command.help)) if command.help else None
+    made.params = [_translated_option(parameter) for parameter in command.params]
+    if isinstance(made, click.Group):
+        made.commands = {name: translated(inner) for name, inner in made.commands.items()}
+    return made
+
+
+def _translated_option(parameter: click.Parameter) -> click.Parameter:
+    if not isinstance(parameter, click.Option) or not parameter.help:
+        return parameter
+    made = copy(parameter)
+    made.help = _(parameter.help)
+    return made
 
 
 @click.group(cls=Verbs, help=ABOUT, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--lang", type=click.Choice(LANGUAGES), expose_value=False, help=LANG_HELP)
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def group() -> None:
     """All verbs; one of them does the work."""
@@ -71,7 +109,7 @@ def run(words: list[str]) -> int:
     except click.UsageError as error:
         return _fail(_usage_sentence(error), exits.USAGE, as_json)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted", exits.INTERRUPTED, as_json)
+        return _fail(_("interrupted"), exits.INTERRUPTED, as_json)
     except click.ClickException as error:
         return _fail(error.format_message(), exits.FAILED, as_json)
     except BrokenPipeError:
@@ -79,7 +117,7 @@ def run(words: list[str]) -> int:
     except PermissionError as error:
         return _fail(_denied_sentence(error), exits.NOT_PERMITTED, as_json)
     except (AgentError, OSError) as error:
-        return _fail(str(error), exits.status_of(error), as_json)
+        return _fail(spoken(str(error)), exits.status_of(error), as_json)
     except Exception as error:
         if words[:1] == ["run"] or TRACEBACK in os.environ:
             raise  # the daemon's log must have all of it
@@ -99,13 +137,17 @@ def _usage_sentence(error: click.UsageError) -> str:
     text = text if text.endswith("...") else text.rstrip(".")
     text = text[:1].lower() + text[1:]
     where = error.ctx.command_path if error.ctx is not None else PROGRAM
-    return text if "--help" in text or text.endswith("?") else f"{text}; see '{where} --help'"
+    if "--help" in text or text.endswith("?"):
+        return text
+    return _("{problem}; see '{program} --help'", problem=text, program=where)
 
 
 def _denied_sentence(error: PermissionError) -> str:
     """The kernel's refusal as the verbs say theirs; root has no use for the advice."""
-    what = f"{screen.clean(error.filename)}: " if error.filename else ""
-    return f"{what}this user may not do that{'; use sudo' if os.geteuid() else f' ({error.strerror})'}"
+    words = (
+        _("this user may not do that; use sudo") if os.geteuid() else _("not permitted ({error})", error=error.strerror)
+    )
+    return f"{screen.clean(error.filename)}: {words}" if error.filename else words
 
 
 def _fault_sentence(error: Exception) -> str:
@@ -116,14 +158,16 @@ def _fault_sentence(error: Exception) -> str:
     file = os.path.basename(place.tb_frame.f_code.co_filename) if place is not None else "?"
     line = place.tb_lineno if place is not None else 0
     what = f"{type(error).__name__}: {error}"
-    return (
-        f"an answer that this tool cannot read, or a fault of its own ({what}; {file}:{line}); {TRACEBACK}=1 tells more"
+    return _(
+        "an answer that this tool cannot read, or a fault of its own ({what}); {variable}=1 shows more",
+        what=f"{what}; {file}:{line}",
+        variable=TRACEBACK,
     )
 
 
 def _fail(sentence: str, status: int, as_json: bool) -> int:
     line = " ".join(sentence.split())
-    print(f"{PROGRAM}: {line}", file=sys.stderr)
+    print(screen.clean(f"{PROGRAM}: {line}"), file=sys.stderr)
     if as_json:
         try:
             screen.print_json(

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import click
 
 from agent import __version__
-from agent.cli import PROGRAM, VERBS, exits
-from agent.cli.verb import DEFAULT_CONFIG, Verb
+from agent.cli import DEFAULT_CONFIG, PROGRAM, VERBS, exits
+from agent.cli.verb import Verb
 
 ABOUT_AGENT = "the agent on a household's 4G modem, and the technician's tool"
 _EXITS = (

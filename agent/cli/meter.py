@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent import quality
 from agent.cli import screen
+from agent.cli.language import N_, _, ngettext, spoken
 
 if TYPE_CHECKING:
     from agent import status_schema as schema
@@ -23,6 +24,9 @@ LEADING = ("rsrp_dbm", "sinr_db", "rssi_dbm")  # the first that the technology h
 KEPT = 60  # beats in the trend
 ROWS = 6  # lines of the trend
 STEP = {"rsrp_dbm": 2.0, "sinr_db": 1.5, "rssi_dbm": 2.0}  # what counts as rising: above the jitter of a still antenna
+
+
+TRENDS = {"...": "...", "rising": N_("rising"), "falling": N_("falling"), "steady": N_("steady")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +110,31 @@ class Meter:
         cell = screen.wrap(self._cell_line(), columns)[:2] or [""]
         body = [head, *cell, "", *[line for name in NAMES for line in self._gauge(name, columns)]]
         if self.problem:
-            body += ["", *screen.wrap("! " + self.problem, columns)[:2]]
-        body += ["", *self._plot(columns), "", *self._scale(columns), "Ctrl-C ends."]
+            body += ["", *screen.wrap("! " + spoken(self.problem), columns)[:2]]
+        body += ["", *self._plot(columns), "", *self._scale(columns), _("Ctrl-C ends.")]
         return [screen.clean(line)[:columns] for line in body]
 
     def summary(self) -> str:
         """The last word, for the notebook: best values and when."""
         if not self.best:
-            return "no signal was read"
+            return _("no signal was read")
         found = [
-            f"{_label(n)} {b.value:g} {quality.SCALES[n][0]} at {b.at:%H:%M:%S}"
+            _(
+                "{name} {value:g} {unit} at {time}",
+                name=_label(n),
+                value=b.value,
+                unit=quality.SCALES[n][0],
+                time=f"{b.at:%H:%M:%S}",
+            )
             for n, b in self.best.items()
             if n != "rssi_dbm" or len(self.best) == 1
         ]
-        return "best: " + ", ".join(found)
+        return _("best: {values}", values=", ".join(found))
 
     def _network(self) -> str:
         from agent.cli.verbs.status import network
 
-        return network(self.answer) or "not registered"
+        return network(self.answer) or _("not registered")
 
     def _cell(self) -> str:
         registration = self.answer.get("registration") or {}
@@ -136,12 +146,12 @@ class Meter:
         ci, words = registration.get("ci"), []
         if isinstance(ci, int):
             # 36.413: an E-UTRAN cell identity is a base station's number and a sector of eight bits
-            words.append(f"cell {ci} (mast {ci >> 8}, sector {ci & 0xFF})")
+            words.append(_("cell {cell} (mast {mast}, sector {sector})", cell=ci, mast=ci >> 8, sector=ci & 0xFF))
         elif ci is not None:
-            words.append(f"cell {ci}")
+            words.append(_("cell {cell}", cell=ci))
         words += [f"{n.upper()} {self.values[n]}" for n in ("pci", "earfcn") if self.values.get(n) is not None]
         if len(self.cells) > 1:
-            words.append(f"{len(self.cells) - 1} changes of cell")
+            words.append(ngettext("{count} change of cell", "{count} changes of cell", len(self.cells) - 1))
         return ", ".join(words)
 
     def _gauge(self, name: str, columns: int) -> list[str]:
@@ -150,13 +160,14 @@ class Meter:
             return []
         unit = quality.SCALES[name][0]
         shown = "   -" if value is None else f"{value:4g}"
-        left = f"{_label(name)} {shown} {unit:<3} {quality.word(name, value) or '':<9} "
+        word = spoken(quality.word(name, value) or "").ljust(max(len(spoken(each)) for each in quality.WORDS))
+        left = f"{_label(name)} {shown} {unit:<3} {word} "
         right = ""
         if name in self.best:
             best = self.best[name]
-            right = f" best {best.value:g} {unit}"
+            right = _(" best {value:g} {unit}", value=best.value, unit=unit)
             if columns >= 70:
-                right = right.ljust(14) + f" at {best.at:%H:%M:%S}"
+                right = right.ljust(14) + _(" at {time}", time=f"{best.at:%H:%M:%S}")
         room = columns - len(left) - max(len(right), 26 if columns >= 70 else 14)
         gauge = screen.bar(quality.share(name, value), room) if value is not None and room >= 8 else ""
         return [left + gauge.ljust(max(0, room) if gauge else 0) + right]
@@ -165,13 +176,13 @@ class Meter:
         """The leading value over the last minute, highest on top."""
         known = [v for v in self._history if v is not None]
         if self.leading is None or not known:
-            return [f"Trend: {self.trend}"]
+            return [_("Trend: {trend}", trend=_(TRENDS[self.trend]))]
         low, high = min(known), max(known)
         if high - low < ROWS - 1:  # do not blow jitter up to a mountain
             low = round((high + low - (ROWS - 1)) / 2)
             high = low + ROWS - 1
         shown = list(self._history)[-(columns - 7) :]
-        lines = [f"Trend of {_label(self.leading)}: {self.trend}"]
+        lines = [_("Trend of {name}: {trend}", name=_label(self.leading), trend=_(TRENDS[self.trend]))]
         for row in range(ROWS - 1, -1, -1):
             level = low + (high - low) * row / (ROWS - 1)
             marks = "".join(" " if v is None else "*" if _row(v, low, high) == row else " " for v in shown)
@@ -182,7 +193,7 @@ class Meter:
         if self.leading is None:
             return []
         limits = ", ".join(
-            f"{word} from {least:g}"
+            _("{quality} from {value:g}", quality=spoken(word), value=float(least))
             for word, least in zip(quality.WORDS, quality.SCALES[self.leading][2], strict=False)
         )
         return screen.wrap(f"{_label(self.leading)}: {limits}", columns)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.cli import config_file, screen
+from agent.cli.language import N_, _, spoken
 from agent.cli.verbs.pin import pin_problem
 
 NONE = "-"
-NO_KEY = "a certificate is of no use without its key: name the key's file"
+NO_KEY = N_("a certificate is of no use without its key: name the key's file")
 LEDS = Path("/sys/class/leds")
 FILES = ("ca", "cert", "key")
 KEYS = {
@@ -55,17 +56,17 @@ class Question:
 
 
 QUESTIONS = (
-    Question("wan", "Mobile link(s)"),
-    Question("apn", "Access point name (empty: the module knows it)"),
-    Question("pin", "PIN of the SIM, not shown", hidden=True),
-    Question("billing_day", "Day of the month on which the allowance is new"),
-    Question("broker", "Operator's broker, mqtts://HOST:8883 (empty: none)"),
-    Question("ca", "Authority's certificate, a file (empty: the system's)", asks=_encrypted),
-    Question("cert", "This device's certificate, a file (empty: none)", asks=_encrypted),
-    Question("key", "Its key, a file", asks=_own_certificate),
-    Question("sms", "The household's phone number for SMS (empty: none)"),
-    Question("language", "The household's language: fr, nl, de or en (empty: fr)"),
-    Question("led", "LED for ok, slow and no service{leds} (empty: none)"),
+    Question("wan", N_("Mobile link(s)")),
+    Question("apn", N_("Access point name (empty: the module knows it)")),
+    Question("pin", N_("PIN of the SIM, not shown"), hidden=True),
+    Question("billing_day", N_("Day of the month on which the allowance is new")),
+    Question("broker", N_("Operator's broker, mqtts://HOST:8883 (empty: none)")),
+    Question("ca", N_("Authority's certificate, a file (empty: the system's)"), asks=_encrypted),
+    Question("cert", N_("This device's certificate, a file (empty: none)"), asks=_encrypted),
+    Question("key", N_("Its key, a file"), asks=_own_certificate),
+    Question("sms", N_("The household's phone number for SMS (empty: none)")),
+    Question("language", N_("The household's language: fr, nl, de or en (empty: fr)")),
+    Question("led", N_("LED for ok, slow and no service (empty: none)")),
 )
 
 
@@ -82,23 +83,27 @@ def problem(name: str, value: object, table: config_file.Table) -> str:
     if name == "pin":
         return pin_problem(str(value)) if value else ""
     if name == "key" and not value:
-        return NO_KEY
+        return _(NO_KEY)
     return (file_problem(str(value)) if name in FILES else "") or config_file.problem(table, {KEYS[name]: value})
 
 
 def file_problem(path: str) -> str:
-    return f"{path} cannot be read: put the file there first" if path and not os.access(path, os.R_OK) else ""
+    return (
+        _("{path} cannot be read: put the file there first", path=path) if path and not os.access(path, os.R_OK) else ""
+    )
 
 
 def _asked(question: Question, answers: Answers, table: config_file.Table) -> object:
     """Asked again until it is right. The PIN alone has no default that could be shown: None leaves it as it is."""
     default = answers[question.name]
     shown = " ".join(default) if isinstance(default, list) else str(default)
-    text = question.text.format(leds=_leds())
+    text = _(question.text)
+    if leds := _leds() if question.name == "led" else "":
+        text = _("{question}, one of {names}", question=text, names=leds)
     if question.hidden:
-        text += " (Enter: as it is, - for none)"
+        text = _("{question} (Enter: as it is, - for none)", question=text)
     elif shown:
-        text += f" ({NONE} for none) [{shown}]"
+        text = _("{question} (- for none) [{default}]", question=text, default=shown)
     while True:
         answer = screen.asked(f"{text}:", hidden=question.hidden)
         if not answer and question.hidden:
@@ -107,7 +112,7 @@ def _asked(question: Question, answers: Answers, table: config_file.Table) -> ob
         wrong = problem(question.name, value, table)
         if not wrong:
             return value
-        screen.note(wrong)
+        screen.note(spoken(wrong))
 
 
 def _value(name: str, answer: str) -> object:
@@ -120,4 +125,4 @@ def _value(name: str, answer: str) -> object:
 def _leds(folder: Path = LEDS) -> str:
     """The first few of this device, to choose from."""
     names = sorted(led.name for led in folder.iterdir()) if folder.is_dir() else []
-    return f", one of {screen.clean(' '.join(names[:6]))}" if names else ""
+    return " ".join(names[:6])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.cli import screen
+from agent.cli.language import _, spoken
 from agent.cli.progress import Steps
 from agent.cli.verb import Call
 from agent.errors import AgentError, NotPermitted
@@ -31,7 +32,7 @@ def ask(call: Call, method: str, params: Mapping[str, object], *, limit_s: float
             method,
             given,
             timeout_s=call.timeout_s or limit_s,
-            progress=lambda step: steps.tell(str(step.get("what", "")), _percent(step.get("percent"))),
+            progress=lambda step: steps.tell(spoken(str(step.get("what", ""))), _percent(step.get("percent"))),
             waiting=steps.wait,
         )
 
@@ -47,7 +48,9 @@ def check_role(client: ControlClient, method: str) -> None:
 
     row = COMMANDS.get(method)
     if row is not None and not allows(client.role, row.role):
-        raise NotPermitted(f"{method} needs the role {row.role}, not {client.role}: use sudo, or see device.act_group")
+        words = _("{method} needs the role {role}, not {own}: use sudo, or see device.act_group",
+                  method=method, role=row.role, own=client.role)  # fmt: skip
+        raise NotPermitted(words)
 
 
 def permitted(call: Call, method: str) -> None:
@@ -62,19 +65,21 @@ def confirm(call: Call, method: str, params: Mapping[str, object], question: str
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody is there to confirm; say --yes")
+        raise click.UsageError(_("nobody is there to confirm; say --yes"))
     with call.client() as client:
         check_role(client, method)
         client.check(method, _given(params))
     if not agreed(question):
-        raise AgentError("not confirmed: nothing was done")
+        raise AgentError(_("not confirmed: nothing was done"))
 
 
 def agreed(question: str, *, default: bool = False) -> bool:
     """The technician's yes, or the default if he only presses Enter; no where nobody is at a terminal."""
     if not sys.stdin.isatty():
         return False
-    answer = screen.asked(f"{question} {'[Y/n]' if default else '[y/N]'}").lower()
+    answer = screen.asked(
+        _("{question} [Y/n]", question=question) if default else _("{question} [y/N]", question=question)
+    ).lower()
     return answer in ("y", "yes", "j", "ja", "o", "oui") or (default and not answer)
 
 

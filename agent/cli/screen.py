@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
+from agent.cli.language import N_, _, encoding
+
 GREEN, YELLOW, RED, BOLD, DIM = "32", "33", "31", "1", "2"
 
 
@@ -57,17 +59,12 @@ def paint(text: str, code: str) -> str:
 def clean(value: object) -> str:
     """Text from outside, fit for a terminal: control characters made visible, and what the terminal cannot show."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
-    encoding = _encoding()
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    shown = encoding()
+    return text.encode(shown, "backslashreplace").decode(shown)
 
 
-def _encoding() -> str:
-    """What the terminal can show: ASCII where no locale names UTF-8. A serial console has none, and Python would take
-    it for UTF-8 all the same (PEP 540), or say so in LC_CTYPE (PEP 538)."""
-    told = os.environ.get("LC_CTYPE", "")
-    named = os.environ.get("LC_ALL") or (told if told != "C.UTF-8" else "") or os.environ.get("LANG", "")
-    stream = getattr(sys.stdout, "encoding", None) or "ascii"
-    return stream if "utf" in named.lower() else "ascii"
+_CLINGING = (":", ";", "?", "!")  # have a space before them in French
+_GLUE = "\x00"  # stands for a space at which no line ends; clean() leaves none in a text
 
 
 def wrap(text: str, columns: int, indent: str = "") -> list[str]:
@@ -75,14 +72,20 @@ def wrap(text: str, columns: int, indent: str = "") -> list[str]:
     lines: list[str] = []
     line = ""
     room = max(8, columns - len(indent))
-    words = [word[i : i + room] for word in text.split() for i in range(0, len(word), room)]
+    whole: list[str] = []
+    for word in text.split():
+        if word in _CLINGING and whole:
+            whole[-1] += _GLUE + word
+        else:
+            whole.append(word)
+    words = [word[i : i + room] for word in whole for i in range(0, len(word), room)]
     for word in words:
         if line.strip() and len(line) + 1 + len(word) > columns:
             lines.append(line)
             line = indent + word
         else:
             line = f"{line} {word}" if line.strip() else line + word
-    return [*lines, line] if line else lines
+    return [each.replace(_GLUE, " ") for each in ([*lines, line] if line else lines)]
 
 
 def note(text: str, stream: TextIO | None = None) -> None:
@@ -106,7 +109,7 @@ def asked(question: str, *, hidden: bool = False) -> str:
 def pairs(rows: Iterable[tuple[str, object]], *, indent: int = 0) -> list[str]:
     """`name  value` lines, values folded under themselves; unknown (None) rows are left out."""
     known = [(name, clean(value)) for name, value in rows if value is not None]
-    left = max((len(name) for name, _ in known), default=0) + 2
+    left = max((len(name) for name, shown in known), default=0) + 2
     margin = " " * indent
     lines: list[str] = []
     for name, value in known:
@@ -137,25 +140,31 @@ def bar(share: float, columns: int) -> str:
 # -- units ---------------------------------------------------------------------------------------------------------
 
 
+_SIZES = (N_("{value:.0f} B"), N_("{value:.1f} kB"), N_("{value:.1f} MB"), N_("{value:.2f} GB"))
+
+
 def size(count: int | float | None) -> str | None:
     """Bytes in decimal units, as the plan counts: 40 GB is 40 000 000 000."""
     if count is None:
         return None
     value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(value) < 999.95 or unit == "GB":
+    for form in _SIZES:
+        if abs(value) < 999.95 or form == _SIZES[-1]:
             break
         value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.{2 if unit == 'GB' else 1}f} {unit}"
+    return _(form, value=value)
 
 
 def rate(bps: int | float | None) -> str:
     """Bits a second; None is a direction that is not shaped."""
     if bps is None:
-        return "unlimited"
+        return _("unlimited")
     if bps < 1_000_000:
-        return f"{bps / 1000:g} kbit/s"
-    return f"{bps / 1_000_000:g} Mbit/s"
+        return _("{value:g} kbit/s", value=bps / 1000)
+    return _("{value:g} Mbit/s", value=bps / 1_000_000)
+
+
+_LENGTHS = ((N_("{number} d"), 86_400), (N_("{number} h"), 3_600), (N_("{number} min"), 60), (N_("{number} s"), 1))
 
 
 def age(seconds: float | None) -> str | None:
@@ -164,9 +173,9 @@ def age(seconds: float | None) -> str | None:
         return None
     left = int(max(0.0, seconds))
     words: list[str] = []
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        if left >= length or (unit == "s" and not words):
-            words.append(f"{left // length} {unit}")
+    for form, length in _LENGTHS:
+        if left >= length or (length == 1 and not words):
+            words.append(_(form, number=left // length))
             left %= length
     return " ".join(words[:2])
 
@@ -176,4 +185,5 @@ def version_note(agent_version: str) -> None:
     from agent import __version__
 
     if agent_version != __version__:
-        print(f"note: the agent that runs is {clean(agent_version)}, this tool is {__version__}", file=sys.stderr)
+        words = _("note: the agent that runs is {agent}, this tool is {tool}", agent=agent_version, tool=__version__)
+        print(clean(words), file=sys.stderr)

@@ -9,13 +9,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import click
 
+from agent.cli.language import N_, _
+
 LENGTHS_S = {"m": 60, "h": 3_600, "d": 86_400}
 LONGEST_S = 40 * 86_400
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # no locale decides
+# No locale decides, but the chosen language.
+_MONTHS = (
+    N_("Jan"), N_("Feb"), N_("Mar"), N_("Apr"), N_("May"), N_("Jun"),
+    N_("Jul"), N_("Aug"), N_("Sep"), N_("Oct"), N_("Nov"), N_("Dec"),
+)  # fmt: skip
 
 
 class _Zone:
@@ -89,7 +95,17 @@ def local(text: str | None) -> str | None:
     if when is None:
         return None
     here = ZONE.shift(when)
-    return f"{here.day} {MONTHS[here.month - 1]} {here.year} {here:%H:%M}"
+    return f"{day(here)} {here:%H:%M}"
+
+
+def day(when: date) -> str:
+    """22 Nov 2026"""
+    return _("{day} {month} {year}", day=when.day, month=_(_MONTHS[when.month - 1]), year=when.year)
+
+
+def day_of_year(when: date) -> str:
+    """22 Nov"""
+    return _("{day} {month}", day=when.day, month=_(_MONTHS[when.month - 1]))
 
 
 def local_span(start: str, end: str) -> str:
@@ -97,8 +113,8 @@ def local_span(start: str, end: str) -> str:
     first, last = local(start) or "", local(end) or ""
     if first == last:
         return first
-    day = first[: -len("19:02")]
-    return f"{first}-{last[len(day) :]}" if last.startswith(day) else f"{first} - {last}"
+    same = first[: -len("19:02")]
+    return f"{first}-{last[len(same) :]}" if last.startswith(same) else f"{first} - {last}"
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:
@@ -110,6 +126,7 @@ def from_now(text: str, *, option: str = "--for") -> str:
     """90m, 24h, 3d as the RFC 3339 time that far from now. Raises UsageError."""
     number, unit = text[:-1], text[-1:]
     if unit not in LENGTHS_S or not number.isdecimal() or not 0 < int(number) * LENGTHS_S[unit] <= LONGEST_S:
-        raise click.UsageError(f"{option} {text!r} is no length of time; allowed: 90m, 24h, 3d (at most 40d)")
+        words = _("{length} is no length of time; allowed: 90m, 24h, 3d (at most 40d)", length=f"{option} {text!r}")
+        raise click.UsageError(words)
     until = datetime.now(timezone.utc) + timedelta(seconds=int(number) * LENGTHS_S[unit])
     return until.strftime("%Y-%m-%dT%H:%M:%SZ")

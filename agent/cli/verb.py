@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli import screen
+from agent.cli import DEFAULT_CONFIG, LANG_HELP, screen
+from agent.cli.language import LANGUAGES, _
 from agent.cli.times import ZONE
 from agent.errors import ConfigError, NotPermitted
 
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.control.client import ControlClient
 
-# The same as agent.config.DEFAULT_PATH and Device's defaults (a test holds them equal): importing agent.config costs
-# 25 of the 150 ms that `status` may take.
-DEFAULT_CONFIG = "/etc/modem-agent/config.toml"
+# The same as Device's defaults (a test holds them equal): importing agent.config costs 25 of the 150 ms that `status`
+# may take.
 DEFAULT_RUN_DIR = "/run/modem-agent"
 DEFAULT_STATE_DIR = "/var/lib/modem-agent"
 DEFAULT_ZONE = "Europe/Brussels"
@@ -62,7 +62,7 @@ class Call:
             if not self.config_given:
                 return config.Config(file=self.config_file)
         except PermissionError:
-            raise NotPermitted(f"{self.config_file}: this user may not read it; use sudo") from None
+            raise NotPermitted(_("{path}: this user may not read it; use sudo", path=self.config_file)) from None
         except OSError:
             pass  # load() has the sentence
         return config_start.load(self.config_path) if start else config.load(self.config_path)
@@ -135,13 +135,16 @@ class Verb(click.Command):
     examples: tuple[str, ...] = ()
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Examples" if len(self.examples) > 1 else "Example"):
+        with formatter.section(_("Examples") if len(self.examples) > 1 else _("Example")):
             for line in self.examples:
                 formatter.write_text(line)
 
 
-def verb(*examples: str, socket: bool = True, json: bool = True) -> Callable[[Callable[..., Any]], Verb]:
-    """Make a function `f(call: Call, ...) -> int | None` (the exit status) a verb. Its docstring is its help."""
+def verb(
+    *examples: str, socket: bool = True, json: bool = True, lang: bool = True
+) -> Callable[[Callable[..., Any]], Verb]:
+    """Make a function `f(call: Call, ...) -> int | None` (the exit status) a verb. Its docstring is its help. A verb
+    with documents in more languages than the screens have brings its own --lang."""
 
     def decorate(function: Callable[..., Any]) -> Verb:
         @functools.wraps(function)
@@ -162,7 +165,7 @@ def verb(*examples: str, socket: bool = True, json: bool = True) -> Callable[[Ca
         params = getattr(function, "__click_params__", [])
         run.__click_params__ = list(params)  # type: ignore[attr-defined]  # click's own way to collect options
         wrapped: Any = run
-        for option in reversed(_common_options(socket, json)):
+        for option in reversed(_common_options(socket, json, lang)):
             wrapped = option(wrapped)
         # click collects in reverse; a verb's own options stand before the common ones in its help.
         wrapped.__click_params__ = wrapped.__click_params__[len(params) :] + wrapped.__click_params__[: len(params)]
@@ -173,12 +176,16 @@ def verb(*examples: str, socket: bool = True, json: bool = True) -> Callable[[Ca
     return decorate
 
 
-def _common_options(socket: bool, json: bool) -> list[Callable[[Any], Any]]:
+def _common_options(socket: bool, json: bool, lang: bool) -> list[Callable[[Any], Any]]:
     options = [click.option("--json", is_flag=True, help="One JSON object instead of text.")] if json else []
     if socket:
         options.append(
             click.option("--timeout", metavar="S", type=click.FloatRange(min=0.1), help="Give up after S seconds.")
         )
         options.append(click.option("--socket", metavar="PATH", help="The agent's control socket."))
-    options.append(click.option("--config", metavar="FILE", help=f"Configuration (default {DEFAULT_CONFIG})."))
+    options.append(
+        click.option("--config", metavar="FILE", help=_("Configuration (default {file}).", file=DEFAULT_CONFIG))
+    )
+    if lang:  # read before click is imported (language.py); here it is known, checked and explained
+        options.append(click.option("--lang", type=click.Choice(LANGUAGES), expose_value=False, help=LANG_HELP))
     return options

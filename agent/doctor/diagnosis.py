@@ -31,6 +31,7 @@ from agent.doctor.line_checks import (
     check_speed,
 )
 from agent.doctor.radio_checks import check_attach, check_modem, check_port, check_registration, check_signal, check_sim
+from agent.sentence import said
 
 Judge = Callable[[Evidence], Finding]
 
@@ -100,7 +101,9 @@ def _judged(judge: Judge, evidence: Evidence) -> Finding:
     try:
         return judge(evidence)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        return unknown(f"what the agent tells of it cannot be read ({type(error).__name__}: {error})")
+        return unknown(
+            said("the agent's answer about it cannot be read ({error})", error=f"{type(error).__name__}: {error}")
+        )
 
 
 __all__ = ["CHECKS", "FAULT", "OK", "UNKNOWN", "WARNING", "Diagnosis", "Evidence", "Finding", "diagnose"]

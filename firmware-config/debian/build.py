@@ -82,8 +82,12 @@ def put(root: Path, place: str, content: bytes, mode: int = 0o644) -> None:
 def lay_out(root: Path, number: str, when: int) -> None:
     """The files as they will be on the device."""
     shutil.copytree(
-        PROJECT / "agent", root / "usr/lib/modem-agent/agent", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+        PROJECT / "agent",
+        root / "usr/lib/modem-agent/agent",
+        ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.po", "*.mo*"),
     )
+    for place, content in catalogues().items():
+        put(root, f"usr/lib/modem-agent/agent/cli/locale/{place}", content)
     for name, place in PLACES.items():
         put(root, place, (SYSTEMD / name).read_bytes())
     for name, module in LAUNCHERS.items():
@@ -102,6 +106,14 @@ def lay_out(root: Path, number: str, when: int) -> None:
 
 def packed(content: bytes) -> bytes:
     return gzip.compress(content, 9, mtime=0)
+
+
+def catalogues() -> dict[str, bytes]:
+    """Of the screens' languages; catalogues.py needs Babel."""
+    try:
+        return dict(runpy.run_path(str(PROJECT / "firmware-config/catalogues.py"))["compiled"]())
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"the catalogues cannot be compiled: {error}") from error
 
 
 def documents() -> dict[str, bytes]:

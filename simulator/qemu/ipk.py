@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import runpy
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,8 +41,10 @@ def _files(makefile: str) -> dict[str, tuple[bytes, int]]:
     }
     for source in sorted((PROJECT / "agent").rglob("*")):
         left_out = {"__pycache__", "support"} & set(source.relative_to(PROJECT).parts)
-        if source.is_file() and not left_out:
+        if source.is_file() and not left_out and source.suffix not in (".po", ".mo"):
             files[f"./usr/lib/modem-agent/{source.relative_to(PROJECT)}"] = (source.read_bytes(), 0o644)
+    for place, content in runpy.run_path(str(PROJECT / "firmware-config/catalogues.py"))["compiled"]().items():
+        files[f"./usr/lib/modem-agent/agent/cli/locale/{place}"] = (content, 0o644)
     return files
 
 

@@ -155,12 +155,15 @@ class Device(Table):
     def __init__(self) -> None:
         super().__init__()
         self.plan = plan()
+        self.speed_url = "http://speed.operator.example/5MB"
         self.rows = {
             "status": ("read", self._one(lambda: status(plan=self.plan))),
             "usage": ("read", self._usage),
             "modem.signal": ("read", self._one(self._signal)),
             "log.get": ("read", self._log),
             "diag.ping": ("read", self._one(lambda: {"v": 1, **ECHO, "max_ms": 31.0, "times_ms": [24.9, 21.4, 31.0]})),
+            "config.get": ("read", self._one(lambda: {"v": 1, "config": {"probe": {"speed_url": self.speed_url}}})),
+            "diag.speed": ("act", self._speed),
             "modem.at": ("act", self._at),
             "modem.reset": ("act", self._one(lambda: {"v": 1, "level": "radio", "text": "radio switched off and on"})),
             "throttle.lift": ("act", self._lift),
@@ -193,6 +196,11 @@ class Device(Table):
         if args["command"] != "AT+CSQ":
             raise NotPermitted(f"{args['command']!r} is not in the list of allowed AT commands")
         return {"v": 1, "lines": ["+CSQ: 24,99"], "final": "OK", "code": None}
+
+    async def _speed(self, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+        assert args["url"] == self.speed_url
+        moved = {"down_bytes": args["bytes"], "wire_bytes": args["bytes"] * 104 // 100, "first_byte_ms": 48.2}
+        return {"v": 1, "down_bps": 4_712_345, **moved, **({"up_bps": None} if "upload_url" in args else {})}
 
     async def _lift(self, args: dict[str, Any], progress: Any) -> dict[str, Any]:
         self.plan = plan("lifted", f"{args['reason']} (by root on the device)") if "reason" in args else plan()

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent.cli import screen
+from agent.cli import language, screen
 from agent.cli.meter import Meter
 from agent.cli.times import ZONE
 from agent.cli.verbs import bundle, doctor
@@ -38,6 +38,21 @@ BLOCK = re.compile(r"^```\n\$ modem-agent (.*?)\n(.*?)^```$", re.MULTILINE | re.
 
 def examined(seen: Callable[[], Evidence]) -> Callable[[Path], str]:
     return lambda folder: "\n".join(doctor.lines(diagnose(seen()))) + "\n"
+
+
+def in_french(folder: Path) -> str:
+    """The doctor's cause and advice as a technician of Wallonia reads them."""
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = "fr_BE.UTF-8"
+    language.use("fr")
+    try:
+        return "\n".join(doctor.short_lines(diagnose(without_sim()))) + "\n"
+    finally:
+        language.use("en")
+        if before is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = before
 
 
 def stored(folder: Path) -> str:
@@ -98,9 +113,11 @@ SCREENS = (
     Screen("log --audit"),
     Screen("doctor", examined(evidence)),
     Screen("doctor", examined(without_sim)),
+    Screen("doctor --short --lang fr", in_french),
     Screen("ping 10.99.0.1 --count 3"),
     Screen("at AT+CSQ"),
     Screen("at AT+CFUN=1,1"),
+    Screen("speed"),
     Screen("decode 'AT+QENG=\"servingcell\"' answer.txt", shown=20, bare=True),
     Screen("bundle --out ticket.tar.gz", bundled),
     Screen("reset radio --yes"),

@@ -104,7 +104,7 @@ WORDS: list[tuple[str, dict[str, Any], str]] = [
     (
         "modem-reset",
         {"level": "attach", "cause": "operator-outage", "reason": "operator-outage for 130 s: step attach"},
-        "29 Nov 2026 19:09 detached from the network and attached again: no internet (operator outage)",
+        "29 Nov 2026 19:09 mobile data taken off and on again: no internet (operator outage)",
     ),
     ("modem-reset", {"level": "radio", "by": "command"}, "29 Nov 2026 19:09 radio switched off and on: by command"),
     (

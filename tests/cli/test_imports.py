@@ -20,7 +20,7 @@ HEAVY = {
 }  # fmt: skip
 AGENT = {
     "agent", "agent.errors", "agent.cli", "agent.cli.exits", "agent.cli.group", "agent.cli.screen", "agent.cli.verb",
-    "agent.cli.verbs", "agent.cli.times",
+    "agent.cli.verbs", "agent.cli.times", "agent.cli.language", "agent.sentence",
     "agent.control", "agent.control.client", "agent.control.protocol", "agent.quality",
 }  # fmt: skip
 ZONES = os.path.isfile("/usr/share/zoneinfo/Europe/Brussels")  # else the plan's own rule for the zone is used
@@ -60,8 +60,10 @@ def test_help_imports_no_verb() -> None:
         "agent",
         "agent.cli",
         "agent.cli.exits",
+        "agent.cli.language",
         "agent.cli.screen",
         "agent.errors",
+        "agent.sentence",
     }
 
 

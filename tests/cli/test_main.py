@@ -121,7 +121,7 @@ def test_every_error_has_its_status() -> None:
 
 
 def test_the_short_cuts_equal_the_configuration() -> None:
-    assert str(config.DEFAULT_PATH) == verb.DEFAULT_CONFIG
+    assert str(config.DEFAULT_PATH) == room.DEFAULT_CONFIG
     assert config.Device().run_dir == verb.DEFAULT_RUN_DIR
     assert config.Device().state_dir == verb.DEFAULT_STATE_DIR
     assert config.Config().plan.timezone == verb.DEFAULT_ZONE

@@ -73,7 +73,7 @@ def test_the_cell_its_mast_and_its_changes() -> None:
     other = heard(-90, pci=201)
     other["registration"] = {**other["registration"], "ci": 1}
     meter.take(other, START)
-    assert "1 changes of cell" in meter.lines(80, START)[1]
+    assert "1 change of cell" in meter.lines(80, START)[1]
 
 
 def test_a_technology_without_rsrp_and_no_signal_at_all() -> None:

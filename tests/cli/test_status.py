@@ -25,9 +25,9 @@ def test_status_fits_one_screen_and_says_all(cli: Run, tmp_path: Path, answers: 
         "fair (RSRP -94 dBm, RSRQ -9 dB, SINR 8.4 dB)",
         "52.3 %, 20.93 GB of 40.00 GB",
         "19.07 GB until",
-        "normal: 5 Mbit/s down, 2 Mbit/s up (52 % of the allowance used)",
+        "full speed: 5 Mbit/s down, 2 Mbit/s up (52 % of the allowance used)",
         "Since 1 Nov 2026 00:00 at this speed",
-        "enforced by cake",
+        "Shaper works (cake)",
         "connected to broker.example:8883",
     ):
         assert text in " ".join(done.stdout.split()), text

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
-from agent.cli import plot
+from agent.cli import bar_chart, group, plot
 from agent.cli.netjson import monitoring
+from agent.cli.verbs.status import SPEEDS
 from agent.cli.verbs.usage import lines, outlook, runs_out, told
+from tests.cli.screens import stage
 
 GB = 10**9
 
@@ -89,8 +92,8 @@ def test_days_without_traffic_slow_the_pace() -> None:
 @pytest.mark.parametrize("state", ["throttled", "forced", "lifted", "suspended", "expired"])
 def test_a_plan_out_of_the_ordinary_is_said(state: str) -> None:
     text = "\n".join(lines(answer(plan={"state": state, "reason": "as decided"}), room=80))
-    assert f"{state}: as decided" in text
-    assert "normal" not in "\n".join(lines(answer(plan={"state": "normal", "reason": "64 % used"}), room=80))
+    assert f"{SPEEDS[state]}: as decided" in text
+    assert SPEEDS["normal"] not in "\n".join(lines(answer(plan={"state": "normal", "reason": "64 % used"}), room=80))
 
 
 def test_what_a_technician_must_not_miss() -> None:
@@ -122,3 +125,34 @@ def test_netjson_of_this_machine_reads_the_kernel() -> None:
     (loopback,) = found["interfaces"]
     assert loopback["statistics"]["rx_bytes"] == loopback["statistics"]["tx_bytes"]
     json.dumps(loopback)
+
+
+def test_a_picture_has_a_bar_for_each_period_and_the_limit() -> None:
+    rows = [("1 <Sep>", 10_000_000_000), ("1 Oct", 40_000_000_000), ("1 Nov", 0)]
+    root = ElementTree.fromstring(bar_chart.svg("Used & more", rows, limit=20_000_000_000))
+    space = "{http://www.w3.org/2000/svg}"
+    bars = [float(bar.attrib["width"]) for bar in root.findall(f"{space}rect") if "x" in bar.attrib]
+    assert bars[1] == 4 * bars[0] > 0
+    assert bars[2] == 0
+    texts = [text.text for text in root.findall(f"{space}text")]
+    assert {"1 <Sep>", "40.00 GB", "allowance 20.00 GB", "Used & more"} <= set(texts)
+    limit = root.find(f"{space}path")
+    assert limit is not None
+    assert float(limit.attrib["d"].split()[0].removeprefix("M")) == bar_chart.LEFT + bars[1] / 2
+
+
+def test_a_picture_of_nothing_is_a_picture() -> None:
+    assert "<rect x=" not in bar_chart.svg("Used by day", [], limit=None)
+
+
+@pytest.mark.parametrize("words", [("--months",), ()])
+def test_the_picture_goes_into_a_file_or_to_standard_output(
+    tmp_path: Path, words: tuple[str, ...], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    with stage() as folder:
+        config = ("--config", str(folder / "config.toml"))
+        assert group.run(["usage", *words, "--svg", str(tmp_path / "used.svg"), *config]) == 0
+        assert group.run(["usage", *words, "--svg", "-", *config]) == 0
+    drawn = (tmp_path / "used.svg").read_bytes()
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
+    assert drawn.count(b"<rect x=") == (3 if words else 22)

@@ -52,7 +52,22 @@ def reads() -> dict[str, set[str]]:
                 if name == "self" and path.name == "model.py":  # the sections of the plan read their own keys
                     name = "the section itself"
                 found.setdefault(node.attr, set()).add(name)
+            elif key := _of_table(node):
+                found.setdefault(key[1], set()).add(key[0])
     return found
+
+
+def _of_table(node: ast.AST) -> tuple[str, str] | None:
+    """probe["speed_url"] and device.get("language"): a section as TOML or JSON has it, in a variable of its name."""
+    if isinstance(node, ast.Subscript):
+        holder, key = node.value, node.slice
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args:
+        holder, key = node.func.value, node.args[0]
+    else:
+        return None
+    if isinstance(holder, ast.Name) and isinstance(key, ast.Constant) and isinstance(key.value, str):
+        return holder.id, key.value
+    return None
 
 
 READS = reads()

@@ -55,6 +55,18 @@ def test_data_files_of_the_agent_are_in_it(unpacked: Path) -> None:
         assert (unpacked / "usr/lib/modem-agent" / path).is_file(), path
 
 
+def test_the_screens_languages_are_in_it_compiled(unpacked: Path) -> None:
+    locale = unpacked / "usr/lib/modem-agent/agent/cli/locale"
+    found = {str(path.relative_to(locale)): path.read_bytes() for path in locale.rglob("*") if path.is_file()}
+    assert found == runpy.run_path(str(PROJECT / "firmware-config/catalogues.py"))["compiled"]()
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "fr_BE.UTF-8", "PYTHONPATH": str(locale.parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.cli", "config", "check", "--config", "/nowhere"],
+        capture_output=True, text=True, env=environment, cwd=unpacked, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == "modem-agent: /nowhere : ne peut pas être lu : No such file or directory\n"
+
+
 def test_the_executable_runs_from_where_it_is_installed(unpacked: Path, tmp_path: Path) -> None:
     launcher = (
         (unpacked / "usr/bin/modem-agent")

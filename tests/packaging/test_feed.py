@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import ast
+import gettext
+import io
 import re
+import runpy
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +103,29 @@ def test_version_is_the_projects() -> None:
     assert versions[0] is not None
     assert versions[1] is not None
     assert versions[0][1] == versions[1][1]
+
+
+def test_the_feed_compiles_the_screens_languages_as_babel_does(tmp_path: Path) -> None:
+    """Build/Compile as make gives it to the shell, with the msgfmt of this system for that of OpenWrt's build."""
+    msgfmt = shutil.which("msgfmt")
+    if msgfmt is None:
+        pytest.skip("msgfmt: not installed (gettext)")
+    makefile = (OPENWRT.parent / "Makefile").read_text()
+    assert "PKG_BUILD_DEPENDS:=gettext-full/host\n" in makefile
+    recipe = re.search(r"^define Build/Compile\n(.*?)^endef", makefile, re.DOTALL | re.MULTILINE)
+    assert recipe is not None
+    shutil.copytree(PROJECT / "agent/cli/locale", tmp_path / "agent/cli/locale", ignore=shutil.ignore_patterns("*.mo"))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/msgfmt").symlink_to(msgfmt)
+    script = recipe[1].replace("$(PKG_BUILD_DIR)", str(tmp_path)).replace("$(STAGING_DIR_HOSTPKG)", str(tmp_path))
+    subprocess.run(["sh", "-ec", script.replace("$$$$", "$")], check=True)
+    made = {path.relative_to(tmp_path / "agent/cli/locale"): path for path in tmp_path.rglob("agent/**/*.*")}
+    wanted = runpy.run_path(str(PROJECT / "firmware-config/catalogues.py"))["compiled"]()
+    assert {str(place) for place in made} == set(wanted)
+    for place, path in made.items():
+        ours = gettext.GNUTranslations(io.BytesIO(wanted[str(place)]))
+        theirs = gettext.GNUTranslations(io.BytesIO(path.read_bytes()))
+        for text in ("Nothing is wrong.", "What to do: {advice}", "the SIM wants its PIN"):
+            assert ours.gettext(text) == theirs.gettext(text) != text
+        attempts = ("{count} attempt left", "{count} attempts left")
+        assert [ours.ngettext(*attempts, n) for n in range(3)] == [theirs.ngettext(*attempts, n) for n in range(3)]

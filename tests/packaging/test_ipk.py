@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import io
 import subprocess
 import tarfile
@@ -42,3 +43,10 @@ def test_the_operators_side_is_not_in_it(parts: dict[str, dict[str, bytes]]) -> 
     data = parts["./data.tar.gz"]
     assert "./usr/lib/modem-agent/agent/daemon/unshape.py" in data
     assert not [name for name in data if "/support/" in name]
+
+
+def test_it_has_the_screens_languages_compiled(parts: dict[str, dict[str, bytes]]) -> None:
+    locale = {name: content for name, content in parts["./data.tar.gz"].items() if "/locale/" in name}
+    assert sorted(name.split("/")[-3] for name in locale) == ["de", "fr", "nl"]
+    for content in locale.values():
+        assert gettext.GNUTranslations(io.BytesIO(content)).gettext("Nothing is wrong.") != "Nothing is wrong."

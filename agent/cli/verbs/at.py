@@ -11,6 +11,7 @@ import sys
 import click
 
 from agent.cli import exits, screen
+from agent.cli.language import _, spoken
 from agent.cli.request import ask, permitted
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning, NotPermitted
@@ -28,9 +29,12 @@ def command(call: Call, line: str, force: bool) -> int:
     or switch the radio off. With no agent running it is sent straight to the port.
     """
     if not line.isprintable() or not line.isascii() or not line.upper().startswith("AT"):
-        raise click.UsageError(f"{line!r} is no AT command; it begins with AT and is one line of plain characters")
+        raise click.UsageError(
+            _("{line} is no AT command; it begins with AT and is one line of plain characters", line=repr(line))
+        )
     if force:
-        print(f"modem-agent: warning: {line} is sent as it is; it may cut the line", file=sys.stderr)
+        words = _("warning: {line} is sent as it is; it may cut the line", line=line)
+        print(screen.clean(f"modem-agent: {words}"), file=sys.stderr)
     try:
         permitted(call, "modem.at")
         answer = _asked(call, line, force)
@@ -41,18 +45,20 @@ def command(call: Call, line: str, force: bool) -> int:
     else:
         lines = answer.get("lines")
         for text in [*(lines if isinstance(lines, list) else ()), answer.get("final")]:
-            print(screen.clean(str(text or "(no final result code)")))
+            print(screen.clean(str(text or _("(no final result code)"))))
     return exits.OK if answer.get("final") == "OK" else exits.FAILED
 
 
 def _asked(call: Call, line: str, force: bool) -> dict[str, object]:
     """By somebody who may: a refusal is of this command alone."""
-    params, first = {"command": line, "force": force or None}, f"asking the modem: {line}"
+    params, first = {"command": line, "force": force or None}, _("asking the modem: {line}", line=line)
     try:
         return ask(call, "modem.at", params, limit_s=LIMIT_S, first=first)
     except NotPermitted as error:
-        hint = "" if force else "; --force sends it all the same"
-        raise NotPermitted(f"{error}{hint}") from None
+        problem = spoken(str(error))
+        raise NotPermitted(
+            problem if force else _("{problem}; --force sends it all the same", problem=problem)
+        ) from None
 
 
 def _straight(call: Call, line: str, force: bool) -> dict[str, object]:
@@ -62,7 +68,9 @@ def _straight(call: Call, line: str, force: bool) -> dict[str, object]:
 
     config = call.config()
     if not force and not allowed(line, config.commands.at_allow):
-        raise NotPermitted(f"{line} is not on the list of harmless commands; --force sends it all the same")
+        raise NotPermitted(
+            _("{line} is not on the list of harmless commands; --force sends it all the same", line=line)
+        )
 
     async def send() -> dict[str, object]:
         modem = Modem(config.modem)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import exits, screen
+from agent.cli.language import _, spoken
 from agent.cli.verb import Call, verb
 from agent.errors import NotPermitted
 
@@ -33,9 +34,9 @@ def command(call: Call, out: str | None) -> int:
     from agent.doctor.diagnosis import diagnose
 
     if out == "-" and sys.stdout.isatty():
-        raise click.UsageError("a bundle is no text: say --out FILE, or lead standard output into a file")
+        raise click.UsageError(_("a bundle is no text: say --out FILE, or lead standard output into a file"))
     with Steps(quiet=call.json) as steps:
-        config, _ = salvaged(call)
+        config = salvaged(call)[0]
         evidence = examine(call, steps.tell)
         if evidence.agent_refused:
             raise NotPermitted(evidence.agent_problem)  # what could be collected is not worth a ticket
@@ -58,8 +59,9 @@ def command(call: Call, out: str | None) -> int:
 def lines(path: Path, size_bytes: int, entries: Sequence[Entry]) -> list[str]:
     """What was written, and what could not be collected and why."""
     missing = [entry for entry in entries if not entry.ok]
-    said = [f"without {entry.file}: {screen.clean(entry.problem)}" for entry in missing]
+    said = [screen.clean(_("without {file}: {problem}", file=e.file, problem=spoken(e.problem))) for e in missing]
+    number = len(entries) - len(missing)
     return [
-        f"{screen.clean(path)}: {screen.size(size_bytes)}, {len(entries) - len(missing)} files",
+        screen.clean(_("{path}: {size}, {number} files", path=path, size=screen.size(size_bytes), number=number)),
         *("  " + line for text in said for line in screen.wrap(text, screen.width() - 2, indent="  ")),
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import exits, screen
+from agent.cli.language import _
 from agent.cli.request import ask, confirm
 from agent.cli.verb import Call, verb
 
@@ -31,11 +32,11 @@ def command(call: Call, name: str | None, values: tuple[str, ...], yes: bool) ->
     if name is None:
         return _list(call, [COMMANDS[known] for known in sorted(COMMANDS)])
     if name not in COMMANDS:
-        raise click.UsageError(f"there is no command {name!r}; 'modem-agent commands' lists them")
+        raise click.UsageError(_("there is no command {name}; 'modem-agent commands' lists them", name=repr(name)))
     row = COMMANDS[name]
     params = arguments(row, values)
     if row.role != "read":
-        confirm(call, name, params, f"{name}: {row.help}. Go on?", yes=yes)
+        confirm(call, name, params, _("{name}: {help}. Go on?", name=name, help=row.help), yes=yes)
     answer = ask(call, name, params, limit_s=row.time_limit_s + 10, first=name)
     if call.json:
         screen.print_json(answer)
@@ -50,12 +51,16 @@ def arguments(row: Command, values: tuple[str, ...]) -> dict[str, object]:
     for word in values:
         name, equals, text = word.partition("=")
         if not equals or name not in row.args:
-            allowed = ", ".join(f"{known}=..." for known in row.args) or "none"
-            raise click.UsageError(f"{word!r} is no argument of {row.name}; allowed: {allowed}")
+            allowed = ", ".join(f"{known}=..." for known in row.args) or _("none")
+            words = _(
+                "{word} is no argument of {name}; allowed: {allowed}", word=repr(word), name=row.name, allowed=allowed
+            )
+            raise click.UsageError(words)
         found[name] = _typed(name, row.args[name]["type"], text)
     missing = [name for name, rule in row.args.items() if rule.get("required") and name not in found]
     if missing:
-        raise click.UsageError(f"{row.name} wants {', '.join(f'{name}=...' for name in missing)}")
+        wanted = ", ".join(f"{name}=..." for name in missing)
+        raise click.UsageError(_("{name} wants {arguments}", name=row.name, arguments=wanted))
     return found
 
 
@@ -67,7 +72,7 @@ def _typed(name: str, kind: str, text: str) -> object:
     except ValueError:
         value = None
     if value is None:
-        raise click.UsageError(f"{name}={text}: must be of type {kind}")
+        raise click.UsageError(_("{argument}: must be of type {kind}", argument=f"{name}={text}", kind=kind))
     return value
 
 

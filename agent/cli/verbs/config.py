@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.cli.language import _, spoken
 from agent.cli.screen import clean, print_json
 from agent.cli.verb import Call, verb
 
@@ -29,9 +30,14 @@ def check(call: Call) -> None:
     if call.json:
         print_json({"v": 1, "file": config.file, "ok": True, "defaults_only": absent, "refused": newer or None})
         return
-    print(f"{clean(config.file)}: {'does not exist; the defaults apply' if absent else 'ok'}")
+    told = (
+        _("{path}: does not exist; the defaults apply", path=config.file)
+        if absent
+        else _("{path}: ok", path=config.file)
+    )
+    print(clean(told))
     if newer:
-        print(f"warning: a newer one was refused, and this one is in force: {clean(newer)}")
+        print(clean(_("warning: a newer one was refused, and this one is in force: {problem}", problem=spoken(newer))))
 
 
 @verb("modem-agent config show", "modem-agent config show --json", socket=False)
@@ -70,7 +76,7 @@ def pushed(call: Call, drop: str | None) -> int:
         if call.json:
             print_json(answer)
         else:
-            print(f"dropped: {', '.join(map(clean, gone)) or 'nothing; nothing was pushed'}")
+            print(clean(_("dropped: {keys}", keys=", ".join(gone) or _("nothing; nothing was pushed"))))
         return exits.OK
     answer = pushed_keys.shown(call)
     if call.json:
@@ -79,9 +85,9 @@ def pushed(call: Call, drop: str | None) -> int:
     for key, value in answer["pushed"].items():
         print(clean(f"{key} = {_toml(value)}"))
     if not answer["pushed"]:
-        print("nothing is pushed: the file counts")
+        print(_("nothing is pushed: the file counts"))
     if answer["trial"]:
-        print("on trial: taken back unless the broker is reached with it")
+        print(_("on trial: taken back unless the broker is reached with it"))
     return exits.OK
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from agent.cli import exits
+from agent.cli.language import _
 from agent.cli.request import ask, confirm, show
 from agent.cli.verb import Call, verb
 
@@ -19,7 +20,8 @@ def command(call: Call, keep_period: bool, yes: bool) -> int:
     line stays up.
     """
     params = {"contract": "runs" if keep_period else "ended"}
-    confirm(call, "device.erase", params, "This takes all that was counted and noted off the device. Go on?", yes=yes)
-    answer = ask(call, "device.erase", params, limit_s=60.0, first="erasing")
-    show(call, answer, [("Erased", answer.get("erased"))])
+    question = _("This takes all that was counted and noted off the device. Go on?")
+    confirm(call, "device.erase", params, question, yes=yes)
+    answer = ask(call, "device.erase", params, limit_s=60.0, first=_("erasing"))
+    show(call, answer, [(_("Erased"), answer.get("erased"))])
     return exits.OK

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import events, exits, screen
+from agent.cli.language import N_, _, spoken
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning
 
 if TYPE_CHECKING:
     from agent.command_schema import ChainedEntry, Log
 
+# What the audit trail notes of a command (agent/commands/audit.py).
+OUTCOMES = {
+    "running": N_("running"),
+    "succeeded": N_("succeeded"),
+    "failed": N_("failed"),
+    "refused": N_("refused"),
+    "cancelled": N_("cancelled"),
+}
 MOST = 500  # events that the agent gives at once
 
 
@@ -45,8 +54,11 @@ def command(call: Call, lines: int, everything: bool, audit: bool) -> int:
             print(line)
     broken = answer.get("broken")
     if audit:
-        whole = "The trail is whole." if broken is None else f"ENTRY {broken} DOES NOT FIT: the trail was changed."
-        print(whole)
+        print(
+            _("The trail is whole.")
+            if broken is None
+            else _("ENTRY {number} DOES NOT FIT: the trail was changed.", number=broken)
+        )
     return exits.OK if broken is None else exits.FAILED
 
 
@@ -65,7 +77,15 @@ def _stored(call: Call, lines: int, audit: bool) -> Log:
 
 def _audit_line(entry: ChainedEntry) -> str:
     """22 Nov 2026 08:15 #12 plan.topup succeeded, by support (act), id 01JD3W7K9Q"""
-    who = f"{entry['issuer'] or 'somebody unnamed'}" + (f" ({entry['role']})" if entry["role"] else "")
-    why = f": {entry['reason']} ({entry['code']})" if entry["reason"] else ""
-    told = f"#{entry['n']} {entry['type']} {entry['what']}, by {who}, id {entry['id']}{why}"
+    who = entry["issuer"] or _("somebody unnamed")
+    told = _(
+        "#{number} {command} {outcome}, by {who}, id {id}",
+        number=entry["n"],
+        command=entry["type"],
+        outcome=_(OUTCOMES.get(entry["what"], entry["what"])),
+        who=f"{who} ({entry['role']})" if entry["role"] else who,
+        id=entry["id"],
+    )
+    if entry["reason"]:
+        told = _("{what}: {reason}", what=told, reason=f"{spoken(entry['reason'])} ({entry['code']})")
     return screen.clean(f"{events.when(entry)} {told}")

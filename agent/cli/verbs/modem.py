@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from agent.cli import exits, screen
+from agent.cli.language import _, spoken
 from agent.cli.verb import Call, verb
 from agent.errors import AgentError, PortAbsent
 
@@ -28,8 +29,8 @@ def command(call: Call, full: bool, ports: bool) -> int:
     with call.client() as client:
         answer = client.status()["modem"]
     if answer.get("reading") is None:
-        reason = answer.get("reason") or "nothing was read from it yet"
-        raise PortAbsent(f"modem {answer.get('state')}: {reason}")
+        reason = spoken(answer.get("reason") or "") or _("nothing was read from it yet")
+        raise PortAbsent(_("modem {state}: {reason}", state=spoken(str(answer.get("state"))), reason=reason))
     shown = answer if full else cast("schema.Modem", masked(answer))
     if call.json:
         screen.print_json({"v": 1, **shown})
@@ -54,20 +55,22 @@ def _ports(call: Call) -> int:
         return exits.OK if found else exits.NO_MODEM
     for line in port_lines(found):
         print(line)
-    print("\n".join(["", "Tried by the agent:", *(f"  {line}" for line in tried)] if tried else []))
+    print("\n".join(["", _("Tried by the agent:"), *(f"  {line}" for line in tried)] if tried else []))
     return exits.OK if found else exits.NO_MODEM
 
 
 def port_lines(found: Sequence[Candidate]) -> list[str]:
     """A line a port, in the order in which they are tried; those that are left alone last."""
     if not found:
-        return ["no port of a cellular module"]
-    lines = [f"{'Port':<16} {'USB':<9} {'If':>2} {'Driver':<14} What"]
+        return [_("no port of a cellular module")]
+    lines = [f"{_('Port'):<16} {'USB':<9} {'If':>2} {_('Driver'):<14} {_('What')}"]
     for port in found:
-        what = port.kind if not port.offered else "AT, by the table" if port.certain else "not listed: asked with AT"
-        note = "" if port.offered else ", left alone"
+        if not port.offered:
+            what = _("{kind}, left alone", kind=port.kind)
+        else:
+            what = _("AT, by the table") if port.certain else _("not listed: asked with AT")
         number = "" if port.interface < 0 else str(port.interface)
-        lines.append(screen.clean(f"{port.device:<16} {port.ids:<9} {number:>2} {port.driver:<14} {what}{note}"))
+        lines.append(screen.clean(f"{port.device:<16} {port.ids:<9} {number:>2} {port.driver:<14} {what}"))
     return lines
 
 

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 LINE_WORKS = (None, "none", "throttled")  # causes with which the household has a line, or nobody knows of any
 
 
-@verb("modem-agent page --lang nl > page.html", "modem-agent page --sheet > sheet.html", "modem-agent page --json")
+@verb(
+    "modem-agent page --lang nl > page.html",
+    "modem-agent page --sheet > sheet.html",
+    "modem-agent page --json",
+    lang=False,
+)
 @click.option("--lang", type=click.Choice(LANGUAGES), default="fr", show_default=True, help="Language of the page.")
 @click.option("--sheet", is_flag=True, help="The sheet for the kitchen instead: QR code and address, all languages.")
 def command(call: Call, lang: str, sheet: bool) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import exits, screen
+from agent.cli.language import _, spoken
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning
 
@@ -58,12 +59,12 @@ def pin_problem(value: str) -> str:
     """Empty: it can be one."""
     from agent.modem.pin import is_pin
 
-    return "" if is_pin(value) else "a PIN has 4 to 8 digits"
+    return "" if is_pin(value) else _("a PIN has 4 to 8 digits")
 
 
 def _asked() -> str:
     if sys.stdin.isatty():
-        return screen.asked("PIN of the SIM:", hidden=True)
+        return screen.asked(_("PIN of the SIM:"), hidden=True)
     return sys.stdin.readline().strip()
 
 
@@ -92,12 +93,13 @@ def _report(call: Call, file: Path, *, restart: bool) -> int:
                 client.call("agent.restart")
         sim, reason = _wait(call, str(before.get("pin") or ""))
     except AgentNotRunning:
-        sim, reason = None, "the agent does not run; it enters the PIN when it starts"
+        sim, reason = None, _("the agent does not run; it enters the PIN when it starts")
     if call.json:
         screen.print_json({"v": 1, "file": str(file), "sim": sim, "reason": reason})
     else:
-        print(f"{screen.clean(str(file))}: written")
-        print(screen.clean(f"SIM {sim or 'unknown'}{f': {reason}' if reason else ''}"))
+        print(screen.clean(_("{path}: written", path=file)))
+        state = _("SIM {state}", state=sim or _("unknown"))
+        print(screen.clean(_("{what}: {reason}", what=state, reason=spoken(reason)) if reason else state))
     return exits.FAILED if sim not in (None, "READY") else exits.OK
 
 
@@ -120,4 +122,4 @@ def _wait(call: Call, before: str) -> tuple[str | None, str]:
             if reason and (reason != before or waited_s >= AGENT_LOOKS_S):
                 return sim, reason
         time.sleep(LOOK_S)
-    return sim, f"the agent has not entered it within {LIMIT_S:g} s; see 'modem-agent doctor'"
+    return sim, _("the agent has not entered it within {seconds:g} s; see 'modem-agent doctor'", seconds=LIMIT_S)

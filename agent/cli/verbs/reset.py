@@ -5,18 +5,21 @@ from __future__ import annotations
 import click
 
 from agent.cli import exits
+from agent.cli.language import N_, _, spoken
 from agent.cli.request import ask, confirm, show
 from agent.cli.verb import Call, verb
 
 # level: (what it does, how long the line is away at most, in seconds)
 LEVELS: dict[str, tuple[str, int]] = {
-    "attach": ("detaches from the packet network and attaches again", 30),
-    "radio": ("switches the radio off and on; the module searches the network anew", 60),
-    "module": ("restarts the module; its serial port and network interface vanish and come back", 150),
-    "usb": ("takes the module off the USB bus and back on, as if it were pulled", 150),
-    "power": ("cuts the module's power by the configured command or GPIO and gives it back", 180),
-    "auto": ("takes the step that the recovery ladder finds right for the present fault", 180),
+    "attach": (N_("This takes mobile data off and on again."), 30),
+    "radio": (N_("This switches the radio off and on; the module searches the network anew."), 60),
+    "module": (N_("This restarts the module; its serial port and network interface vanish and come back."), 150),
+    "usb": (N_("This takes the module off the USB bus and back on, as if it were pulled."), 150),
+    "power": (N_("This cuts the module's power by the configured command or GPIO and gives it back."), 180),
+    "auto": (N_("This takes the step that fits the present fault."), 180),
 }
+
+NAMES = {"level": N_("level"), "text": N_("done")}  # of the answer
 
 
 @verb("modem-agent reset radio", "modem-agent reset module --yes")
@@ -30,8 +33,9 @@ def command(call: Call, level: str, yes: bool) -> int:
     """
     what, away_s = LEVELS[level]
     params = {"level": level}
-    confirm(call, "modem.reset", params, f"This {what}. The line is away for up to {away_s} s. Go on?", yes=yes)
-    answer = ask(call, "modem.reset", params, limit_s=away_s + 60.0, first=f"resetting: {level}")
-    done = [(name, value) for name, value in answer.items() if name != "v"]
-    show(call, answer, [("Reset", level), *done])
+    question = _("{what} The line is away for up to {seconds} s. Go on?", what=_(what), seconds=away_s)
+    confirm(call, "modem.reset", params, question, yes=yes)
+    answer = ask(call, "modem.reset", params, limit_s=away_s + 60.0, first=_("resetting: {level}", level=level))
+    done = [(_(NAMES.get(name, name)), spoken(str(value))) for name, value in answer.items() if name != "v"]
+    show(call, answer, [(_("Reset"), level), *done])
     return exits.OK

@@ -15,9 +15,10 @@ from typing import Any
 import click
 
 from agent import system
-from agent.cli import access_point, config_file, questions, screen, uci
+from agent.cli import DEFAULT_CONFIG, access_point, config_file, questions, screen, uci
+from agent.cli.language import N_, _
 from agent.cli.request import agreed
-from agent.cli.verb import DEFAULT_CONFIG, Call, verb
+from agent.cli.verb import Call, verb
 from agent.cli.verbs import pin
 from agent.errors import AgentError
 
@@ -25,7 +26,7 @@ NET = Path("/sys/class/net")
 RESTART_S = 30.0
 LOOK_S = 0.2  # between two looks whether the new agent answers
 COMMAND_KEYS = "keys.toml"  # beside the configuration, where certificates.sh's files are put
-RUNS, NOT_RUNNING = "the agent runs with it", "restart the agent"
+RUNS, NOT_RUNNING = N_("the agent runs with it"), N_("restart the agent")
 
 
 @verb(
@@ -53,7 +54,7 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     OpenWrt the answers go to UCI. Ends as `doctor` does. The SIM's PIN is asked for unseen; a script has the verb pin.
     """
     if not yes and (call.json or not sys.stdin.isatty()):
-        raise click.UsageError("nobody is there to confirm; say --yes")
+        raise click.UsageError(_("nobody is there to confirm; say --yes"))
     config_file.check_permission(call.config_path)
     table = config_file.read_table(call.config_path)
     answers = _found(table, wan=wan, given=given, beside=str(call.config_path.parent / COMMAND_KEYS))
@@ -70,7 +71,7 @@ def command(call: Call, yes: bool, no_doctor: bool, wan: tuple[str, ...], **give
     place = config_file.change(call.config_path, table, changes)
     agent, judged = _taken_up(call, up_s, yes=yes, changed=bool(changed))
     if not call.json:
-        screen.note(f"{place}: written and checked; {agent}", sys.stdout)
+        screen.note(_("{path}: written and checked; {agent}", path=place, agent=_(agent)), sys.stdout)
     dials = access_point.change(answers["apn"], yes=yes)
     done = {"v": 1, "setup": {"file": place, "changed": sorted(changed), "agent": agent, "access_point": dials}}
     if no_doctor or not judged:
@@ -106,11 +107,11 @@ def _check_files(answers: Mapping[str, Any]) -> None:
         if wrong := questions.file_problem(path):
             raise click.UsageError(wrong)
     if answers["cert"] and not answers["key"]:
-        raise click.UsageError(questions.NO_KEY)
+        raise click.UsageError(_(questions.NO_KEY))
 
 
 def _show_module() -> None:
-    screen.note(f"Module: {at_port() or 'none found; plug it in and doctor will see it'}")
+    screen.note(_("Module: {port}", port=at_port() or _("none found; plug it in and doctor will see it")))
 
 
 def _keep_pin(call: Call, table: Mapping[str, Any], value: str) -> str:
@@ -157,8 +158,8 @@ def _taken_up(call: Call, up_s: float | None, *, yes: bool, changed: bool) -> tu
         return RUNS if not changed or up_s is None else _awaited(call, time.monotonic()), True
     if up_s is None or call.config_file != DEFAULT_CONFIG:
         return NOT_RUNNING, up_s is None
-    if not yes and not agreed("Restart the agent now, so that it runs with this?", default=True):
-        return f"restart the agent: '{here.restart}', then ask 'modem-agent doctor'", False
+    if not yes and not agreed(_("Restart the agent now, so that it runs with this?"), default=True):
+        return _("restart the agent: '{restart}', then ask 'modem-agent doctor'", restart=here.restart), False
     began = time.monotonic()
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(shlex.split(here.restart), check=False, timeout=RESTART_S, stdout=subprocess.DEVNULL)
@@ -172,7 +173,7 @@ def _awaited(call: Call, began: float) -> str:
         if up_s is not None and up_s <= time.monotonic() - began + 1:
             return RUNS
         time.sleep(LOOK_S)
-    return f"the agent was restarted and does not answer; '{system.find().log}' says why"
+    return _("the agent was restarted and does not answer; '{log}' says why", log=system.find().log)
 
 
 def _agent_up_s(call: Call) -> float | None:

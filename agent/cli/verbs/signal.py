@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import screen
+from agent.cli.language import _, spoken
 from agent.cli.times import ZONE
 from agent.cli.verb import Call, verb
 from agent.errors import AgentError
@@ -54,12 +55,15 @@ def rows(answer: schema.Heard) -> list[tuple[str, object]]:
     from agent.cli.verbs.status import network
 
     levels = quality.levels(answer.get("signal") or {})
-    lines: list[tuple[str, object]] = [("Network", network(answer))]
-    for name, (unit, _, _) in quality.SCALES.items():
+    lines: list[tuple[str, object]] = [(_("Network"), network(answer))]
+    for name, (unit, *_rest) in quality.SCALES.items():
         value = levels[name]
         if value is not None:
-            lines.append((name.split("_")[0].upper(), f"{value:g} {unit}  {quality.word(name, value)}"))
-    lines.append(("Overall", quality.overall(answer.get("signal") or {}) or "no signal"))
+            word = spoken(quality.word(name, value) or "")
+            lines.append(
+                (name.split("_")[0].upper(), _("{value:g} {unit}  {quality}", value=value, unit=unit, quality=word))
+            )
+    lines.append((_("Overall"), spoken(quality.overall(answer.get("signal") or {}) or "") or _("no signal")))
     return lines
 
 
@@ -106,7 +110,8 @@ def _draw(meter: Meter, now: datetime, *, live: bool, as_json: bool) -> None:
 
 def _plain(meter: Meter, now: datetime) -> str:
     """One line a beat where there is no terminal to draw on."""
+    from agent.cli.meter import TRENDS
     from agent.cli.verbs.status import signal
 
-    heard = f"! {meter.problem}" if meter.problem else signal(meter.values) or "no signal"
-    return f"{now:%H:%M:%S} {screen.clean(heard)} {meter.trend}"
+    heard = f"! {spoken(meter.problem)}" if meter.problem else signal(meter.values) or _("no signal")
+    return f"{now:%H:%M:%S} {screen.clean(heard)} {_(TRENDS[meter.trend])}"

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from agent.cli import exits, screen
+from agent.cli.language import N_, _, ngettext, spoken
 from agent.cli.times import local, seconds_between
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning
@@ -14,10 +15,27 @@ if TYPE_CHECKING:
     from agent import status_schema as schema
 
 CLOCKS = {
-    "sync": "by NTP",
-    "nitz": "by the mobile network",
-    "stored": "not trusted: at least this late",
-    "unsync": "not trusted",
+    "sync": N_("by NTP"),
+    "nitz": N_("by the mobile network"),
+    "stored": N_("not trusted: at least this late"),
+    "unsync": N_("not trusted"),
+}
+# The plan's states (agent/plan/policy.py) as a technician says them.
+SPEEDS = {
+    "normal": N_("full speed"),
+    "warned": N_("full speed, little is left"),
+    "throttled": N_("slowed"),
+    "forced": N_("slowed by order"),
+    "lifted": N_("full speed by order"),
+    "suspended": N_("plan suspended"),
+    "expired": N_("full speed, contract ended"),
+}
+# What the shaper's states (agent/traffic/model.py) mean for the line.
+SHAPER = {
+    "enforced": N_("works"),
+    "off": N_("nothing to slow"),
+    "unenforced": N_("does not work"),
+    "foreign": N_("does not work: another program shapes the line"),
 }
 
 
@@ -48,7 +66,7 @@ def _stored(call: Call, error: AgentNotRunning) -> int:
         screen.print_json(status)
         return exits.NOT_RUNNING
     print("\n".join(lines(status)))
-    print(f"modem-agent: {error}", file=sys.stderr)
+    print(screen.clean(f"modem-agent: {spoken(str(error))}"), file=sys.stderr)
     return exits.NOT_RUNNING
 
 
@@ -57,52 +75,66 @@ def lines(status: schema.Status) -> list[str]:
     kept = status.get("stored")
     if kept is None:
         return screen.pairs(rows(status))
-    old = screen.age(kept["age_s"])
-    shown = [("Agent", f"NOT RUNNING; what follows is from the store, {old} old")]
-    wanted = ("Device", "Time", "Used", "Left", "Speed", "Since", "Config", "Update")
-    return screen.pairs([*shown, *[row for row in rows(status) if row[0] in wanted]])
+    old = _("NOT RUNNING; what follows is from the store, {age} old", age=screen.age(kept["age_s"]))
+    wanted = {_(name) for name in ("Device", "Time", "Used", "Left", "Speed", "Since", "Config", "Update")}
+    return screen.pairs([(_("Agent"), old), *[row for row in rows(status) if row[0] in wanted]])
 
 
 def rows(status: schema.Status) -> list[tuple[str, object]]:
     """The screen as (name, value); a value of None is left out."""
+    clock = CLOCKS.get(status["clk"], status["clk"])
     return [
-        ("Device", status.get("device") or None),
-        ("Agent", f"{status['version']}, on for {screen.age(status['agent_up_s'])}"),
-        ("Time", f"{local(status['time'])} ({CLOCKS.get(status['clk'], status['clk'])})"),
-        ("Modem", _modem(status["modem"])),
-        (
-            "Trouble",
-            None if status["modem"].get("cause", "none") == "none" else f"{status['modem']['cause']}; ask doctor",
-        ),
-        ("SIM", _sim(status["modem"])),
-        ("Network", network(status["modem"].get("reading") or {})),
-        ("Signal", signal((status["modem"].get("reading") or {}).get("signal") or {}) or "unknown"),
-        ("Link", _links(status["links"])),
-        ("Uncounted", _uncounted(status.get("uplink"))),
-        ("Used", _used(status.get("usage"))),
-        ("Left", _left(status)),
-        ("Speed", speed(status)),
-        ("Since", since(status)),
-        ("Shaper", _shaper(status.get("shaper"))),
-        ("Broker", _broker(status)),
-        ("Store", None if status["store"] == "ok" else status["store"]),
-        ("Config", _refused(status.get("config_refused"))),
-        ("Update", _update(status.get("update"))),
-        ("Alarms", ", ".join(status["alarms"]) or None),
-        ("Faults", ", ".join(f"{name} {count}" for name, count in sorted(status["faults"].items())) or None),
+        (_("Device"), status.get("device") or None),
+        (_("Agent"), _("{version}, on for {age}", version=status["version"], age=screen.age(status["agent_up_s"]))),
+        (_("Time"), _("{time} ({trust})", time=local(status["time"]), trust=_(clock))),
+        (_("Modem"), _modem(status["modem"])),
+        (_("Trouble"), _trouble(status["modem"].get("cause", "none"))),
+        (_("SIM"), _sim(status["modem"])),
+        (_("Network"), network(status["modem"].get("reading") or {})),
+        (_("Signal"), signal((status["modem"].get("reading") or {}).get("signal") or {}) or _("unknown")),
+        (_("Link"), _links(status["links"])),
+        (_("Uncounted"), _uncounted(status.get("uplink"))),
+        (_("Used"), _used(status.get("usage"))),
+        (_("Reckoned"), reckoned(status.get("usage"))),
+        (_("Left"), _left(status)),
+        (_("Speed"), speed(status)),
+        (_("Since"), since(status)),
+        (_("Shaper"), _shaper(status.get("shaper"))),
+        (_("Broker"), _broker(status)),
+        (_("Store"), None if status["store"] == "ok" else spoken(status["store"])),
+        (_("Config"), _refused(status.get("config_refused"))),
+        (_("Update"), _update(status.get("update"))),
+        (_("Alarms"), ", ".join(status["alarms"]) or None),
+        (_("Faults"), ", ".join(f"{name} {count}" for name, count in sorted(status["faults"].items())) or None),
     ]
 
 
+def _trouble(cause: str) -> str | None:
+    if cause == "none":
+        return None
+    from agent.cli.events import CAUSES
+
+    return _("{cause}; ask 'modem-agent doctor'", cause=_(CAUSES.get(cause, cause)))
+
+
 def _refused(problem: str | None) -> str | None:
-    return f"the last good one is in force; refused: {problem}" if problem else None
+    return _("the last good one is in force; refused: {problem}", problem=spoken(problem)) if problem else None
+
+
+LINKS = {True: N_("{link} up"), False: N_("{link} down")}
+UPDATES = {
+    "refused": N_("{before} to {after}: refused"),
+    "restored": N_("{before} to {after}: taken back"),
+    "installed": N_("{before} to {after}: installed"),
+}
 
 
 def _update(update: dict[str, str] | None) -> str | None:
     """What became of the last one: from which version to which."""
     if update is None:
         return None
-    way = f"{update['previous']} to {update['version']}: {update['result']}"
-    return f"{way}: {update['reason']}" if update["reason"] else way
+    way = _(UPDATES.get(update["result"], update["result"]), before=update["previous"], after=update["version"])
+    return _("{what}: {reason}", what=way, reason=spoken(update["reason"])) if update["reason"] else way
 
 
 def _modem(modem: schema.Modem) -> str:
@@ -110,9 +142,9 @@ def _modem(modem: schema.Modem) -> str:
     identity = reading.get("identity") or {}
     name = " ".join(str(v) for v in (identity.get("manufacturer"), identity.get("model")) if v)
     warm = reading.get("temperature_c")
-    parts = [modem["state"], name, None if warm is None else f"{warm:g} C"]
+    parts = [spoken(modem["state"]), name, None if warm is None else _("{degrees:g} C", degrees=warm)]
     shown = ", ".join(str(p) for p in parts if p)
-    return f"{shown}: {modem['reason']}" if modem.get("reason") else shown
+    return _("{what}: {reason}", what=shown, reason=spoken(modem["reason"])) if modem.get("reason") else shown
 
 
 def _sim(modem: schema.Modem) -> str | None:
@@ -121,19 +153,19 @@ def _sim(modem: schema.Modem) -> str | None:
     if state is None:
         return None
     left = sim.get("pin_attempts")
-    words = [str(state), *sim_words(modem.get("sim") or {})]
+    words = [spoken(str(state)), *sim_words(modem.get("sim") or {})]
     if left is not None and state != "READY":
-        words.append(f"{left} PIN attempt{'' if left == 1 else 's'} left")
+        words.append(ngettext("{count} PIN attempt left", "{count} PIN attempts left", left))
     if modem.get("pin"):
-        words.append(f"not entered: {modem['pin']}")
+        words.append(_("not entered: {reason}", reason=spoken(modem["pin"])))
     return ", ".join(words)
 
 
 def sim_words(history: schema.SimHistory) -> list[str]:
     """The card against the contract, and against the one before it."""
-    words = ["not the contract's: counted apart, nothing is cut"] if history.get("foreign") else []
+    words = [_("not the contract's: counted apart, nothing is cut")] if history.get("foreign") else []
     if history.get("since") and history.get("before"):
-        words.append(f"in place of {history['before']} since {local(history['since'])}")
+        words.append(_("in place of {card} since {time}", card=history["before"], time=local(history["since"])))
     return words
 
 
@@ -141,7 +173,7 @@ def network(reading: schema.Heard) -> str | None:
     """Registered where, on what."""
     registration, operator = reading.get("registration") or {}, reading.get("operator") or {}
     words = [
-        registration.get("name"),
+        spoken(registration.get("name") or ""),
         operator.get("name") or operator.get("plmn"),
         reading.get("access_technology"),
         band(reading),
@@ -151,7 +183,7 @@ def network(reading: schema.Heard) -> str | None:
 
 def band(reading: schema.Heard) -> str | None:
     value = (reading.get("signal") or {}).get("band")
-    return None if value is None else f"band {value}"
+    return None if value is None else _("band {number}", number=value)
 
 
 def signal(values: schema.Signal) -> str | None:
@@ -160,37 +192,68 @@ def signal(values: schema.Signal) -> str | None:
 
     levels = quality.levels(values)
     shown = [
-        f"{name.split('_')[0].upper()} {value:g} {quality.SCALES[name][0]}"
+        _("{name} {value:g} {unit}", name=name.split("_")[0].upper(), value=value, unit=quality.SCALES[name][0])
         for name, value in levels.items()
         if value is not None and (name != "rssi_dbm" or levels["rsrp_dbm"] is None)
     ]
     judged = quality.overall(values)
-    return f"{judged} ({', '.join(shown)})" if judged else None
+    return _("{quality} ({values})", quality=spoken(judged), values=", ".join(shown)) if judged else None
 
 
 def _links(links: list[schema.Link]) -> str:
-    return ", ".join(f"{link['ifname']} {'up' if link['up'] else 'down'}" for link in links) or "no WAN interface"
+    shown = [_(LINKS[bool(link["up"])], link=link["ifname"]) for link in links]
+    return ", ".join(shown) or _("no WAN interface")
 
 
 def _uncounted(uplink: schema.Mismatch | None) -> str | None:
-    return None if uplink is None else f"{uplink['text']}. {uplink['advice']}"
+    if uplink is None:
+        return None
+    return _("{problem}. {advice}", problem=spoken(uplink["text"]), advice=spoken(uplink["advice"]))
 
 
 def _used(usage: schema.Usage | None) -> str | None:
     if usage is None:
         return None
-    both = f"{screen.size(usage['received_bytes'])} down, {screen.size(usage['sent_bytes'])} up"
     gauge = screen.bar(usage["percent"] / 100, 22) if screen.width() >= 60 else ""
-    words = f"{usage['percent']:.1f} %, {screen.size(usage['charged_bytes'])} of {screen.size(usage['limit_bytes'])}"
-    return f"{gauge} {words} ({both})".strip()
+    words = _(
+        "{percent:.1f} %, {used} of {limit} ({received} down, {sent} up)",
+        percent=float(usage["percent"]),
+        used=screen.size(usage["charged_bytes"]),
+        limit=screen.size(usage["limit_bytes"]),
+        received=screen.size(usage["received_bytes"]),
+        sent=screen.size(usage["sent_bytes"]),
+    )
+    return f"{gauge} {words}".strip()
+
+
+def reckoned(usage: schema.Usage | None) -> str | None:
+    """Why what is used is not down plus up; None where it is, as far as a screen shows it."""
+    if usage is None:
+        return None
+    both = usage["received_bytes"] + usage["sent_bytes"]
+    if screen.size(both) == screen.size(usage["charged_bytes"]):
+        return None
+    own, foreign, corrected = usage["management_bytes"], usage.get("foreign_bytes", 0), usage.get("correction_bytes", 0)
+    parts = [
+        _("less {size} of the agent's own", size=screen.size(own)) if own else "",
+        _("less {size} over another SIM", size=screen.size(foreign)) if foreign else "",
+        _("plus {size} by the operator's count", size=screen.size(corrected)) if corrected > 0 else "",
+        _("less {size} by the operator's count", size=screen.size(-corrected)) if corrected < 0 else "",
+    ]
+    shown = ", ".join(part for part in parts if part) or _("the plan counts one direction")
+    return _("down plus up is {sum}; {parts}", sum=screen.size(both), parts=shown)
 
 
 def _left(status: schema.Status) -> str | None:
     usage, period = status.get("usage"), status.get("period")
     if usage is None or period is None:
         return None
-    wait = screen.age(seconds_between(status["time"], period["end"]))
-    return f"{screen.size(max(0, usage['remaining_bytes']))} until {local(period['end'])} (in {wait})"
+    return _(
+        "{left} until {time} (in {wait})",
+        left=screen.size(max(0, usage["remaining_bytes"])),
+        time=local(period["end"]),
+        wait=screen.age(seconds_between(status["time"], period["end"])),
+    )
 
 
 def speed(status: schema.Status) -> str | None:
@@ -198,37 +261,58 @@ def speed(status: schema.Status) -> str | None:
     plan = status.get("plan")
     if plan is None:
         return None
-    rates = plan["rates"]
-    down, up = rates["down_bps"], rates["up_bps"]
-    fast = "unlimited" if down is None and up is None else f"{screen.rate(down)} down, {screen.rate(up)} up"
-    return f"{plan['state']}: {fast}" + (f" ({plan['reason']})" if plan.get("reason") else "")
+    down, up = plan["rates"]["down_bps"], plan["rates"]["up_bps"]
+    rates = (
+        _("unlimited")
+        if down is None and up is None
+        else _("{down} down, {up} up", down=screen.rate(down), up=screen.rate(up))
+    )
+    state = _(SPEEDS.get(plan["state"], plan["state"]))
+    if not plan.get("reason"):
+        return _("{state}: {rates}", state=state, rates=rates)
+    return _("{state}: {rates} ({reason})", state=state, rates=rates, reason=spoken(plan["reason"]))
 
 
 def since(status: schema.Status) -> str | None:
     """Since when the line has been this fast or slow."""
     when = local((status.get("plan") or {}).get("since"))
-    return when and f"{when} at this speed"
+    return when and _("{time} at this speed", time=when)
 
 
 def _shaper(shaper: schema.Shaper | None) -> str | None:
     if shaper is None:
         return None
-    by = " by " if shaper["state"] == "enforced" else ", would be by "
-    words = f"{shaper['state']}{by + shaper['qdisc'] if shaper.get('qdisc') else ''}"
-    return "; ".join(str(w) for w in (words, shaper.get("reason"), shaper.get("advice")) if w)
+    state = _(SHAPER.get(shaper["state"], shaper["state"]))
+    words = _("{state} ({qdisc})", state=state, qdisc=shaper["qdisc"]) if shaper.get("qdisc") else state
+    told = [spoken(str(shaper.get(name) or "")) for name in ("reason", "advice")]
+    return "; ".join(word for word in (words, *told) if word)
 
 
 def _broker(status: schema.Status) -> str:
     session, waiting = status["session"], status["outbox"]["rows"]
-    since = session.get("since_boot_s")
-    lasting = "" if since is None else f" for {screen.age(status['up'] - since)}"
-    if not session.get("broker"):
-        words = "none configured"
-    elif session["connected"]:
-        words = f"connected to {session['broker']}{lasting}"
-    else:
-        words = f"not connected to {session['broker']}{lasting}"
-        words += f": {session['last_error']}" if session.get("last_error") else ""
-    words += f"; {waiting} reports waiting" if waiting else ""
+    words = _session(session, status["up"])
+    if waiting:
+        words = ngettext("{words}; {count} report waiting", "{words}; {count} reports waiting", waiting, words=words)
     left_s = seconds_between(status["time"], session.get("certificate_ends"))
-    return words if left_s is None else f"{words}; certificate for {max(0, int(left_s // 86_400))} more days"
+    if left_s is None:
+        return words
+    days = max(0, int(left_s // 86_400))
+    return ngettext(
+        "{words}; certificate for {count} more day", "{words}; certificate for {count} more days", days, words=words
+    )
+
+
+def _session(session: schema.Session, up_s: float) -> str:
+    broker, began = session.get("broker"), session.get("since_boot_s")
+    if not broker:
+        return _("none configured")
+    values = {"broker": broker, "age": None if began is None else screen.age(up_s - began)}
+    if session["connected"]:
+        return _("connected to {broker}", **values) if began is None else _("connected to {broker} for {age}", **values)
+    words = (
+        _("not connected to {broker}", **values)
+        if began is None
+        else _("not connected to {broker} for {age}", **values)
+    )
+    error = session.get("last_error")
+    return _("{what}: {reason}", what=words, reason=spoken(error)) if error else words

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.cli.language import _
 from agent.cli.request import ask, show, who
 from agent.cli.times import from_now, local
 from agent.cli.verb import Call, verb
@@ -33,13 +34,18 @@ def command(call: Call, mode: str, reason: str | None, lasting: str | None) -> i
     """
     expires = None if lasting is None else from_now(lasting)
     params = {} if mode == "auto" else {"reason": reason, "expires": expires, "by": who()}
-    answer = ask(call, f"throttle.{mode}", params, limit_s=30.0, first=f"throttle: {mode}")
+    answer = ask(call, f"throttle.{mode}", params, limit_s=30.0, first=_("throttle: {mode}", mode=mode))
     if call.json:
         show(call, answer, [])
         return 0
     with call.client() as client:
         status = client.status()
-    show(call, answer, [("Throttle", mode), ("Speed", speed(status)), ("Until", until(mode, expires, status))])
+    rows: list[tuple[str, object]] = [
+        (_("Throttle"), mode),
+        (_("Speed"), speed(status)),
+        (_("Until"), until(mode, expires, status)),
+    ]
+    show(call, answer, rows)
     return 0
 
 
@@ -48,5 +54,5 @@ def until(mode: str, expires: str | None, status: schema.Status) -> str | None:
     if expires is not None or mode == "auto":
         return local(expires)
     if mode == "lift":
-        return f"{local(status['period']['end'])}, when the new period begins"
-    return "'modem-agent throttle auto': it has no end of its own, give one by --for"
+        return _("{time}, when the new period begins", time=local(status["period"]["end"]))
+    return _("'modem-agent throttle auto': it has no end of its own, give one by --for")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import exits, plot, screen
-from agent.cli.times import MONTHS, local, parsed
+from agent.cli.language import _, spoken
+from agent.cli.times import day, day_of_year, local, parsed
 from agent.cli.verb import Call, verb
 from agent.errors import AgentNotRunning, StoreError
 
@@ -24,18 +25,33 @@ LANGUAGES = ("fr", "nl", "de", "en", "ar")  # of the statement; its words are no
 DAYS_ASKED, MONTHS_ASKED = 62, 24
 
 
-@verb("modem-agent usage", "modem-agent usage --months", "modem-agent usage --days --csv", "modem-agent usage --json")
+@verb(
+    "modem-agent usage",
+    "modem-agent usage --months",
+    "modem-agent usage --days --csv",
+    "modem-agent usage --json",
+    lang=False,
+)
 @click.option("--days", is_flag=True, help="The days of this period against an even pace (as without an option).")
 @click.option("--months", is_flag=True, help="The billing periods of the last two years.")
 @click.option(
     "--csv", "as_csv", is_flag=True, help="The days, or with --months the periods, as comma-separated values."
 )
+@click.option("--svg", metavar="FILE", help="The days, or with --months the periods, as an SVG; - is standard output.")
 @click.option("--statement", metavar="MONTH", help="A month to put on a table, such as 2026-11.")
 @click.option("--html", "as_html", is_flag=True, help="The statement as a page of A5 to print.")
 @click.option("--lang", type=click.Choice(LANGUAGES), default="en", help="Its language.")
 @click.option("--netjson", is_flag=True, help="The interfaces' counters as a NetJSON DeviceMonitoring object.")
 def command(
-    call: Call, days: bool, months: bool, as_csv: bool, statement: str | None, as_html: bool, lang: str, netjson: bool
+    call: Call,
+    days: bool,
+    months: bool,
+    as_csv: bool,
+    svg: str | None,
+    statement: str | None,
+    as_html: bool,
+    lang: str,
+    netjson: bool,
 ) -> int:
     """What was used this period, by day or by month.
 
@@ -44,7 +60,7 @@ def command(
     if statement is not None:
         return _statement(call, statement, lang, as_html=as_html)
     if as_html:
-        raise click.UsageError("--html is the statement's: --statement MONTH --html")
+        raise click.UsageError(_("--html is the statement's: --statement MONTH --html"))
     if netjson:
         from agent.cli.netjson import monitoring
 
@@ -58,10 +74,32 @@ def command(
     if as_csv:
         _print_csv(answer["months"] if months else answer["days"])
         return exits.OK
+    if svg is not None:
+        return _picture(answer, svg, months=months)
     if answer.get("usage") is None or answer.get("period") is None:
-        raise StoreError("nothing is counted yet")
+        raise StoreError(_("nothing is counted yet"))
     for line in lines(answer, room=screen.width()):
         print(line)
+    return exits.OK
+
+
+def _picture(answer: schema.UsageAnswer, place: str, *, months: bool) -> int:
+    from agent.cli import bar_chart
+
+    if answer.get("usage") is None or answer.get("period") is None:
+        raise StoreError(_("nothing is counted yet"))
+    limit = answer["usage"]["limit_bytes"]
+    if months:
+        rows = [(_month_name(m["period"]), m["received_bytes"] + m["sent_bytes"]) for m in answer["months"]]
+    else:
+        rows = [(d["day"][5:], d["received_bytes"] + d["sent_bytes"]) for d in answer["days"]]
+    title = _("Used by billing period") if months else _("Used by day")
+    drawn = bar_chart.svg(title, rows, limit=limit if months else None).encode()
+    if place == "-":
+        sys.stdout.buffer.write(drawn)
+    else:
+        with open(place, "wb") as file:
+            file.write(drawn)
     return exits.OK
 
 
@@ -69,7 +107,7 @@ def _statement(call: Call, month: str, language: str, *, as_html: bool) -> int:
     from agent.household import statement_page
 
     if re.fullmatch(r"\d{4}-\d{2}(-\d{2})?", month) is None:
-        raise click.UsageError(f"--statement {month!r}: not a month; such as 2026-11")
+        raise click.UsageError(_("--statement {month}: not a month; such as 2026-11", month=repr(month)))
     answer = _ask_statement(call, month)
     if call.json:
         screen.print_json(answer)
@@ -94,7 +132,7 @@ def _ask_statement(call: Call, month: str) -> Answer:
             device = config.device.id or offline_status.look(call, lambda db: db.meta.get("device")) or ""
             found = offline_status.look(call, lambda db: look(db, config.plan, month, device=device, version=""))
     if found is None:
-        raise StoreError(f"nothing is known of {month}")
+        raise StoreError(_("nothing is known of {month}", month=month))
     return {"v": 1, **found}
 
 
@@ -133,30 +171,29 @@ def summary(answer: schema.UsageAnswer) -> list[tuple[str, object]]:
     usage, period = answer["usage"], answer["period"]
     gauge = screen.bar(usage["percent"] / 100, min(40, max(12, screen.width() - 40)))
     # Rounded down: 39.999 GB of 40 must not read as 100 %.
-    share = f"{int(usage['percent'] * 10) / 10:.1f} %"
+    share = _("{percent:.1f} %", percent=int(usage["percent"] * 10) / 10)
     kept = answer.get("stored")
+    clock = None if answer.get("clk") in ("sync", "nitz") else _("not yet known: the period cannot end before it is")
+    age = screen.age(kept["age_s"]) if kept else None
+    note = _("from the store, written {age} ago; the agent is not running", age=age) if kept else None
+    span = _("{start} to {end}", start=local(period["start"]), end=local(period["end"]))
+    used = _("{used} of {limit}", used=screen.size(usage["charged_bytes"]), limit=screen.size(usage["limit_bytes"]))
     return [
-        ("Period", f"{local(period['start'])} to {local(period['end'])}"),
-        ("Used", f"{gauge} {share}"),
-        ("", f"{screen.size(usage['charged_bytes'])} of {screen.size(usage['limit_bytes'])}"),
-        ("Received", screen.size(usage["received_bytes"])),
-        ("Sent", screen.size(usage["sent_bytes"])),
-        ("Foreign SIM", screen.size(usage["foreign_bytes"]) if usage.get("foreign_bytes") else None),
-        ("Agent's own", screen.size(usage["management_bytes"]) if usage["management_bytes"] else None),
-        ("Operator", _operator(answer.get("operator_count"))),
-        ("Correction", _signed(usage["correction_bytes"]) if usage.get("correction_bytes") else None),
-        ("Top-ups", screen.size(usage["topup_bytes"]) if usage["topup_bytes"] else None),
-        ("Left", screen.size(max(0, usage["remaining_bytes"]))),
-        ("Forecast", outlook(answer)),
-        ("Plan", _unusual(answer.get("plan"))),
-        (
-            "Clock",
-            None if answer.get("clk") in ("sync", "nitz") else "not yet known: the period cannot end before it is",
-        ),
-        (
-            "Note",
-            f"from the store, written {screen.age(kept['age_s'])} ago; the agent is not running" if kept else None,
-        ),
+        (_("Period"), span),
+        (_("Used"), f"{gauge} {share}"),
+        ("", used),
+        (_("Received"), screen.size(usage["received_bytes"])),
+        (_("Sent"), screen.size(usage["sent_bytes"])),
+        (_("Foreign SIM"), screen.size(usage["foreign_bytes"]) if usage.get("foreign_bytes") else None),
+        (_("Agent's own"), screen.size(usage["management_bytes"]) if usage["management_bytes"] else None),
+        (_("Operator"), _operator(answer.get("operator_count"))),
+        (_("Correction"), _signed(usage["correction_bytes"]) if usage.get("correction_bytes") else None),
+        (_("Top-ups"), screen.size(usage["topup_bytes"]) if usage["topup_bytes"] else None),
+        (_("Left"), screen.size(max(0, usage["remaining_bytes"]))),
+        (_("Forecast"), outlook(answer)),
+        (_("Plan"), _unusual(answer.get("plan"))),
+        (_("Clock"), clock),
+        (_("Note"), note),
     ]
 
 
@@ -164,22 +201,28 @@ def _operator(count: schema.OperatorCount | None) -> str | None:
     """The other meter, at the instant it is of."""
     if count is None:
         return None
-    used = f"counts {screen.size(count['used_bytes'])} at {local(count['as_of'])}"
-    if count["difference_bytes"] is None:
-        return f"{used}; compared once the clock is known"
-    more = "more" if count["difference_bytes"] >= 0 else "less"
-    return f"{used}, {screen.size(abs(count['difference_bytes']))} {more} than here"
+    values = {"used": screen.size(count["used_bytes"]), "time": local(count["as_of"])}
+    difference = count["difference_bytes"]
+    if difference is None:
+        return _("counts {used} at {time}; compared once the clock is known", **values)
+    values["difference"] = screen.size(abs(difference))
+    if difference >= 0:
+        return _("counts {used} at {time}, {difference} more than here", **values)
+    return _("counts {used} at {time}, {difference} less than here", **values)
 
 
 def _signed(amount_bytes: int) -> str:
-    return f"{'+' if amount_bytes > 0 else '-'}{screen.size(abs(amount_bytes))}, as the operator counts"
+    sign = "+" if amount_bytes > 0 else "-"
+    return _("{amount}, as the operator counts", amount=f"{sign}{screen.size(abs(amount_bytes))}")
 
 
 def _unusual(plan: schema.Decision | None) -> str | None:
     """Throttled, forced, lifted, suspended, expired: what makes the line another than the allowance lets expect."""
     if plan is None or plan["state"] in ("normal", "warned"):
         return None
-    return f"{plan['state']}: {plan['reason']}"
+    from agent.cli.verbs.status import SPEEDS
+
+    return _("{what}: {reason}", what=_(SPEEDS.get(plan["state"], plan["state"])), reason=spoken(plan["reason"]))
 
 
 def outlook(answer: schema.UsageAnswer) -> str | None:
@@ -188,11 +231,11 @@ def outlook(answer: schema.UsageAnswer) -> str | None:
     if start is None or now is None:
         return None
     if answer["usage"]["remaining_bytes"] <= 0:
-        return "the allowance is used up"
+        return _("the allowance is used up")
     when = runs_out(answer)
     if when is None:
-        return "lasts until the period ends" if (now - start).days >= 1 else None
-    return f"used up on {when.day} {MONTHS[when.month - 1]} at the pace of late"
+        return _("lasts until the period ends") if (now - start).days >= 1 else None
+    return _("used up on {day} at the pace of late", day=day_of_year(when))
 
 
 def told(when: datetime | None) -> str | None:
@@ -244,13 +287,17 @@ def _days_plot(answer: schema.UsageAnswer, room: int) -> list[str]:
         )
     )
     more = usage["charged_bytes"] - even
-    words = f"{screen.size(abs(more))} {'more' if more > 0 else 'less'} than an even pace of {screen.size(pace)} a day"
+    amounts = {"size": screen.size(abs(more)), "pace": screen.size(pace)}
+    words = (
+        _("{size} more than an even pace of {pace} a day", **amounts)
+        if more > 0
+        else _("{size} less than an even pace of {pace} a day", **amounts)
+    )
     return [*shown, *screen.wrap(words, room)]
 
 
 def _month_name(label: str) -> str:
-    when = date.fromisoformat(label)
-    return f"{when.day} {MONTHS[when.month - 1]} {when.year}"
+    return day(date.fromisoformat(label))
 
 
 def _print_csv(rows: Sequence[schema.Day] | Sequence[schema.Month]) -> None:
