@@ -5,7 +5,7 @@ MISSED := $(if $(CI),|| [ $$? = 3 ])
 # A second try (AGAIN=1) is of what failed in the first.
 FAILED := $(if $(filter-out 0,$(AGAIN)),--last-failed)
 
-.PHONY: bench campaign mutate fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb repo sbom campaign-power bench-guest test-matrix bench-browser bench-footprint office-demo bench-office
+.PHONY: bench campaign mutate fuzz report report-check test-brokers test-shaping bench-shaping demo test check clean e2e deb repo sbom campaign-power bench-guest test-matrix bench-browser bench-upgrades bench-footprint office-demo bench-office
 
 demo:      ## the main job on real traffic, in three network namespaces, in three minutes
 	@.ci/setup demo
@@ -85,6 +85,10 @@ bench-browser: ## Chromium at 512 kbit/s: three pages and a call, alone and besi
 bench-footprint: ## memory, idle processor and start: on 64 bit, in a 32-bit root, and beside ModemManager in a guest
 	@.ci/setup e2e
 	$(PY) -m tests.bench.footprint; found=$$?; $(PY) -m tests.bench.footprint_modemmanager && exit $$found
+
+bench-upgrades: ## twenty upgrades of the package on a slowed line under load, in one boot of the guest
+	@.ci/setup e2e
+	$(PY) -m tests.bench.update_upgrades
 
 bench-guest: ## the device guest: its image built from nothing, and power-on to first report
 	@.ci/setup e2e

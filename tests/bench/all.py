@@ -90,7 +90,7 @@ PLANS = {
     "simulator_modems": Plan(alone=True),
     "simulator_power": Plan(own="make campaign-power"),
     "update_judge": Plan(short="2 6"),
-    "update_upgrades": Plan(own="python -m tests.bench.update_upgrades"),  # twenty in a guest: half an hour
+    "update_upgrades": Plan(own="make bench-upgrades"),  # twenty in a guest: half an hour
 }
 
 
