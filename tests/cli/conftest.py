@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agent.cli.times import ZONE
 from agent.commands.rows import signal as signal_row
 from agent.commands.rows import status as status_row
 from agent.errors import Rejected
@@ -19,6 +20,13 @@ from tests.control.conftest import Table, serving
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Answers = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _zone_of_screens() -> Iterator[None]:
+    """A verb that a test runs in its own process shows times in its configuration's zone; the next test must not."""
+    yield
+    ZONE.reckon_by(str)
 
 
 @pytest.fixture

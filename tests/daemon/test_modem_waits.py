@@ -36,7 +36,7 @@ def test_the_configured_apn_reaches_the_module(tmp_path: Path) -> None:
         until(lambda: '"orange.be"' in str(running.ask("at", "AT+CGDCONT?")))
         told = until(lambda: [e for e in running.ask("log")["events"] if e["name"] == "modem-context"])
         assert told[0]["data"] == {"apn": "orange.be"}
-        until(lambda: "attached with APN orange.be" in " ".join(running.cli("doctor").stdout.split()))
+        until(lambda: "connected, APN orange.be" in " ".join(running.cli("doctor").stdout.split()))
 
 
 def test_a_locked_sim_is_told_with_its_last_attempt_and_why_the_pin_waits(tmp_path: Path) -> None:

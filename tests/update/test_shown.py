@@ -42,7 +42,7 @@ def test_the_status_shows_it() -> None:
     assert dict(rows(sample.status()))["Update"] is None
     assert dict(rows(sample.status(update=INSTALLED)))["Update"] == "0.1.0 to 0.2.0: installed"
     shown = dict(rows(sample.status(update=RESTORED)))["Update"]
-    assert shown == "0.1.0 to 0.2.0: restored: the broker was not reached"
+    assert shown == "0.1.0 to 0.2.0: taken back: the broker was not reached"
 
 
 @pytest.mark.root
