@@ -23,10 +23,13 @@ Answers = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
-def _zone_of_screens() -> Iterator[None]:
-    """A verb that a test runs in its own process shows times in its configuration's zone; the next test must not."""
+def _nothing_left_behind() -> Iterator[None]:
+    """A verb that a test runs in its own process shows times in its configuration's zone; the next test must not. Nor
+    may a language stay in the environment, which the programs of other tests would speak."""
+    before = os.environ.get("LANGUAGE")
     yield
     ZONE.reckon_by(str)
+    assert os.environ.get("LANGUAGE") == before
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent.cli import language, screen
+from agent.cli import screen
 from agent.cli.meter import Meter
 from agent.cli.times import ZONE
 from agent.cli.verbs import bundle, doctor
@@ -29,6 +29,7 @@ from agent.doctor.bundle import Entry
 from agent.doctor.diagnosis import diagnose
 from agent.doctor.evidence import Evidence
 from tests.cli.screen_device import ANSWER, CONFIG, Device, evidence, reading, status, without_sim
+from tests.cli.spoken import spoken_in
 from tests.control.conftest import serving
 
 README = Path(__file__).parents[2] / "agent" / "cli" / "README.md"
@@ -42,17 +43,8 @@ def examined(seen: Callable[[], Evidence]) -> Callable[[Path], str]:
 
 def in_french(folder: Path) -> str:
     """The doctor's cause and advice as a technician of Wallonia reads them."""
-    before = os.environ.get("LC_ALL")
-    os.environ["LC_ALL"] = "fr_BE.UTF-8"
-    language.use("fr")
-    try:
+    with spoken_in("fr"):
         return "\n".join(doctor.short_lines(diagnose(without_sim()))) + "\n"
-    finally:
-        language.use("en")
-        if before is None:
-            del os.environ["LC_ALL"]
-        else:
-            os.environ["LC_ALL"] = before
 
 
 def stored(folder: Path) -> str:

@@ -14,6 +14,7 @@ import pytest
 from agent.cli import language, told
 from agent.sentence import Sentence
 from tests.cli.catalogues import TOOL, TRANSLATED, source, texts, translations
+from tests.cli.spoken import spoken_in
 
 AGENT = Path(__file__).parents[2] / "agent"
 ADVICE = "python firmware-config/catalogues.py adds what is new; then translate it"
@@ -113,10 +114,7 @@ def test_a_sentence_of_the_daemon_is_recognised(message: str) -> None:
 
 def test_what_nobody_knows_stays_as_it_came() -> None:
     assert told.recognised("braces {like} these are nothing known") is None
-    language.use("fr")
-    try:
+    with spoken_in("fr"):
         assert language.spoken("braces {like} these are nothing known") == "braces {like} these are nothing known"
         assert language.spoken("85.5 % used, past 80 %") == "85,5 % utilisés, plus de 80 %"
         assert language.spoken("") == ""
-    finally:
-        language.use("en")

@@ -20,6 +20,7 @@ from agent.sentence import Told, counted, listed, said
 from tests.cli import screen_device, screens, test_meter
 from tests.cli.catalogues import TOOL, TRANSLATED, translations
 from tests.cli.conftest import Run
+from tests.cli.spoken import spoken_in
 from tests.doctor import test_diagnosis
 
 UTF8 = {"LC_ALL": "fr_BE.UTF-8"}
@@ -31,13 +32,10 @@ def _compiled() -> None:
 
 
 @pytest.fixture(params=language.LANGUAGES)
-def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Each language in turn, on a terminal that shows all signs."""
-    monkeypatch.setenv("LC_ALL", "C.UTF-8")
-    monkeypatch.setenv("LANGUAGE", "")
-    language.use(request.param)
-    yield request.param
-    language.use("en")
+def name(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each language in turn."""
+    with spoken_in(request.param):
+        yield request.param
 
 
 @pytest.fixture(params=(80, 40))
