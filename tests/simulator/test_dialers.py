@@ -208,14 +208,18 @@ def test_minicom_dials_by_its_script_and_hangs_up_when_it_leaves(running: simula
     words = (minicom, "-D", running.path, "-b", "115200", "-o", "-S", str(script), "-C", str(capture))
     with at_a_terminal(*words, home=tmp_path) as (keys, painted):
         until(lambda: running.modem.calling, "its script has dialled")
-        # Its own hanging up (Ctrl-A H) is TIOCMBIC, which no pty takes (ENOTTY); leaving by Ctrl-A X lowers DTR.
-        os.write(keys, b"\x01x")
-        until(lambda: b"Leave Minicom?" in painted, "it asks whether to leave")
+
+        # Keys are pressed again: what is typed while a window opens or closes, its script's too, is thrown away.
+        def asks() -> bool:
+            """Hanging up (Ctrl-A H) is TIOCMBIC, which no pty takes (ENOTTY); leaving (Ctrl-A X) lowers DTR."""
+            os.write(keys, b"\x01x")
+            return b"Leave Minicom?" in painted
 
         def gone() -> bool:
-            os.write(keys, b"\r")  # again: what is typed before its window listens is thrown away
+            os.write(keys, b"\r")
             return not running.modem.calling
 
+        until(asks, "it asks whether to leave")
         until(gone, "its going ends the call")
     assert running.modem.state.imei in capture.read_text(errors="replace")
     assert running.commands() == ["ATZ", "AT+CGSN", "ATDT*99#"]
