@@ -2,7 +2,8 @@
 
 `python firmware-config/catalogues.py` brings agent/cli/locale/*/LC_MESSAGES/modem-agent.po in step with the source and
 compiles them beside. Called by .ci/setup, the build hook (hatch_build.py), the Debian package, the .ipk of a guest and
-the tests. A device has the .mo files, which gettext of Python's library reads, and no Babel.
+the tests. A device has the .mo files, which gettext of Python's library reads, and no Babel. The messages are gathered
+here, since Babel's own extraction knows neither a verb's docstring nor `help=`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,10 @@ from babel.messages.pofile import read_po, write_po
 PROJECT = Path(__file__).resolve().parents[1]
 LOCALE = PROJECT / "agent/cli/locale"
 PLACE = "{language}/LC_MESSAGES/modem-agent.{kind}"
-LANGUAGES = ("fr", "nl", "de")
+LANGUAGES = tuple(sorted(path.parents[1].name for path in LOCALE.glob("*/LC_MESSAGES/modem-agent.po")))
 ROOMS = ("agent/cli", "agent/doctor")
-ONE, MANY = (
-    ("_", "N_", "said"),
-    ("ngettext", "counted"),
-)  # the functions whose first argument, or first two, are messages
+# The functions whose first argument, or first two, are messages.
+ONE, MANY = ("_", "N_", "said"), ("ngettext", "counted")
 VERBS = ("verb", "group", "command")  # decorators whose function's docstring is its help
 
 

@@ -37,9 +37,8 @@ log = logging.getLogger(__name__)
 ASKED = "erase.json"
 FILLER = "erase.filler"
 BLOCK_BYTES = 64 * 1024
-FILL_BYTES = (
-    256 * 1024 * 1024
-)  # free space beyond is the discard's: a partition of the agent's own or an overlay has less
+# Free space beyond this is the discard's: a partition of the agent's own, or an overlay, has less.
+FILL_BYTES = 256 * 1024 * 1024
 FILL_S = 30.0  # the line waits for it
 FITRIM = 0xC0185879  # linux/fs.h: _IOWR('X', 121, struct fstrim_range), the same on all architectures of OpenWrt
 ALL = struct.pack("QQQ", 0, 2**64 - 1, 0)  # struct fstrim_range: start, len, minlen

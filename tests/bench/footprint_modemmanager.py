@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from simulator.qemu.device import Device
 from simulator.qemu.errors import GuestError
 from tests.bench.rows import Bench
+from tests.qemu.waiting import wait_for
 
 PATIENCE_S = 400.0
 IDLE_S = 90.0
@@ -43,14 +44,6 @@ def cost(device: Device, unit: str, seconds: float) -> tuple[float, float]:
     time.sleep(seconds)
     last = look(device, unit)
     return last.pss_mb, 100 * (last.cpu_s - first.cpu_s) / (last.uptime_s - first.uptime_s)
-
-
-def wait_for(what: str, ready: Callable[[], bool]) -> None:
-    limit = time.monotonic() + PATIENCE_S
-    while not ready():
-        if time.monotonic() > limit:
-            raise GuestError(f"not within {PATIENCE_S:.0f} s: {what}")
-        time.sleep(1)
 
 
 def measure(bench: Bench, seconds: float) -> None:
@@ -81,7 +74,7 @@ def main() -> int:
     bench = Bench("footprint_modemmanager", 9)
     try:
         measure(bench, seconds)
-    except GuestError as problem:
+    except (GuestError, TimeoutError) as problem:
         bench.row("memory and processor beside ModemManager", "", f"not measured: {str(problem).splitlines()[0]}", None)
     return bench.finish()
 

@@ -16,7 +16,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from simulator.qemu.device import Device
 from simulator.qemu.image import build_package
 from simulator.qemu.inside.lab import counted_bytes
 from tests.bench.rows import Bench
+from tests.qemu.waiting import wait_for
 
 UPGRADES, GAP_S = 20, 1.0
 RATE_BPS = 512_000  # of the slow line, as the operator promises it
@@ -79,9 +79,9 @@ class Line:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self._until("the agent's usage", lambda: "usage" in self._status())
+        wait_for("the agent's usage", lambda: "usage" in self._status())
         self._shell("modem-agent throttle force --reason bench")
-        self._until("the shaping", lambda: self._status().get("shaper", {}).get("state") == "enforced")
+        wait_for("the shaping", lambda: self._status().get("shaper", {}).get("state") == "enforced")
         self._before = self._rest()  # what the link carried before the agent was there
 
     def upgrade(self, package: Path) -> Upgrade:
@@ -95,10 +95,10 @@ class Line:
         self._shell(f"{_LOAD} >/mnt/guest/load.log 2>&1 &")
         began = time.monotonic()
         self._shell("dpkg -i /mnt/guest/other.deb")
-        self._until("the new agent's shaping", lambda: self._status().get("shaper", {}).get("state") == "enforced")
+        wait_for("the new agent's shaping", lambda: self._status().get("shaper", {}).get("state") == "enforced")
         took_s = time.monotonic() - began
         (share / "stop").touch()
-        self._until("the load's end", (share / "load.json").exists)
+        wait_for("the load's end", (share / "load.json").exists)
         self._shell("kill $(cat /run/monitor)")
         load = json.loads((share / "load.json").read_text())
         passed = {way: load[way]["passed_bytes"] for way in ("down", "up")}
@@ -133,14 +133,6 @@ class Line:
 
     def _shell(self, text: str) -> str:
         return self.device.shell(text, timeout_s=PATIENCE_S).strip()
-
-    @staticmethod
-    def _until(what: str, look: Callable[[], bool]) -> None:
-        limit = time.monotonic() + PATIENCE_S
-        while not look():
-            if time.monotonic() > limit:
-                raise RuntimeError(f"not within {PATIENCE_S:g} s: {what}")
-            time.sleep(1)
 
 
 def _ip_bytes(counters: list[str]) -> int:

@@ -17,17 +17,14 @@ from agent.clock import Clock
 from agent.plan import Ledger
 from agent.store import Database
 from tests.netns import Namespace
+from tests.waiting import wait_for
 
 EXECUTABLE = Path(sys.executable).with_name("modem-agent")
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Poll another process until something holds; nothing tells us when it does."""
-    deadline = time.monotonic() + seconds
-    while not (result := true()):
-        assert time.monotonic() < deadline, "never came true"
-        time.sleep(0.05)
-    return result
+    return wait_for("what a test waits for", true, patience_s=seconds)
 
 
 class Running:

@@ -11,14 +11,14 @@ import re
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.errors import AgentError
 from agent.household import hostapd, metered
+from tests.waiting import wait_for
 
 FOREIGN = "dd0400112233"
 CONFIGURATION = """interface=wlan9
@@ -46,7 +46,8 @@ class Hostapd:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(["hostapd", "-d", str(self.conf)], stdout=log, stderr=subprocess.STDOUT)
-        until(lambda: bool(hostapd.access_points(self._root)) or self._process.poll() is not None)
+        ended = self._process.poll
+        wait_for("its socket, or its end", lambda: hostapd.access_points(self._root) or ended() is not None)
         assert self._process.poll() is None, self._log.read_text()[-2000:]
 
     def stop(self) -> None:
@@ -62,13 +63,6 @@ class Hostapd:
     def given(self) -> list[str]:
         """What it was told to have as vendor elements, in order."""
         return re.findall(r"CTRL_IFACE SET 'vendor_elements'='(\w*)'", self._log.read_text())
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -89,7 +83,7 @@ def test_hostapd_takes_the_element_at_run_time_and_gives_it_up(tmp_path: Path) -
         for state in ("normal", "warned", "throttled"):
             hostapd.announce(point, metered.element(state), tmp_path)
         hostapd.announce(point, b"", tmp_path)
-        until(lambda: program.updates == 4)
+        wait_for("four updates", lambda: program.updates == 4)
         assert program.given == [element("normal"), element("warned"), element("throttled"), ""]
 
 
@@ -98,7 +92,7 @@ def test_elements_of_others_stay_and_ours_of_the_file_is_not_doubled(tmp_path: P
         (point,) = hostapd.access_points(tmp_path)
         hostapd.announce(point, metered.element("throttled"), tmp_path)
         hostapd.announce(point, b"", tmp_path)
-        until(lambda: len(program.given) == 2)
+        wait_for("two elements", lambda: len(program.given) == 2)
         assert program.given == [FOREIGN + element("throttled"), FOREIGN]
 
 

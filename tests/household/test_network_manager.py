@@ -7,10 +7,8 @@ NetworkManager and a D-Bus of its own. /sys is read-only there, so that NetworkM
 from __future__ import annotations
 
 import contextlib
-import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +16,13 @@ import pytest
 from agent.household import dnsmasq_conf
 from agent.household.metered import DhcpOption, dhcp_options
 from tests.netns.namespace import Namespace, namespaces, needs_namespaces
+from tests.programs import program
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.root
 
+PACKAGES = {"dnsmasq": "dnsmasq-base", "NetworkManager": "network-manager", "nmcli": "network-manager",
+            "nsenter": "util-linux"}  # fmt: skip
 URL = "https://operator.example/captive.json"
 PATIENCE_S = 120.0
 
@@ -67,18 +69,10 @@ exec NetworkManager --debug --config /run/manager.conf --config-dir /run/conf.d 
 """
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-
-
 def needs(*programs: str) -> None:
     needs_namespaces()
-    for program in programs:
-        if shutil.which(program) is None:
-            pytest.skip(f"metered: {program} is not installed")
+    for name in programs:
+        program(name, PACKAGES.get(name, name))
 
 
 @contextlib.contextmanager
@@ -126,9 +120,9 @@ def metered_says_network_manager(folder: Path, options: str) -> str:
             def of_device(field: str) -> str:
                 return ask("--terse", "--get-values", field, "device", "show", "eth0")
 
-            until(lambda: ask("--terse", "--get-values", "RUNNING", "general") == "running", "it does not run")
+            wait_for("it runs", lambda: ask("--terse", "--get-values", "RUNNING", "general") == "running")
             ask("device", "set", "eth0", "managed", "yes")
-            until(lambda: of_device("GENERAL.STATE").startswith("100"), "no lease")
+            wait_for("a lease", lambda: of_device("GENERAL.STATE").startswith("100"))
             return of_device("GENERAL.METERED")
 
 

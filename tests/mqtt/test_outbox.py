@@ -250,18 +250,16 @@ def test_a_report_that_was_not_taken_leaves_a_gap_only_where_its_number_cannot_b
     error: Exception, during: bool, sent_numbers: list[int], gap: list[int], tmp_path: Path
 ) -> None:
     async def story(agent: StandIn) -> None:
-        run = agent.store.run
-
         async def refuses(fn: Callable[[Any], Any]) -> Any:
             if during:
                 await measure(agent, 0)
             raise error
 
         await event(agent, 1)
-        agent.store.run = refuses  # type: ignore[method-assign]
-        with pytest.raises(type(error)):
-            await event(agent, 2)
-        agent.store.run = run  # type: ignore[method-assign]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(agent.store, "run", refuses)
+            with pytest.raises(type(error)):
+                await event(agent, 2)
         await event(agent, 3)
         sent = [row for row in await everything(agent) if row.topic.startswith(agent.topics.event(""))]
         assert [body["seq"] for body in bodies(sent) if "number" in body] == sent_numbers

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import program
+
 from .conftest import OPENWRT, PROJECT
 
 # The feed takes these out of python3-light into packages of their own (feeds/packages, lang/python/python3/files).
@@ -107,9 +109,7 @@ def test_version_is_the_projects() -> None:
 
 def test_the_feed_compiles_the_screens_languages_as_babel_does(tmp_path: Path) -> None:
     """Build/Compile as make gives it to the shell, with the msgfmt of this system for that of OpenWrt's build."""
-    msgfmt = shutil.which("msgfmt")
-    if msgfmt is None:
-        pytest.skip("msgfmt: not installed (gettext)")
+    msgfmt = program("msgfmt", "gettext")
     makefile = (OPENWRT.parent / "Makefile").read_text()
     assert "PKG_BUILD_DEPENDS:=gettext-full/host\n" in makefile
     recipe = re.search(r"^define Build/Compile\n(.*?)^endef", makefile, re.DOTALL | re.MULTILINE)

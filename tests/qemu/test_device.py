@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.tim
 def device() -> Iterator[Device]:
     try:
         built = Device()
-    except GuestUnavailable as reason:
+    except GuestUnavailable as reason:  # no Debian archive, or no root: there is nothing to build a guest from
         pytest.skip(f"mmdebstrap: {reason}")
     with built as device:
         device.power_on(PATIENCE_S)
@@ -159,7 +159,7 @@ def test_on_trixie_the_package_s_service_becomes_active_with_its_watchdog_fed() 
     """Debian 13 with its own Python, pyroute2 and paho; the kernel is the guests' own (bookworm's)."""
     try:
         built = Device(Wiring(suite="trixie"))
-    except GuestUnavailable as reason:
+    except GuestUnavailable as reason:  # no Debian archive, or no root: there is nothing to build a guest from
         pytest.skip(f"mmdebstrap: {reason}")
     with built as trixie:
         trixie.power_on(PATIENCE_S)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from simulator.qemu import run
+from tests.programs import program
 from tests.qemu.waiting import SHELL_WAIT
 
 pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(600)]
@@ -57,9 +57,8 @@ echo over
     ids=["the-host-ends-it"],
 )
 def test_a_gsm_connection_comes_up_carries_packets_and_comes_up_again(profile: str, end: str, tmp_path: Path) -> None:
-    for program, package in PROGRAMS.items():
-        if shutil.which(program, path="/usr/bin:/usr/sbin:/bin:/sbin") is None:
-            pytest.skip(f"{package}: not installed (apt-get install {package})")
+    for name, package in PROGRAMS.items():
+        program(name, package)
     text = SHELL_WAIT + STORY.format(python=sys.executable, profile=profile, end=end)
     said = run(
         ["sh", "-c", text],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from simulator.qemu import Result, run
+from tests.programs import program
 from tests.qemu.waiting import SHELL_WAIT
 
 pytestmark = [pytest.mark.qemu, pytest.mark.usefixtures("qemu"), pytest.mark.timeout(600)]
@@ -38,8 +38,7 @@ echo over
 
 
 def story(profile: str, end: str, more: str = "") -> Result:
-    if shutil.which("pppd", path="/usr/sbin:/sbin") is None:
-        pytest.skip("ppp: not installed (apt-get install ppp)")
+    program("pppd", "ppp")
     text = SHELL_WAIT + STORY.format(python=sys.executable, profile=profile, end=end, more=more)
     return run(
         ["sh", "-c", text], timeout_s=480, modules=["ppp_generic", "ppp_async", "tun"], folder=Path.cwd(), memory_mb=768

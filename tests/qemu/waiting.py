@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-import pytest
+from tests import waiting
 
 PATIENCE_S = 480  # a guest under TCG, on a machine that may have other things to do as well
 
@@ -19,18 +17,5 @@ until_true() {
 """
 
 
-def wait_for(
-    what: str,
-    look: Callable[[], Any],
-    *,
-    patience_s: float = PATIENCE_S,
-    every_s: float = 1.0,
-    seen: Callable[[], str] = str,
-) -> Any:
-    """The first true value; a failure shows what was waited for and what is `seen` instead."""
-    limit = time.monotonic() + patience_s
-    while not (found := look()):
-        if time.monotonic() > limit:
-            pytest.fail(f"not within {patience_s:g} s: {what}\n{seen()}")
-        time.sleep(every_s)
-    return found
+# A look at a guest costs a second of its own.
+wait_for = partial(waiting.wait_for, patience_s=PATIENCE_S, every_s=1.0)

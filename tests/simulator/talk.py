@@ -5,6 +5,9 @@ from __future__ import annotations
 from simulator.modem import SimModem
 from simulator.modem.serial_port import SimPort
 
+# One of each maker whose ways differ most.
+PROFILES = ("quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910")
+
 
 class Talk:
     """A modem without echo, driven by hand; `wait` lets simulated seconds pass."""
@@ -30,3 +33,10 @@ class Talk:
         while piece := self.port.take():
             out += piece
         return out
+
+
+def quiet(profile: str, **options: object) -> Talk:
+    """A module that says nothing by itself: Huawei's stops at ^CURC=0."""
+    talk = Talk(profile, **options)
+    talk.say("AT^CURC=0")
+    return talk

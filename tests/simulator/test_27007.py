@@ -8,15 +8,12 @@ import pytest
 
 from simulator.modem.commands.table import COMMANDS
 from simulator.modem.parameters import PARAMETERS
-from tests.simulator.talk import Talk
-
-PROFILES = ("quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910")
+from tests.simulator.talk import PROFILES, Talk, quiet
 
 
 @pytest.fixture(params=PROFILES)
 def talk(request: pytest.FixtureRequest) -> Talk:
-    talk = Talk(request.param)
-    talk.say("AT^CURC=0")
+    talk = quiet(request.param)
     talk.say("AT+CMEE=1")
     return talk
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from simulator.modem.charset import displayed, understood
-from tests.simulator.talk import Talk
+from tests.simulator.talk import PROFILES, Talk, quiet
 
-PROFILES = ("quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910")
 TEXT = "a@b_$ è{€}"
 ON_THE_PORT = {
     "GSM": b"a\x00b\x11\x02 \x04\x1b\x28\x1be\x1b\x29",
@@ -18,9 +17,7 @@ ON_THE_PORT = {
 
 @pytest.fixture(params=PROFILES)
 def talk(request: pytest.FixtureRequest) -> Talk:
-    talk = Talk(request.param)
-    talk.say("AT^CURC=0")
-    return talk
+    return quiet(request.param)
 
 
 @pytest.mark.parametrize("charset", ON_THE_PORT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ import pytest
 import serial
 
 import simulator
-
-PROFILES = ["quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910"]
+from tests.programs import program
+from tests.simulator.talk import PROFILES
 
 
 @pytest.fixture(params=PROFILES)
@@ -34,12 +33,10 @@ def _without_reports(running: simulator.Running) -> None:
 
 
 def gammu(running: simulator.Running, directory: Path, *words: str) -> str:
-    program = shutil.which("gammu")
-    if program is None:
-        pytest.skip("gammu: not installed (apt-get install gammu)")
+    command = program("gammu", "gammu")
     config = directory / "gammurc"
     config.write_text(f"[gammu]\ndevice = {running.path}\nconnection = at115200\n")
-    done = subprocess.run([program, "-c", str(config), *words], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([command, "-c", str(config), *words], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,16 +17,11 @@ import pytest
 import simulator
 from simulator.ports.replay import replay
 from simulator.ports.trace import MODULE, read
+from tests.programs import program
+from tests.simulator.talk import PROFILES
+from tests.waiting import wait_for
 
 RUNS = Path(__file__).parent / "data"
-PROFILES = ["quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910"]
-
-
-def program(name: str, package: str) -> str:
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
-    if found is None:
-        pytest.skip(f"{package}: not installed (apt-get install {package})")
-    return found
 
 
 @pytest.fixture(params=PROFILES)
@@ -60,13 +53,6 @@ def started(*words: str) -> Iterator[None]:
         process.wait(30)
 
 
-def until(true: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 90
-    while not true():
-        assert time.monotonic() < deadline, f"not within 90 s: {what}"
-        time.sleep(0.05)
-
-
 def test_wvdial_with_its_own_defaults_gets_a_carrier(running: simulator.Running, tmp_path: Path) -> None:
     """Debian's wvdial loses its own stack now and then, whatever the module answers, and on Debian 13 (1.61-8) always:
     on Debian 12 (1.61-6) 11 of 44 runs ended by SIGABRT in wvtask.cc, 2 of them before the carrier."""
@@ -83,10 +69,11 @@ def test_wvdial_with_its_own_defaults_gets_a_carrier(running: simulator.Running,
         if "Carrier detected" in said or code not in (-signal.SIGSEGV, -signal.SIGABRT):
             break
     else:
+        # Debian 13's does, by itself: there is nothing that the module could do.
         pytest.skip("wvdial: this one crashes each time once the module is initialized")
     assert "Sending: ATDT*99#" in said
     assert "Carrier detected" in said
-    until(lambda: not running.modem.calling, "its going ends the call")
+    wait_for("its going ends the call", lambda: not running.modem.calling)
 
 
 def test_chat_dials(running: simulator.Running) -> None:
@@ -105,7 +92,7 @@ def test_comgt_waits_for_the_network_and_reads_the_signal(running: simulator.Run
     if running.modem.profile.name.startswith("Huawei"):
         with open(running.path, "r+b", buffering=0) as port:
             port.write(b"AT^CURC=0\r")  # its scripts take the next line for the answer
-            until(lambda: running.modem.variables["curc"] == "0", "silence")
+            wait_for("silence", lambda: running.modem.variables["curc"] == "0")
     assert "Registered on Home network" in run(comgt, "-d", running.path, "reg")
     assert "Signal Quality:" in run(comgt, "-d", running.path, "sig")
 
@@ -139,9 +126,9 @@ def test_smstools_sends_receives_and_reads_its_report(running: simulator.Running
     running.modem.receive_sms("+32470000007", "to smstools")
     (folders["outgoing"] / "message").write_text("To: 32470000005\nReport: yes\n\nby smstools")
     with started(smsd, "-t", f"-c{settings}"):
-        until(lambda: any(folders["incoming"].iterdir()), "a message")
-        until(lambda: any(folders["sent"].iterdir()), "sent")
-        until(lambda: any(folders["report"].iterdir()), "its report")
+        wait_for("a message", lambda: any(folders["incoming"].iterdir()))
+        wait_for("sent", lambda: any(folders["sent"].iterdir()))
+        wait_for("its report", lambda: any(folders["report"].iterdir()))
     assert "to smstools" in next(folders["incoming"].iterdir()).read_text()
     assert [(m.number, m.text) for m in running.modem.sms.sent] == [("+32470000005", "by smstools")]
     assert "Status: 0,Ok" in next(folders["report"].iterdir()).read_text()
@@ -161,8 +148,8 @@ def test_gammu_smsd_sends_and_receives(running: simulator.Running, tmp_path: Pat
     running.modem.receive_sms("+32470000002", "to the daemon")
     (folders["outbox"] / "OUT+32470000003.txt").write_text("by the daemon")
     with started(smsd, "-c", str(settings)):
-        until(lambda: any(folders["inbox"].iterdir()), "a message")
-        until(lambda: any(folders["sentsms"].iterdir()), "sent")
+        wait_for("a message", lambda: any(folders["inbox"].iterdir()))
+        wait_for("sent", lambda: any(folders["sentsms"].iterdir()))
     assert "to the daemon" in next(folders["inbox"].iterdir()).read_text()
     assert [(m.number, m.text) for m in running.modem.sms.sent] == [("+32470000003", "by the daemon")]
 
@@ -207,7 +194,7 @@ def test_minicom_dials_by_its_script_and_hangs_up_when_it_leaves(running: simula
     script.write_text(f"{asked}end:\nexit\n")
     words = (minicom, "-D", running.path, "-b", "115200", "-o", "-S", str(script), "-C", str(capture))
     with at_a_terminal(*words, home=tmp_path) as (keys, painted):
-        until(lambda: running.modem.calling, "its script has dialled")
+        wait_for("its script has dialled", lambda: running.modem.calling)
 
         # Keys are pressed again: what is typed while a window opens or closes, its script's too, is thrown away.
         def asks() -> bool:
@@ -219,8 +206,8 @@ def test_minicom_dials_by_its_script_and_hangs_up_when_it_leaves(running: simula
             os.write(keys, b"\r")
             return not running.modem.calling
 
-        until(asks, "it asks whether to leave")
-        until(gone, "its going ends the call")
+        wait_for("it asks whether to leave", asks)
+        wait_for("its going ends the call", gone)
     assert running.modem.state.imei in capture.read_text(errors="replace")
     assert running.commands() == ["ATZ", "AT+CGSN", "ATDT*99#"]
 

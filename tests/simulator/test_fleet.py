@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,11 +20,11 @@ from simulator.fleet.desk import DROPPED_TOPIC, Desk
 from simulator.fleet.device import MemoryStore
 from simulator.fleet.report import percentile
 from simulator.fleet.worker import Share, Worker
+from tests.programs import program
 
 
 def test_a_fleet_lives_through_gaps_doubled_commands_and_a_storm(tmp_path: Path) -> None:
-    if shutil.which("mosquitto") is None and shutil.which("/usr/sbin/mosquitto") is None:
-        pytest.skip("mosquitto: not installed (apt-get install mosquitto)")
+    program("mosquitto", "mosquitto")
     broker = Mosquitto(tmp_path)
     broker.start()
     try:
@@ -66,8 +65,7 @@ def test_a_store_in_memory_leaves_no_file_and_reads_none(tmp_path: Path, monkeyp
 
 def test_lines_cut_at_any_moment_of_a_connection_end_no_session(tmp_path: Path) -> None:
     """Found by a fleet of 2 000: a line that went between CONNACK and SUBSCRIBE ended one device's session for good."""
-    if shutil.which("mosquitto") is None and shutil.which("/usr/sbin/mosquitto") is None:
-        pytest.skip("mosquitto: not installed (apt-get install mosquitto)")
+    program("mosquitto", "mosquitto")
     broker = Mosquitto(tmp_path)
     broker.start()
 
@@ -117,8 +115,7 @@ class SlowDesk(Desk):
 
 def test_what_the_broker_throws_away_is_its_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One message is kept for a slow listener: the devices' reports are acknowledged, and then dropped."""
-    if shutil.which("mosquitto") is None and shutil.which("/usr/sbin/mosquitto") is None:
-        pytest.skip("mosquitto: not installed (apt-get install mosquitto)")
+    program("mosquitto", "mosquitto")
     broker = Mosquitto(tmp_path)
     config = tmp_path / "mosquitto.conf"
     text = config.read_text().replace("queued_messages 0", "queued_messages 1")

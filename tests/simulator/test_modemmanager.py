@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import simulator
+from tests.programs import program
+from tests.simulator.talk import PROFILES
+from tests.waiting import wait_for
 
 NAME = f"abstract:modem-sim-test-{os.getpid()}"
 BUS = "org.freedesktop.ModemManager1"
@@ -19,18 +20,11 @@ BUS = "org.freedesktop.ModemManager1"
 DAEMON = ("--test-session", "--test-enable", "--test-no-udev", "--test-no-suspend-resume", "--test-no-qrtr")
 
 
-def tool(name: str, package: str) -> str:
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        pytest.skip(f"{name}: not installed (apt-get install {package})")
-    return found
-
-
 @pytest.fixture
 def bus() -> Iterator[dict[str, str]]:
     """The environment in which programs meet on a bus of this test."""
     daemon = subprocess.Popen(
-        [tool("dbus-daemon", "dbus"), "--session", "--nofork", "--print-address=1"],
+        [program("dbus-daemon", "dbus"), "--session", "--nofork", "--print-address=1"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:
@@ -42,16 +36,9 @@ def bus() -> Iterator[dict[str, str]]:
         daemon.communicate()
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    limit = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < limit, what
-        time.sleep(0.1)  # other processes: there is nothing to wait on
-
-
-@pytest.mark.parametrize("profile", ["quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910"])
+@pytest.mark.parametrize("profile", PROFILES)
 def test_modemmanager_takes_a_module_by_its_abstract_name(bus: dict[str, str], tmp_path: Path, profile: str) -> None:
-    mmcli, gdbus = tool("mmcli", "modemmanager"), tool("gdbus", "libglib2.0-bin")
+    mmcli, gdbus = program("mmcli", "modemmanager"), program("gdbus", "libglib2.0-bin")
 
     def run(*words: str) -> str:
         done = subprocess.run(words, env=bus, capture_output=True, text=True, timeout=60, check=False)
@@ -61,14 +48,16 @@ def test_modemmanager_takes_a_module_by_its_abstract_name(bus: dict[str, str], t
     log = (tmp_path / "log").open("w")
     with log, simulator.serve(profile, listen=NAME, pace=0.1) as running:
         manager = subprocess.Popen(
-            [tool("ModemManager", "modemmanager"), *DAEMON, "--no-auto-scan"], env=bus, stdout=log, stderr=log
+            [program("ModemManager", "modemmanager"), *DAEMON, "--no-auto-scan"], env=bus, stdout=log, stderr=log
         )
         try:
-            until(lambda: "No modems" in run(mmcli, "-L"), "ModemManager is on the bus")
+            wait_for("ModemManager is on the bus", lambda: "No modems" in run(mmcli, "-L"))
             run(*name_port, "--method", f"{BUS}.Test.SetProfile", "sim", "generic", f"['{NAME}']")
-            until(lambda: running.modem.profile.model in run(mmcli, "-L"), (tmp_path / "log").read_text())
-            until(lambda: "successfully" in run(mmcli, "-m", "any", "--enable"), "enabled")
-            until(lambda: "registered" in run(mmcli, "-m", "any"), "registered")
+            wait_for(
+                "its model", lambda: running.modem.profile.model in run(mmcli, "-L"), seen=(tmp_path / "log").read_text
+            )
+            wait_for("enabled", lambda: "successfully" in run(mmcli, "-m", "any", "--enable"))
+            wait_for("registered", lambda: "registered" in run(mmcli, "-m", "any"))
             said = run(mmcli, "-m", "any")
             assert running.modem.state.imei in said
             assert "Proximus" in said
@@ -76,7 +65,7 @@ def test_modemmanager_takes_a_module_by_its_abstract_name(bus: dict[str, str], t
             assert "AT+CGMM" in running.commands()
             assert "12.50 EUR" in run(mmcli, "-m", "any", "--3gpp-ussd-initiate=*101#")
             running.modem.receive_sms("+32470000001", "to ModemManager")
-            until(lambda: "received" in run(mmcli, "-m", "any", "--messaging-list-sms"), "a message")
+            wait_for("a message", lambda: "received" in run(mmcli, "-m", "any", "--messaging-list-sms"))
             message = run(mmcli, "-m", "any", "--messaging-list-sms").split()[0]
             assert "to ModemManager" in run(mmcli, "-m", "any", "-s", message)
             made = run(mmcli, "-m", "any", "--messaging-create-sms=number='+32470000009',text='by ModemManager'")
@@ -85,7 +74,7 @@ def test_modemmanager_takes_a_module_by_its_abstract_name(bus: dict[str, str], t
             assert "successfully" in run(mmcli, "-m", "any", "--simple-connect=apn=internet")
             assert running.modem.calling
             assert "successfully" in run(mmcli, "-m", "any", "--simple-disconnect")
-            until(lambda: not running.modem.calling, "the call is over")
+            wait_for("the call is over", lambda: not running.modem.calling)
         finally:
             manager.terminate()
             manager.wait(20)

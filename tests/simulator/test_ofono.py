@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 import simulator
-from tests.simulator.test_modemmanager import bus, tool, until
+from tests.programs import program
+from tests.simulator.talk import PROFILES
+from tests.simulator.test_modemmanager import bus
+from tests.waiting import wait_for
 
 __all__ = ["bus"]
-PROFILES = ["quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910"]
 SETTINGS = Path("/etc/ofono/phonesim.conf")
 
 
@@ -30,7 +32,9 @@ class Ofono:
         return done.stdout + done.stderr
 
     def switch(self, name: str) -> None:
-        until(lambda: "method return" in self.call("Modem.SetProperty", f"string:{name}", "variant:boolean:true"), name)
+        wait_for(
+            name, lambda: "method return" in self.call("Modem.SetProperty", f"string:{name}", "variant:boolean:true")
+        )
 
 
 @pytest.fixture(params=PROFILES)
@@ -41,14 +45,14 @@ def running(request: pytest.FixtureRequest) -> Iterator[simulator.Running]:
 
 @pytest.fixture
 def ofono(running: simulator.Running, bus: dict[str, str], tmp_path: Path) -> Iterator[Ofono]:
-    program = tool("ofonod", "ofono")
+    daemon_path = program("ofonod", "ofono")
     if os.geteuid() != 0 or not SETTINGS.exists():
         pytest.skip(f"root: ofonod reads {SETTINGS} alone, which is covered in a mount namespace")
     own = tmp_path / "phonesim.conf"
     host, port = running.path.removeprefix("socket://").split(":")
     own.write_text(f"[sim]\nDriver=phonesim\nAddress={host}\nPort={port}\n")
     start = 'mount --bind "$0" "$1"; mount -t tmpfs state /var/lib/ofono; exec "$2" --nodetach --noplugin=udevng'
-    words = ["unshare", "--mount", "sh", "-ec", start, str(own), str(SETTINGS), program]
+    words = ["unshare", "--mount", "sh", "-ec", start, str(own), str(SETTINGS), daemon_path]
     with (tmp_path / "log").open("w") as log:
         daemon = subprocess.Popen(words, env=bus, stdout=log, stderr=log)
     try:
@@ -61,12 +65,12 @@ def ofono(running: simulator.Running, bus: dict[str, str], tmp_path: Path) -> It
 def test_ofono_registers_asks_by_ussd_and_sends(running: simulator.Running, ofono: Ofono) -> None:
     ofono.switch("Powered")
     ofono.switch("Online")
-    until(lambda: '"registered"' in ofono.call("NetworkRegistration.GetProperties"), "registered")
+    wait_for("registered", lambda: '"registered"' in ofono.call("NetworkRegistration.GetProperties"))
     assert running.modem.state.imei in ofono.call("Modem.GetProperties")
     seen = ofono.call("NetworkRegistration.GetProperties")
     assert '"Proximus"' in seen
     assert '"206"' in seen
     assert "12.50 EUR" in ofono.call("SupplementaryServices.Initiate", "string:*101#")
     ofono.call("MessageManager.SendMessage", "string:+32470000009", "string:by ofono")
-    until(lambda: bool(running.modem.sms.sent), "sent")
+    wait_for("sent", lambda: bool(running.modem.sms.sent))
     assert [(m.number, m.text) for m in running.modem.sms.sent] == [("+32470000009", "by ofono")]

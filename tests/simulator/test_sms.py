@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from simulator.modem import pdu
 from simulator.modem.charset import septets
 from simulator.modem.sms import Message
-from tests.simulator.talk import Talk
+from tests.simulator.talk import PROFILES, Talk, quiet
 
-PROFILES = ("quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910")
 AT = datetime(2026, 11, 22, 8, 30, 15, tzinfo=timezone(timedelta(hours=1)))
 
 
@@ -76,9 +75,7 @@ def test_a_full_store_takes_no_more_and_the_network_keeps_the_rest() -> None:
 
 @pytest.fixture(params=PROFILES)
 def talk(request: pytest.FixtureRequest) -> Talk:
-    talk = Talk(request.param, wall=AT)
-    talk.say("AT^CURC=0")
-    return talk
+    return quiet(request.param, wall=AT)
 
 
 def test_memories_are_chosen_for_each_purpose(talk: Talk) -> None:

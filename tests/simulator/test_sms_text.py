@@ -7,17 +7,15 @@ import re
 import pytest
 
 from simulator.modem import pdu
-from tests.simulator.talk import Talk
+from tests.simulator.talk import PROFILES, Talk, quiet
 
-PROFILES = ("quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910")
 MANY = "0123456789" * 20
 CYRILLIC = "абвгдежзик" * 10
 
 
 @pytest.fixture(params=PROFILES)
 def talk(request: pytest.FixtureRequest) -> Talk:
-    talk = Talk(request.param)
-    talk.say("AT^CURC=0")
+    talk = quiet(request.param)
     talk.say("AT+CMEE=1;+CMGF=1")
     return talk
 

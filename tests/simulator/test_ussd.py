@@ -5,16 +5,12 @@ from __future__ import annotations
 import pytest
 
 from simulator.errors import SimulatorError
-from tests.simulator.talk import Talk
-
-PROFILES = ("quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910")
+from tests.simulator.talk import PROFILES, Talk, quiet
 
 
 @pytest.fixture(params=PROFILES)
 def talk(request: pytest.FixtureRequest) -> Talk:
-    talk = Talk(request.param)
-    talk.say("AT^CURC=0")
-    return talk
+    return quiet(request.param)
 
 
 def test_a_code_is_answered_some_seconds_later(talk: Talk) -> None:

@@ -5,22 +5,14 @@ from __future__ import annotations
 import pytest
 
 from simulator.modem.v250 import BASIC, REGISTERS
-from tests.simulator.talk import Talk
+from tests.simulator.talk import PROFILES, Talk, quiet
 
-PROFILES = ("quectel-ec25", "huawei-me909", "simcom-sim7600", "telit-le910")
 CONNECTED = ["CONNECT 150000000"]
 
 
 @pytest.fixture(params=PROFILES)
 def talk(request: pytest.FixtureRequest) -> Talk:
     return quiet(request.param)
-
-
-def quiet(profile: str, **options: object) -> Talk:
-    """A module that says nothing by itself: Huawei's stops at ^CURC=0."""
-    talk = Talk(profile, **options)
-    talk.say("AT^CURC=0")
-    return talk
 
 
 DIALLED = [

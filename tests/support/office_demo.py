@@ -13,9 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,10 +22,10 @@ import yaml
 
 from simulator.fleet.broker import Mosquitto
 from tests.support.postgres import Postgres
+from tests.waiting import wait_for
 
 SHIPPED = Path(__file__).parents[2] / "firmware-config" / "office"
 COMMUNES = ("Andenne", "Ath", "Dinant", "Huy", "Namur")
-PATIENCE_S = 120.0
 
 
 def free_port() -> int:
@@ -44,15 +43,6 @@ def process(words: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]
     finally:
         started.terminate()
         started.wait(60)
-
-
-def until(what: str, look: Callable[[], bool]) -> None:
-    """Raises TimeoutError that names what did not come."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not look():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {PATIENCE_S:.0f} s")
-        time.sleep(0.2)
 
 
 def answer(url: str) -> str:
@@ -109,7 +99,7 @@ def run(devices: int, page: Path, stay: bool) -> None:
         broker.start()
         stack.callback(broker.stop)
         stack.enter_context(process(support("--broker", broker.url, "office", "--db", db), folder / "office.log"))
-        until("the office", lambda: "connected" in (folder / "office.log").read_text())
+        wait_for("the office", lambda: "connected" in (folder / "office.log").read_text())
         exporter_port, prometheus_port = free_port(), free_port()
         exporter = [
             "prometheus-mqtt-exporter", "-config", str(exporter_config(folder, broker.port)),
@@ -121,7 +111,7 @@ def run(devices: int, page: Path, stay: bool) -> None:
             f"--storage.tsdb.path={folder}/prometheus", f"--web.listen-address=127.0.0.1:{prometheus_port}",
         ]  # fmt: skip
         stack.enter_context(process(prometheus, folder / "prometheus.log"))
-        until("the exporter", lambda: "# HELP" in answer(f"http://127.0.0.1:{exporter_port}/metrics"))
+        wait_for("the exporter", lambda: "# HELP" in answer(f"http://127.0.0.1:{exporter_port}/metrics"))
         print(
             f"broker {broker.url}, exporter and Prometheus on ports {exporter_port} and {prometheus_port}", flush=True
         )
@@ -130,9 +120,9 @@ def run(devices: int, page: Path, stay: bool) -> None:
                  "--devices", str(devices), "--seconds", "15", "--beat", "5"]  # fmt: skip
         with process(fleet, folder / "fleet.log") as simulated:
             online = "select count(*) from office.home where online"
-            until("all devices online", lambda: asked(db, online) == str(devices))
+            wait_for("all devices online", lambda: asked(db, online) == str(devices))
             labels(db, folder)
-            until("homes in Prometheus", lambda: homes(prometheus_port) == devices)
+            wait_for("homes in Prometheus", lambda: homes(prometheus_port) == devices)
             made = subprocess.run(support("office", "--db", db, "--page", str(page)), check=True, capture_output=True)
             simulated.wait(600)
         print((folder / "fleet.log").read_text(), end="")

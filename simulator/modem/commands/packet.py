@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from simulator.modem.commands.table import Call, command
 from simulator.modem.facts import gateway
 from simulator.modem.parameters import Parameters
@@ -10,6 +12,15 @@ from simulator.modem.state import Context
 
 _LONGEST_NAME = 100  # of an access point, in octets (23.003 9.1)
 _V6_NONE = "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
+
+
+def _active(call: Call) -> list[Context]:
+    return [context for context in call.state.contexts if context.active]
+
+
+def _choice(name: str, contexts: Iterable[Context]) -> str:
+    """What a test form says: the contexts that a command may be about."""
+    return f"{name}: ({','.join(str(context.cid) for context in contexts)})"
 
 
 def _context(call: Call, cid: int) -> Context:
@@ -94,7 +105,7 @@ def activate(call: Call) -> Reply:
 def addresses(call: Call) -> Reply:
     contexts = call.state.contexts
     if call.form == "test":
-        return ok(f"+CGPADDR: ({','.join(str(c.cid) for c in contexts)})")
+        return ok(_choice("+CGPADDR", contexts))
     if call.form == "set":
         contexts = [_context(call, call.number(i)) for i in range(len(call.args))]
     return ok(*[f"+CGPADDR: {c.cid}" + (f',"{c.address}"' if c.address else ",0.0.0.0") for c in contexts])
@@ -102,9 +113,9 @@ def addresses(call: Call) -> Reply:
 
 @command("+CGCONTRDP")
 def dynamic_parameters(call: Call) -> Reply:
-    contexts = [c for c in call.state.contexts if c.active]
+    contexts = _active(call)
     if call.form == "test":
-        return ok(f"+CGCONTRDP: ({','.join(str(c.cid) for c in contexts)})")
+        return ok(_choice("+CGCONTRDP", contexts))
     if call.form == "set":
         contexts = [c for c in [_context(call, call.number(0))] if c.active]
     return ok(*[_dynamic(call, context) for context in contexts])
@@ -113,9 +124,9 @@ def dynamic_parameters(call: Call) -> Reply:
 @command("+CGCMOD")
 def modify(call: Call) -> Reply:
     """27.007 10.1.11: the new quality of contexts that are active, of all without a parameter."""
-    active = [c for c in call.state.contexts if c.active]
+    active = _active(call)
     if call.form == "test":
-        return ok(f"+CGCMOD: ({','.join(str(c.cid) for c in active)})")
+        return ok(_choice("+CGCMOD", active))
     if call.form == "read" or any(_context(call, call.number(place)) not in active for place in range(len(call.args))):
         raise Refused(50)
     return ok()
@@ -132,9 +143,9 @@ def beside_the_default_bearer(call: Call) -> Reply:
 @command("+CGEQOSRDP")
 def dynamic_quality(call: Call) -> Reply:
     """27.007 10.1.27; 9: the class of the default bearer (23.203 6.1.7)."""
-    active = [c for c in call.state.contexts if c.active]
+    active = _active(call)
     if call.form == "test":
-        return ok(f"+CGEQOSRDP: ({','.join(str(c.cid) for c in active)})")
+        return ok(_choice("+CGEQOSRDP", active))
     if call.form == "read":
         raise Refused(50)
     wanted = [_context(call, call.number(0))] if call.args else active
